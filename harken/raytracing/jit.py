@@ -1,0 +1,83 @@
+"""The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import event
+
+__all__ = ["cache_folder", "kernel"]
+
+from harken.errors import CacheError
+
+_log = logging.getLogger("harken")
+
+
+def cache_folder() -> Path:
+    """Return the folder for compiled kernels, ``$HARKEN_CACHE`` or the user's cache folder, and make sure it is writable.
+
+    Raises:
+        CacheError: The folder cannot be created or written.
+    """
+    given = os.environ.get("HARKEN_CACHE")
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harken"
+    folder = Path(given).expanduser() if given else default
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise CacheError(
+            f"The cache folder {str(folder)!r} cannot be written ({error.strerror or error}). "
+            "Set HARKEN_CACHE to a folder that can be, for example HARKEN_CACHE=/tmp/harken."
+        ) from error
+    return folder
+
+
+class _Announcer(event.Listener):
+    """Say once per process that kernels are being compiled, so that a silent first call is not taken for a hang."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        dispatcher = event.data.get("dispatcher")
+        module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
+        if not self.said and module.startswith("harken."):
+            type(self).said = True
+            _log.warning("Harken compiles its kernels: once per machine and version, about a minute at most.")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say at the end."""
+
+
+event.register("numba:compile", _Announcer())
+
+
+def kernel(function: Callable | None = None, **options: Any) -> Any:
+    """Compile a function with Numba: nopython, without the GIL, cached on disk.
+
+    Args:
+        function: The function to compile; leave it out to pass options first.
+        options: More options of `numba.njit`, such as ``fastmath=True``.
+
+    Returns:
+        The compiled function, callable from Python and from other kernels.
+    """
+    if function is None:
+        return lambda f: kernel(f, **options)
+    before = numba.config.CACHE_DIR
+    if os.environ.get("HARKEN_CACHE"):
+        numba.config.CACHE_DIR = str(cache_folder() / "kernels")
+    try:
+        return numba.njit(nogil=True, cache=True, **options)(function)
+    except RuntimeError as error:  # Numba: «cannot cache function: no locator available»
+        raise CacheError(
+            "Compiled kernels cannot be cached: neither Harken's own folder nor the user's cache folder can be "
+            "written. Set HARKEN_CACHE to a folder that can be, for example HARKEN_CACHE=/tmp/harken."
+        ) from error
+    finally:
+        numba.config.CACHE_DIR = before

@@ -1,0 +1,197 @@
+"""A scene: triangles, what they are made of, what they are and what they look like."""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harken.errors import SceneError
+from harken.raytracing import Triangles
+from harken.scene.materials import AcousticMaterial
+
+__all__ = ["Appearance", "Room", "Scene", "SceneObject"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Appearance:
+    """What the triangles look like: a colour per corner, multiplied by a texture where there is one."""
+
+    colors: np.ndarray
+    """``(F, 3, 3)`` uint8: red, green and blue (sRGB) at each corner of each triangle."""
+    texture: np.ndarray
+    """``(F,)`` int32: index into `textures`, -1 for none."""
+    uv: np.ndarray
+    """``(F, 3, 2)`` float32: texture coordinates at each corner; (0, 0) is the image's bottom left, and they wrap."""
+    textures: tuple[np.ndarray, ...] = ()
+    """Images ``(height, width, 3)`` uint8 (sRGB), first row on top."""
+
+    @staticmethod
+    def plain(faces: int, color: tuple[int, int, int] = (190, 190, 185)) -> "Appearance":
+        """Return an untextured appearance of one colour for `faces` triangles."""
+        return Appearance(
+            colors=np.broadcast_to(np.uint8(color), (faces, 3, 3)).copy(),
+            texture=np.full(faces, -1, np.int32),
+            uv=np.zeros((faces, 3, 2), np.float32),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Room:
+    """A room of a home."""
+
+    name: str
+    """Unique name, such as "bedroom 2"."""
+    kind: str
+    """Kind of room, such as "bedroom"."""
+    polygon: np.ndarray
+    """``(n, 2)`` float32 outline in x and z [m]."""
+    floor: float
+    """Height of the floor [m]."""
+    ceiling: float
+    """Height of the ceiling [m]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SceneObject:
+    """A thing in the scene."""
+
+    instance: int
+    """The number that `Scene.instance` holds on its triangles."""
+    category: str
+    """What it is, such as "chair"."""
+    name: str
+    """Unique name, such as "chair 3"."""
+    lower: np.ndarray
+    """``(3,)`` float32 least corner of its box [m]."""
+    upper: np.ndarray
+    """``(3,)`` float32 greatest corner of its box [m]."""
+    room: int = -1
+    """Index into `Scene.rooms`, -1 for none."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scene:
+    """A static world of triangles, in metres, y up, −z forward (as glTF)."""
+
+    vertices: np.ndarray
+    """``(V, 3)`` float32 positions [m]."""
+    faces: np.ndarray
+    """``(F, 3)`` int32 indices into `vertices`."""
+    materials: tuple[AcousticMaterial, ...]
+    """The acoustic materials that occur."""
+    material: np.ndarray
+    """``(F,)`` int32: index into `materials` per triangle."""
+    categories: tuple[str, ...] = ("unknown",)
+    """Names of the categories that occur; the first is "unknown"."""
+    category: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    """``(F,)`` int32: index into `categories` per triangle; 0 is unknown."""
+    instance: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    """``(F,)`` int32: number of the object that the triangle belongs to, 0 for none."""
+    room: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    """``(F,)`` int32: index into `rooms`, -1 for none."""
+    objects: tuple[SceneObject, ...] = ()
+    """The objects whose numbers `instance` holds."""
+    rooms: tuple[Room, ...] = ()
+    """Known rooms; empty for a mesh without that knowledge."""
+    appearance: Appearance | None = None
+    """Colours and textures; plain grey where none are given."""
+    name: str = "scene"
+    """Name for people: a file's stem or "home train 17"."""
+    source: str = ""
+    """Where the scene came from: a path, or the call that generated it."""
+
+    def __post_init__(self) -> None:
+        """Check shapes and fill what was left out."""
+        faces = len(self.faces)
+        vertices = np.ascontiguousarray(self.vertices, np.float32)
+        triangles = np.ascontiguousarray(self.faces, np.int32)
+        if vertices.ndim != 2 or vertices.shape[1:] != (3,) or triangles.ndim != 2 or triangles.shape[1:] != (3,):
+            raise SceneError(
+                f"{self.name}: vertices have shape {vertices.shape} and faces {triangles.shape}; expected (V, 3) and (F, 3)."
+            )
+        if faces == 0:
+            raise SceneError(f"{self.name}: the mesh is empty (no triangles). Check the file or the export settings.")
+        if not np.isfinite(vertices).all():
+            bad = int((~np.isfinite(vertices).all(1)).sum())
+            raise SceneError(
+                f"{self.name}: {bad} of {len(vertices)} vertices are NaN or infinite. Repair the mesh before loading."
+            )
+        if triangles.min() < 0 or triangles.max() >= len(vertices):
+            raise SceneError(f"{self.name}: faces name vertices outside 0…{len(vertices) - 1}.")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", triangles)
+        for name, default in (("category", 0), ("instance", 0), ("room", -1)):
+            if len(getattr(self, name)) == 0:
+                object.__setattr__(self, name, np.full(faces, default, np.int32))
+        for name in ("material", "category", "instance", "room"):
+            value = np.ascontiguousarray(getattr(self, name), np.int32)
+            if value.shape != (faces,):
+                raise SceneError(f"{self.name}: {name} has shape {value.shape}; expected one per triangle, ({faces},).")
+            object.__setattr__(self, name, value)
+        if self.material.min() < 0 or self.material.max() >= len(self.materials):
+            raise SceneError(f"{self.name}: material indices lie outside 0…{len(self.materials) - 1}.")
+        if self.appearance is None:
+            object.__setattr__(self, "appearance", Appearance.plain(faces))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave derived things behind: they are made again where they are needed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the fields of a frozen dataclass."""
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def load(path: str | Path, **options: Any) -> "Scene":
+        """Read a scene from a file; see `harken.scene.read_scene` for the formats, options and errors."""
+        from harken.scene.readers import read_scene
+
+        return read_scene(path, **options)
+
+    @cached_property
+    def triangles(self) -> Triangles:
+        """The triangles as something to cast rays at; the tree is built on first use."""
+        return Triangles(self.vertices, self.faces)
+
+    @cached_property
+    def normals(self) -> np.ndarray:
+        """``(F, 3)`` float32 unit normals, zero for triangles without area."""
+        corners = self.vertices[self.faces].astype(np.float64)
+        cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        length = np.linalg.norm(cross, axis=1, keepdims=True)
+        return np.float32(cross / np.where(length > 0, length, 1.0))
+
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """``(F,)`` float64 areas [m²]."""
+        corners = self.vertices[self.faces].astype(np.float64)
+        return 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+
+    @cached_property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest corner ``(3,)`` of the triangles' box [m]."""
+        used = self.vertices[self.faces.ravel()]
+        return used.min(0), used.max(0)
+
+    @cached_property
+    def coefficients(self) -> np.ndarray:
+        """``(3, materials, bands)`` float32: absorption, scattering and transmission of `materials`."""
+        rows = [[getattr(m, name) for m in self.materials] for name in ("absorption", "scattering", "transmission")]
+        return np.float32(rows)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of everything that sound depends on: geometry and materials."""
+        digest = hashlib.sha256()
+        for array in (self.vertices, self.faces, self.material, self.coefficients):
+            digest.update(str(array.shape).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
+        """Return the same scene made of other materials."""
+        return replace(self, materials=materials, material=material)
