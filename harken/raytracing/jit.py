@@ -18,7 +18,7 @@ _log = logging.getLogger("harken")
 
 
 def cache_folder() -> Path:
-    """Return the folder for compiled kernels, ``$HARKEN_CACHE`` or the user's cache folder, and make sure it is writable.
+    """Return the folder for compiled kernels, ``$HARKEN_CACHE`` or the user's cache folder, checked to be writable.
 
     Raises:
         CacheError: The folder cannot be created or written.

@@ -30,9 +30,14 @@ def closest_hit(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
     Args:
         rays: `Triangles.kernel_data`.
         buffer: From `ray_buffer()`, one per thread.
-        ox, oy, oz: Origin [m].
-        dx, dy, dz: Direction; distances are in multiples of its length.
-        near, far: Interval searched.
+        ox: Origin, x [m].
+        oy: Origin, y [m].
+        oz: Origin, z [m].
+        dx: Direction, x; distances are in multiples of its length.
+        dy: Direction, y.
+        dz: Direction, z.
+        near: Least distance searched.
+        far: Greatest distance searched.
 
     Returns:
         ``(distance, triangle, u, v)``: triangle is -1 where nothing is hit; u, v are the barycentric weights of the
@@ -42,7 +47,7 @@ def closest_hit(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
 
 
 def is_occluded(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
-    """Tell from inside a kernel whether anything lies on a ray between `near` and `far` (arguments as `closest_hit`)."""
+    """Tell from inside a kernel whether anything lies on a ray between `near` and `far`; arguments as `closest_hit`."""
     raise NotImplementedError("is_occluded is for compiled code; from Python use Triangles.occluded")
 
 

@@ -1,6 +1,27 @@
 """Scenes: triangles with materials and meaning, floors to walk on, readers, and the generator of homes."""
 
+from harken.scene.floor import Body, WalkableFloor
+from harken.scene.geodesic import DistanceField, Path
+from harken.scene.homes import HomeConfig, generate_home
+from harken.scene.material_table import MATERIALS, material
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
+from harken.scene.readers import read_scene
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
 
-__all__ = ["OCTAVE_BANDS", "AcousticMaterial", "Appearance", "Room", "Scene", "SceneObject"]
+__all__ = [
+    "MATERIALS",
+    "OCTAVE_BANDS",
+    "AcousticMaterial",
+    "Appearance",
+    "Body",
+    "DistanceField",
+    "HomeConfig",
+    "Path",
+    "Room",
+    "Scene",
+    "SceneObject",
+    "WalkableFloor",
+    "generate_home",
+    "material",
+    "read_scene",
+]

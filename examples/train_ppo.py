@@ -1,0 +1,36 @@
+"""Train PPO of Stable-Baselines3 to find a telephone by its sound: a thousand steps, to show how, not to arrive.
+
+Needs ``pip install "harken[train]"``; writes ppo_audiogoal.zip.
+"""
+
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+from stable_baselines3 import PPO
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+
+import harken  # noqa: F401  Registers the environments.
+
+
+def main(folder: str = ".", steps: str = "1000") -> None:
+    env = gym.make("harken/AudioGoal-v0", preset="soundspaces2", split="train", sensors=("spectrogram",))
+    model = PPO("MultiInputPolicy", env, n_steps=250, batch_size=125, seed=0, device="cpu")
+    model.learn(int(steps))
+    path = Path(folder) / "ppo_audiogoal.zip"
+    model.save(path)
+    env.close()
+
+    held_out = Monitor(
+        gym.make(
+            "harken/AudioGoal-v0", preset="soundspaces2", split="val", sensors=("spectrogram",), max_episode_steps=50
+        )
+    )
+    reward, deviation = evaluate_policy(model, held_out, n_eval_episodes=2)
+    held_out.close()
+    print(f"{path}: reward {reward:.2f} ± {deviation:.2f} in homes that it has not heard")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

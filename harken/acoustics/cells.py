@@ -1,0 +1,97 @@
+"""The places at which a source's energy field is kept: cubes of air at ear height above the walkable floor.
+
+A cube that a wall cuts would mix the air on its two sides. Each cube therefore has an anchor, a point where a listener can
+be, and counts only the part of its air that the anchor sees (64 sub-cubes, one bit each).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
+
+__all__ = ["CellGrid", "build_cells", "cell_at"]
+
+SUBDIVISION = 4
+"""Sub-cubes along each edge of a cell."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CellGrid:
+    """Cubes of air on a regular grid, of which only some are kept."""
+
+    origin: np.ndarray
+    """``(3,)`` float64 least corner of the grid [m]."""
+    size: float
+    """Edge of a cell [m]."""
+    index: np.ndarray
+    """``(nx, ny, nz)`` int32: number of the cell, -1 where none is kept."""
+    anchors: np.ndarray
+    """``(cells, 3)`` float64: where in its cell a listener can be [m]."""
+    visible: np.ndarray
+    """``(cells,)`` uint64: bit ``i·16 + j·4 + k`` tells whether the anchor sees sub-cube (i, j, k)."""
+    volume: np.ndarray
+    """``(cells,)`` float64 volume of the part that the anchor sees [m³]."""
+
+
+@kernel
+def _see(rays, origin, size, cells, anchors, visible, share):
+    buffer = ray_buffer()
+    part = size / SUBDIVISION
+    for c in range(len(anchors)):
+        a = anchors[c]
+        bits = np.uint64(0)
+        seen = 0
+        for i in range(SUBDIVISION):
+            for j in range(SUBDIVISION):
+                for k in range(SUBDIVISION):
+                    dx = origin[0] + cells[c, 0] * size + (i + 0.5) * part - a[0]
+                    dy = origin[1] + cells[c, 1] * size + (j + 0.5) * part - a[1]
+                    dz = origin[2] + cells[c, 2] * size + (k + 0.5) * part - a[2]
+                    if not is_occluded(rays, buffer, a[0], a[1], a[2], dx, dy, dz, 0.0, 1.0):
+                        bits |= np.uint64(1) << np.uint64(i * 16 + j * 4 + k)
+                        seen += 1
+        visible[c] = bits
+        share[c] = max(seen, 1) / SUBDIVISION**3
+
+
+def build_cells(triangles: Triangles, points: np.ndarray, *, size: float = 0.5, height: float | None = None) -> CellGrid:
+    """Find the cells around points where listeners can be.
+
+    Args:
+        triangles: The geometry, which decides what an anchor sees.
+        points: ``(N, 3)`` places of ears [m]; one cell is kept for each cube that holds any.
+        size: Edge of a cell [m].
+        height: Ear height at which cells are centred vertically [m]; the most frequent height of `points` by default.
+
+    Returns:
+        The grid, in the order of x, y, z.
+    """
+    points = np.atleast_2d(np.asarray(points, np.float64))
+    if height is None:
+        levels, counts = np.unique(np.round(points[:, 1], 2), return_counts=True)
+        height = float(levels[np.argmax(counts)])
+    origin = points.min(0) - size
+    origin[[0, 2]] = np.floor(origin[[0, 2]] / size) * size
+    origin[1] = height - size * (0.5 + np.ceil((height - origin[1]) / size))
+    cell = np.floor((points - origin) / size).astype(np.int64)
+    shape = cell.max(0) + 2
+    flat = np.ravel_multi_index(cell.T, shape)
+    offset = np.linalg.norm(points - (origin + (cell + 0.5) * size), axis=1)
+    order = np.lexsort((offset, flat))
+    first = order[np.r_[True, np.diff(flat[order]) > 0]]
+    anchors, cells = np.ascontiguousarray(points[first]), np.ascontiguousarray(cell[first].astype(np.int32))
+    index = np.full(shape, -1, np.int32)
+    index[tuple(cells.T)] = np.arange(len(cells))
+    visible, share = np.zeros(len(cells), np.uint64), np.zeros(len(cells))
+    _see(triangles.kernel_data, origin, size, cells, anchors, visible, share)
+    return CellGrid(
+        origin=origin, size=size, index=index, anchors=anchors, visible=visible, volume=share * size**3
+    )
+
+
+def cell_at(grid: CellGrid, point: np.ndarray) -> int:
+    """Return the number of the cell that holds `point`, -1 if none is kept there."""
+    cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size).astype(int)
+    inside = (cell >= 0).all() and (cell < grid.index.shape).all()
+    return int(grid.index[tuple(cell)]) if inside else -1

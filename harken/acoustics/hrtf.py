@@ -1,0 +1,359 @@
+"""The head: what it does to sound on its way to the two ears.
+
+Head frame: x right, y up, −z forward, and directions point from the head to the source. Channel 0 is the left ear.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.spatial import ConvexHull, QhullError, SphericalVoronoi
+
+from harken.acoustics.bands import band_edges
+from harken.errors import ConfigurationError
+from harken.raytracing import kernel
+from harken.scene import OCTAVE_BANDS
+
+__all__ = ["HeadResponse", "interpolate_head"]
+
+_ROWS, _COLUMNS = 48, 96
+_LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeadResponse:
+    """Head-related impulse responses: two short filters and two delays for every direction.
+
+    Between the directions given, filters and delays are interpolated separately on the spherical triangle around the
+    direction asked for: the filters are aligned, so that averaging neighbours does not comb.
+
+    The built-in head is equalised to the diffuse field: averaged over all directions, either ear receives the energy
+    that an omnidirectional microphone in the place of the head's centre would, in every octave band. Binaural and mono
+    level therefore agree on average, and loudspeaker, microphone and ear canal of the measurement are not heard.
+
+    Raises:
+        ConfigurationError: The arrays do not fit together, or the directions do not surround the head.
+    """
+
+    rate: int
+    """Sampling rate of the filters [Hz]."""
+    directions: np.ndarray
+    """``(n, 3)`` float64 unit vectors from the head to the source, in the head frame."""
+    delays: np.ndarray
+    """``(n, 2)`` float32 [s]: the first tap's instant relative to the sound's arrival at the centre of the head.
+
+    Negative, down to about −0.8 ms, because the nearer ear is reached before the centre and the filters have a few
+    quiet taps ahead of the onset."""
+    filters: np.ndarray
+    """``(n, 2, taps)`` float32: impulse responses of the left and the right ear, without the delays."""
+    name: str = "head"
+    """What was measured, for people."""
+
+    def __post_init__(self) -> None:
+        """Check the arrays and bring them to their types."""
+        directions = np.array(self.directions, np.float64)
+        delays, filters = np.array(self.delays, np.float32), np.array(self.filters, np.float32)
+        count = len(directions)
+        if (
+            directions.shape != (count, 3)
+            or delays.shape != (count, 2)
+            or filters.shape[:2] != (count, 2)
+            or filters.ndim != 3
+        ):
+            raise ConfigurationError(
+                f"Head {self.name!r}: directions {directions.shape}, delays {delays.shape} and filters {filters.shape} "
+                "do not fit together; expected (n, 3), (n, 2) and (n, 2, taps), left ear first."
+            )
+        lengths = np.linalg.norm(directions, axis=-1)
+        finite = all(np.isfinite(values).all() for values in (directions, delays, filters))
+        if not finite or not (lengths > 0).all():
+            raise ConfigurationError(f"Head {self.name!r}: directions must not be zero, and all values must be finite.")
+        directions /= lengths[:, None]
+        object.__setattr__(self, "rate", _check_rate(self.rate))
+        for field, values in (("directions", directions), ("delays", delays), ("filters", filters)):
+            values.flags.writeable = False
+            object.__setattr__(self, field, values)
+        _ = self._triangulation
+
+    @staticmethod
+    def kemar(rate: int = 16000) -> "HeadResponse":
+        """Return the built-in head: the MIT's KEMAR mannequin with its normal pinna (711 directions, 2.9 ms).
+
+        Source: Gardner and Martin, "HRTF measurements of a KEMAR", J. Acoust. Soc. Am. 97, 3907 (1995). Diffuse-field
+        equalised, continued below 160 Hz and aligned by `docs/data/convert_kemar.py`, which describes every step. The
+        head is symmetric. Directions below −40° are interpolated towards a made-up one straight below.
+
+        Args:
+            rate: Sampling rate [Hz], 4000 to 192000. Results are kept per rate.
+
+        Returns:
+            The head at that rate, shared: its arrays are read-only.
+
+        Raises:
+            ConfigurationError: The rate is not a whole number in that range.
+        """
+        return _kemar(_check_rate(rate))
+
+    @property
+    def taps(self) -> int:
+        """Length of the filters [samples]."""
+        return self.filters.shape[2]
+
+    @cached_property
+    def solid_angles(self) -> np.ndarray:
+        """``(n,)`` float64: share of the sphere that lies nearest to each direction; they sum to one."""
+        areas = SphericalVoronoi(self.directions).calculate_areas()
+        return areas / areas.sum()
+
+    @cached_property
+    def tables(self) -> tuple[np.ndarray, ...]:
+        """Arrays that `interpolate_head` takes.
+
+        In order: ``(48, 96)`` int32 a triangle near each patch of elevation and azimuth, to start the search from;
+        ``(T, 3, 3)`` float64 the inverse of each triangle's corners; ``(T, 3)`` int32 its neighbours, opposite to each
+        corner; ``(T, 3)`` int32 its corners, indices into `directions`; the delays and the filters.
+        """
+        triangles, neighbours = self._triangulation
+        inverses = np.linalg.inv(np.swapaxes(self.directions[triangles], 1, 2))
+        elevation = (np.arange(_ROWS) + 0.5) / _ROWS * np.pi - 0.5 * np.pi
+        azimuth = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * 2.0 * np.pi - np.pi
+        e, a = np.meshgrid(elevation, azimuth, indexing="ij")
+        centres = np.stack([np.cos(e) * np.sin(a), np.sin(e), -np.cos(e) * np.cos(a)], -1)
+        at_direction = np.zeros(len(self.directions), np.int32)
+        at_direction[triangles] = np.arange(len(triangles), dtype=np.int32)[:, None]
+        start = at_direction[(centres @ self.directions.T).argmax(-1)]
+        return start, inverses, neighbours, triangles, self.delays, self.filters
+
+    def lookup(self, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the head does to sound from a direction.
+
+        Args:
+            direction: ``(3,)`` from the head to the source, in the head frame; any length. Zero means straight ahead.
+
+        Returns:
+            The filters ``(2, taps)`` float32 and the delays ``(2,)`` float32 [s], as `filters` and `delays`.
+
+        Raises:
+            ConfigurationError: The direction is not three finite numbers.
+        """
+        d = np.asarray(direction, np.float64)
+        if d.shape != (3,) or not np.isfinite(d).all():
+            raise ConfigurationError(f"Direction is {direction!r}; expected three finite numbers: right, up, back.")
+        filters, delays = np.empty((2, self.taps), np.float32), np.empty(2, np.float32)
+        interpolate_head(self.tables, d[0], d[1], d[2], filters, delays)
+        return filters, delays
+
+    @lru_cache(maxsize=8)  # noqa: B019 - few heads exist, and they live as long as the process
+    def energy_harmonics(self, bands: tuple[float, ...] = OCTAVE_BANDS) -> np.ndarray:
+        """Return how much energy an ear receives from a field of which only four numbers are known.
+
+        The band energy |H(d)|² of each ear is fitted by c0 + c1·d with least squares over the sphere. A field with the
+        energy W and the energy vector J = Σ energy·d, which points to where the energy comes from, then gives an ear
+        the energy c0·W + c1·J. The fit can turn negative for energy from a single direction in the head's shadow: take
+        max(0, c0·W + c1·J).
+
+        Args:
+            bands: Centre frequencies of the octave bands [Hz]. A band that begins above 0.45·rate repeats the last one
+                that does not.
+
+        Returns:
+            ``(bands, 2, 4)`` float32: per band and ear c0 and c1 along x, y and z of the head frame; read-only.
+
+        Raises:
+            ConfigurationError: The centres do not rise.
+        """
+        energies = self._band_energies(bands)
+        functions = np.concatenate([np.ones((len(self.directions), 1)), self.directions], 1)
+        weighted = functions * self.solid_angles[:, None]
+        solved = np.linalg.solve(weighted.T @ functions, weighted.T @ energies.reshape(len(functions), -1))
+        result = np.moveaxis(solved.reshape(4, len(bands), 2), 0, -1).astype(np.float32)
+        result.flags.writeable = False
+        return result
+
+    def diffuse_spectra(self, size: int) -> np.ndarray:
+        """Return the power spectra and the cross spectrum of the ears in a diffuse field.
+
+        The field is one of uncorrelated white noises from everywhere, which a microphone would receive with the power
+        one at every frequency.
+
+        Args:
+            size: Length of the Fourier transform [samples], at least `taps`.
+
+        Returns:
+            ``(3, size // 2 + 1)`` complex128: left power, right power, and the cross spectrum of left with right
+            (left times the conjugate of right). The coherence is the last over the root of the product of the others.
+
+        Raises:
+            ConfigurationError: `size` is below `taps`.
+        """
+        if size < self.taps:
+            raise ConfigurationError(f"Fourier size is {size}; expected at least the {self.taps} taps of the head.")
+        frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
+        spectra = np.zeros((3, len(frequencies)), np.complex128)
+        for weight, delays, filters in zip(self.solid_angles, self.delays, self.filters, strict=True):
+            left, right = rfft(filters.astype(np.float64), size)
+            turned = np.exp(-2j * np.pi * frequencies * (float(delays[0]) - float(delays[1])))
+            spectra += weight * np.stack([np.abs(left) ** 2, np.abs(right) ** 2, left * right.conj() * turned])
+        return spectra
+
+    def diffuse_noise(self, samples: int, rng: np.random.Generator) -> np.ndarray:
+        """Return noise as the ears receive it in a diffuse field: coloured by the head and coherent as it makes it.
+
+        The field is the one of `diffuse_spectra`: a microphone would receive white noise of variance one. In a band,
+        each ear's variance is c0 of `energy_harmonics` times the microphone's. Two white noises are mixed per frequency
+        by a factor of the cross-spectral matrix, so that its coherence is met exactly (after Menzer and Faller 2010,
+        "Investigations on an early-reflection-free model for BRIRs").
+
+        Args:
+            samples: Length [samples], 1 or more.
+            rng: Source of the noise.
+
+        Returns:
+            ``(2, samples)`` float32, stationary to its ends.
+
+        Raises:
+            ConfigurationError: The length is below 1.
+        """
+        if samples < 1:
+            raise ConfigurationError(f"Noise of {samples} samples was asked for; expected 1 or more.")
+        size = next_fast_len(samples + 2 * self.taps, real=True)
+        left, right, cross = self._mixing_spectra
+        grid, fine = np.linspace(0.0, 1.0, len(left)), np.linspace(0.0, 1.0, size // 2 + 1)
+        white = rfft(rng.standard_normal((2, size)))
+        # The responses are a few milliseconds long, so that their spectra are smooth between the points computed.
+        mixed = np.stack([np.interp(fine, grid, left) * white[0], np.interp(fine, grid, right) * white[1]])
+        mixed[1] += np.interp(fine, grid, cross) * white[0]
+        return irfft(mixed, size)[:, :samples].astype(np.float32)
+
+    @cached_property
+    def _mixing_spectra(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cholesky factor of the cross-spectral matrix: left from the first noise, right from the second and first."""
+        left, right, cross = self.diffuse_spectra(next_fast_len(8 * self.taps, real=True))
+        first = np.sqrt(np.maximum(left.real, 1e-12))
+        shared = cross.conj() / first
+        own = np.sqrt(np.maximum(right.real - np.abs(shared) ** 2, 0.0))
+        return first, own, shared
+
+    @cached_property
+    def _triangulation(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles that join the directions into a closed surface, and their neighbours, both ``(T, 3)`` int32."""
+        try:
+            hull = ConvexHull(self.directions)
+        except (QhullError, ValueError) as error:
+            raise ConfigurationError(
+                f"Head {self.name!r}: its {len(self.directions)} directions do not surround it; expected four or more "
+                "that do not lie in one plane."
+            ) from error
+        if hull.equations[:, 3].max() > -1e-6:
+            raise ConfigurationError(
+                f"Head {self.name!r}: its directions leave half of the sphere empty; add measured or "
+                "extrapolated ones there."
+            )
+        if len(hull.vertices) < len(self.directions):
+            raise ConfigurationError(
+                f"Head {self.name!r}: {len(self.directions) - len(hull.vertices)} of its directions occur more than "
+                "once; keep one filter for each."
+            )
+        return hull.simplices.astype(np.int32), hull.neighbors.astype(np.int32)
+
+    def _band_energies(self, bands: tuple[float, ...]) -> np.ndarray:
+        """Mean of |H|² over each band's frequencies, (n, bands, 2)."""
+        size = next_fast_len(max(8 * self.taps, int(16 * self.rate / bands[0])), real=True)
+        frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
+        edges = np.asarray(bands) / np.sqrt(2.0)
+        known = max(int((edges < 0.45 * self.rate).sum()), 1)
+        band_edges(bands)
+        energies = np.empty((len(self.directions), len(bands), 2))
+        for ear in range(2):
+            power = np.abs(rfft(self.filters[:, ear], size)) ** 2
+            for b in range(known):
+                inside = (frequencies >= edges[b]) & (frequencies < min(2.0 * edges[b], 0.45 * self.rate))
+                energies[:, b, ear] = power[:, inside].mean(-1)
+        energies[:, known:] = energies[:, known - 1 : known]
+        return energies
+
+
+def _check_rate(rate: int) -> int:
+    whole = isinstance(rate, (int, np.integer)) or (isinstance(rate, float) and rate.is_integer())
+    if isinstance(rate, bool) or not whole or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise ConfigurationError(
+            f"Sampling rate of the head is {rate!r}; expected a whole number of hertz from {_LOWEST_RATE} to "
+            f"{_HIGHEST_RATE}."
+        )
+    return int(rate)
+
+
+@lru_cache(maxsize=8)
+def _kemar(rate: int) -> HeadResponse:
+    with files("harken.acoustics").joinpath("data/kemar.npz").open("rb") as file, np.load(file) as data:
+        left = data["filters"] * data["scale"].astype(np.float64)[:, None]
+        measured, mirror = int(data["rate"]), data["mirror"]
+        directions, delays = data["directions"], data["delays"]
+    divisor = np.gcd(rate, measured)
+    if rate != measured:
+        # Imported here because scipy.signal takes a quarter of a second to import.
+        from scipy.signal import resample_poly
+
+        # A response is a density: with fewer samples to the second each has to weigh more.
+        left = resample_poly(left, rate // divisor, measured // divisor, axis=-1) * (measured / rate)
+    filters = np.stack([left, left[mirror]], 1)
+    return HeadResponse(
+        rate=rate,
+        directions=directions,
+        delays=np.stack([delays, delays[mirror]], 1),
+        filters=filters,
+        name="MIT KEMAR, normal pinna",
+    )
+
+
+@kernel
+def interpolate_head(tables, dx, dy, dz, filters, delays):
+    """Interpolate a head's filters and delays, from compiled code or from Python.
+
+    Args:
+        tables: `HeadResponse.tables`.
+        dx: Direction from the head to the source, to the right; the vector may have any length.
+        dy: The same upwards.
+        dz: The same backwards. Zero in all three stands for straight ahead.
+        filters: ``(2, taps)`` float32, filled; NaN where the direction is not finite.
+        delays: ``(2,)`` float32, filled [s]; NaN where the direction is not finite.
+    """
+    start, inverses, neighbours, triangles, all_delays, all_filters = tables
+    norm = np.sqrt(dx * dx + dy * dy + dz * dz)
+    if not np.isfinite(norm):
+        filters[:], delays[:] = np.nan, np.nan
+        return
+    if norm == 0.0:
+        dz, norm = -1.0, 1.0
+    x, y, z = dx / norm, dy / norm, dz / norm
+    rows, columns = start.shape
+    row = min(int((np.arcsin(min(max(y, -1.0), 1.0)) / np.pi + 0.5) * rows), rows - 1)
+    column = min(int((np.arctan2(x, -z) / (2.0 * np.pi) + 0.5) * columns), columns - 1)
+    triangle = start[row, column]
+    a = b = c = 0.0
+    # Each step crosses the side that the direction lies beyond; from the patch's triangle that takes a few.
+    for _ in range(64):
+        m = inverses[triangle]
+        a = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z
+        b = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z
+        c = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z
+        if a <= b and a <= c:
+            worst, least = 0, a
+        elif b <= c:
+            worst, least = 1, b
+        else:
+            worst, least = 2, c
+        if least >= -1e-9:
+            break
+        triangle = neighbours[triangle, worst]
+    a, b, c = max(a, 0.0), max(b, 0.0), max(c, 0.0)
+    total = a + b + c
+    u, v, w = np.float32(a / total), np.float32(b / total), np.float32(c / total)
+    i, j, k = triangles[triangle, 0], triangles[triangle, 1], triangles[triangle, 2]
+    for ear in range(2):
+        delays[ear] = u * all_delays[i, ear] + v * all_delays[j, ear] + w * all_delays[k, ear]
+        first, second, third, out = all_filters[i, ear], all_filters[j, ear], all_filters[k, ear], filters[ear]
+        for n in range(len(out)):
+            out[n] = u * first[n] + v * second[n] + w * third[n]

@@ -1,0 +1,53 @@
+"""Agents that do not listen: the yardsticks at both ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harken.tasks import Action
+
+__all__ = ["ForwardAgent", "OracleAgent", "RandomAgent"]
+
+
+class RandomAgent:
+    """Takes every action with the same probability, stop included."""
+
+    sensors: tuple[str, ...] = ("collision",)
+
+    def reset(self, seed: int) -> None:
+        """Start the episode's own sequence of draws."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: Mapping[str, Any]) -> int:
+        """Return a random action."""
+        return int(self._rng.integers(len(Action)))
+
+
+class ForwardAgent:
+    """Walks ahead, turns right where it runs into something, and stops at a random moment (1 % a step)."""
+
+    sensors: tuple[str, ...] = ("collision",)
+
+    def reset(self, seed: int) -> None:
+        """Start the episode's own sequence of draws."""
+        self._rng = np.random.default_rng(seed)
+
+    def act(self, observation: Mapping[str, Any]) -> int:
+        """Return the next action."""
+        if self._rng.random() < 0.01:
+            return Action.STOP
+        return Action.TURN_RIGHT if observation["collision"][0] > 0 else Action.MOVE_FORWARD
+
+
+class OracleAgent:
+    """Takes the shortest way, which a privileged sensor tells it."""
+
+    sensors: tuple[str, ...] = ("oracle",)
+
+    def reset(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def act(self, observation: Mapping[str, Any]) -> int:
+        """Return the action of the shortest way."""
+        return int(observation["oracle"])

@@ -1,0 +1,117 @@
+"""The command line: ``harken demo · eval · scene · bench · doctor``."""
+
+import dataclasses
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from harken.errors import HarkenError
+
+__all__ = ["main"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Demo:
+    """Let a hearing agent find a ringing telephone in homes it has never been in; writes a report and videos."""
+
+    out: Path = Path("demo")
+    """Folder for the report and the videos."""
+    episodes: int = 4
+    """Number of episodes."""
+    agent: str = "follower"
+    """Agent: random, forward, oracle or follower."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Run an agent over the episodes of a split and report measures with their intervals."""
+
+    task: Annotated[Literal["audiogoal", "audiopointgoal", "pointgoal"], tyro.conf.Positional] = "audiogoal"
+    """Task."""
+    agent: tuple[str, ...] = ("oracle",)
+    """Agents: random, forward, oracle, follower; several make one report."""
+    split: str = "test"
+    """Split of homes and sounds: train, val or test."""
+    episodes: int = 100
+    """Number of episodes."""
+    out: Path = Path("results")
+    """Folder for metrics.json, episodes.csv, config.yaml, report.html and videos."""
+    preset: str = "soundspaces2"
+    """Preset: soundspaces2 (continuous) or soundspaces1 (grid)."""
+    config: Path | None = None
+    """YAML file of settings, in place of a preset."""
+    scene: Path | None = None
+    """Mesh to use in place of generated homes: glb, gltf, obj or ply."""
+    up: Literal["auto", "y", "z"] = "auto"
+    """Axis that points up in that mesh."""
+    scale: float = 1.0
+    """Factor to metres, such as 0.01 for a mesh in centimetres."""
+    sound: str = "telephone"
+    """Clip or category, "heard", "unheard", or the path of a recording or a folder."""
+    recorded: int = 3
+    """How many episodes are shown in the report with pictures and sound."""
+    videos: bool = False
+    """Whether the recorded episodes are also written as mp4."""
+    workers: int = os.cpu_count() or 1
+    """Processes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SceneCommand:
+    """Report on a mesh: size, triangles, leaks, storeys, walkable area, reverberation time; draws its plan."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """Mesh: glb, gltf, obj or ply."""
+    out: Path | None = None
+    """PNG of the plan; beside the mesh's name in the current folder by default."""
+    up: Literal["auto", "y", "z"] = "auto"
+    """Axis that points up in the file."""
+    scale: float = 1.0
+    """Factor to metres, such as 0.01 for a mesh in centimetres."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Measure speed on this machine, with peers in the same run (needs a checkout with its benchmarks folder)."""
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Benchmarks; all by default."""
+    quick: bool = False
+    """A short run that only shows that they work."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """Print what works on this machine."""
+
+
+COMMANDS = {"demo": Demo, "eval": Eval, "scene": SceneCommand, "bench": Bench, "doctor": Doctor}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        arguments: Words after ``harken``; those of the process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="harken", description=__doc__, args=words)
+    from harken import commands
+
+    try:
+        commands.run(command, shlex.join(["harken", *words]))
+    except HarkenError as error:
+        print(f"harken: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("harken: interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""What the commands of the command line do."""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harken.configs import load_preset
+from harken.errors import HarkenError, SceneError, UnknownNameError
+from harken.eval import Evaluation, evaluate, format_table, write_results
+from harken.tasks import NavigationSettings
+
+if TYPE_CHECKING:
+    from harken.cli import Bench, Demo, Doctor, Eval, SceneCommand
+
+__all__ = ["run"]
+
+SHOWN = ("success", "spl", "soft_spl", "sna", "distance_to_goal", "steps")
+"""Measures of the table on the terminal; all are in the files."""
+
+
+def run(command: Any, line: str) -> None:
+    """Run a parsed command.
+
+    Args:
+        command: One of the dataclasses of `harken.cli`.
+        line: The command line as it was given, for the reports.
+    """
+    {"Demo": demo, "Eval": evaluation, "SceneCommand": scene, "Bench": bench, "Doctor": doctor}[type(command).__name__](
+        command, line
+    )
+
+
+def demo(command: "Demo", line: str) -> None:
+    """Run a handful of episodes of the main task and say where to look."""
+    settings = load_preset(NavigationSettings, "soundspaces2")
+    arguments = {"task": "audiogoal", "preset": "soundspaces2", "split": "test", "sound": "telephone"}
+    # A home a piece: the first episode of each of the first homes of the split.
+    records = evaluate(
+        Evaluation(
+            agent=command.agent,
+            environment={**arguments, "render_mode": "rgb_array"},
+            episodes=command.episodes,
+            recorded=command.episodes,
+            videos=command.out,
+        )
+    )
+    summary = write_results(
+        command.out,
+        {command.agent: records},
+        title="A hearing agent finds a ringing telephone",
+        settings=settings,
+        arguments=arguments,
+        command=line,
+    )
+    print(format_table(summary, SHOWN))
+    print(f"\nReport   {(command.out / 'report.html').resolve()}")
+    for record in records:
+        found = "found it" if record.measures["success"] else "did not find it"
+        print(f"Video    {(command.out / str(record.video)).resolve()}  ({record.scene}: {found})")
+
+
+def evaluation(command: "Eval", line: str) -> None:
+    """Run agents over a split and write the results."""
+    preset = str(command.config) if command.config else command.preset
+    settings = load_preset(NavigationSettings, preset)
+    arguments = {
+        "task": command.task,
+        "preset": preset,
+        "split": command.split,
+        "scene": None if command.scene is None else str(command.scene),
+        "up": command.up,
+        "scale": command.scale,
+        "sound": command.sound,
+    }
+    environment = {**arguments, "render_mode": "rgb_array" if command.videos else None}
+    results = {
+        agent: evaluate(
+            Evaluation(
+                agent=agent,
+                environment=environment,
+                episodes=command.episodes,
+                recorded=min(command.recorded, command.episodes),
+                workers=command.workers,
+                videos=command.out if command.videos else None,
+            )
+        )
+        for agent in command.agent
+    }
+    title = f"{command.task}, split {command.split}: {', '.join(command.agent)}"
+    summary = write_results(
+        command.out, results, title=title, settings=settings, arguments=arguments, command=line
+    )
+    print(format_table(summary, SHOWN))
+    print(f"\nReport   {(command.out / 'report.html').resolve()}")
+    print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
+
+
+def scene(command: "SceneCommand", line: str) -> None:
+    """Report on a mesh and draw its plan."""
+    from PIL import Image
+
+    from harken.errors import NavigationError
+    from harken.scene import Scene, WalkableFloor
+    from harken.scene.inspection import inspect_scene
+    from harken.vision import draw_plan
+
+    loaded = Scene.load(command.file, up=command.up, scale=command.scale)
+    print(inspect_scene(loaded))
+    height = float(loaded.bounds[0][1])
+    try:
+        floor = WalkableFloor.build(loaded)
+    except NavigationError as error:
+        print(f"Walkable floor  none: {error}")
+    else:
+        height = float(np.median(floor.cells[:, 1]))
+        print(f"Walkable floor  {floor.area:.1f} m² in {len(floor.islands)} islands:")
+        for island in floor.islands[:5]:
+            print(f"                {island.area:8.1f} m² at {island.lower:.2f} to {island.upper:.2f} m")
+        levels = ", ".join(f"{storey.height:.2f} m ({storey.area:.0f} m²)" for storey in floor.storeys)
+        print(f"Storeys         {len(floor.storeys)}: {levels}")
+    out = command.out or Path(f"{command.file.stem}-plan.png")
+    Image.fromarray(draw_plan(loaded, width=1024, floor=height).image).save(out)
+    print(f"Plan            {out.resolve()}")
+
+
+def bench(command: "Bench", line: str) -> None:
+    """Run the scripts of the benchmarks folder one after the other."""
+    folder = Path(__file__).resolve().parent.parent / "benchmarks"
+    scripts = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
+    if not scripts:
+        raise SceneError(f"There are no benchmarks in {str(folder)!r}: they come with a checkout of the repository.")
+    for name in command.names or tuple(scripts):
+        if name not in scripts:
+            raise UnknownNameError("benchmark", name, scripts)
+        print(f"\n== {name}", flush=True)
+        words = [sys.executable, str(scripts[name]), *(["--quick"] if command.quick else [])]
+        subprocess.run(words, check=True)
+
+
+def doctor(command: "Doctor", line: str) -> None:
+    """Print what works on this machine; ends with status 1 where something needed does not."""
+    from harken import __version__
+
+    print(f"Harken {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
+    healthy = True
+    for name, check in CHECKS.items():
+        try:
+            print(f"  ok    {name:18s} {check()}")
+        except (HarkenError, ImportError, OSError) as error:
+            print(f"  FAIL  {name:18s} {error}")
+            healthy = False
+    for package, purpose in OPTIONAL.items():
+        try:
+            print(f"  ok    {package:18s} {importlib.metadata.version(package)}: {purpose}")
+        except importlib.metadata.PackageNotFoundError:
+            print(f"  none  {package:18s} {purpose}; not needed otherwise (pip install {package})")
+    if not healthy:
+        raise SystemExit(1)
+
+
+def _check_embree() -> str:
+    from harken.raytracing import embree
+
+    return "found" if embree.AVAILABLE else "not found: rays are cast by the built-in tree, slower"
+
+
+def _check_cache() -> str:
+    from harken.raytracing import cache_folder
+
+    return str(cache_folder())
+
+
+def _check_step() -> str:
+    import time
+
+    from harken.envs import NavigationEnv
+
+    env = NavigationEnv(split="val")
+    env.reset(seed=0, options={"episode": 0})
+    start = time.perf_counter()
+    for i in range(60):
+        env.step(np.int64(1 + i % 3))
+    return f"{60 / (time.perf_counter() - start):.0f} steps/s (depth and spectrogram, one core)"
+
+
+def _check_video() -> str:
+    import av
+
+    return f"PyAV {av.__version__}"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "embree": _check_embree,
+    "cache folder": _check_cache,
+    "environment": _check_step,
+    "video": _check_video,
+}
+"""What `harken doctor` tries, by name."""
+
+OPTIONAL = {
+    "torch": "training agents",
+    "stable-baselines3": "training agents",
+    "rlr-audio-propagation": "SoundSpaces 2.0's acoustic engine, to compare with",
+}
+"""Packages that are not required, and what they are for."""

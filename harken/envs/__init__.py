@@ -1,0 +1,8 @@
+"""Gymnasium environments."""
+
+from harken.envs.navigation import TASKS, NavigationEnv
+from harken.envs.recording import RecordVideo
+from harken.envs.sensors import SENSORS
+from harken.envs.video import write_video
+
+__all__ = ["SENSORS", "TASKS", "NavigationEnv", "RecordVideo", "write_video"]

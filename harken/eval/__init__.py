@@ -1,0 +1,23 @@
+"""Run agents over episodes, aggregate with confidence intervals, and report."""
+
+from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
+from harken.eval.report import write_report
+from harken.eval.results import write_results
+from harken.eval.runner import Evaluation, evaluate, run_episode
+from harken.eval.statistics import Interval, bootstrap_interval, format_table, summarise
+
+__all__ = [
+    "EpisodeRecord",
+    "EpisodeResult",
+    "Evaluation",
+    "Interval",
+    "bootstrap_interval",
+    "evaluate",
+    "format_table",
+    "read_table",
+    "run_episode",
+    "summarise",
+    "write_report",
+    "write_results",
+    "write_table",
+]

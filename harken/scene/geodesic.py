@@ -1,0 +1,392 @@
+"""Geodesic distance: the shortest way over a walkable floor, round corners and up stairs.
+
+Any-angle propagation. Nodes are settled in the order of their distance, as by Dijkstra. Each inherits its neighbour's
+*root*, the last corner of the way to the goal, and its distance is the straight line to the root plus the root's own
+distance. Where the root is out of sight, the node looks for another root among its settled neighbours, or a new one is
+set at the corner (lazy Theta*; Nash, Koenig and Tovey, AAAI 2010). Corners are moved onto the edge of the floor, so
+that distances are those of taut strings and not of lattice paths.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from harken.errors import NavigationError
+from harken.raytracing import kernel
+from harken.scene.floor_grid import (
+    COLUMN,
+    TOLERANCE,
+    FloorGrid,
+    corners_of,
+    line_of_sight,
+    locate,
+    margin_at,
+    margin_slope,
+    pull_to_edge,
+    surface_height,
+    walk_to_quad,
+)
+from harken.scene.floor_islands import neighbour
+
+__all__ = ["DistanceField", "Path"]
+
+_CORNER_MARGIN = 2e-3
+_STRIDE = 0.25
+_STRIDES = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Path:
+    """A way over the floor."""
+
+    points: np.ndarray
+    """``(n, 3)`` float64 way points from start to goal [m], both included."""
+
+    @cached_property
+    def length(self) -> float:
+        """Sum of the straight distances between the way points, height included [m]."""
+        return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
+
+
+@kernel
+def _push(keys, items, count, key, item):
+    """Add to a binary heap with room to spare."""
+    k = count
+    while k > 0:
+        parent = (k - 1) >> 1
+        if keys[parent] <= key:
+            break
+        keys[k], items[k] = keys[parent], items[parent]
+        k = parent
+    keys[k], items[k] = key, item
+    return count + 1
+
+
+@kernel
+def _pop(keys, items, count):
+    """Remove the least of a binary heap; it is then at position `count` - 1."""
+    top_key, top_item = keys[0], items[0]
+    count -= 1
+    key, item = keys[count], items[count]
+    k = 0
+    while True:
+        child = 2 * k + 1
+        if child >= count:
+            break
+        if child + 1 < count and keys[child + 1] < keys[child]:
+            child += 1
+        if keys[child] >= key:
+            break
+        keys[k], items[k] = keys[child], items[child]
+        k = child
+    keys[k], items[k] = key, item
+    keys[count], items[count] = top_key, top_item
+    return count
+
+
+@kernel
+def _grow(array):
+    larger = np.empty((2 * len(array), *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@kernel
+def _to_root(grid, root, u, v, height):
+    """Distance by way of a root [m]: the straight line to it, height included, and on from there."""
+    du, dv, dy = (root[0] - u) * grid.cell, (root[1] - v) * grid.cell, root[2] - height
+    return root[3] + np.sqrt(du * du + dv * dv + dy * dy)
+
+
+@kernel
+def _sees(grid, quad, u, v, root):
+    return line_of_sight(grid, quad, u, v, root[0], root[1], root[2])
+
+
+@kernel
+def _node_place(grid, n):
+    column = grid.node[n, COLUMN]
+    return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
+
+
+@kernel
+def _along_edge(grid, quad, u, v, to_u, to_v):
+    """Go a part of a cell along the edge of the floor, to the side on which (to_u, to_v) lies; quad -1 where it ends."""
+    slope_u, slope_v = margin_slope(grid, quad, u, v)
+    length = np.sqrt(slope_u**2 + slope_v**2)
+    if length == 0.0:
+        return -1, u, v
+    along_u, along_v = -slope_v / length, slope_u / length
+    towards = along_u * (to_u - u) + along_v * (to_v - v)
+    stride = _STRIDE if towards > 0.0 else -_STRIDE
+    u, v = u + stride * along_u, v + stride * along_v
+    quad = walk_to_quad(grid, quad, u, v)
+    return pull_to_edge(grid, quad, u, v, _CORNER_MARGIN) if quad >= 0 else (-1, u, v)
+
+
+@kernel
+def _tangent_point(grid, quad, u, v, parent):
+    """Move a point on the edge to where a taut string from `parent` first touches it; quad -1 where that fails.
+
+    Out of sight of the parent it goes towards it until it is seen; in sight, away from it as long as it is seen.
+    """
+    in_sight = _sees(grid, quad, u, v, parent)
+    for _ in range(_STRIDES):
+        to_u, to_v = (2.0 * u - parent[0], 2.0 * v - parent[1]) if in_sight else (parent[0], parent[1])
+        to_quad, to_u, to_v = _along_edge(grid, quad, u, v, to_u, to_v)
+        if to_quad < 0:
+            break
+        seen = _sees(grid, to_quad, to_u, to_v, parent)
+        if in_sight and not seen:
+            break
+        quad, u, v = to_quad, to_u, to_v
+        if seen and not in_sight:
+            return quad, u, v
+    return (quad, u, v) if in_sight else (-1, u, v)
+
+
+@kernel
+def _set_root(grid, roots, parent, k, quad, u, v, ancestor):
+    height = surface_height(grid, quad, u, v)
+    roots[k, 0], roots[k, 1], roots[k, 2] = u, v, height
+    roots[k, 3], parent[k] = _to_root(grid, roots[ancestor], u, v, height), ancestor
+
+
+@kernel
+def _place_corner(grid, s, n, ancestor, roots, parent, count):
+    """Add the corner where the way from node `n` by way of its neighbour `s` bends on its way to the root `ancestor`.
+
+    The corner is where a taut string from the ancestor leaves the edge near `s`; where `n` does not see that, another
+    follows at the point of the edge next to `s`; and where all fails, the corner is `s` itself.
+
+    Returns:
+        The number of roots: one or two more than `count`, or as many where a way over `s` is not to be had.
+    """
+    u, v, height = _node_place(grid, n)
+    at_u, at_v, _ = _node_place(grid, s)
+    quad, edge_u, edge_v = pull_to_edge(grid, s, at_u, at_v, _CORNER_MARGIN)
+    if quad >= 0:
+        touching, touch_u, touch_v = _tangent_point(grid, quad, edge_u, edge_v, roots[ancestor])
+        if touching >= 0:
+            _set_root(grid, roots, parent, count, touching, touch_u, touch_v, ancestor)
+            if _sees(grid, n, u, v, roots[count]):
+                return count + 1
+            _set_root(grid, roots, parent, count + 1, quad, edge_u, edge_v, count)
+            if _sees(grid, quad, edge_u, edge_v, roots[count]) and _sees(grid, n, u, v, roots[count + 1]):
+                return count + 2
+    _set_root(grid, roots, parent, count, s, at_u, at_v, ancestor)
+    return count + 1 if _sees(grid, n, u, v, roots[count]) else count
+
+
+@kernel
+def _inherit(grid, n, settled, root, roots, failed):
+    """Best root among those of the settled neighbours of a node that the node sees: ``(distance, root)``."""
+    u, v, height = _node_place(grid, n)
+    best, best_root = np.inf, -1
+    for k in range(8):
+        s = neighbour(grid, n, k)
+        if s < 0 or not settled[s] or root[s] == failed or root[s] == best_root:
+            continue
+        offered = _to_root(grid, roots[root[s]], u, v, height)
+        if offered < best and _sees(grid, n, u, v, roots[root[s]]):
+            best, best_root = offered, root[s]
+    return best, best_root
+
+
+@kernel
+def _nearest_settled(grid, n, settled, distance):
+    """Settled neighbour over which the lattice way from a node is shortest: ``(distance, neighbour)``."""
+    u, v, height = _node_place(grid, n)
+    best, through = np.inf, -1
+    for k in range(8):
+        s = neighbour(grid, n, k)
+        if s >= 0 and settled[s]:
+            at_u, at_v, at_height = _node_place(grid, s)
+            step = np.sqrt(((at_u - u) ** 2 + (at_v - v) ** 2) * grid.cell**2 + (at_height - height) ** 2)
+            if distance[s] + step < best:
+                best, through = distance[s] + step, s
+    return best, through
+
+
+@kernel
+def _seed(grid, goals, roots, parent, distance, root, keys, items):
+    """Make each goal a root and offer it to the walkable corners of its quad."""
+    count = waiting = 0
+    for g in range(len(goals)):
+        quad, u, v = locate(grid, goals[g, 0], goals[g, 1], goals[g, 2])
+        roots[g, 0], roots[g, 1], roots[g, 2], roots[g, 3] = u, v, surface_height(grid, quad, u, v), 0.0
+        parent[g] = -1
+        count += 1
+        for corner in corners_of(grid, quad):
+            at_u, at_v, height = _node_place(grid, corner)
+            offered = _to_root(grid, roots[g], at_u, at_v, height)
+            if grid.value[corner, 0] >= 0.0 and offered < distance[corner]:
+                distance[corner], root[corner] = offered, g
+                waiting = _push(keys, items, waiting, offered, corner)
+    return count, waiting
+
+
+@kernel
+def propagate(grid, goals):
+    """Settle every node that can be reached.
+
+    Args:
+        grid: The floor.
+        goals: ``(n, 3)`` points on it [m].
+
+    Returns:
+        ``distance (N,)`` float64 (inf where unreachable), ``root (N,)`` int32 (-1 there), the roots ``(R, 4)`` (lattice
+        coordinates, height, distance) and each one's parent ``(R,)`` int32 (-1 for a goal).
+    """
+    nodes = len(grid.node)
+    distance, root = np.full(nodes, np.inf), np.full(nodes, -1, np.int32)
+    failed, state = np.full(nodes, -1, np.int32), np.zeros(nodes, np.uint8)
+    settled = np.zeros(nodes, np.bool_)
+    roots, parent = np.empty((len(goals) + 256, 4)), np.empty(len(goals) + 256, np.int32)
+    keys, items = np.empty(4 * len(goals) + 1024), np.empty(4 * len(goals) + 1024, np.int32)
+    count, waiting = _seed(grid, goals, roots, parent, distance, root, keys, items)
+    while waiting > 0:
+        waiting = _pop(keys, items, waiting)
+        n = items[waiting]
+        if settled[n] or keys[waiting] > distance[n]:
+            continue
+        u, v, height = _node_place(grid, n)
+        if state[n] == 0 and not _sees(grid, n, u, v, roots[root[n]]):
+            failed[n] = root[n]
+            best, best_root = _inherit(grid, n, settled, root, roots, failed[n])
+            bound, through = _nearest_settled(grid, n, settled, distance)
+            if bound < best:
+                if count + 2 > len(roots):
+                    roots, parent = _grow(roots), _grow(parent)
+                after = _place_corner(grid, through, n, root[through], roots, parent, count)
+                if after > count:
+                    count = after
+                    offered = _to_root(grid, roots[count - 1], u, v, height)
+                    if offered < best:
+                        best, best_root = offered, count - 1
+            distance[n], root[n], state[n] = best, best_root, 1
+            if best_root >= 0:
+                if waiting + 1 >= len(keys):
+                    keys, items = _grow(keys), _grow(items)
+                waiting = _push(keys, items, waiting, best, n)
+            continue
+        settled[n] = True
+        if waiting + 9 >= len(keys):
+            keys, items = _grow(keys), _grow(items)
+        for k in range(8):
+            m = neighbour(grid, n, k)
+            if m < 0 or settled[m] or failed[m] == root[n]:
+                continue
+            at_u, at_v, at_height = _node_place(grid, m)
+            offered = _to_root(grid, roots[root[n]], at_u, at_v, at_height)
+            if offered < distance[m]:
+                distance[m], root[m], state[m] = offered, root[n], 0
+                waiting = _push(keys, items, waiting, offered, m)
+    return distance, root, roots[:count].copy(), parent[:count].copy()
+
+
+@kernel
+def _look_up(grid, distance, root, roots, parent, x, y, z):
+    """Best way from a point: ``(quad, u, v, distance, root, node)``, the node where only a corner of the quad leads on.
+
+    The roots of the quad's corners are asked, and first their parents, which the point may see where a corner does not.
+    """
+    quad, u, v = locate(grid, x, y, z)
+    if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
+        return -1, u, v, np.inf, -1, -1
+    height = surface_height(grid, quad, u, v)
+    best, best_root, best_node = np.inf, -1, -1
+    corners = corners_of(grid, quad)
+    for corner in corners:
+        r = root[corner]
+        if r < 0:
+            continue
+        for candidate in (parent[r], r):
+            if candidate >= 0 and candidate != best_root:
+                offered = _to_root(grid, roots[candidate], u, v, height)
+                if offered < best and _sees(grid, quad, u, v, roots[candidate]):
+                    best, best_root = offered, candidate
+    if best_root < 0:
+        for corner in corners:
+            if root[corner] >= 0:
+                at_u, at_v, at_height = _node_place(grid, corner)
+                step = np.sqrt(((at_u - u) ** 2 + (at_v - v) ** 2) * grid.cell**2 + (at_height - height) ** 2)
+                if distance[corner] + step < best:
+                    best, best_root, best_node = distance[corner] + step, root[corner], corner
+    return quad, u, v, best, best_root, best_node
+
+
+@kernel
+def _look_up_all(grid, distance, root, roots, parent, points, result):
+    for k in range(len(points)):
+        quad, _, _, best, _, _ = _look_up(
+            grid, distance, root, roots, parent, points[k, 0], points[k, 1], points[k, 2]
+        )
+        result[k] = best if quad >= 0 else np.nan
+
+
+class DistanceField:
+    """Distances over a floor to the nearest of one or more goals; made by `WalkableFloor.distance_field`.
+
+    A distance is the length of the straight lines from way point to way point, height included.
+    """
+
+    def __init__(self, grid: FloorGrid, goals: np.ndarray):
+        self.grid, self.goals = grid, goals
+        distance, self._root, self._roots, self._parent = propagate(grid, goals)
+        self._distance = distance
+
+    goals: np.ndarray
+    """``(n, 3)`` float64 points at distance 0 [m]."""
+
+    @property
+    def size(self) -> int:
+        """Memory that the field takes [bytes]."""
+        return sum(array.nbytes for array in (self._distance, self._root, self._roots, self._parent))
+
+    def _look_up(self, point: np.ndarray) -> tuple:
+        x, y, z = float(point[0]), float(point[1]), float(point[2])
+        found = _look_up(self.grid, self._distance, self._root, self._roots, self._parent, x, y, z)
+        if found[0] < 0:
+            raise NavigationError(
+                f"The point ({x:.2f}, {y:.2f}, {z:.2f}) is not on the floor. Use WalkableFloor.snap to go there."
+            )
+        return found
+
+    def distance(self, point: np.ndarray) -> float:
+        """Return the distance from a point ``(3,)`` of the floor [m], inf where no way leads to a goal.
+
+        Raises:
+            NavigationError: The point is not on the floor.
+        """
+        return self._look_up(point)[3]
+
+    def distances(self, points: np.ndarray) -> np.ndarray:
+        """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor."""
+        points = np.ascontiguousarray(points, np.float64)
+        result = np.empty(len(points))
+        _look_up_all(self.grid, self._distance, self._root, self._roots, self._parent, points, result)
+        return result
+
+    def path(self, point: np.ndarray) -> Path:
+        """Return the shortest way from a point ``(3,)`` of the floor to the nearest goal.
+
+        Raises:
+            NavigationError: The point is not on the floor, or no way leads to a goal.
+        """
+        quad, u, v, distance, root, node = self._look_up(point)
+        if not np.isfinite(distance):
+            raise NavigationError(
+                f"No way leads from ({', '.join(f'{value:.2f}' for value in point)}) to a goal: "
+                "they are on different islands of the floor."
+            )
+        places = [(u, v, surface_height(self.grid, quad, u, v))]
+        if node >= 0:
+            places.append(_node_place(self.grid, node))
+        while root >= 0:
+            places.append(tuple(self._roots[root, :3]))
+            root = int(self._parent[root])
+        lattice = np.array(places)
+        x, z = self.grid.x0 + lattice[:, 0] * self.grid.cell, self.grid.z0 + lattice[:, 1] * self.grid.cell
+        return Path(points=np.stack([x, lattice[:, 2], z], 1))

@@ -1,0 +1,66 @@
+"""What the readers of the file formats hand over: parts of a mesh, with their names, colours and textures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LARGEST_TEXTURE", "MeshPart", "open_texture", "shrink_texture"]
+
+LARGEST_TEXTURE = 1024
+"""Longest side of a texture after loading [pixels]; larger images are scaled down."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeshPart:
+    """Triangles that share one material and belong to one object."""
+
+    vertices: np.ndarray
+    """``(V, 3)`` float64 positions, in the file's units and axes, node transforms applied."""
+    faces: np.ndarray
+    """``(F, 3)`` indices into `vertices`."""
+    material: str = ""
+    """Name of the material in the file, empty for none."""
+    node: str = ""
+    """Name of the object or node, empty for none."""
+    mesh: str = ""
+    """Name of the mesh that the node shows, where it differs from the node's."""
+    group: str = ""
+    """Name of the node above it that says what it is part of, where its own does not; empty for none."""
+    thing: int = 0
+    """Which object of the file this is, from 1; 0 for none. The parts of one object share the number."""
+    acoustics: Any = None
+    """The material's ``extras.acoustics``, not yet checked."""
+    colors: np.ndarray | None = None
+    """``(F, 3, 3)`` uint8 sRGB per corner, None for grey."""
+    uv: np.ndarray | None = None
+    """``(F, 3, 2)`` texture coordinates per corner, (0, 0) at the bottom left."""
+    texture: np.ndarray | None = None
+    """``(height, width, 3)`` uint8; parts with the same texture share the array."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names under which a material may be given, most telling first."""
+        return tuple(dict.fromkeys(name for name in (self.material, self.node, self.mesh, self.group) if name))
+
+
+def shrink_texture(image: Any) -> np.ndarray:
+    """Decode a Pillow image to ``(height, width, 3)`` uint8 with sides of at most `LARGEST_TEXTURE` pixels."""
+    from PIL import Image
+
+    image.draft("RGB", (LARGEST_TEXTURE, LARGEST_TEXTURE))
+    image = image.convert("RGB")
+    image.thumbnail((LARGEST_TEXTURE, LARGEST_TEXTURE), Image.Resampling.LANCZOS)
+    return np.asarray(image, np.uint8).copy()
+
+
+def open_texture(path: Path) -> np.ndarray | None:
+    """Read an image file as `shrink_texture` does; None where it is missing or broken."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return shrink_texture(image)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None

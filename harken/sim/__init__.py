@@ -1,0 +1,7 @@
+"""The simulator: one world, one body, its senses, and what sounds around it."""
+
+from harken.sim.protocol import SimulatorProtocol, SoundSource
+from harken.sim.simulator import Simulator, forward_vector
+from harken.sim.world import World
+
+__all__ = ["Simulator", "SimulatorProtocol", "SoundSource", "World", "forward_vector"]

@@ -1,0 +1,222 @@
+"""The embedded simulator."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from harken.acoustics import ImpulseResponse, Listener, Source
+from harken.errors import ConfigurationError, NavigationError, StateError
+from harken.scene import Scene
+from harken.sim.protocol import SoundSource
+from harken.sim.world import World
+from harken.sound.convolution import StreamingConvolver
+from harken.vision import Camera
+
+__all__ = ["Simulator", "forward_vector"]
+
+CROSSFADE = 0.05
+"""Time over which the sound changes from one response to the next [s]."""
+
+
+def forward_vector(heading: float) -> np.ndarray:
+    """Return the unit vector ``(3,)`` of a heading [rad]: 0 is −z, positive is counter-clockwise seen from above."""
+    return np.array([-np.sin(heading), 0.0, -np.cos(heading)])
+
+
+class Simulator:
+    """One world, one body, its camera and ears, and its sound sources, stepping through time.
+
+    Args:
+        world: A scene, or a world that is shared with others.
+        camera: What the body sees with.
+        eye_height: Height of the camera above the floor [m]; that of the ears by default.
+        options: Settings of `World`, where a scene is given.
+    """
+
+    def __init__(
+        self, world: Scene | World, *, camera: Camera | None = None, eye_height: float | None = None, **options: Any
+    ):
+        if isinstance(world, World) and options:
+            raise ConfigurationError(
+                f"Settings {sorted(options)} belong to the world; give them to World(...) or pass a scene."
+            )
+        self.world = world if isinstance(world, World) else World(scene=world, **options)
+        self.camera = camera or Camera()
+        self.eye_height = self.world.ear_height if eye_height is None else eye_height
+        self.position = np.zeros(3)
+        self.heading = 0.0
+        self.node = -1
+        self._placed = False
+        self._sources: list[SoundSource] = []
+        self._convolvers: list[StreamingConvolver | None] = []
+        self._response: tuple[tuple, list[np.ndarray]] | None = None
+        self._samples_heard = 0
+
+    @property
+    def rate(self) -> int:
+        """Sampling rate of what is heard [Hz]."""
+        return self.world.propagation.rate
+
+    @property
+    def sources(self) -> tuple[SoundSource, ...]:
+        """What sounds."""
+        return tuple(self._sources)
+
+    def place(self, position: np.ndarray, heading: float) -> None:
+        """Put the body on the floor near a position.
+
+        Args:
+            position: ``(3,)`` [m]; the nearest walkable point is taken, or the nearest node on a grid.
+            heading: [rad]; the nearest of four on a grid.
+
+        Raises:
+            NavigationError: There is no floor within reach.
+        """
+        if not np.isfinite(heading) or not np.isfinite(position).all():
+            raise NavigationError(f"Pose ({position}, {heading}) is not finite; expected x, y, z in metres and radians.")
+        if self.world.motion == "grid":
+            self.node = self.world.graph.nearest(position)
+            self.position = np.array(self.world.graph.nodes[self.node], np.float64)
+            heading = round(heading / (np.pi / 2)) * (np.pi / 2)
+        else:
+            self.position = np.array(self.world.floor.snap(position), np.float64)
+        self.heading = _wrap(heading)
+        self._placed = True
+
+    def set_sources(self, sources: Sequence[SoundSource]) -> None:
+        """Replace what sounds, and start time anew."""
+        self._sources = list(sources)
+        self._convolvers = [None] * len(self._sources)
+        self._samples_heard = 0
+        self._response = None
+
+    def move_forward(self, distance: float) -> bool:
+        """Walk ahead, sliding along what is in the way; on a grid go to the next node if there is one.
+
+        Args:
+            distance: [m]; the spacing of the nodes on a grid.
+
+        Returns:
+            Whether something was in the way.
+        """
+        self._check_placed()
+        if self.world.motion == "grid":
+            onward = int(self.world.graph.neighbours[self.node, self.quarter])
+            if onward < 0:
+                return True
+            self.node = onward
+            self.position = np.array(self.world.graph.nodes[onward], np.float64)
+            return False
+        end, collided = self.world.floor.move(self.position, distance * forward_vector(self.heading))
+        self.position = np.array(end, np.float64)
+        return bool(collided)
+
+    @property
+    def quarter(self) -> int:
+        """Heading in quarter turns to the left, 0–3."""
+        return round(self.heading / (np.pi / 2)) % 4
+
+    def turn(self, angle: float) -> None:
+        """Turn by an angle [rad], positive to the left."""
+        self._check_placed()
+        self.heading = _wrap(self.heading + angle)
+
+    @property
+    def ears(self) -> Listener:
+        """The body's ears, as a listener."""
+        return Listener(position=self.position + [0.0, self.world.ear_height, 0.0], heading=self.heading)
+
+    def hear(self, samples: int) -> np.ndarray:
+        """Let time pass and return what the ears heard.
+
+        Args:
+            samples: How many samples of time pass; the same at every call between two `set_sources`.
+
+        Returns:
+            ``(2, samples)`` float32 pressure, left first.
+        """
+        self._check_placed()
+        total = np.zeros((2, samples), np.float32)
+        for i, response in enumerate(self._responses()):
+            convolver = self._convolvers[i]
+            if convolver is None:
+                convolver = self._convolvers[i] = self._convolver(self._sources[i], samples)
+            total += convolver.advance(response)
+        self._samples_heard += samples
+        return total
+
+    def _convolver(self, source: SoundSource, samples: int) -> StreamingConvolver:
+        onset = round(source.onset * self.rate)
+        return StreamingConvolver(
+            source.samples,
+            samples,
+            offset=source.offset,
+            fade=round(CROSSFADE * self.rate),
+            sounding=(onset, onset + source.duration * self.rate),
+        )
+
+    def _responses(self) -> list[np.ndarray]:
+        """Return the responses of all sources at the body's pose, computed once per pose."""
+        key = (self.position.tobytes(), self.heading)
+        if self._response is None or self._response[0] != key:
+            ears = self.ears
+            responses = [
+                self.world.propagation.impulse_response(Source(position=s.position), ears).samples
+                for s in self._sources
+            ]
+            self._response = (key, responses)
+        return self._response[1]
+
+    @property
+    def time(self) -> float:
+        """Time since the sources were set [s]."""
+        return self._samples_heard / self.rate
+
+    def see(self, channels: Sequence[str]) -> dict[str, np.ndarray]:
+        """Return images of the body's camera by name: "rgb", "depth", "semantic", "instance"."""
+        self._check_placed()
+        eye = self.position + [0.0, self.eye_height, 0.0]
+        return self.world.renderer.observe(self.camera, eye, self.heading, channels=tuple(channels))
+
+    def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:
+        """Return what a listener hears of an impulse at a source.
+
+        Args:
+            source: The first of the simulator's sources by default.
+            listener: The body's ears by default.
+
+        Raises:
+            StateError: Nothing sounds, or the body stands nowhere.
+        """
+        if source is None:
+            if not self._sources:
+                raise StateError("There is no source: pass one, or set some with set_sources().")
+            source = Source(position=self._sources[0].position)
+        if listener is None:
+            self._check_placed()
+            listener = self.ears
+        return self.world.propagation.impulse_response(source, listener)
+
+    def geodesic_distance(self, start: np.ndarray, goal: np.ndarray) -> float:
+        """Return the length of the shortest way over the floor [m], inf where there is none."""
+        if self.world.motion == "grid":
+            graph = self.world.graph
+            return float(graph.distance_field(graph.nearest(goal))[graph.nearest(start)])
+        return float(self.world.floor.distance_field(goal).distance(start))
+
+    def random_point(self, rng: np.random.Generator) -> np.ndarray:
+        """Return a random place ``(3,)`` where the body can stand [m]: any on the floor, or a node on a grid."""
+        if self.world.motion == "grid":
+            nodes = self.world.graph.nodes
+            return np.array(nodes[int(rng.integers(len(nodes)))], np.float64)
+        return np.array(self.world.floor.random_point(rng), np.float64)
+
+    def _check_placed(self) -> None:
+        if not self._placed:
+            raise StateError("The body stands nowhere yet: call place(position, heading) first.")
+
+
+def _wrap(angle: float) -> float:
+    """Bring an angle into (−π, π]."""
+    return float(-((-angle + np.pi) % (2 * np.pi) - np.pi))

@@ -1,0 +1,86 @@
+"""A world: a scene with all that is derived from it once and shared by everybody who is in it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from harken.acoustics import AcousticSettings, FastPropagation, Propagation
+from harken.errors import ConfigurationError, NavigationError
+from harken.scene import Body, Scene, WalkableFloor
+from harken.vision import Renderer
+
+__all__ = ["World"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class World:
+    """A scene prepared for bodies, eyes and ears. It has no state: any number of simulators may share one.
+
+    Floor, pictures and sound fields are made on first use and kept.
+    """
+
+    scene: Scene
+    """The scene."""
+    body: Body = Body()
+    """Size of the bodies that walk in it."""
+    ear_height: float = 1.5
+    """Height of ears and sound sources above the floor [m]."""
+    acoustics: AcousticSettings = AcousticSettings()
+    """How sound is propagated."""
+    propagation_engine: Propagation | None = None
+    """Another engine to propagate sound with; Harken's own by default."""
+    motion: Literal["continuous", "grid"] = "continuous"
+    """Whether bodies move freely or from node to node of a grid."""
+    grid_spacing: float = 1.0
+    """Distance between the nodes of the grid [m]."""
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.motion not in ("continuous", "grid"):
+            raise ConfigurationError(f"Motion is {self.motion!r}; expected 'continuous' or 'grid'.")
+        if not 0.1 <= self.ear_height <= 3.0:
+            raise ConfigurationError(f"Ear height is {self.ear_height!r} m; expected 0.1 to 3 m.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave derived things behind: they are made again where they are needed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the fields of a frozen dataclass."""
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def floor(self) -> WalkableFloor:
+        """Where bodies can walk."""
+        return WalkableFloor.build(self.scene, self.body)
+
+    @cached_property
+    def graph(self):
+        """The grid of nodes, for motion from node to node."""
+        return NavigationGraph.build(self.floor, spacing=self.grid_spacing)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What cameras see."""
+        return Renderer(self.scene)
+
+    @cached_property
+    def propagation(self) -> Propagation:
+        """What carries sound."""
+        if self.propagation_engine is not None:
+            return self.propagation_engine
+        ears = self.floor.cells + [0.0, self.ear_height, 0.0]
+        return FastPropagation(self.scene, self.acoustics, ears=ears, route=self._route)
+
+    def _route(self, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
+        """Propose the walker's shortest way as a way for sound, at the height of ears."""
+        lift = np.array([0.0, self.ear_height, 0.0])
+        try:
+            start, goal = self.floor.snap(listener - lift), self.floor.snap(source - lift)
+            way = self.floor.distance_field(goal).path(start).points
+        except NavigationError:
+            return None
+        return way[::-1] + lift

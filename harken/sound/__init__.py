@@ -1,0 +1,19 @@
+"""Sound before it enters a room: clips, levels, convolution and spectrograms."""
+
+from harken.sound.clips import Clip, ClipLibrary, load_clip
+from harken.sound.convolution import StreamingConvolver
+from harken.sound.level import decibels, rms, sound_pressure_level
+from harken.sound.spectrogram import Spectrogram, spectrogram, spectrogram_shape
+
+__all__ = [
+    "Clip",
+    "ClipLibrary",
+    "Spectrogram",
+    "StreamingConvolver",
+    "decibels",
+    "load_clip",
+    "rms",
+    "sound_pressure_level",
+    "spectrogram",
+    "spectrogram_shape",
+]

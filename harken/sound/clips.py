@@ -1,0 +1,421 @@
+"""Clips, the sounds that sources emit, and libraries of them."""
+
+import functools
+import hashlib
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from harken.errors import ConfigurationError, HarkenWarning, SoundError, UnknownNameError
+from harken.sound.level import CLIP_RMS, active_rms
+
+__all__ = ["AUDIO_SUFFIXES", "SPLITS", "Clip", "ClipEntry", "ClipLibrary", "Split", "load_clip"]
+
+Split = Literal["train", "val", "test", "all"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "test", "all")
+"""The splits of a library. "all" marks what is kept apart for no split, such as the one sound of the telephone task."""
+
+AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac", ".ogg", ".oga", ".aiff", ".aif")
+"""Endings of the files that `ClipLibrary.folder` reads."""
+
+# Names under which data sets keep their splits.
+_SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+# 80 dB below full scale: the last bits of a 16-bit recording.
+_SILENCE = 1e-4
+_SHORTEST = 0.05
+_LOWEST_RATE, _HIGHEST_RATE = 2000, 384000
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Clip:
+    """A sound without a room: what a source emits, heard at 1 m in the free field."""
+
+    samples: np.ndarray
+    """``(n,)`` float32 pressure, read-only."""
+    rate: int
+    """Sample rate [Hz]."""
+    name: str = "clip"
+    """Name, unique in its library."""
+    category: str = "unknown"
+    """What makes the sound, such as "telephone"."""
+    split: Split = "all"
+    """One of `SPLITS`."""
+
+    def __post_init__(self) -> None:
+        """Check the samples."""
+        rate = _checked_rate(self.rate)
+        with np.errstate(over="ignore"):
+            samples = np.array(self.samples, np.float32)
+        if samples.ndim != 1 or len(samples) == 0:
+            raise SoundError(f"Clip {self.name!r}: samples have shape {samples.shape}; expected (n,) with n > 0, mono.")
+        if not np.isfinite(samples).all():
+            bad = int((~np.isfinite(samples)).sum())
+            raise SoundError(
+                f"Clip {self.name!r}: {bad} of {len(samples)} samples are NaN or infinite. "
+                "Repair or leave out the recording."
+            )
+        peak = float(np.abs(samples).max())
+        if peak < _SILENCE:
+            raise SoundError(
+                f"Clip {self.name!r} is silent: its peak is {peak:.1e}, expected at least {_SILENCE:g} of full scale. "
+                "Amplify or leave out the recording."
+            )
+        if self.split not in SPLITS:
+            raise UnknownNameError("split", self.split, SPLITS)
+        samples.flags.writeable = False
+        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "rate", rate)
+
+    @property
+    def duration(self) -> float:
+        """Length [s]."""
+        return len(self.samples) / self.rate
+
+    def looped(self, start: int, count: int) -> np.ndarray:
+        """Return samples of the clip repeated without end.
+
+        Args:
+            start: First sample, counted from the beginning of the first repetition; may be negative.
+            count: Number of samples.
+
+        Returns:
+            ``(count,)`` float32, a fresh array.
+        """
+        begin = start % len(self.samples)
+        if begin + count <= len(self.samples):
+            return self.samples[begin : begin + count].copy()
+        return np.resize(np.roll(self.samples, -begin), count)
+
+    def normalised(self, level: float = CLIP_RMS) -> "Clip":
+        """Return the clip with another RMS over its active part.
+
+        Args:
+            level: The RMS; see `harken.sound.level.active_rms`.
+        """
+        return replace(self, samples=self.samples * np.float32(level / active_rms(self.samples, self.rate)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipEntry:
+    """A clip that a library can make when it is asked to."""
+
+    name: str
+    """Name, unique in the library."""
+    category: str
+    """What makes the sound."""
+    split: Split
+    """One of `SPLITS`."""
+    make: Callable[[], Clip]
+    """Returns the clip; picklable, so that the library is."""
+
+
+class ClipLibrary:
+    """Clips by name, made or read when they are first asked for and then kept.
+
+    Iteration and all listings are sorted by name.
+    """
+
+    def __init__(self, entries: Iterable[ClipEntry], rate: int):
+        """Make a library.
+
+        Args:
+            entries: The clips.
+            rate: Sample rate of all clips [Hz].
+
+        Raises:
+            SoundError: There is no entry, or two have the same name.
+        """
+        self.rate: int = _checked_rate(rate)
+        listed = sorted(entries, key=lambda entry: entry.name)
+        self._entries = {entry.name: entry for entry in listed}
+        self._clips: dict[str, Clip] = {}
+        if not listed:
+            raise SoundError("A clip library needs at least one clip, got none.")
+        if len(self._entries) < len(listed):
+            names = [entry.name for entry in listed]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise SoundError(f"Clips of a library need different names; more than one is called {', '.join(twice)}.")
+
+    @staticmethod
+    def builtin(rate: int = 16000) -> "ClipLibrary":
+        """Return the synthesised clips that come with Harken: no download, no licence.
+
+        They cover the 21 sounding categories of semantic AudioGoal (Chen et al., CVPR 2021) and sounds of a household,
+        three variants of each, ``chair_1`` in split train, ``chair_2`` in val and ``chair_3`` in test; ``telephone``,
+        the one sound of the same-sound task of AudioGoal (Chen et al., ECCV 2020), is in split "all". Each lasts 1–4 s,
+        repeats without a seam, and has RMS 0.1 over its active part and a peak of at most 1.
+
+        Args:
+            rate: Sample rate [Hz].
+        """
+        from harken.sound.synthesis import CLIPS, clip_split, synthesise
+
+        entries = [
+            ClipEntry(
+                name=name, category=category, split=clip_split(name), make=functools.partial(synthesise, name, rate)
+            )
+            for name, category in CLIPS.items()
+        ]
+        return ClipLibrary(entries, rate)
+
+    @staticmethod
+    def folder(
+        path: str | Path, rate: int = 16000, *, shares: tuple[int, int, int] | None = (73, 11, 18)
+    ) -> "ClipLibrary":
+        """Return the recordings in a folder and in the folders in it, read and resampled when they are asked for.
+
+        - Name: the path inside the folder without its ending, such as ``train/chair``.
+        - Split: a folder named train, val (valid, validation) or test says it, as in SoundSpaces'
+          ``sounds/semantic_splits``; what lies beside such folders is in split "all". Where there are none, as in
+          ``sounds/1s_all``, the clips are dealt out by `shares`, except a telephone, which is in split "all".
+        - Category: the nearest folder that does not name a split, or for a file in none the file's name without a
+          number at its end: ``train/chair.wav``, ``chair/a17.wav`` and ``chair_2.wav`` are chairs.
+
+        The headers of all files are read at once, so that what cannot be opened is found before anything runs.
+
+        Args:
+            path: The folder. Hidden files and files that do not end in one of `AUDIO_SUFFIXES` are passed over.
+            rate: Sample rate to which all clips are brought [Hz].
+            shares: How clips without split folders are dealt out to train, val and test, in proportion; the default is
+                SoundSpaces' division of its 102 sounds. It depends only on the names. None, or fewer than three clips:
+                all are in split "all".
+
+        Raises:
+            SoundError: There is no such folder, it holds no recording, or a recording cannot be opened, is empty or
+                shorter than 50 ms. Samples are checked when a clip is first asked for: see `load_clip`.
+        """
+        root = Path(path).expanduser()
+        if not root.is_dir():
+            kind = "a file; for a single recording use load_clip" if root.exists() else "not there"
+            raise SoundError(f"No folder of clips at {str(root)!r}: it is {kind}.")
+        files = [file.relative_to(root) for file in sorted(root.rglob("*")) if file.suffix.lower() in AUDIO_SUFFIXES]
+        files = [
+            file for file in files if not any(part.startswith(".") for part in file.parts) and (root / file).is_file()
+        ]
+        if not files:
+            raise SoundError(
+                f"No recording in {str(root)!r}: expected files that end in {', '.join(AUDIO_SUFFIXES)}, "
+                "in the folder itself or in folders in it."
+            )
+        splits = _splits(files, shares)
+        entries = []
+        for file in files:
+            _check_header(root / file)
+            name, category, split = file.with_suffix("").as_posix(), _category(file), splits[file]
+            make = functools.partial(load_clip, root / file, rate, name=name, category=category, split=split)
+            entries.append(ClipEntry(name=name, category=category, split=split, make=make))
+        return ClipLibrary(entries, rate)
+
+    def names(self, split: str | None = None, category: str | None = None, *, shared: bool = False) -> tuple[str, ...]:
+        """Return the names of clips, sorted.
+
+        Args:
+            split: Only the clips kept apart for this split; None for those of every split.
+            category: Only the clips of this category.
+            shared: Add the clips of split "all", which a task with unheard sounds has to leave out.
+
+        Raises:
+            UnknownNameError: The library has no such split or category, or none of its clips has both.
+        """
+        if category is not None and category not in self.categories:
+            raise UnknownNameError("category", category, self.categories)
+        wanted = (split, "all") if shared else (split,)
+        found = tuple(
+            entry.name
+            for entry in self._entries.values()
+            if (split is None or entry.split in wanted) and category in (None, entry.category)
+        )
+        if not found:
+            raise UnknownNameError(
+                "split" if category is None else f"split of category {category!r}",
+                split,
+                sorted({entry.split for entry in self._entries.values() if category in (None, entry.category)}),
+            )
+        return found
+
+    def clip(self, name: str) -> Clip:
+        """Return a clip, the same object each time.
+
+        Raises:
+            UnknownNameError: There is no such clip.
+            SoundError: It is a recording that cannot be used; see `load_clip`.
+        """
+        if name not in self._clips:
+            self._clips[name] = self.entry(name).make()
+        return self._clips[name]
+
+    def entry(self, name: str) -> ClipEntry:
+        """Return what is known of a clip without making it.
+
+        Raises:
+            UnknownNameError: There is no such clip.
+        """
+        if name not in self._entries:
+            raise UnknownNameError("clip", name, self._entries)
+        return self._entries[name]
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that occur, sorted."""
+        return tuple(sorted({entry.category for entry in self._entries.values()}))
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that occur, in the order of `SPLITS`."""
+        found = {entry.split for entry in self._entries.values()}
+        return tuple(split for split in SPLITS if split in found)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __repr__(self) -> str:
+        return f"ClipLibrary({len(self)} clips, {len(self.categories)} categories, {self.rate} Hz)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the clips behind: they are made again where they are needed."""
+        return {**self.__dict__, "_clips": {}}
+
+
+def load_clip(
+    path: str | Path, rate: int = 16000, *, name: str | None = None, category: str | None = None, split: Split = "all"
+) -> Clip:
+    """Read a recording: wav, flac, ogg, aiff and what else libsndfile reads, of any rate and number of channels.
+
+    Channels are mixed to one by their mean. The level is the file's (full scale is 1; see `Clip.normalised`).
+    The rate is changed by soxr in its high quality.
+
+    Args:
+        path: The file.
+        rate: Sample rate to which the recording is brought [Hz].
+        name: Name of the clip; the file's name without its ending where none is given.
+        category: Category of the clip; that name without a number at its end where none is given.
+        split: Split of the clip.
+
+    Raises:
+        SoundError: There is no such file, it is empty or corrupt, has no sample rate, lasts less than 50 ms, is
+            silent, or holds NaN or infinite samples.
+        HarkenWarning: The channels cancel in the mean.
+    """
+    import soundfile
+    import soxr
+
+    file = Path(path).expanduser()
+    rate = _checked_rate(rate)
+    expected = _check_header(file)
+    try:
+        channels, found_rate = soundfile.read(file, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise SoundError(f"{str(file)!r} is corrupt ({error}). Fetch it again or leave it out.") from error
+    if len(channels) < expected:
+        raise SoundError(
+            f"{str(file)!r} is cut off: its header promises {expected} samples, {len(channels)} can be read. "
+            "Fetch it again or leave it out."
+        )
+    mono = channels.mean(axis=1)
+    power, mixed = float(np.mean(np.square(channels))), float(np.mean(np.square(mono)))
+    if channels.shape[1] > 1 and mixed < 0.01 * power:
+        warnings.warn(
+            f"{str(file)!r}: the {channels.shape[1]} channels cancel; their mean is "
+            f"{10 * np.log10(power / max(mixed, 1e-20)):.0f} dB below them. Mix it to mono before loading.",
+            HarkenWarning,
+            stacklevel=2,
+        )
+    title = file.stem if name is None else name
+    kind = _unnumbered(file.stem) if category is None else category
+    clip = Clip(samples=mono, rate=found_rate, name=title, category=kind, split=split)
+    if found_rate == rate:
+        return clip
+    resampled = soxr.resample(clip.samples, found_rate, rate, quality="HQ")
+    return Clip(samples=resampled, rate=rate, name=title, category=kind, split=split)
+
+
+def _checked_rate(rate: int) -> int:
+    if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise ConfigurationError(
+            f"The sample rate is {rate!r}; expected a whole number of hertz from {_LOWEST_RATE} to {_HIGHEST_RATE}, "
+            "such as 16000 or 44100."
+        )
+    return int(rate)
+
+
+def _check_header(file: Path) -> int:
+    """Return the number of samples that a file's header promises, or raise what is wrong with the file."""
+    import soundfile
+
+    if not file.is_file():
+        raise SoundError(f"No recording at {str(file)!r}: it is {'a folder' if file.is_dir() else 'not there'}.")
+    if file.stat().st_size == 0:
+        raise SoundError(f"{str(file)!r} is empty (0 bytes). Fetch it again or leave it out.")
+    try:
+        found = soundfile.info(file, verbose=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise SoundError(
+            f"{str(file)!r} cannot be read as audio ({error}). It is corrupt, or no {', '.join(AUDIO_SUFFIXES)} inside."
+        ) from error
+    if not _LOWEST_RATE <= found.samplerate <= _HIGHEST_RATE:
+        raise SoundError(
+            f"{str(file)!r} has a sample rate of {found.samplerate} Hz; expected {_LOWEST_RATE} to {_HIGHEST_RATE} Hz. "
+            "Its header is corrupt, or it is no recording of sound."
+        )
+    if found.frames < _SHORTEST * found.samplerate:
+        raise SoundError(
+            f"{str(file)!r} lasts {1000 * found.frames / found.samplerate:.0f} ms ({found.frames} samples); "
+            f"expected at least {1000 * _SHORTEST:.0f} ms of sound."
+        )
+    # Only libsndfile's log tells of a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
+    sizes = re.search(r"data : (\d+) \(should be (\d+)\)", found.extra_info)
+    if sizes and int(sizes[2]) < int(sizes[1]) < 2**31 - 1:
+        warnings.warn(
+            f"{str(file)!r} is cut off: its header promises {sizes[1]} bytes of sound, {sizes[2]} are there. "
+            "What is there is used; fetch the file again to have all of it.",
+            HarkenWarning,
+            stacklevel=3,
+        )
+    return int(found.frames)
+
+
+def _unnumbered(stem: str) -> str:
+    """Return a name without the number at its end."""
+    return re.sub(r"[\s_-]*\d+$", "", stem) or stem
+
+
+def _category(file: Path) -> str:
+    folders = [part for part in file.parts[:-1] if part.lower() not in _SPLIT_FOLDERS]
+    return folders[-1] if folders else _unnumbered(file.stem)
+
+
+def _splits(files: list[Path], shares: tuple[int, int, int] | None) -> dict[Path, Split]:
+    """Return the split of each file, from its folders or dealt out by `shares`."""
+    named = {
+        file: _SPLIT_FOLDERS[part.lower()]
+        for file in files
+        for part in file.parts[:-1]
+        if part.lower() in _SPLIT_FOLDERS
+    }
+    dealt = [file for file in files if _category(file) != "telephone"]
+    if named or shares is None or len(dealt) < 3:
+        return {file: named.get(file, "all") for file in files}
+    if len(shares) != 3 or min(shares) < 0 or sum(shares) <= 0:
+        raise ConfigurationError(
+            f"shares is {shares!r}; expected three numbers for train, val and test, such as (73, 11, 18)."
+        )
+    # A digest, because the order of names says something about sounds ("person_1", "person_2") and a digest does not.
+    dealt.sort(key=lambda file: hashlib.sha256(file.as_posix().encode()).digest())
+    val, test = (max(1, round(len(dealt) * share / sum(shares))) if share else 0 for share in shares[1:])
+    splits: dict[Path, Split] = {file: "all" for file in files if file not in dealt}
+    for k, file in enumerate(dealt):
+        splits[file] = "val" if k < val else "test" if k < val + test else "train"
+    return splits

@@ -1,0 +1,101 @@
+"""Levels: root mean square, decibels and sound pressure level.
+
+Sound in Harken is pressure relative to 1 at 1 m from the source in the free field. Where a level in pascals is wanted,
+one unit is one pascal: a clip of RMS 0.1, the level of the built-in clips, then has 74 dB SPL at 1 m, a raised voice.
+"""
+
+import numpy as np
+
+from harken.errors import SoundError
+
+__all__ = [
+    "CLIP_RMS",
+    "REFERENCE_PRESSURE",
+    "active_part",
+    "active_rms",
+    "amplitude",
+    "decibels",
+    "rms",
+    "sound_pressure_level",
+]
+
+REFERENCE_PRESSURE: float = 20e-6
+"""Sound pressure of 0 dB SPL in air [Pa] (ISO 1683)."""
+
+CLIP_RMS: float = 0.1
+"""RMS of the built-in clips over their active part."""
+
+_ACTIVE_FRAME = 0.02
+_ACTIVE_RANGE = 40.0
+
+
+def rms(samples: np.ndarray) -> np.ndarray:
+    """Return the root mean square over the last axis.
+
+    Args:
+        samples: ``(…, n)`` samples.
+
+    Returns:
+        ``(…)`` float64.
+    """
+    return np.sqrt(np.mean(np.square(samples, dtype=np.float64), axis=-1))
+
+
+def decibels(ratio: np.ndarray | float) -> np.ndarray:
+    """Return 20·log₁₀ of a ratio of amplitudes; −inf for 0."""
+    with np.errstate(divide="ignore"):
+        return 20.0 * np.log10(np.asarray(ratio, np.float64))
+
+
+def amplitude(level: np.ndarray | float) -> np.ndarray:
+    """Return the ratio of amplitudes of a level [dB]: the inverse of `decibels`."""
+    return 10.0 ** (np.asarray(level, np.float64) / 20.0)
+
+
+def sound_pressure_level(samples: np.ndarray, *, pascals: float = 1.0) -> np.ndarray:
+    """Return the sound pressure level over the last axis, unweighted.
+
+    Args:
+        samples: ``(…, n)`` pressure in Harken's unit.
+        pascals: Pascals of one unit.
+
+    Returns:
+        ``(…)`` float64 level [dB re 20 µPa] (ISO 1683); −inf for silence.
+    """
+    return decibels(rms(samples) * pascals / REFERENCE_PRESSURE)
+
+
+def active_part(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Tell which samples belong to the sound and which to the pauses in it.
+
+    A frame of 20 ms is active when its RMS lies less than 40 dB below that of the loudest frame.
+
+    Args:
+        samples: ``(n,)`` samples.
+        rate: Sample rate [Hz].
+
+    Returns:
+        ``(n,)`` bool; all False where everything is zero.
+    """
+    frame = max(1, round(_ACTIVE_FRAME * rate))
+    starts = np.arange(0, len(samples), frame)
+    counts = np.diff(np.append(starts, len(samples)))
+    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / counts
+    return np.repeat(power > power.max() * 10.0 ** (-_ACTIVE_RANGE / 10.0), counts)
+
+
+def active_rms(samples: np.ndarray, rate: int) -> float:
+    """Return the root mean square of the active part (see `active_part`), so that pauses do not count.
+
+    Args:
+        samples: ``(n,)`` samples.
+        rate: Sample rate [Hz].
+
+    Raises:
+        SoundError: There are no samples, or all are zero.
+    """
+    if len(samples) == 0 or not np.any(samples):
+        raise SoundError(
+            f"{len(samples)} samples without sound have no active part; expected a sound that is not silent."
+        )
+    return float(rms(samples[active_part(samples, rate)]))

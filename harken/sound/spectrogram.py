@@ -1,0 +1,187 @@
+"""Magnitude spectrograms as agents of this field hear them: SoundSpaces' spectrogram sensor and its relatives."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import scipy.fft
+
+from harken.errors import ConfigurationError, SoundError
+from harken.raytracing import kernel
+
+__all__ = ["Spectrogram", "spectrogram", "spectrogram_shape"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectrogram:
+    """How a spectrogram is computed; the defaults are SoundSpaces' sensor.
+
+    ``|STFT|`` with a periodic Hann window in the middle of each frame and frames centred on multiples of the hop, then
+    the mean over blocks of `downsample` × `downsample` (zeros fill the last blocks up), then ``log(1 + x)``.
+    """
+
+    n_fft: int = 512
+    """Length of the Fourier transform [samples]."""
+    hop: int = 160
+    """Distance between frames [samples]."""
+    window: int = 400
+    """Length of the Hann window [samples], at most `n_fft`."""
+    downsample: int = 4
+    """Width and height of the blocks that are averaged; 1 keeps every bin and frame."""
+    padding: Literal["zeros", "reflect"] = "zeros"
+    """What lies before the first and after the last sample: silence, or the signal mirrored. librosa's default is the
+    former since 0.10 and was the latter before, so that older networks have seen "reflect"."""
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        for name in ("n_fft", "hop", "window", "downsample"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"Spectrogram {name} is {value!r}; expected a whole number of at least 1.")
+        if self.window > self.n_fft:
+            raise ConfigurationError(
+                f"Spectrogram window {self.window} is longer than n_fft {self.n_fft}; shorten it or raise n_fft."
+            )
+        if self.padding not in ("zeros", "reflect"):
+            raise ConfigurationError(f'Spectrogram padding is {self.padding!r}; expected "zeros" or "reflect".')
+
+
+SOUNDSPACES = Spectrogram()
+
+
+def spectrogram_shape(samples: int, *, channels: int = 2, settings: Spectrogram = SOUNDSPACES) -> tuple[int, int, int]:
+    """Return the shape ``(frequencies, frames, channels)`` of the spectrogram of a waveform.
+
+    Args:
+        samples: Length of the waveform [samples].
+        channels: Number of channels.
+        settings: How the spectrogram is computed.
+    """
+    bins, frames = settings.n_fft // 2 + 1, samples // settings.hop + 1
+    return -(-bins // settings.downsample), -(-frames // settings.downsample), channels
+
+
+def spectrogram(waveform: np.ndarray, settings: Spectrogram = SOUNDSPACES) -> np.ndarray:
+    """Compute the spectrogram of each channel of a waveform.
+
+    With the default settings this is the spectrogram sensor of SoundSpaces (Chen et al., ECCV 2020): ``(65, 26, 2)``
+    for one second of binaural sound at 16 kHz, ``(65, 69, 2)`` at 44.1 kHz.
+
+    Args:
+        waveform: ``(channels, n)`` samples.
+        settings: How the spectrogram is computed.
+
+    Returns:
+        ``(frequencies, frames, channels)`` float32, not negative; the shape is `spectrogram_shape`.
+
+    Raises:
+        SoundError: The waveform has another shape, is empty or holds NaN or infinite samples.
+    """
+    samples = np.ascontiguousarray(waveform, np.float32)
+    if samples.ndim != 2 or 0 in samples.shape:
+        raise SoundError(
+            f"A waveform of shape {np.shape(waveform)} has no spectrogram; expected (channels, samples), neither 0."
+        )
+    channels, count = samples.shape
+    if settings.padding == "reflect" and count <= settings.n_fft // 2:
+        raise SoundError(
+            f'Padding "reflect" needs more than {settings.n_fft // 2} samples, got {count}; '
+            'use "zeros" or a longer waveform.'
+        )
+    result = np.zeros(spectrogram_shape(count, channels=channels, settings=settings), np.float32)
+    first, last = _sounding_frames(samples, settings)
+    if first < last:
+        # Whole blocks only, so that the averages can be taken block by block.
+        first -= first % settings.downsample
+        reflect = settings.padding == "reflect"
+        frames = _frames(samples, _window(settings), first, last, settings.n_fft, settings.hop, reflect)
+        _reduce(scipy.fft.rfft(frames, overwrite_x=True), first // settings.downsample, settings.downsample, result)
+    if not np.isfinite(result).all():
+        bad = int((~np.isfinite(samples)).sum())
+        raise SoundError(
+            f"{bad} of {samples.size} samples are NaN or infinite (or too large for float32); "
+            "look for the step of the simulation that made them."
+        )
+    return result
+
+
+@lru_cache(maxsize=16)
+def _window(settings: Spectrogram) -> np.ndarray:
+    """Return the window, ``(n_fft,)`` float32 with zeros on both sides of the Hann window."""
+    before = (settings.n_fft - settings.window) // 2
+    # Not scipy.signal.get_window: that import alone takes longer than all of this package.
+    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(settings.window) / settings.window)
+    return np.pad(hann, (before, settings.n_fft - settings.window - before)).astype(np.float32)
+
+
+def _sounding_frames(samples: np.ndarray, settings: Spectrogram) -> tuple[int, int]:
+    """Return the range of frames that can hold sound: most waveforms of a quarter-second step end in zeros."""
+    frames = samples.shape[1] // settings.hop + 1
+    first, last = _sounding_samples(samples)
+    if first > last:
+        return 0, 0
+    reach = settings.n_fft // 2
+    if settings.padding == "reflect" and (first < reach or last >= samples.shape[1] - reach):
+        return 0, frames
+    return max(0, (first - reach) // settings.hop), min(frames, (last + reach) // settings.hop + 1)
+
+
+@kernel
+def _sounding_samples(samples):
+    """First and last sample at which a channel is not zero; NaN counts as sound, to be reported later."""
+    channels, count = samples.shape
+    first, last = count, -1
+    for c in range(channels):
+        for i in range(first):
+            if samples[c, i] != 0.0:
+                first = i
+                break
+        for i in range(count - 1, last, -1):
+            if samples[c, i] != 0.0:
+                last = i
+                break
+    return first, last
+
+
+@kernel
+def _frames(samples, window, first, last, n_fft, hop, reflect):
+    """Cut windowed frames ``(channels, last - first, n_fft)`` centred on multiples of `hop`."""
+    channels, count = samples.shape
+    frames = np.empty((channels, last - first, n_fft), np.float32)
+    for c in range(channels):
+        for t in range(last - first):
+            start = (first + t) * hop - n_fft // 2
+            frame, row = frames[c, t], samples[c]
+            if start >= 0 and start + n_fft <= count:
+                for i in range(n_fft):
+                    frame[i] = row[start + i] * window[i]
+                continue
+            for i in range(n_fft):
+                at = start + i
+                if reflect:
+                    at = abs(at)
+                    if at >= count:
+                        at = 2 * (count - 1) - at
+                frame[i] = row[at] * window[i] if 0 <= at < count else np.float32(0.0)
+    return frames
+
+
+@kernel(fastmath={"contract", "reassoc", "nsz"})
+def _reduce(spectrum, first_block, block, result):
+    """Write ``log1p`` of the mean magnitude over blocks into `result` from its column `first_block` on."""
+    channels, frames, bins = spectrum.shape
+    share = np.float32(1.0 / (block * block))
+    sums = np.empty(bins, np.float32)
+    for c in range(channels):
+        for column in range(-(-frames // block)):
+            sums[:] = 0.0
+            for t in range(column * block, min(frames, (column + 1) * block)):
+                row = spectrum[c, t]
+                for k in range(bins):
+                    sums[k] += np.sqrt(row[k].real * row[k].real + row[k].imag * row[k].imag)
+            for band in range(-(-bins // block)):
+                total = np.float32(0.0)
+                for k in range(band * block, min(bins, (band + 1) * block)):
+                    total += sums[k]
+                result[band, first_block + column, c] = np.log1p(total * share)

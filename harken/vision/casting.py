@@ -1,0 +1,89 @@
+"""Primary rays: from a camera's pose to the distance, the triangle and the place on it for every pixel."""
+
+import math
+
+import numpy as np
+
+from harken.raytracing import kernel
+from harken.raytracing.packets import (
+    DIRECTION_X,
+    DIRECTION_Y,
+    DIRECTION_Z,
+    DISTANCE,
+    TRIANGLE,
+    U,
+    V,
+    begin_packets,
+    cast_packet,
+    packet_buffer,
+)
+
+__all__ = ["cast_depth", "cast_hits", "pose_frame"]
+
+# A surface nearer than this is not seen: the camera may touch it.
+_NEAR = np.float32(1e-3)
+
+
+def pose_frame(heading: float, pitch: float) -> np.ndarray:
+    """Return the camera's axes.
+
+    Args:
+        heading: Angle about +y [rad]; 0 looks along −z, positive is counter-clockwise seen from above.
+        pitch: Angle above the horizon [rad].
+
+    Returns:
+        ``(3, 3)`` float32 with the directions right, up and forward as rows.
+    """
+    sh, ch, sp, cp = math.sin(heading), math.cos(heading), math.sin(pitch), math.cos(pitch)
+    return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [-sh * cp, sp, -ch * cp]], np.float32)
+
+
+@kernel(inline="always")
+def _aim(packet, frame, columns, rows, top, left):
+    """Write the directions of a tile of 4 × 4 pixels; beyond the edge of the image the last pixel is repeated."""
+    height, width = len(rows), len(columns)
+    for i in range(4):
+        a, b = rows[min(top + i, height - 1), 0], rows[min(top + i, height - 1), 1]
+        for j in range(4):
+            column = min(left + j, width - 1)
+            s, c = a * columns[column, 0], a * columns[column, 1]
+            k = 4 * i + j
+            packet[DIRECTION_X + k] = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
+            packet[DIRECTION_Y + k] = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
+            packet[DIRECTION_Z + k] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
+
+
+@kernel
+def cast_depth(rays, position, frame, columns, rows, depth):
+    """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit."""
+    packet, infinity = packet_buffer(), np.float32(np.inf)
+    begin_packets(packet, position[0], position[1], position[2], _NEAR)
+    height, width = depth.shape
+    for top in range(0, height, 4):
+        for left in range(0, width, 4):
+            _aim(packet, frame, columns, rows, top, left)
+            cast_packet(rays, packet, infinity)
+            for i in range(min(4, height - top)):
+                for j in range(min(4, width - left)):
+                    distance = packet[DISTANCE + 4 * i + j]
+                    depth[top + i, left + j] = distance if distance < infinity else np.float32(0.0)
+
+
+@kernel
+def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
+    """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
+    packet, infinity = packet_buffer(), np.float32(np.inf)
+    words = packet.view(np.int32)
+    begin_packets(packet, position[0], position[1], position[2], _NEAR)
+    height, width = depth.shape
+    for top in range(0, height, 4):
+        for left in range(0, width, 4):
+            _aim(packet, frame, columns, rows, top, left)
+            cast_packet(rays, packet, infinity)
+            for i in range(min(4, height - top)):
+                for j in range(min(4, width - left)):
+                    k, y, x = 4 * i + j, top + i, left + j
+                    distance = packet[DISTANCE + k]
+                    depth[y, x] = distance if distance < infinity else np.float32(0.0)
+                    triangle[y, x] = words[TRIANGLE + k]
+                    barycentric[y, x, 0], barycentric[y, x, 1] = packet[U + k], packet[V + k]

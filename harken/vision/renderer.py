@@ -1,0 +1,103 @@
+"""Views of a scene: depth, colour and semantics from one cast of rays."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harken.errors import ConfigurationError, UnknownNameError
+from harken.scene.scene import Scene
+from harken.vision.camera import Camera
+from harken.vision.casting import cast_depth, cast_hits, pose_frame
+from harken.vision.surfaces import SKY, shade, surface_arrays
+
+__all__ = ["CHANNELS", "Renderer"]
+
+CHANNELS: tuple[str, ...] = ("depth", "rgb", "semantic", "instance")
+"""Names of what `Renderer.observe` can return."""
+
+
+class Renderer:
+    """Renders views of one scene.
+
+    What it sees depends on the arguments of `observe` only. The scene's light is computed when colour is first asked
+    for, in a second or a few, and shared by all renderers of the same scene in the process.
+
+    Args:
+        scene: What to look at.
+    """
+
+    def __init__(self, scene: Scene):
+        self.scene = scene
+
+    def observe(
+        self,
+        camera: Camera,
+        position: Sequence[float] | np.ndarray,
+        heading: float,
+        pitch: float = 0.0,
+        channels: Sequence[str] = ("depth",),
+    ) -> dict[str, np.ndarray]:
+        """Take a view; the first row is the top, the first column the left.
+
+        Args:
+            camera: Size and projection of the image.
+            position: ``(3,)`` place of the camera [m].
+            heading: Angle about +y [rad]; 0 looks along −z, positive is counter-clockwise seen from above.
+            pitch: Angle above the horizon [rad].
+            channels: Which of `CHANNELS` to return.
+
+        Returns:
+            A fresh array per channel:
+
+            - ``"depth"`` ``(height, width, 1)`` float32 [m]: along the optical axis for a pinhole camera, along the ray
+              for a panorama; 0 where nothing is hit,
+            - ``"rgb"`` ``(height, width, 3)`` uint8 (sRGB),
+            - ``"semantic"`` ``(height, width, 1)`` int32: index into `Scene.categories`, 0 where nothing is hit,
+            - ``"instance"`` ``(height, width, 1)`` int32: number of the object, 0 for none.
+
+        Raises:
+            UnknownNameError: A channel does not exist.
+            ConfigurationError: The pose is not finite or has the wrong shape.
+        """
+        _check_channels(channels)
+        place, frame = _check_pose(position, heading, pitch)
+        rays = self.scene.triangles.kernel_data
+        depth = np.empty((camera.height, camera.width, 1), np.float32)
+        if all(name == "depth" for name in channels):
+            cast_depth(rays, place, frame, camera.columns, camera.rows, depth[:, :, 0])
+            return {"depth": depth}
+        triangle = np.empty(depth.shape[:2], np.int32)
+        barycentric = np.empty((*depth.shape[:2], 2), np.float32)
+        cast_hits(rays, place, frame, camera.columns, camera.rows, depth[:, :, 0], triangle, barycentric)
+        views: dict[str, np.ndarray] = {"depth": depth}
+        if "rgb" in channels:
+            pixel = np.array([0.0, camera.pixel_angle], np.float32)
+            views["rgb"] = np.empty((*depth.shape[:2], 3), np.uint8)
+            shade(
+                *(surface_arrays(self.scene), frame, camera.columns, camera.rows, pixel),
+                *(depth[:, :, 0], triangle, barycentric, SKY, views["rgb"]),
+            )
+        for name, values in (("semantic", self.scene.category), ("instance", self.scene.instance)):
+            if name in channels:
+                views[name] = np.where(triangle >= 0, values[triangle], np.int32(0))[:, :, None]
+        return {name: views[name] for name in channels}
+
+
+def _check_channels(channels: Sequence[str]) -> None:
+    if isinstance(channels, str) or not channels:
+        raise ConfigurationError(
+            f"channels is {channels!r}; expected a tuple of names, such as ('depth', 'rgb'), of {', '.join(CHANNELS)}."
+        )
+    for name in channels:
+        if name not in CHANNELS:
+            raise UnknownNameError("channel", name, CHANNELS)
+
+
+def _check_pose(position: Sequence[float] | np.ndarray, heading: float, pitch: float) -> tuple[np.ndarray, np.ndarray]:
+    place = np.asarray(position, np.float32)
+    if place.shape != (3,) or not np.isfinite(place).all():
+        raise ConfigurationError(f"position is {position!r}; expected three finite numbers x, y, z [m].")
+    if not (math.isfinite(heading) and math.isfinite(pitch)):
+        raise ConfigurationError(f"heading is {heading!r} and pitch is {pitch!r}; expected finite angles [rad].")
+    return place, pose_frame(heading, pitch)

@@ -1,0 +1,203 @@
+"""What surfaces look like: colours, textures and baked light, packed for compiled code, and the shading itself."""
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from harken.errors import SceneError
+from harken.raytracing import kernel
+from harken.scene.scene import Appearance, Scene
+from harken.vision.light import bake_light
+from harken.vision.lightmap import interpolate_light, light_grid
+
+__all__ = ["SKY", "mean_colors", "shade", "surface_arrays"]
+
+SKY = np.array([206, 222, 238], np.uint8)
+"""Colour (sRGB) where nothing is hit."""
+
+_LEVELS = 10
+
+
+def _decode(values: np.ndarray) -> np.ndarray:
+    """From sRGB 0–1 to linear (IEC 61966-2-1)."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _encode(values: np.ndarray) -> np.ndarray:
+    """From linear to sRGB 0–1 (IEC 61966-2-1)."""
+    return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
+
+
+_LINEAR = _decode(np.arange(256) / 255).astype(np.float32)
+_SRGB = np.round(255 * _encode(np.arange(4097) / 4096)).astype(np.uint8)
+
+_lock = threading.Lock()
+_baked: "weakref.WeakKeyDictionary[Scene, tuple[Any, ...]]" = weakref.WeakKeyDictionary()
+
+
+def surface_arrays(scene: Scene) -> tuple[Any, ...]:
+    """Return what `shade` takes as `surface`: computed on the first call for a scene, shared by all that render it."""
+    with _lock:
+        if scene not in _baked:
+            _baked[scene] = _surface_arrays(scene)
+        return _baked[scene]
+
+
+def _surface_arrays(scene: Scene) -> tuple[Any, ...]:
+    look = _checked_appearance(scene)
+    pixels, table = _pack_textures(look)
+    grid = light_grid(scene)
+    light = bake_light(scene, grid, _LINEAR[mean_colors(scene)])
+    return (
+        np.ascontiguousarray(look.colors, np.uint8),
+        np.ascontiguousarray(look.texture, np.int32),
+        np.ascontiguousarray(look.uv, np.float32),
+        _texel_density(scene, look),
+        pixels,
+        table,
+        scene.normals,
+        (grid.intervals, grid.start, grid.sample, light),
+        (_LINEAR, _SRGB),
+    )
+
+
+def _checked_appearance(scene: Scene) -> Appearance:
+    """Return the scene's appearance; compiled code would read outside an array that is too short."""
+    look, faces = scene.appearance, len(scene.faces)
+    assert look is not None
+    shapes = {"colors": (faces, 3, 3), "texture": (faces,), "uv": (faces, 3, 2)}
+    for name, shape in shapes.items():
+        if getattr(look, name).shape != shape:
+            raise SceneError(
+                f"{scene.name}: appearance.{name} has shape {getattr(look, name).shape}; expected {shape}."
+            )
+    for number, image in enumerate(look.textures):
+        if image.ndim != 3 or image.shape[2] != 3 or image.size == 0 or image.dtype != np.uint8:
+            raise SceneError(
+                f"{scene.name}: texture {number} is {image.dtype} of shape {image.shape}; expected uint8 of shape "
+                "(height, width, 3). Convert it to RGB before loading."
+            )
+    if look.texture.min() < -1 or look.texture.max() >= len(look.textures):
+        raise SceneError(
+            f"{scene.name}: texture indices run from {look.texture.min()} to {look.texture.max()}; expected -1 (none) "
+            f"to {len(look.textures) - 1}."
+        )
+    return look
+
+
+def mean_colors(scene: Scene) -> np.ndarray:
+    """Return each triangle's mean colour ``(F, 3)`` uint8 (sRGB): its corners times the mean of its texture."""
+    look = _checked_appearance(scene)
+    corners = _LINEAR[look.colors].mean(1)
+    textures = np.stack([np.ones(3, np.float32)] + [_LINEAR[image].mean((0, 1)) for image in look.textures])
+    return np.round(255 * _encode(np.clip(corners * textures[look.texture + 1], 0.0, 1.0))).astype(np.uint8)
+
+
+def _pack_textures(look: Appearance) -> tuple[np.ndarray, np.ndarray]:
+    """Lay textures and their halvings end to end: pixels ``(P, 3)``, and where each begins, its height and width."""
+    table = np.zeros((max(len(look.textures), 1), _LEVELS, 3), np.int32)
+    pixels, offset = [], 0
+    for number, texture in enumerate(look.textures):
+        level = np.ascontiguousarray(texture, np.uint8)
+        for k in range(_LEVELS):
+            pixels.append(level.reshape(-1, 3))
+            table[number, k] = offset, level.shape[0], level.shape[1]
+            offset += level.shape[0] * level.shape[1]
+            level = _halve(level)
+    return (np.concatenate(pixels) if pixels else np.zeros((1, 3), np.uint8)), table
+
+
+def _halve(image: np.ndarray) -> np.ndarray:
+    even = np.pad(image, ((0, image.shape[0] % 2), (0, image.shape[1] % 2), (0, 0)), mode="edge")
+    blocks = even.reshape(even.shape[0] // 2, 2, even.shape[1] // 2, 2, 3)
+    return np.round(blocks.mean((1, 3))).astype(np.uint8)
+
+
+def _texel_density(scene: Scene, look: Appearance) -> np.ndarray:
+    """``(F,)`` float32: texels per metre on each triangle, 0 without a texture."""
+    sizes = np.array([0.0] + [image.shape[0] * image.shape[1] for image in look.textures])[look.texture + 1]
+    a, b = look.uv[:, 1] - look.uv[:, 0], look.uv[:, 2] - look.uv[:, 0]
+    area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    return np.sqrt(sizes * area / np.maximum(scene.areas, 1e-12)).astype(np.float32)
+
+
+@kernel(inline="always")
+def _bilinear(pixels, entry, linear, u, v):
+    """Linear colour of an image at wrapping coordinates; (0, 0) is its bottom left."""
+    offset, height, width = entry[0], entry[1], entry[2]
+    x = (u - np.floor(u)) * width - np.float32(0.5)
+    y = (np.float32(1.0) - (v - np.floor(v))) * height - np.float32(0.5)
+    x0, y0 = int(np.floor(x)), int(np.floor(y))
+    fx, fy = x - np.float32(x0), y - np.float32(y0)
+    x1, y1 = (x0 + 1) % width, (y0 + 1) % height
+    x0, y0 = x0 % width, y0 % height
+    red, green, blue = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for corner in range(4):
+        texel = pixels[offset + (y1 if corner & 2 else y0) * width + (x1 if corner & 1 else x0)]
+        weight = (fx if corner & 1 else np.float32(1.0) - fx) * (fy if corner & 2 else np.float32(1.0) - fy)
+        red += weight * linear[texel[0]]
+        green += weight * linear[texel[1]]
+        blue += weight * linear[texel[2]]
+    return red, green, blue
+
+
+@kernel(inline="always")
+def _corner_color(colors, linear, f, a, u, v):
+    red = a * linear[colors[f, 0, 0]] + u * linear[colors[f, 1, 0]] + v * linear[colors[f, 2, 0]]
+    green = a * linear[colors[f, 0, 1]] + u * linear[colors[f, 1, 1]] + v * linear[colors[f, 2, 1]]
+    blue = a * linear[colors[f, 0, 2]] + u * linear[colors[f, 1, 2]] + v * linear[colors[f, 2, 2]]
+    return red, green, blue
+
+
+@kernel(inline="always")
+def _level(texels_per_pixel, facing):
+    """Reduction of the texture that suits a pixel; between its long and its short side where it is seen at a slant."""
+    stretched = texels_per_pixel / np.sqrt(max(facing, np.float32(0.1)))
+    return min(max(int(np.log2(max(stretched, np.float32(1e-3))) + np.float32(0.5)), 0), _LEVELS - 1)
+
+
+@kernel
+def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sky, image):
+    """Colour an image.
+
+    Args:
+        surface: From `surface_arrays`.
+        frame: Axes of the camera, as `cast_hits` takes them.
+        columns: Shares of right and forward in the rays of each column.
+        rows: Weight of the column's direction and share of up in the rays of each row.
+        pixel: Width of a pixel on a surface: at distance 0 [m], and what each metre of distance adds to it.
+        depth: Distances, from `cast_hits`.
+        triangle: Triangles hit, from `cast_hits`.
+        barycentric: Places on the triangles, from `cast_hits`.
+        sky: ``(3,)`` uint8: colour where nothing is hit.
+        image: ``(height, width, 3)`` uint8, filled.
+    """
+    colors, texture, uv, density, pixels, table, normals, lights, (linear, srgb) = surface
+    intervals, start, sample, light = lights
+    one, top = np.float32(1.0), np.float32(4096.0)
+    for y in range(image.shape[0]):
+        for x in range(image.shape[1]):
+            f = triangle[y, x]
+            if f < 0:
+                image[y, x, 0], image[y, x, 1], image[y, x, 2] = sky[0], sky[1], sky[2]
+                continue
+            s, up, ahead = rows[y, 0] * columns[x, 0], rows[y, 1], rows[y, 0] * columns[x, 1]
+            facing, squared = np.float32(0.0), s * s + up * up + ahead * ahead
+            for k in range(3):
+                facing += normals[f, k] * (s * frame[0, k] + up * frame[1, k] + ahead * frame[2, k])
+            u, v = barycentric[y, x, 0], barycentric[y, x, 1]
+            a = one - u - v
+            red, green, blue = _corner_color(colors, linear, f, a, u, v)
+            t = texture[f]
+            if t >= 0:
+                level = _level((pixel[0] + pixel[1] * depth[y, x]) * density[f], abs(facing) / np.sqrt(squared))
+                tu = a * uv[f, 0, 0] + u * uv[f, 1, 0] + v * uv[f, 2, 0]
+                tv = a * uv[f, 0, 1] + u * uv[f, 1, 1] + v * uv[f, 2, 1]
+                r, g, b = _bilinear(pixels, table[t, level], linear, tu, tv)
+                red, green, blue = red * r, green * g, blue * b
+            r, g, b = interpolate_light(intervals, start, sample, light, f, 1 if facing > 0.0 else 0, u, v)
+            image[y, x, 0] = srgb[int(top * min(red * r, one) + np.float32(0.5))]
+            image[y, x, 1] = srgb[int(top * min(green * g, one) + np.float32(0.5))]
+            image[y, x, 2] = srgb[int(top * min(blue * b, one) + np.float32(0.5))]

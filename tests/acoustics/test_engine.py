@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import trimesh
+
+from harken.acoustics import AcousticSettings, FastPropagation, Listener, Propagation, Source
+from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
+from harken.acoustics.paths import knife_edge_energy, straight_path
+from harken.errors import ConfigurationError
+from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
+
+RATE = 16_000
+DRY = AcousticSettings(duration=0.2, reverberation=False)
+
+
+def scene_of(*boxes, transmission=0.0, absorption=0.5):
+    """A scene of solid boxes (lower corner, upper corner)."""
+    parts = []
+    for lower, upper in boxes:
+        lower, upper = np.array(lower, float), np.array(upper, float)
+        part = trimesh.creation.box(extents=upper - lower)
+        parts.append(part.apply_translation((lower + upper) / 2))
+    mesh = trimesh.util.concatenate(parts)
+    wall = AcousticMaterial(name="wall", absorption=(absorption,), transmission=(transmission,))
+    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(wall,), material=np.zeros(len(mesh.faces), int))
+
+
+@pytest.fixture(scope="module")
+def free_field():
+    """Nothing but a far-away block."""
+    return FastPropagation(scene_of(([900, 0, 900], [901, 1, 901])), DRY)
+
+
+def test_the_engine_keeps_the_seam(free_field):
+    assert isinstance(free_field, Propagation)
+
+
+def test_the_level_falls_six_decibels_per_doubling_of_distance(free_field):
+    levels = []
+    for distance in (1.0, 2.0, 4.0, 8.0):
+        listener = Listener(position=[0, 1.5, 0], format="mono")
+        samples = free_field.impulse_response(Source(position=[0, 1.5, -distance]), listener).samples
+        levels.append(10 * np.log10(np.sum(samples**2)))
+    assert levels[0] == pytest.approx(0.0, abs=0.1)
+    # Air takes up to 0.1 dB over 8 m at 8 kHz.
+    np.testing.assert_allclose(np.diff(levels), -6.02, atol=0.15)
+
+
+@pytest.mark.parametrize("distance", [0.7, 1.0, 3.3, 17.15])
+def test_sound_arrives_after_distance_over_speed(free_field, distance):
+    listener = Listener(position=[0, 1.5, 0], format="mono")
+    samples = free_field.impulse_response(Source(position=[distance, 1.5, 0]), listener).samples[0]
+    spectrum = np.fft.rfft(samples)
+    # The slope of the phase is the delay, to a fraction of a sample.
+    k = np.arange(50, 600)
+    delay = -np.polyfit(k, np.unwrap(np.angle(spectrum))[50:600], 1)[0] * len(samples) / (2 * np.pi)
+    assert delay == pytest.approx(distance / free_field.speed * RATE, abs=0.02)
+
+
+@pytest.mark.parametrize("heading", [0.0, 0.5, np.pi / 2, 2.5, -2.0])
+def test_a_source_at_the_left_is_louder_and_earlier_in_the_left_ear(free_field, heading):
+    left = np.array([-np.cos(heading), 0.0, np.sin(heading)])
+    listener = Listener(position=[0, 1.5, 0], heading=heading)
+    for side in (1.0, -1.0):
+        source = Source(position=np.array([0, 1.5, 0]) + side * 2.0 * left)
+        samples = free_field.impulse_response(source, listener).samples
+        assert side * interaural_level_difference(samples) > 6.0
+        # Positive: the left ear leads.
+        assert side * interaural_time_difference(samples, RATE) > 0.5e-3
+
+
+def test_turning_the_head_and_turning_the_world_are_the_same(free_field):
+    source = Source(position=[1.0, 1.5, -2.0])
+    turned = free_field.impulse_response(source, Listener(position=[0, 1.5, 0], heading=0.7)).samples
+    c, s = np.cos(-0.7), np.sin(-0.7)
+    x, z = source.position[0], source.position[2]
+    moved = Source(position=[c * x + s * z, 1.5, -s * x + c * z])
+    straight = free_field.impulse_response(moved, Listener(position=[0, 1.5, 0])).samples
+    np.testing.assert_allclose(turned, straight, atol=1e-4)
+
+
+def test_a_solid_wall_takes_its_transmission_once_and_a_sheet_too():
+    air = np.zeros(len(OCTAVE_BANDS))
+    solid = scene_of(([-5, 0, -1.1], [5, 3, -1.0]), transmission=0.01)
+    ends = np.array([0, 1.5, 0]), np.array([0, 1.5, -2])
+    path = straight_path(solid, *ends, air)
+    assert path.kind == "transmitted"
+    np.testing.assert_allclose(path.energy, 0.01 / 4, rtol=1e-6)
+    sheet = Scene(
+        vertices=[[-5, 0, -1], [5, 0, -1], [5, 3, -1], [-5, 3, -1]],
+        faces=[[0, 1, 2], [0, 2, 3]],
+        materials=solid.materials,
+        material=[0, 0],
+    )
+    for a, b in (ends, ends[::-1]):
+        np.testing.assert_allclose(straight_path(sheet, a, b, air).energy, 0.01 / 4, rtol=1e-6)
+
+
+def test_two_walls_take_twice():
+    scene = scene_of(([-5, 0, -1.1], [5, 3, -1.0]), ([-5, 0, -2.1], [5, 3, -2.0]), transmission=0.1)
+    path = straight_path(scene, np.array([0, 1.5, 0]), np.array([0, 1.5, -4]), np.zeros(7))
+    np.testing.assert_allclose(path.energy, 0.1**2 / 16, rtol=1e-6)
+
+
+def test_sound_around_a_corner_comes_from_the_corner_and_not_through_the_wall():
+    # A wall along x with a gap for x > 2; source behind it, listener in front.
+    scene = scene_of(([-6, 0, -1.1], [2, 3, -1.0]), transmission=1e-4)
+    source, ears = np.array([-1, 1.5, -2.5]), np.array([-1, 1.5, 1.0])
+    detour = np.array([source, [2.3, 1.5, -1.6], [2.3, 1.5, -0.5], ears])
+    engine = FastPropagation(scene, DRY, route=lambda s, r: detour.copy())
+    paths = engine.paths(Source(position=source), Listener(position=ears))
+    assert [path.kind for path in paths] == ["transmitted", "diffracted"]
+    around = paths[1]
+    assert around.length == pytest.approx(np.hypot(3.0, 1.5) + 0.1 + np.hypot(3.0, 2.0), abs=0.03), "pulled taut"
+    assert around.energy[3] > 3 * paths[0].energy[3]
+    heard = engine.impulse_response(Source(position=source), Listener(position=ears)).samples
+    assert interaural_level_difference(heard) < -3.0, "the gap is at the right (+x) of a listener who faces −z"
+
+
+def test_low_frequencies_bend_more_than_high_ones():
+    energy = knife_edge_energy(0.5, 343.0 / np.array(OCTAVE_BANDS))
+    assert (np.diff(energy) < 0).all()
+    # Kurze and Anderson: 5 dB at the shadow boundary, 13 dB at a Fresnel number of 1.
+    assert -10 * np.log10(knife_edge_energy(0.0, np.array([0.343])))[0] == pytest.approx(5.0, abs=0.01)
+    assert -10 * np.log10(knife_edge_energy(0.1715, np.array([0.343])))[0] == pytest.approx(13.0, abs=0.1)
+
+
+@pytest.mark.parametrize("duration", [0.05, 0.5, 1.0])
+def test_the_response_has_the_length_that_was_asked_for(duration):
+    scene = scene_of(([-5, -1, -5], [5, 0, 5]))
+    engine = FastPropagation(scene, AcousticSettings(duration=duration, rays=10))
+    response = engine.impulse_response(Source(position=[0, 1, 0]), Listener(position=[1, 1, 0]))
+    assert response.samples.shape == (2, round(duration * RATE)) and response.samples.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Source(position=[0, np.nan, 0]), "Source position"),
+        (lambda: Source(position=[0, 1]), "three finite numbers"),
+        (lambda: Listener(position=[0, 0, np.inf]), "Listener position"),
+        (lambda: Listener(position=[0, 0, 0], heading=np.nan), "heading"),
+        (lambda: Listener(position=[0, 0, 0], format="stereo"), "'binaural' or 'mono'"),
+        (lambda: AcousticSettings(duration=0.0), "duration"),
+        (lambda: AcousticSettings(rays=0), "rays"),
+        (lambda: AcousticSettings(rate=100), "rate"),
+    ],
+)
+def test_impossible_values_are_refused_with_what_was_expected(make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make()

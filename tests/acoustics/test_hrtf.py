@@ -1,0 +1,336 @@
+import pickle
+
+import numpy as np
+import pytest
+from scipy.spatial import ConvexHull
+from scipy.special import spherical_jn, spherical_yn
+
+from harken.acoustics.bands import energy_weights
+from harken.acoustics.hrtf import HeadResponse, interpolate_head
+from harken.acoustics.measures import (
+    band_energies,
+    interaural_coherence,
+    interaural_level_difference,
+    interaural_time_difference,
+)
+from harken.errors import ConfigurationError
+from harken.raytracing import kernel
+
+RATES = (16000, 44100, 48000)
+RADIUS, SPEED = 0.0875, 343.2
+
+
+def toward(azimuth: float, elevation: float = 0.0) -> np.ndarray:
+    """Direction in the head frame; azimuth [degrees] positive to the left."""
+    a, e = np.radians(azimuth), np.radians(elevation)
+    return np.array([-np.sin(a) * np.cos(e), np.sin(e), -np.cos(a) * np.cos(e)])
+
+
+def ears(head: HeadResponse, direction: np.ndarray, size: int = 1024) -> np.ndarray:
+    """Both ears' impulse responses with their delays, 4 ms late so that nothing comes before the start."""
+    filters, delays = head.lookup(direction)
+    turn = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1.0 / head.rate) * (delays[:, None] + 0.004))
+    return np.fft.irfft(np.fft.rfft(filters, size) * turn, size)
+
+
+def random_directions(count: int, seed: int = 0) -> np.ndarray:
+    directions = np.random.default_rng(seed).standard_normal((count, 3))
+    return directions / np.linalg.norm(directions, axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_source_on_the_left_is_louder_and_earlier_in_the_left_ear(rate):
+    head = HeadResponse.kemar(rate)
+    for azimuth, sign in ((90.0, 1.0), (30.0, 1.0), (-30.0, -1.0), (-90.0, -1.0)):
+        response = ears(head, toward(azimuth))
+        assert sign * interaural_level_difference(response) > 4.0
+        assert sign * interaural_time_difference(response, rate) > 0.0002
+        filters, delays = head.lookup(toward(azimuth))
+        assert sign * (delays[1] - delays[0]) > 0.0002
+    assert interaural_level_difference(ears(head, toward(0.0))) == pytest.approx(0.0, abs=1e-6)
+    assert interaural_time_difference(ears(head, toward(0.0)), rate) == 0.0
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_time_differences_lie_between_the_spherical_head_models_for_high_and_low_frequencies(rate):
+    head = HeadResponse.kemar(rate)
+    for azimuth in (15.0, 30.0, 45.0, 60.0, 75.0, 90.0):
+        angle = np.radians(azimuth)
+        woodworth = RADIUS / SPEED * (angle + np.sin(angle))  # Woodworth 1938: above 2 kHz
+        kuhn = 3.0 * RADIUS / SPEED * np.sin(angle)  # Kuhn 1977: below 500 Hz
+        measured = interaural_time_difference(ears(head, toward(azimuth)), rate)
+        # A mannequin with torso and ears is larger than the sphere by up to a tenth.
+        assert woodworth <= measured <= 1.1 * kuhn
+    assert 0.0006 < interaural_time_difference(ears(head, toward(90.0)), rate) < 0.0008
+
+
+def test_level_difference_at_high_frequencies_grows_with_azimuth():
+    head = HeadResponse.kemar(44100)
+    energies = [band_energies(ears(head, toward(a)), 44100, (4000.0,))[0].sum(-1) for a in (0.0, 15.0, 30.0, 45.0, 60.0)]
+    differences = [10.0 * np.log10(left / right) for left, right in energies]
+    assert differences[0] == pytest.approx(0.0, abs=1e-6)
+    assert (np.diff(differences) > 1.0).all()
+    assert 8.0 < differences[-1] < 25.0
+
+
+def test_the_head_is_symmetric_in_measured_directions_and_nearly_so_between():
+    head = HeadResponse.kemar(16000)
+    for direction in head.directions[::7]:
+        filters, delays = head.lookup(direction)
+        mirrored, mirrored_delays = head.lookup(direction * [-1.0, 1.0, 1.0])
+        assert np.allclose(filters, mirrored[::-1], atol=1e-6)
+        assert np.allclose(delays, mirrored_delays[::-1], atol=1e-8)
+    # In between, the diagonal of a measured quadrangle may run the other way on the other side.
+    differences = []
+    for direction in random_directions(300):
+        filters, _ = head.lookup(direction)
+        mirrored, _ = head.lookup(direction * [-1.0, 1.0, 1.0])
+        differences.append(((filters - mirrored[::-1]) ** 2).sum() / (filters**2).sum())
+    assert np.median(differences) < 10.0 ** (-20.0 / 10.0)
+
+
+def test_lookup_is_exact_in_given_directions_for_any_length_of_the_vector():
+    head = HeadResponse.kemar(16000)
+    for index in range(0, len(head.directions), 13):
+        filters, delays = head.lookup(3.7 * head.directions[index])
+        assert np.allclose(filters, head.filters[index], atol=1e-6)
+        assert np.allclose(delays, head.delays[index], atol=1e-9)
+
+
+def test_lookup_mixes_the_corners_of_the_triangle_around_the_direction():
+    head = HeadResponse.kemar(16000)
+    corners = head.directions[ConvexHull(head.directions).simplices]
+    # Filters replaced by positions: on the triangle, the interpolated position is the point asked for.
+    probe = HeadResponse(
+        rate=16000,
+        directions=head.directions,
+        delays=head.delays,
+        filters=np.repeat(head.directions[:, None], 2, axis=1),
+    )
+    extremes = [toward(a, e) for a in (0.0, 90.0, 180.0, -180.0, 359.999) for e in (-90.0, -89.9, -40.0, 0.0, 89.99, 90.0)]
+    for direction in [*random_directions(3000), *extremes]:
+        point = probe.lookup(direction)[0][0].astype(np.float64)
+        assert np.allclose(point / np.linalg.norm(point), direction, atol=2e-6)  # float32
+    # No chord is longer than the gap that is closed below the lowest measured ring, 50 degrees.
+    assert np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max() < 2.0 * np.sin(np.radians(25.1))
+
+
+def test_interpolation_is_continuous():
+    head = HeadResponse.kemar(16000)
+    path = [toward(a, 20.0 * np.sin(np.radians(3.0 * a))) for a in np.arange(0.0, 360.0, 0.05)]
+    looked_up = [head.lookup(direction) for direction in path]
+    steps = [np.abs(b[0] - a[0]).max() for a, b in zip(looked_up, looked_up[1:], strict=False)]
+    # Filters of neighbours (5° and more apart) differ by less than 1; 0.05° to 0.2° of it are a fiftieth.
+    assert max(steps) < 0.05
+    assert max(np.abs(b[1] - a[1]).max() for a, b in zip(looked_up, looked_up[1:], strict=False)) < 5e-6
+
+
+def test_interpolated_filters_keep_the_energy_of_the_measured_ones():
+    head = HeadResponse.kemar(44100)
+    filters = np.stack([head.lookup(direction)[0] for direction in random_directions(3000)])
+    power = (np.abs(np.fft.rfft(filters, 512)) ** 2).mean((0, 1))
+    frequencies = np.fft.rfftfreq(512, 1.0 / 44100)
+    level = 10.0 * np.log10(power[(frequencies > 100.0) & (frequencies < 12000.0)])
+    assert np.abs(level).max() < 0.6
+    assert abs(level.mean()) < 0.3
+
+
+@kernel
+def _sum_from_compiled_code(tables, direction, filters, delays):
+    interpolate_head(tables, direction[0], direction[1], direction[2], filters, delays)
+    return filters.sum()
+
+
+def test_the_kernel_can_be_called_from_compiled_code_and_flags_what_is_not_finite():
+    head = HeadResponse.kemar(16000)
+    filters, delays = np.empty((2, head.taps), np.float32), np.empty(2, np.float32)
+    expected = head.lookup(toward(40.0))
+    assert _sum_from_compiled_code(head.tables, toward(40.0), filters, delays) == pytest.approx(expected[0].sum())
+    assert np.array_equal(filters, expected[0])
+    assert np.array_equal(delays, expected[1])
+    _sum_from_compiled_code(head.tables, np.array([np.nan, 0.0, 1.0]), filters, delays)
+    assert np.isnan(filters).all()
+    assert np.isnan(delays).all()
+
+
+def test_no_direction_means_straight_ahead():
+    head = HeadResponse.kemar(16000)
+    assert np.array_equal(head.lookup(np.zeros(3))[0], head.lookup(toward(0.0))[0])
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_averaged_over_the_sphere_an_ear_receives_the_energy_of_a_microphone(rate):
+    c0 = HeadResponse.kemar(rate).energy_harmonics()[:, :, 0]
+    # Equalised to the diffuse field before the filters were cut and resampled: 0.2 dB, and 0.25 dB in the band that the
+    # Nyquist frequency of 16 kHz cuts.
+    assert (np.abs(10.0 * np.log10(c0)) < 0.25).all()
+
+
+def test_harmonics_give_each_ear_more_energy_from_its_own_side():
+    harmonics = HeadResponse.kemar(44100).energy_harmonics()
+    assert harmonics.shape == (7, 2, 4)
+    assert harmonics.dtype == np.float32
+    left, right = harmonics[:, 0], harmonics[:, 1]
+    assert np.allclose(left, right * [1.0, -1.0, 1.0, 1.0], atol=1e-4)  # mirrored
+    assert (left[:, 1] < 0.0).all()  # −x is left
+    # The side matters little at 125 Hz, where the head is small against the wavelength, and much at 4 kHz.
+    assert abs(left[0, 1]) < 0.35 < 0.9 < abs(left[5, 1])
+
+
+def test_harmonics_predict_the_energy_of_a_smooth_field():
+    head = HeadResponse.kemar(44100)
+    net = np.array([-0.3, 0.1, -0.2])
+    # A field with the density (1 + 3·net·d)/4π has the energy 1 and the energy vector `net`.
+    density = head.solid_angles * (1.0 + 3.0 * head.directions @ net)
+    power = (np.abs(np.fft.rfft(head.filters, 4096)) ** 2 * density[:, None, None]).sum(0)
+    frequencies = np.fft.rfftfreq(4096, 1.0 / 44100)
+    predicted = head.energy_harmonics() @ np.append(1.0, net)
+    for b, centre in enumerate((125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 8000.0)):
+        inside = (frequencies >= centre / np.sqrt(2.0)) & (frequencies < centre * np.sqrt(2.0))
+        # Solid-angle weights are a quadrature of finite accuracy on 711 directions.
+        assert predicted[b] == pytest.approx(power[:, inside].mean(-1), rel=0.02)
+
+
+def test_bands_above_the_nyquist_frequency_repeat_the_last_one_below():
+    harmonics = HeadResponse.kemar(8000).energy_harmonics()
+    assert np.array_equal(harmonics[-1], harmonics[-2])
+    assert not np.array_equal(harmonics[-2], harmonics[-3])
+
+
+def test_coherence_in_a_diffuse_field_is_that_of_a_rigid_sphere_of_the_heads_size():
+    head = HeadResponse.kemar(44100)
+    left, right, cross = head.diffuse_spectra(4096)
+    coherence = cross / np.sqrt(left.real * right.real)
+    frequencies = np.fft.rfftfreq(4096, 1.0 / 44100)
+    # Symmetric head: the coherence is real.
+    assert np.abs(coherence.imag).max() < 1e-6
+
+    def sphere(frequency: float, radius: float) -> float:
+        # Opposite points on a rigid sphere: Σ (2n+1)(−1)^n |b_n|² / Σ (2n+1)|b_n|² with b_n = 1/h_n'(ka).
+        ka, n = 2.0 * np.pi * frequency * radius / SPEED, np.arange(12)
+        weights = (2 * n + 1) / (spherical_jn(n, ka, True) ** 2 + spherical_yn(n, ka, True) ** 2)
+        return float((weights * (-1.0) ** n).sum() / weights.sum())
+
+    for frequency in (100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0):
+        measured = coherence.real[np.searchsorted(frequencies, frequency)]
+        # KEMAR's head is wider at the ears' height than the usual sphere, and a torso adds to it.
+        assert sphere(frequency, 0.115) - 0.05 < measured < sphere(frequency, 0.0875) + 0.05
+    above = (frequencies > 2000.0) & (frequencies < 15000.0)
+    assert np.abs(coherence[above]).max() < 0.25
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+def test_diffuse_noise_has_the_heads_coherence_and_its_band_energies(rate):
+    head = HeadResponse.kemar(rate)
+    noise = head.diffuse_noise(1 << 18, np.random.default_rng(5))
+    assert noise.shape == (2, 1 << 18)
+    assert noise.dtype == np.float32
+    spectra = np.fft.rfft(noise.astype(np.float64).reshape(2, 256, -1) * np.hanning(1024))
+    expected = head.diffuse_spectra(1024)
+    norm = (np.hanning(1024) ** 2).sum()
+    measured = [
+        (np.abs(spectra[0]) ** 2).mean(0) / norm,
+        (np.abs(spectra[1]) ** 2).mean(0) / norm,
+        (spectra[0] * spectra[1].conj()).mean(0) / norm,
+    ]
+    inside = slice(2, int(0.45 * 1024))
+    # 256 blocks: each estimate has a standard deviation of 1/16 of the power. Hundreds of bins: 5 sigma.
+    for got, want in zip(measured, expected, strict=True):
+        assert (np.abs(got - want)[inside] < 5.0 / 16.0 * np.sqrt(expected[0] * expected[1]).real[inside]).all()
+        bias = (got - want)[inside].mean() / expected[0].real[inside].mean()
+        assert abs(bias) < 5.0 / np.sqrt(256.0 * 450.0)
+    weights = energy_weights(np.fft.rfftfreq(1 << 18, 1.0 / rate)) ** 2
+    power = np.abs(np.fft.rfft(noise)) ** 2 / (1 << 18)
+    c0 = head.energy_harmonics()[:, :, 0]
+    for b in range(6):
+        band = (weights[b] * power).sum(-1) / weights[b].sum()
+        # Statistics of the 125 Hz band (about 3000 values at 16 kHz): 5 sigma; and its filter reaches beyond the octave.
+        assert band == pytest.approx(c0[b], rel=5.0 * np.sqrt(2.0 / weights[b].sum()) + 0.03)
+
+
+def test_diffuse_noise_is_less_coherent_than_a_source_ahead():
+    head = HeadResponse.kemar(16000)
+    noise = head.diffuse_noise(16000, np.random.default_rng(0))
+    assert interaural_coherence(noise, 16000, band=(1000.0, 8000.0)) < 0.3
+    assert interaural_coherence(ears(head, toward(0.0)), 16000) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_same_seed_gives_the_same_noise_and_any_length_is_possible():
+    head = HeadResponse.kemar(16000)
+    first, second = (head.diffuse_noise(777, np.random.default_rng(3)) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+    assert first.shape == (2, 777)
+    assert head.diffuse_noise(1, np.random.default_rng(3)).shape == (2, 1)
+
+
+def test_heads_are_shared_per_rate_and_read_only():
+    head = HeadResponse.kemar(16000)
+    assert HeadResponse.kemar(16000) is head
+    assert HeadResponse.kemar(np.int64(16000)) is head
+    for values in (head.directions, head.delays, head.filters, head.energy_harmonics()):
+        with pytest.raises(ValueError, match="read-only"):
+            values[...] = 0.0
+
+
+def test_resampling_keeps_the_response():
+    coarse, fine = HeadResponse.kemar(16000), HeadResponse.kemar(44100)
+    f = np.array([125.0, 500.0, 1000.0, 3000.0, 6000.0])
+
+    def response(head, index):
+        turns = np.exp(-2j * np.pi * f[:, None] * np.arange(head.taps) / head.rate)
+        return head.filters[index] @ turns.T
+
+    for index in (0, 100, 350, 600):
+        # The low-pass cuts off what rings ahead of the first tap: −40 dB of the peak.
+        assert np.abs(response(coarse, index) - response(fine, index)).max() < 0.03
+
+
+def test_a_head_survives_pickling():
+    head = HeadResponse.kemar(16000)
+    copy = pickle.loads(pickle.dumps(head))
+    assert np.array_equal(copy.lookup(toward(33.0, 12.0))[0], head.lookup(toward(33.0, 12.0))[0])
+
+
+OCTAHEDRON = np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]])
+
+
+def made_up(directions=OCTAHEDRON, rate=16000, **changed):
+    count = len(directions)
+    arrays = {"delays": np.zeros((count, 2)), "filters": np.ones((count, 2, 4)), **changed}
+    return HeadResponse(rate=rate, directions=directions, **arrays)
+
+
+def test_any_set_of_directions_around_the_head_makes_a_head():
+    head = made_up()
+    assert head.solid_angles == pytest.approx(np.full(6, 1.0 / 6.0))
+    filters, delays = head.lookup(np.array([1.0, 1.0, 1.0]))
+    assert np.allclose(filters, 1.0)
+    assert np.allclose(delays, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: HeadResponse.kemar(44100.5), "whole number"),
+        (lambda: HeadResponse.kemar(0), "whole number"),
+        (lambda: HeadResponse.kemar(True), "whole number"),
+        (lambda: HeadResponse.kemar("16000"), "whole number"),
+        (lambda: made_up(rate=1), "whole number"),
+        (lambda: made_up(delays=np.zeros((6, 1))), "fit together"),
+        (lambda: made_up(filters=np.zeros((5, 2, 4))), "fit together"),
+        (lambda: made_up(filters=np.full((6, 2, 4), np.nan)), "finite"),
+        (lambda: made_up(OCTAHEDRON * 0.0), "zero"),
+        (lambda: made_up(OCTAHEDRON[:3]), "four or more"),
+        (lambda: made_up(OCTAHEDRON[:4]), "one plane"),
+        (lambda: made_up(OCTAHEDRON[:5]), "half of the sphere"),
+        (lambda: made_up(np.vstack([OCTAHEDRON, OCTAHEDRON[:1]])), "more than once"),
+        (lambda: made_up().lookup(np.array([1.0, 2.0])), "three finite numbers"),
+        (lambda: made_up().lookup(np.array([1.0, 2.0, np.inf])), "three finite numbers"),
+        (lambda: made_up().diffuse_noise(0, np.random.default_rng(0)), "1 or more"),
+        (lambda: made_up().diffuse_spectra(3), "at least the 4 taps"),
+        (lambda: made_up().energy_harmonics((500.0, 250.0)), "rise"),
+    ],
+)
+def test_bad_input_is_explained(call, message):
+    with pytest.raises(ConfigurationError, match=message):
+        call()
