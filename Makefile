@@ -33,7 +33,7 @@ types: $(VENV)/.test $(VENV)/.lint ## Check the type annotations
 	$(VENV)/bin/pyrefly check
 
 docs: $(VENV)/.docs ## Build the documentation into docs/_build/html
-	$(VENV)/bin/sphinx-build -W --keep-going --quiet docs docs/_build/html
+	$(VENV)/bin/sphinx-build -W --keep-going --fresh-env --quiet docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.test ## Run the benchmarks and print their tables

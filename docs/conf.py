@@ -50,7 +50,7 @@ def mend(app, what, name, obj, options, lines):
     """Turn one docstring into reStructuredText that means what was written."""
     lines[:] = map(api_pages.escape_bars, lines)
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # or napoleon takes the words before the first colon for a type
+        lines[:0] = ["..", ""]  # an empty comment, or napoleon takes the words before the first colon for a type
 
 
 def formula(translator, node):

@@ -61,8 +61,8 @@ def test_walk_and_hear_writes_a_video_with_stereo_sound(tmp_path):
 
 def test_train_ppo_saves_a_model_that_loads(tmp_path):
     ppo = pytest.importorskip("stable_baselines3").PPO
-    run([str(ROOT / "examples" / "train_ppo.py"), ".", "250"], tmp_path)
-    assert ppo.load(tmp_path / "ppo_audiogoal.zip", device="cpu").num_timesteps == 250
+    run([str(ROOT / "examples" / "train_ppo.py"), ".", "125"], tmp_path)
+    assert ppo.load(tmp_path / "ppo_audiogoal.zip", device="cpu").num_timesteps == 125
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/environments.md"])

@@ -81,7 +81,7 @@ class RoomMeasures:
     bands: tuple[float, ...]
     """Centre frequencies of the octave bands [Hz]."""
     edt: np.ndarray
-    """Early decay time [s], from the first 10 dB."""
+    """Early decay time [s], from the first 10 dB; a band filter's own is 4 divided by its bandwidth."""
     t20: np.ndarray
     """Reverberation time [s], from −5 to −25 dB."""
     t30: np.ndarray
@@ -110,7 +110,7 @@ def room_measures(response: np.ndarray, rate: float, bands: Sequence[float] | No
         The measures, ``(bands, ...)`` each.
 
     Raises:
-        SoundError: The response is silent in a band, or too short or too quiet for a decay of 35 dB.
+        SoundError: The response is silent in a band, too short for a decay of 45 dB, or dryer than the band filters.
         ConfigurationError: A band reaches beyond the Nyquist frequency.
     """
     if bands is None:
@@ -119,11 +119,19 @@ def room_measures(response: np.ndarray, rate: float, bands: Sequence[float] | No
     start = arrival_time(np.square(response, dtype=np.float64), rate)
     # The share of an impulse's energy that a band holds.
     impulse = (_band_weights(8192, rate, bands) ** 2).mean(-1)
+    edt, t20, t30 = (decay_time(energy, rate, levels=levels, start=start) for levels in (_EARLY_DECAY, _T20, _T30))
+    for b, band in enumerate(bands):
+        # The bare filters ring with 4.2 (bandwidth times decay time); at 6 their own decay adds a tenth.
+        if min(t20[b].min(), t30[b].min()) * band / np.sqrt(2.0) < 6.0:
+            raise SoundError(
+                f"The decay at {band:g} Hz, {t30[b].min() * 1e3:.0f} ms, is no longer than the band filter's own. "
+                "The response has no reverberation that could be measured in this band; leave the band out."
+            )
     return RoomMeasures(
         bands=tuple(bands),
-        edt=decay_time(energy, rate, levels=_EARLY_DECAY, start=start),
-        t20=decay_time(energy, rate, levels=_T20, start=start),
-        t30=decay_time(energy, rate, levels=_T30, start=start),
+        edt=edt,
+        t20=t20,
+        t30=t30,
         c50=clarity(energy, rate, limit=0.05, start=start),
         c80=clarity(energy, rate, limit=0.08, start=start),
         d50=definition(energy, rate, start=start),
@@ -315,7 +323,7 @@ def strength(energy: np.ndarray) -> np.ndarray:
         ``(...)`` [dB]: 20 at 1 m in the free field.
 
     Raises:
-        SoundError: There is no energy, or a value is negative or not finite.
+        SoundError: As `decay_curve`.
     """
     return 10.0 * np.log10(_checked(energy, 1.0, "energy").sum(-1)) + 20.0
 
@@ -352,16 +360,8 @@ def lateral_fraction(
 def modulation_transfer(energy: np.ndarray, rate: float, frequencies: Sequence[float]) -> np.ndarray:
     """Return how much of a modulation of the sound's energy is left (Schroeder 1981): |Σ E exp(−j2πFt)| / Σ E.
 
-    Args:
-        energy: ``(..., n)`` energy over time.
-        rate: Values per second [Hz].
-        frequencies: Modulation frequencies F [Hz].
-
-    Returns:
-        ``(..., frequencies)`` 0–1. Exponential decay with reverberation time T gives [1 + (2πFT/13.8)²]^(−1/2).
-
-    Raises:
-        SoundError: There is no energy, or a value is negative or not finite.
+    Exponential decay with reverberation time T gives [1 + (2πFT/13.8)²]^(−1/2). Arguments and errors are those of
+    `decay_curve`, and the modulation frequencies F [Hz]; the result is ``(..., frequencies)``, 0–1.
     """
     energy = _checked(energy, rate, "energy")
     times = np.arange(energy.shape[-1]) / rate
@@ -442,14 +442,16 @@ def interaural_coherence(
 
 def _cross_correlation(ears: np.ndarray, rate: float, band: tuple[float, float], limit: float) -> tuple:
     """Lags [s] (positive: left first) and the normalised correlation at them, at 16 times the sampling rate."""
-    finer = 16
-    size = next_fast_len(2 * ears.shape[-1], real=True)
+    finer, size = 16, next_fast_len(2 * ears.shape[-1], real=True)
     frequencies = np.fft.rfftfreq(size, 1.0 / rate)
     spectra = rfft(ears, size) * ((frequencies >= band[0]) & (frequencies <= band[1]))
     power = irfft(np.abs(spectra) ** 2, size)[:, 0]
     if not (power > 0).all():
         raise SoundError(f"An ear receives nothing between {band[0]:g} and {band[1]:g} Hz at a rate of {rate:g} Hz.")
-    correlation = finer * irfft(spectra[1] * spectra[0].conj(), finer * size) / np.sqrt(power[0] * power[1])
+    cross = spectra[1] * spectra[0].conj()
+    # At the finer rate the Nyquist frequency of an even size is one like any other, and would count twice.
+    cross[-1] *= 0.5 if size % 2 == 0 else 1.0
+    correlation = finer * irfft(cross, finer * size) / np.sqrt(power[0] * power[1])
     steps = np.arange(-int(limit * rate * finer), int(limit * rate * finer) + 1)
     return steps / (rate * finer), correlation[steps]
 

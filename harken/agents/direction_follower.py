@@ -6,15 +6,22 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
+from harken.acoustics.hrtf import HeadResponse
 from harken.tasks import Action, NavigationSettings
 
 __all__ = ["DirectionFollower"]
 
-HEAD_RADIUS = 0.0875
-"""Radius of the head that the time difference is converted with [m] (Woodworth 1938)."""
-
 BINS = 72
 """Directions around the head among which it chooses."""
+
+FRAME = 512
+"""Samples of a frame in which onsets are looked for."""
+
+BAND = slice(6, 128)
+"""Bins of a frame's spectrum that it listens to; 190 to 4000 Hz at 16 kHz."""
+
+SILENCE = -90.0
+"""Level below which it does not trust what it hears [dB re 1]."""
 
 SCAN = np.pi / 2
 """How far it turns at first, so that front and back can be told apart [rad]."""
@@ -40,8 +47,7 @@ class DirectionFollower:
         self.camera, self.eye_height = settings.camera, settings.eye_height
         self.radius = settings.body.radius
         self._azimuths = np.arange(BINS) * (2 * np.pi / BINS)
-        lateral = np.arcsin(np.clip(np.sin(self._azimuths), -1, 1))
-        self._lags = HEAD_RADIUS / 343.0 * (lateral + np.sin(lateral))
+        self._difference, self._phase = _head_templates(self.rate, self._azimuths)
 
     def reset(self, seed: int) -> None:
         """Forget what was heard."""
@@ -86,27 +92,34 @@ class DirectionFollower:
         """Add the evidence of a step for every direction."""
         level = 10 * np.log10(np.mean(waveform**2) + 1e-12)
         self._level = max(level, self._level - 3.0)
-        if level < self._level - 15.0:
+        if level < self._level - 15.0 or level < SILENCE:
             return
-        n = scipy.fft.next_fast_len(2 * waveform.shape[1], real=True)
-        left, right = scipy.fft.rfft(waveform, n)
-        frequencies = np.fft.rfftfreq(n, 1 / self.rate)
-        cross = left * right.conj()
-        cross *= ((frequencies > 200) & (frequencies < 4000)) / (np.abs(cross) + 1e-12)
-        # A source at the left reaches the left ear first: the cross-spectrum's phase is +2πf·lag.
-        steer = np.exp(-2j * np.pi * frequencies[:, None] * self._unique_lags[None])
-        correlation = (cross[:, None] * steer).real.sum(0) / max((np.abs(cross) > 0).sum(), 1)
-        evidence = correlation[self._lag_of_bin]
-        self._nearness.append(float(correlation.max()))
-        self._belief = 0.9 * self._belief + evidence
+        cross, power = self._onsets(waveform)
+        coherence = np.abs(cross) / np.sqrt(power[0] * power[1] + 1e-20)
+        both = power.sum(0)
+        weight = coherence**2 * (both / both.max()) ** 0.25 * (both > 1e-4 * both.max())
+        weight /= weight.sum() + 1e-12
+        difference = 10 * np.log10((power[0] + 1e-12) / (power[1] + 1e-12))
+        phase = np.cos(np.angle(cross) - self._phase) @ weight
+        ratio = np.exp(-((difference - self._difference) ** 2) / (2 * 6.0**2)) @ weight
+        self._nearness.append(float(coherence @ weight))
+        self._belief = 0.85 * self._belief + phase + ratio
 
-    @property
-    def _unique_lags(self) -> np.ndarray:
-        return np.unique(np.round(self._lags, 9))
+    def _onsets(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return cross-spectrum ``(bins,)`` and power spectra ``(2, bins)``, of frames in which the sound rises.
 
-    @property
-    def _lag_of_bin(self) -> np.ndarray:
-        return np.searchsorted(self._unique_lags, np.round(self._lags, 9))
+        The first wave front tells where a sound comes from, the echoes that follow do not (Wallach et al. 1949).
+        """
+        frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME, axis=1)[:, :: FRAME // 4]
+        spectra = scipy.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=-1)[..., BAND]
+        energy = (np.abs(spectra) ** 2).sum((0, 2))
+        before = np.r_[energy[:1], energy[:-1]]
+        rising = np.maximum(energy - 0.9 * before, 0.0) / (before + 0.05 * energy.max() + 1e-20)
+        rising += 0.02
+        left, right = spectra
+        cross = (rising[:, None] * left * right.conj()).sum(0)
+        power = (rising[:, None] * np.abs(spectra) ** 2).sum(1)
+        return cross, power
 
     def _near(self) -> bool:
         return False
@@ -132,3 +145,16 @@ class DirectionFollower:
             self._belief = np.interp(
                 np.arange(BINS) + shift, np.arange(-BINS, 2 * BINS), np.tile(self._belief, 3)
             )
+
+
+def _head_templates(rate: int, azimuths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return interaural level [dB] and phase [rad] differences ``(azimuths, bins)`` of the head, sources at ear height."""
+    head = HeadResponse.kemar(rate)
+    frequencies = np.fft.rfftfreq(FRAME, 1 / rate)[BAND]
+    difference, phase = np.empty((2, len(azimuths), len(frequencies)))
+    for i, azimuth in enumerate(azimuths):
+        filters, delays = head.lookup(np.array([-np.sin(azimuth), 0.0, -np.cos(azimuth)]))
+        left, right = np.fft.rfft(filters, FRAME)[:, BAND]
+        difference[i] = 20 * np.log10(np.abs(left) / np.abs(right))
+        phase[i] = np.angle(left * right.conj()) + 2 * np.pi * frequencies * float(delays[1] - delays[0])
+    return difference, phase

@@ -208,7 +208,9 @@ def _track(audio: np.ndarray, audio_rate: int | None, encoder: str) -> tuple[np.
         raise SoundError(f"The sound has shape {samples.shape}; expected (2, samples), left first.")
     if not np.isfinite(samples).all():
         bad = np.argwhere(~np.isfinite(samples))[0]
-        raise SoundError(f"The sound is NaN or infinite, first at channel {bad[0]}, sample {bad[1]}. Nothing was written.")
+        raise SoundError(
+            f"The sound is NaN or infinite, first at channel {bad[0]}, sample {bad[1]}. Nothing was written."
+        )
     if audio_rate is None or not 1000 <= audio_rate <= 768_000 or int(audio_rate) != audio_rate:
         raise ConfigurationError(f"audio_rate is {audio_rate!r} Hz; expected the whole sampling rate of the sound.")
     rate = int(audio_rate)

@@ -38,11 +38,13 @@ class EpisodeResult:
         try:
             measures = {str(name): float(value) for name, value in self.measures.items()}
         except (TypeError, ValueError) as error:
-            raise EpisodeError(f"Episode {self.episode!r}: measures must be numbers; given {self.measures!r}.") from error
+            raise EpisodeError(
+                f"Episode {self.episode!r}: measures must be numbers; given {self.measures!r}."
+            ) from error
         clash = sorted(set(measures) & set(_IDENTITY))
         if clash:
             raise EpisodeError(
-                f"Episode {self.episode!r}: a measure cannot be called {clash[0]!r}; the table has a column of that name."
+                f"Episode {self.episode!r}: no measure can be called {clash[0]!r}; the table has a column of that name."
             )
         object.__setattr__(self, "measures", measures)
 
@@ -137,19 +139,18 @@ class EpisodeRecord(EpisodeResult):
         image = np.asarray(self.plan_image)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or image.dtype != np.uint8:
             raise self._error(f"plan_image is {image.dtype} {image.shape}; expected uint8 (height, width, 3)")
-        self._check_series(
-            plan_path=(len(self.actions) + 1, 2), plan_goal=(2,), plan_oracle=(len(self.plan_oracle), 2)
-        )
+        self._check_series(plan_path=(len(self.actions) + 1, 2), plan_goal=(2,), plan_oracle=(len(self.plan_oracle), 2))
 
     def _check_images(self, name: str, *, channels: int, dtype: type) -> None:
         images = getattr(self, name)
         if len(images) not in (0, len(self.actions) + 1):
             raise self._error(
-                f"{len(images)} {name} images were kept; expected none or {len(self.actions) + 1}, one more than actions"
+                f"{len(images)} {name} images were kept; expected none or {len(self.actions) + 1}, actions and one"
             )
         kinds = {(np.asarray(image).dtype.name, *np.shape(image)) for image in images}
         wanted = len(kinds) <= 1 and all(
-            len(kind) == 4 and 0 not in kind and kind[0] == np.dtype(dtype).name and kind[3] == channels for kind in kinds
+            len(kind) == 4 and 0 not in kind and kind[0] == np.dtype(dtype).name and kind[3] == channels
+            for kind in kinds
         )
         if not wanted:
             raise self._error(

@@ -100,7 +100,7 @@ def _facts(records: Sequence[EpisodeRecord], summary: Mapping[str, Mapping[str, 
 
 
 def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " ")
+    return f"{count:,}".replace(",", _NARROW) + f" {noun}{'' if count == 1 else 's'}"
 
 
 def _lede(summary: Mapping[str, Mapping[str, Interval]]) -> str:
@@ -110,7 +110,8 @@ def _lede(summary: Mapping[str, Mapping[str, Interval]]) -> str:
         if "success" in intervals:
             i = intervals["success"]
             sentences.append(
-                f"<b>{escape(agent)}</b> reached the sound in {100 * i.mean:.0f}{_NARROW}% of {_counted(i.count, 'episode')} "
+                f"<b>{escape(agent)}</b> reached the sound in {100 * i.mean:.0f}{_NARROW}% of "
+                f"{_counted(i.count, 'episode')} "
                 f"({100 * i.confidence:g}{_NARROW}% interval {100 * i.low:.0f}–{100 * i.high:.0f}{_NARROW}%)"
             )
     return f'<p class="lede">{"; ".join(sentences)}.</p>' if sentences else ""
@@ -121,9 +122,9 @@ def _summary(summary: Mapping[str, Mapping[str, Interval]]) -> str:
         return ""
     levels = {f"{100 * i.confidence:g}{_NARROW}%" for intervals in summary.values() for i in intervals.values()}
     return (
-        f'<section><h2>Measures</h2>{summary_table(summary)}'
-        f'<p class="note">Means with {" or ".join(sorted(levels))} confidence intervals over episodes: Wilson score where '
-        "every outcome is 0 or 1, else bias-corrected and accelerated bootstrap.</p></section>"
+        f"<section><h2>Measures</h2>{summary_table(summary)}"
+        f'<p class="note">Means with {" or ".join(sorted(levels))} confidence intervals over episodes: Wilson score '
+        "where every outcome is 0 or 1, else bias-corrected and accelerated bootstrap.</p></section>"
     )
 
 
@@ -141,13 +142,15 @@ def _outcomes(records: Sequence[EpisodeRecord]) -> str:
         words = f"{agent}: distance at the end against distance at the start, {len(reachable)} episodes"
         charts = dot_chart(words, "Distance to the sound at the start, m", "At the end, m", points, reached, limit)
         if len(reachable) < len(own):
-            charts += f'<p class="note">{_counted(len(own) - len(reachable), "episode")} without a way to the sound.</p>'
+            charts += (
+                f'<p class="note">{_counted(len(own) - len(reachable), "episode")} without a way to the sound.</p>'
+            )
         if all("spl" in record.measures for record in own):
             charts += histogram("Episodes", "SPL", np.array([record.measures["spl"] for record in own]))
         cards.append(f'<div class="card"><h3>{escape(agent)}</h3>{charts}</div>')
     return (
-        f'<section><h2>Outcomes</h2><div class="cards">{"".join(cards)}</div><p class="note">A dot is an episode: solid '
-        "where the sound was reached, a ring where not; on the dashed line the agent came no nearer.</p></section>"
+        f'<section><h2>Outcomes</h2><div class="cards">{"".join(cards)}</div><p class="note">A dot is an episode: '
+        "solid where the sound was reached, a ring where not; on the dashed line the agent came no nearer.</p></section>"
     )
 
 
@@ -155,7 +158,8 @@ def _episodes(shown: Sequence[tuple[str, EpisodeRecord]], articles: Sequence[str
     if not shown:
         return ""
     links = "".join(
-        f'<li><a href="#{anchor}">{escape(record.episode)}<span>{escape(record.agent)}</span>{outcome_badge(record)}</a></li>'
+        f'<li><a href="#{anchor}">{escape(record.episode)}<span>{escape(record.agent)}</span>'
+        f"{outcome_badge(record)}</a></li>"
         for anchor, record in shown
     )
     return (
@@ -182,7 +186,7 @@ def _table(records: Sequence[EpisodeRecord], anchors: Mapping[int, str]) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
-        f"<details><summary>All episodes</summary><div class=\"scroll\"><table class=\"all\"><thead><tr>{head}</tr></thead>"
+        f'<details><summary>All episodes</summary><div class="scroll"><table class="all"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>{rest}</details>"
     )
 

@@ -76,11 +76,16 @@ def dot_chart(title: str, x_label: str, y_label: str, points: np.ndarray, filled
     # Solid dots last: they are the smaller ones and must not hide under rings.
     for solid, (x, y) in sorted(zip(filled, points.tolist(), strict=True)):
         spot = f"M{100 * x / top:.2f} {100 - 100 * y / top:.2f}h0"
-        dots.append(f'<path class="dot" d="{spot}"/>' if solid else f'<path class="ring" d="{spot}"/><path class="hole" d="{spot}"/>')
+        dots.append(
+            f'<path class="dot" d="{spot}"/>'
+            if solid
+            else f'<path class="ring" d="{spot}"/><path class="hole" d="{spot}"/>'
+        )
     return (
         f'<figure class="chart square"><figcaption>{escape(y_label)}</figcaption><div class="plot">{_y_labels(marks)}'
         '<div class="area"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(title)}">{_grid(marks, 100)}<path class="diagonal" d="M0 100L100 0"/>{"".join(dots)}</svg></div>'
+        f'aria-label="{escape(title)}">{_grid(marks, 100)}<path class="diagonal" d="M0 100L100 0"/>'
+        f"{''.join(dots)}</svg></div>"
         f'{_x_labels(0.0, top, "")}</div><p class="axis">{escape(x_label)}</p></figure>'
     )
 
@@ -107,8 +112,9 @@ def histogram(title: str, x_label: str, values: np.ndarray, *, bins: int = 10) -
     words = f"{title}: " + ", ".join(f"{c} in {i / bins:.1f}–{(i + 1) / bins:.1f}" for i, c in enumerate(counts) if c)
     return (
         f'<figure class="chart low"><figcaption>{escape(title)}</figcaption><div class="plot">{_y_labels(marks)}'
-        f'<div class="area"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{escape(words)}">'
-        f'{_grid(marks, 100)}{bars}</svg></div>{_x_labels(0.0, 1.0, "")}</div><p class="axis">{escape(x_label)}</p></figure>'
+        '<div class="area"><svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(words)}">{_grid(marks, 100)}{bars}</svg></div>'
+        f'{_x_labels(0.0, 1.0, "")}</div><p class="axis">{escape(x_label)}</p></figure>'
     )
 
 
@@ -173,7 +179,8 @@ def _grid(marks: Sequence[float], width: int = 1000) -> str:
 
 def _y_labels(marks: Sequence[float]) -> str:
     spans = (
-        f'<span style="top:{100 * (marks[-1] - mark) / (marks[-1] - marks[0]):.2f}%">{_number(mark)}</span>' for mark in marks
+        f'<span style="top:{100 * (marks[-1] - mark) / (marks[-1] - marks[0]):.2f}%">{_number(mark)}</span>'
+        for mark in marks
     )
     return f'<div class="y" aria-hidden="true">{"".join(spans)}</div>'
 
@@ -181,7 +188,8 @@ def _y_labels(marks: Sequence[float]) -> str:
 def _x_labels(low: float, high: float, unit: str) -> str:
     marks = [mark for mark in ticks(low, max(high, low + 1e-6), 5) if low <= mark <= high * (1 + 1e-9)]
     spans = (
-        f'<span style="left:{100 * (mark - low) / max(high - low, 1e-9):.2f}%">{_number(mark)}{unit}</span>' for mark in marks
+        f'<span style="left:{100 * (mark - low) / max(high - low, 1e-9):.2f}%">{_number(mark)}{unit}</span>'
+        for mark in marks
     )
     return f'<div class="x" aria-hidden="true">{"".join(spans)}</div>'
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from harken.eval.records import EpisodeRecord
 from harken.eval.report_charts import Line, line_chart
-from harken.eval.report_media import FrameSheet, audio_uri, color_depth, color_ramp, frame_sheet, image_uri
 from harken.eval.report_measures import measure_label, measure_text
+from harken.eval.report_media import FrameSheet, audio_uri, color_depth, color_ramp, frame_sheet, image_uri
 
 __all__ = ["EpisodeSection", "episode_section", "outcome_badge", "trajectory_colors"]
 
@@ -45,7 +45,9 @@ def episode_section(record: EpisodeRecord, anchor: str) -> EpisodeSection:
         colored, far = color_depth(record.depth)
         views.append(("depth", f"Depth, 0–{far:.1f} m", frame_sheet(colored)))
     plan = _plan(record) if record.plan_image is not None else ""
-    stage = f'<div class="stage">{plan}<div class="side">{_views(views, anchor)}{_readout()}{_player(record)}</div></div>'
+    stage = (
+        f'<div class="stage">{plan}<div class="side">{_views(views, anchor)}{_readout()}{_player(record)}</div></div>'
+    )
     html = (
         f'<article class="episode" id="{anchor}" aria-labelledby="{anchor}-title">{_heading(record, anchor)}{stage}'
         f'<div class="charts">{_charts(record)}</div>{_strip(record, views, anchor)}{_measures(record)}'
@@ -103,7 +105,7 @@ def _plan(record: EpisodeRecord) -> str:
     return (
         f'<figure class="plan"><svg viewBox="0 0 {width} {height}" style="--u:{unit:.4f}" role="img" '
         f'aria-label="{escape(words)}"><image href="{image_uri(record.plan_image)}" width="{width}" height="{height}"/>'
-        f'{"".join(drawn)}</svg>{legend}</figure>'
+        f"{''.join(drawn)}</svg>{legend}</figure>"
     )
 
 
@@ -136,8 +138,19 @@ def _views(views: list[tuple[str, str, FrameSheet]], anchor: str) -> str:
 
 
 def _readout() -> str:
-    cells = (("step", "Step"), ("time", "Time"), ("action", "Action"), ("goal", "To goal"), ("left", "Left ear"), ("right", "Right ear"))
-    return '<dl class="readout">' + "".join(f'<div><dt>{n}</dt><dd data-show="{k}">–</dd></div>' for k, n in cells) + "</dl>"
+    cells = (
+        ("step", "Step"),
+        ("time", "Time"),
+        ("action", "Action"),
+        ("goal", "To goal"),
+        ("left", "Left ear"),
+        ("right", "Right ear"),
+    )
+    return (
+        '<dl class="readout">'
+        + "".join(f'<div><dt>{n}</dt><dd data-show="{k}">–</dd></div>' for k, n in cells)
+        + "</dl>"
+    )
 
 
 def _player(record: EpisodeRecord) -> str:
@@ -151,7 +164,11 @@ def _player(record: EpisodeRecord) -> str:
         uri, gain = audio_uri(record.audio, record.audio_rate)
         name = f"What the agent hears in episode {record.episode}, binaural"
         sound = f'<audio controls preload="auto" src="{uri}" aria-label="{escape(name)}"></audio>'
-        change = f" Played {abs(gain):.0f} dB {'louder' if gain > 0 else 'quieter'} than recorded." if abs(gain) >= 0.5 else ""
+        change = (
+            f" Played {abs(gain):.0f} dB {'louder' if gain > 0 else 'quieter'} than recorded."
+            if abs(gain) >= 0.5
+            else ""
+        )
         note, button = f"<p>Binaural: wear headphones.{change}</p>", ""
     link = f'<p><a href="{escape(quote(record.video))}">Video of the episode</a></p>' if record.video else ""
     return f'<div class="player">{sound}<div class="scrub">{button}{scrub}</div>{note}{link}</div>'
@@ -182,7 +199,8 @@ def _strip(record: EpisodeRecord, views: list[tuple[str, str, FrameSheet]], anch
         )
         label = f"{step * record.step_time:.4g} s"
         items.append(
-            f'<button type="button" data-step="{step}" aria-label="Go to step {step}, {label}">{tiles}<b>{label}</b></button>'
+            f'<button type="button" data-step="{step}" aria-label="Go to step {step}, {label}">'
+            f"{tiles}<b>{label}</b></button>"
         )
     return f'<div class="strip" role="group" aria-label="Frames of the episode">{"".join(items)}</div>'
 
@@ -207,7 +225,9 @@ def _data(record: EpisodeRecord, views: list[tuple[str, str, FrameSheet]]) -> st
         "distance": _plain(record.distances),
         "loudness": [_plain(row) for row in record.loudness],
         "poses": [] if record.plan_image is None else [_pose(record, step) for step in range(len(record.plan_path))],
-        "sheets": {k: {"columns": s.columns, "rows": s.rows, "stride": s.stride, "count": s.count} for k, _, s in views},
+        "sheets": {
+            k: {"columns": s.columns, "rows": s.rows, "stride": s.stride, "count": s.count} for k, _, s in views
+        },
     }
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 

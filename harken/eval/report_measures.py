@@ -1,6 +1,6 @@
 """How measures are called and written for people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -45,7 +45,7 @@ def measure_text(name: str, value: float) -> str:
     return _minus(f"{value:.2f}")
 
 
-def summary_table(summary: dict[str, dict[str, Interval]]) -> str:
+def summary_table(summary: Mapping[str, Mapping[str, Interval]]) -> str:
     """Return the table of measures (rows) by agents (columns), each cell a mean, its interval and a bar.
 
     Args:
@@ -65,8 +65,8 @@ def summary_table(summary: dict[str, dict[str, Interval]]) -> str:
         note = f"<small>{escape(_KNOWN[name].note)}</small>" if name in _KNOWN else ""
         rows.append(f'<tr><th scope="row">{escape(measure_label(name))}{note}</th>{"".join(cells)}</tr>')
     return (
-        f'<div class="scroll"><table class="summary" style="min-width:{9 + 8 * len(summary)}rem"><thead><tr><td class="name"></td>'
-        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="scroll"><table class="summary" style="min-width:{9 + 8 * len(summary)}rem"><thead><tr>'
+        f'<td class="name"></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
 

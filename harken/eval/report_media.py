@@ -60,7 +60,7 @@ def frame_sheet(frames: Sequence[np.ndarray] | np.ndarray, *, quality: int = 78)
     height, width = kept[0].shape[:2]
     scale = min(1.0, _TILE / max(height, width))
     # JPEG codes colour in blocks of 16 pixels; tiles of whole blocks do not bleed into each other.
-    size = tuple(max(16, 16 * round(side * scale / 16)) for side in (width, height))
+    size = (max(16, 16 * round(width * scale / 16)), max(16, 16 * round(height * scale / 16)))
     columns = math.ceil(math.sqrt(len(kept)))
     rows = math.ceil(len(kept) / columns)
     sheet = Image.new("RGB", (columns * size[0], rows * size[1]))
@@ -70,9 +70,7 @@ def frame_sheet(frames: Sequence[np.ndarray] | np.ndarray, *, quality: int = 78)
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=quality, optimize=True)
     uri = _uri("image/jpeg", file.getvalue())
-    return FrameSheet(
-        uri=uri, columns=columns, rows=rows, stride=stride, count=len(kept), aspect=width / height
-    )
+    return FrameSheet(uri=uri, columns=columns, rows=rows, stride=stride, count=len(kept), aspect=width / height)
 
 
 def color_depth(depth: Sequence[np.ndarray] | np.ndarray) -> tuple[list[np.ndarray], float]:
@@ -106,7 +104,7 @@ def color_ramp(name: str, count: int, *, low: float = 0.0, high: float = 1.0) ->
     """
     from matplotlib import colormaps
 
-    return np.uint8(np.round(255 * colormaps[name](np.linspace(low, high, count))[:, :3]))
+    return np.round(255 * colormaps[name](np.linspace(low, high, count))[:, :3]).astype(np.uint8)
 
 
 def image_uri(image: np.ndarray) -> str:
@@ -141,7 +139,7 @@ def audio_uri(audio: np.ndarray, rate: int) -> tuple[str, float]:
     """
     peak = float(np.abs(audio).max())
     gain = 0.7 / peak if peak > 0 else 1.0
-    return _uri("audio/mpeg", encode_audio(np.float32(np.float64(audio) * gain), rate)), 20.0 * math.log10(gain)
+    return _uri("audio/mpeg", encode_audio(audio.astype(np.float64) * gain, rate)), 20.0 * math.log10(gain)
 
 
 def _uri(kind: str, content: bytes) -> str:

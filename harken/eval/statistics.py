@@ -10,7 +10,15 @@ from scipy.special import ndtr, ndtri
 from harken.errors import ConfigurationError, EpisodeError, UnknownNameError
 from harken.eval.records import EpisodeResult
 
-__all__ = ["Interval", "bootstrap_interval", "decimals_for", "format_table", "mean_interval", "summarise", "wilson_interval"]
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "decimals_for",
+    "format_table",
+    "mean_interval",
+    "summarise",
+    "wilson_interval",
+]
 
 _DRAWS_AT_ONCE = 1 << 20
 
@@ -46,8 +54,8 @@ def bootstrap_interval(
 ) -> Interval:
     """Return the mean of `values` with its bias-corrected and accelerated (BCa) bootstrap interval.
 
-    Resampling happens in batches of about 16 MB (beyond a million values, of one resample). Equal values leave nothing to resample, and the
-    interval is that one point; outcomes that are only 0 or 1 belong to `wilson_interval`.
+    Resampling happens in batches of about 16 MB (beyond a million values, of one resample). Equal values leave nothing
+    to resample, and the interval is that one point; outcomes that are only 0 or 1 belong to `wilson_interval`.
 
     Args:
         values: ``(n,)`` finite values, one per independent episode.
@@ -104,7 +112,9 @@ def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> 
         Wilson, J. Am. Stat. Assoc. 22 (1927) 209–212.
     """
     if not 0 <= successes <= count or count == 0:
-        raise ConfigurationError(f"{successes} successes in {count} trials; expected 0 ≤ successes ≤ trials, and trials.")
+        raise ConfigurationError(
+            f"{successes} successes in {count} trials; expected 0 ≤ successes ≤ trials, and trials."
+        )
     z = _two_sided_quantile(confidence)
     rate, shrink = successes / count, 1.0 / (1.0 + z * z / count)
     centre = shrink * (rate + z * z / (2 * count))
@@ -162,8 +172,8 @@ def summarise(
         if episode.measures.keys() != columns.keys():
             odd = sorted(episode.measures.keys() ^ columns.keys())
             raise EpisodeError(
-                f"Episode {episode.episode!r} of agent {episode.agent!r} differs from episode {episodes[0].episode!r} in "
-                f"the measures {', '.join(odd)}; only episodes of the same task can be summarised together."
+                f"Episode {episode.episode!r} of agent {episode.agent!r} differs from episode {episodes[0].episode!r} "
+                f"in the measures {', '.join(odd)}; only episodes of the same task can be summarised together."
             )
         for name, value in episode.measures.items():
             if not math.isfinite(value):
@@ -207,7 +217,9 @@ def format_table(
         count = max((summary[name].count for name in names), default=0)
         cells.append([label, *(_format(summary[name], decimals[name]) for name in names), str(count)])
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
-    lines = [[row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in cells]
+    lines = [
+        [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in cells
+    ]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" if markdown else "-" * width for width in widths[1:])]
     lines.insert(1, rule)
     return "\n".join("| " + " | ".join(line) + " |" if markdown else "  ".join(line) for line in lines)

@@ -216,9 +216,11 @@ def _test(corners, slot, origin, kx, ky, kz, sx, sy, sz, near, far):
 @kernel
 def _traverse(rays, ox, oy, oz, dx, dy, dz, near, far, any_hit):
     bounds, first, count, corners, _ = rays
-    origin, direction = (float(ox), float(oy), float(oz)), (float(dx), float(dy), float(dz))
+    # Not float(): in compiled code that leaves single precision single.
+    origin = np.float64(ox), np.float64(oy), np.float64(oz)
+    direction = np.float64(dx), np.float64(dy), np.float64(dz)
     kx, ky, kz = _axes(direction[0], direction[1], direction[2])
-    best, slot, u, v = float(far), -1, 0.0, 0.0
+    best, slot, u, v = np.float64(far), -1, 0.0, 0.0
     if not abs(direction[kz]) > 0.0:
         return best, slot, u, v
     sx, sy, sz = direction[kx] / direction[kz], direction[ky] / direction[kz], 1.0 / direction[kz]

@@ -57,9 +57,7 @@ def _closest_hit(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
         return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: embree_closest(
             rays, buffer, ox, oy, oz, dx, dy, dz, near, far
         )
-    return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_closest(
-        rays, ox, oy, oz, dx, dy, dz, near, far
-    )
+    return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_closest(rays, ox, oy, oz, dx, dy, dz, near, far)
 
 
 @overload(is_occluded)
@@ -68,6 +66,4 @@ def _is_occluded(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
         return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: embree_occluded(
             rays, buffer, ox, oy, oz, dx, dy, dz, near, far
         )
-    return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_occluded(
-        rays, ox, oy, oz, dx, dy, dz, near, far
-    )
+    return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_occluded(rays, ox, oy, oz, dx, dy, dz, near, far)

@@ -11,8 +11,18 @@ import numpy as np
 
 from harken.errors import ConfigurationError, NavigationError
 from harken.raytracing import kernel
-from harken.scene.floor_grid import CORNER, FloorGrid, locate, margin_at, move_on_floor, slide, surface_height
-from harken.scene.floor_grid import EAST, SOUTH, TOLERANCE, VERTICAL_REACH
+from harken.scene.floor_grid import (
+    CORNER,
+    EAST,
+    SOUTH,
+    TOLERANCE,
+    FloorGrid,
+    locate,
+    margin_at,
+    move_on_floor,
+    slide,
+    surface_height,
+)
 from harken.scene.floor_islands import Island, Storey, build_grid, find_islands, find_storeys, quad_areas
 from harken.scene.geodesic import DistanceField, Path
 from harken.scene.scene import Scene
@@ -308,9 +318,7 @@ class WalkableFloor:
             NavigationError: The start is not on the floor, or the displacement is not finite.
         """
         dx, dz = float(displacement[0]), float(displacement[2])
-        quad, x, y, z, collided = move_on_floor(
-            self.grid, float(start[0]), float(start[1]), float(start[2]), dx, dz
-        )
+        quad, x, y, z, collided = move_on_floor(self.grid, float(start[0]), float(start[1]), float(start[2]), dx, dz)
         if quad < 0:
             self._quad(start)
             raise NavigationError(f"The displacement {_text(displacement)} is not finite: expected metres.")

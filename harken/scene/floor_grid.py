@@ -16,6 +16,7 @@ __all__ = [
     "corners_of",
     "line_of_sight",
     "locate",
+    "look",
     "margin_at",
     "margin_slope",
     "move_on_floor",
@@ -123,8 +124,8 @@ def locate(grid, x, y, z):
 
 
 @kernel
-def line_of_sight(grid, quad, u, v, to_u, to_v, to_height):
-    """Tell whether the straight way from a point in `quad` to another stays on the floor and ends at that height.
+def look(grid, quad, u, v, to_u, to_v):
+    """Follow the straight way from a point in `quad` to another as far as it stays on the floor.
 
     The margin is checked wherever the line crosses from one quad into the next.
 
@@ -133,7 +134,9 @@ def line_of_sight(grid, quad, u, v, to_u, to_v, to_height):
         quad: Quad in which the way starts, or of which it starts at a corner.
         u, v: Start in lattice coordinates.
         to_u, to_v: End in lattice coordinates.
-        to_height: Height of the end [m], which tells one storey from another.
+
+    Returns:
+        ``(share, quad)``: the share of the way that is free, 1 for all of it, and the last quad on it.
     """
     node, value = grid.node, grid.value
     column = node[quad, COLUMN]
@@ -143,9 +146,12 @@ def line_of_sight(grid, quad, u, v, to_u, to_v, to_height):
     every_v = np.inf if dv == 0.0 else 1.0 / abs(dv)
     next_u = np.inf if du == 0.0 else ((i + 1 if du > 0.0 else i) - u) / du
     next_v = np.inf if dv == 0.0 else ((j + 1 if dv > 0.0 else j) - v) / dv
-    while min(next_u, next_v) < 1.0:
+    while True:
+        at = min(next_u, next_v)
+        if at >= 1.0:
+            return 1.0, quad
         if node[quad, CORNER] < 0:
-            return False
+            return at, quad
         if next_u < next_v:
             share = min(max(v + next_u * dv - j, 0.0), 1.0)
             if du > 0.0:
@@ -165,9 +171,17 @@ def line_of_sight(grid, quad, u, v, to_u, to_v, to_height):
                 j -= 1
             next_v += every_v
         if after < 0 or value[a, 0] * (1.0 - share) + value[b, 0] * share < 0.0:
-            return False
+            return at, quad
         quad = after
-    return node[quad, CORNER] >= 0 and abs(surface_height(grid, quad, to_u, to_v) - to_height) < VERTICAL_REACH
+
+
+@kernel
+def line_of_sight(grid, quad, u, v, to_u, to_v, to_height):
+    """Tell whether the straight way to a point (as `look`) is free and ends at its height, on its storey."""
+    share, quad = look(grid, quad, u, v, to_u, to_v)
+    if share < 1.0 or grid.node[quad, CORNER] < 0:
+        return False
+    return abs(surface_height(grid, quad, to_u, to_v) - to_height) < VERTICAL_REACH
 
 
 @kernel

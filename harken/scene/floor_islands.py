@@ -101,9 +101,7 @@ def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
     return keep
 
 
-def _renumber(
-    keep: np.ndarray, links: np.ndarray, column: np.ndarray, lines: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _renumber(keep: np.ndarray, links: np.ndarray, column: np.ndarray, lines: int) -> tuple[np.ndarray, np.ndarray]:
     """Links and column offsets after all other nodes have gone."""
     number = np.full(len(keep) + 1, -1, np.int32)
     number[:-1][keep] = np.arange(keep.sum(), dtype=np.int32)

@@ -16,11 +16,13 @@ from harken.errors import NavigationError
 from harken.raytracing import kernel
 from harken.scene.floor_grid import (
     COLUMN,
+    CORNER,
     TOLERANCE,
     FloorGrid,
     corners_of,
     line_of_sight,
     locate,
+    look,
     margin_at,
     margin_slope,
     pull_to_edge,
@@ -32,8 +34,8 @@ from harken.scene.floor_islands import neighbour
 __all__ = ["DistanceField", "Path"]
 
 _CORNER_MARGIN = 2e-3
-_STRIDE = 0.25
-_STRIDES = 16
+_STRIDES, _FINEST = 48, 0.25
+_BENDS = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,39 +113,48 @@ def _node_place(grid, n):
 
 
 @kernel
-def _along_edge(grid, quad, u, v, to_u, to_v):
-    """Go a part of a cell along the edge of the floor, to the side on which (to_u, to_v) lies; quad -1 where it ends."""
+def _along_edge(grid, quad, u, v, to_u, to_v, stride):
+    """Go along the edge of the floor, to the side on which (to_u, to_v) lies; quad -1 where the edge ends."""
     slope_u, slope_v = margin_slope(grid, quad, u, v)
     length = np.sqrt(slope_u**2 + slope_v**2)
     if length == 0.0:
         return -1, u, v
     along_u, along_v = -slope_v / length, slope_u / length
     towards = along_u * (to_u - u) + along_v * (to_v - v)
-    stride = _STRIDE if towards > 0.0 else -_STRIDE
-    u, v = u + stride * along_u, v + stride * along_v
+    signed = stride if towards > 0.0 else -stride
+    u, v = u + signed * along_u, v + signed * along_v
     quad = walk_to_quad(grid, quad, u, v)
     return pull_to_edge(grid, quad, u, v, _CORNER_MARGIN) if quad >= 0 else (-1, u, v)
 
 
 @kernel
-def _tangent_point(grid, quad, u, v, parent):
-    """Move a point on the edge to where a taut string from `parent` first touches it; quad -1 where that fails.
-
-    Out of sight of the parent it goes towards it until it is seen; in sight, away from it as long as it is seen.
-    """
-    in_sight = _sees(grid, quad, u, v, parent)
+def _retreat(grid, quad, u, v, root):
+    """Follow the edge of the floor towards a root to a point that the root sees; quad -1 where none is."""
     for _ in range(_STRIDES):
-        to_u, to_v = (2.0 * u - parent[0], 2.0 * v - parent[1]) if in_sight else (parent[0], parent[1])
-        to_quad, to_u, to_v = _along_edge(grid, quad, u, v, to_u, to_v)
-        if to_quad < 0:
-            break
-        seen = _sees(grid, to_quad, to_u, to_v, parent)
-        if in_sight and not seen:
-            break
-        quad, u, v = to_quad, to_u, to_v
-        if seen and not in_sight:
+        if quad < 0 or _sees(grid, quad, u, v, root):
             return quad, u, v
-    return (quad, u, v) if in_sight else (-1, u, v)
+        quad, u, v = _along_edge(grid, quad, u, v, root[0], root[1], 1.0)
+    return -1, u, v
+
+
+@kernel
+def _advance(grid, quad, u, v, root, n):
+    """Follow the edge towards node `n` to the last point that the root sees, or the first that the node sees."""
+    node_u, node_v, node_height = _node_place(grid, n)
+    stride = 1.0
+    for _ in range(_STRIDES):
+        if line_of_sight(grid, quad, u, v, node_u, node_v, node_height):
+            break
+        to_quad, to_u, to_v = _along_edge(grid, quad, u, v, node_u, node_v, stride)
+        if to_quad >= 0 and _sees(grid, to_quad, to_u, to_v, root):
+            too_far = line_of_sight(grid, to_quad, to_u, to_v, node_u, node_v, node_height)
+            if not too_far or stride <= _FINEST:
+                quad, u, v = to_quad, to_u, to_v
+                continue
+        if stride <= _FINEST:
+            break
+        stride *= 0.5
+    return quad, u, v
 
 
 @kernel
@@ -154,29 +165,39 @@ def _set_root(grid, roots, parent, k, quad, u, v, ancestor):
 
 
 @kernel
-def _place_corner(grid, s, n, ancestor, roots, parent, count):
-    """Add the corner where the way from node `n` by way of its neighbour `s` bends on its way to the root `ancestor`.
+def _place_corners(grid, s, n, ancestor, roots, parent, count):
+    """Add the corners round which a taut string runs from node `n` to the root `ancestor`, which it does not see.
 
-    The corner is where a taut string from the ancestor leaves the edge near `s`; where `n` does not see that, another
-    follows at the point of the edge next to `s`; and where all fails, the corner is `s` itself.
+    The search starts on the edge where the view from the node ends. Round a curved edge several corners follow each
+    other. Where none are found, the corner is `s`, a neighbour of the node that sees the ancestor.
 
     Returns:
-        The number of roots: one or two more than `count`, or as many where a way over `s` is not to be had.
+        The number of roots; `count` where no way was found.
     """
-    u, v, height = _node_place(grid, n)
+    u, v, _ = _node_place(grid, n)
+    share, quad = look(grid, n, u, v, roots[ancestor, 0], roots[ancestor, 1])
+    at_u, at_v = u + share * (roots[ancestor, 0] - u), v + share * (roots[ancestor, 1] - v)
+    if grid.node[quad, CORNER] >= 0:
+        quad, at_u, at_v = pull_to_edge(grid, quad, at_u, at_v, _CORNER_MARGIN)
+        quad, at_u, at_v = _retreat(grid, quad, at_u, at_v, roots[ancestor])
+        seen, k = ancestor, count
+        while quad >= 0 and k < count + _BENDS:
+            quad, at_u, at_v = _advance(grid, quad, at_u, at_v, roots[seen], n)
+            if k > count and at_u == roots[seen, 0] and at_v == roots[seen, 1]:
+                break
+            _set_root(grid, roots, parent, k, quad, at_u, at_v, seen)
+            seen, k = k, k + 1
+            if _sees(grid, n, u, v, roots[seen]):
+                return k
     at_u, at_v, _ = _node_place(grid, s)
-    quad, edge_u, edge_v = pull_to_edge(grid, s, at_u, at_v, _CORNER_MARGIN)
-    if quad >= 0:
-        touching, touch_u, touch_v = _tangent_point(grid, quad, edge_u, edge_v, roots[ancestor])
-        if touching >= 0:
-            _set_root(grid, roots, parent, count, touching, touch_u, touch_v, ancestor)
-            if _sees(grid, n, u, v, roots[count]):
-                return count + 1
-            _set_root(grid, roots, parent, count + 1, quad, edge_u, edge_v, count)
-            if _sees(grid, quad, edge_u, edge_v, roots[count]) and _sees(grid, n, u, v, roots[count + 1]):
-                return count + 2
     _set_root(grid, roots, parent, count, s, at_u, at_v, ancestor)
     return count + 1 if _sees(grid, n, u, v, roots[count]) else count
+
+
+@kernel
+def _node_place(grid, n):
+    column = grid.node[n, COLUMN]
+    return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
 
 
 @kernel
@@ -257,9 +278,9 @@ def propagate(grid, goals):
             best, best_root = _inherit(grid, n, settled, root, roots, failed[n])
             bound, through = _nearest_settled(grid, n, settled, distance)
             if bound < best:
-                if count + 2 > len(roots):
+                if count + _BENDS > len(roots):
                     roots, parent = _grow(roots), _grow(parent)
-                after = _place_corner(grid, through, n, root[through], roots, parent, count)
+                after = _place_corners(grid, through, n, root[through], roots, parent, count)
                 if after > count:
                     count = after
                     offered = _to_root(grid, roots[count - 1], u, v, height)
@@ -320,9 +341,7 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
 @kernel
 def _look_up_all(grid, distance, root, roots, parent, points, result):
     for k in range(len(points)):
-        quad, _, _, best, _, _ = _look_up(
-            grid, distance, root, roots, parent, points[k, 0], points[k, 1], points[k, 2]
-        )
+        quad, _, _, best, _, _ = _look_up(grid, distance, root, roots, parent, points[k, 0], points[k, 1], points[k, 2])
         result[k] = best if quad >= 0 else np.nan
 
 

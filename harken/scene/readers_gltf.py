@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,25 +40,47 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
             f"{path} cannot be read as glTF: {error or type(error).__name__}. It may be cut off, broken, or refer to a "
             "file that is missing beside it; export it again."
         ) from error
-    meshes = [
-        (frame, name, transform, world.geometry[name])
-        for frame in world.graph.nodes_geometry
-        for transform, name in [world.graph[frame]]
-        if isinstance(world.geometry.get(name), trimesh.Trimesh)
-    ]
-    # Trimesh gives each primitive of a mesh a child frame with a random name; the node itself is the parent.
-    parents = world.graph.transforms.parents
+    shown = _shown(world)
     acoustics = _acoustics(path, header)
-    nodes = [parents[frame] if mesh.metadata.get("from_gltf_primitive") else frame for frame, _, _, mesh in meshes]
-    groups = [_group(str(node), parents) for node in nodes]
-    owners = [group or str(node) for node, group in zip(nodes, groups, strict=True)]
+    owners = [one.group or one.node for one in shown]
     distinct = list(dict.fromkeys(owners))
     images: dict[int, np.ndarray | None] = {}
-    parts = []
-    for node, group, owner, (_, name, transform, mesh) in zip(nodes, groups, owners, meshes, strict=True):
-        thing = distinct.index(owner) + 1 if len(distinct) > 1 else 0
-        parts.append(_part((str(node), str(name), group), thing, np.asarray(transform), mesh, acoustics, images))
-    return parts, _missing_textures(header, [mesh for *_, mesh in meshes])
+    parts = [
+        _part(one, distinct.index(owner) + 1 if len(distinct) > 1 else 0, acoustics, images)
+        for one, owner in zip(shown, owners, strict=True)
+    ]
+    return parts, _missing_textures(header, [one.mesh for one in shown])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shown:
+    """A mesh as a node shows it."""
+
+    node: str
+    group: str
+    name: str
+    transform: np.ndarray
+    mesh: Any
+
+
+def _shown(world: Any) -> list[_Shown]:
+    """Return each mesh as often as a node shows it, in the order of the file's meshes and then of the nodes' names."""
+    import trimesh
+
+    parents = world.graph.transforms.parents
+    order = {name: number for number, name in enumerate(world.geometry)}
+    shown = []
+    for frame in world.graph.nodes_geometry:
+        transform, name = world.graph[frame]
+        mesh = world.geometry.get(name)
+        if not isinstance(mesh, trimesh.Trimesh):
+            continue
+        # Trimesh gives each primitive of a mesh a child frame with a random name; the node itself is the parent.
+        node = str(parents[frame] if mesh.metadata.get("from_gltf_primitive") else frame)
+        shown.append(
+            _Shown(node=node, group=_group(node, parents), name=name, transform=np.asarray(transform), mesh=mesh)
+        )
+    return sorted(shown, key=lambda one: (order[one.name], one.node))
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -122,14 +145,8 @@ def _acoustics(path: Path, header: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _part(
-    names: tuple[str, str, str],
-    thing: int,
-    transform: np.ndarray,
-    mesh: Any,
-    acoustics: dict[str, Any],
-    images: dict[int, np.ndarray | None],
-) -> MeshPart:
+def _part(one: _Shown, thing: int, acoustics: dict[str, Any], images: dict[int, np.ndarray | None]) -> MeshPart:
+    mesh, transform = one.mesh, one.transform
     vertices = np.asarray(mesh.vertices, np.float64) @ transform[:3, :3].T + transform[:3, 3]
     faces = np.asarray(mesh.faces, np.int64)
     if np.linalg.det(transform[:3, :3]) < 0:
@@ -148,9 +165,9 @@ def _part(
         vertices=vertices,
         faces=faces,
         material=name,
-        node=names[0],
-        mesh=names[1],
-        group=names[2],
+        node=one.node,
+        mesh=one.name,
+        group=one.group,
         thing=thing,
         acoustics=acoustics.get(name),
         colors=_colors(mesh, factor, plain=material is None)[faces],

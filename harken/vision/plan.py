@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
@@ -119,9 +120,12 @@ def _draw_cut(scene: Scene, level: float, x: float, z: float, step: float, image
     thing = ~wall & ((across == _OBJECT) | (down == _OBJECT))
     found = np.where(across == _OBJECT, across_triangle, down_triangle)
     image[thing] = (0.72 * mean_colors(scene)[found[thing]]).astype(np.uint8)
-    for kind, color in ((owner != 0, None), (owner == 0, _WALL)):
-        row, column, which = _outline(segments[kind], triangle[kind], image.shape[:2])
-        image[row, column] = (0.45 * mean_colors(scene)[which]).astype(np.uint8) if color is None else color
+    row, column, which = _outline(segments[owner != 0], triangle[owner != 0], image.shape[:2])
+    image[row, column] = (0.45 * mean_colors(scene)[which]).astype(np.uint8)
+    row, column, _ = _outline(segments[owner == 0], triangle[owner == 0], image.shape[:2])
+    sheet = np.zeros_like(wall)
+    sheet[row, column] = True
+    wall |= ndimage.binary_dilation(sheet)
     image[wall] = _WALL
 
 
@@ -156,8 +160,8 @@ def _solid(
     (x0, y0), (x1, y1) = segments[which, 0].T, segments[which, 1].T
     crossing = x0 + (row + 0.5 - y0) / (y1 - y0) * (x1 - x0)
     leaves = facing[which, 0] > 0
-    # Solids that touch are one: what begins at a place comes before what ends there.
-    order = np.lexsort((leaves, np.round(crossing, 3), row))
+    # Solids of one owner that touch are one: what begins at a place comes before what ends there.
+    order = np.lexsort(np.stack([leaves, np.round(crossing, 3), row, owner[which]]))
     kind, begins = np.zeros(shape, np.int8), np.full(shape, -1, np.int32)
     which = which[order]
     _fill(row[order], crossing[order], leaves[order], owner[which], triangle[which], thickest, kind, begins)
@@ -168,7 +172,7 @@ def _solid(
 def _fill(row, crossing, leaves, owner, triangle, thickest, kind, begins):
     depth, start = 0, 0
     for i in range(len(row)):
-        if i == 0 or row[i] != row[i - 1]:
+        if i == 0 or row[i] != row[i - 1] or owner[i] != owner[i - 1]:
             depth = 0
         if not leaves[i]:
             if depth == 0:
@@ -177,9 +181,8 @@ def _fill(row, crossing, leaves, owner, triangle, thickest, kind, begins):
         elif depth > 0:
             depth -= 1
             if depth == 0:
-                found = _OBJECT if owner[start] != 0 and owner[start] == owner[i] else _THICK
-                if found == _THICK and crossing[i] - crossing[start] <= thickest:
-                    found = _THIN
+                thin = crossing[i] - crossing[start] <= thickest
+                found = _OBJECT if owner[i] != 0 else (_THIN if thin else _THICK)
                 left = max(int(np.ceil(crossing[start] - 0.5)), 0)
                 right = min(int(np.ceil(crossing[i] - 0.5)), kind.shape[1])
                 kind[row[i], left:right] = found

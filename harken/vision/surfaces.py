@@ -131,8 +131,11 @@ def _bilinear(pixels, entry, linear, u, v):
     y = (np.float32(1.0) - (v - np.floor(v))) * height - np.float32(0.5)
     x0, y0 = int(np.floor(x)), int(np.floor(y))
     fx, fy = x - np.float32(x0), y - np.float32(y0)
-    x1, y1 = (x0 + 1) % width, (y0 + 1) % height
-    x0, y0 = x0 % width, y0 % height
+    # Comparisons in place of remainders, which would be half the cost of a pixel.
+    x0 = x0 if 0 <= x0 < width else width - 1
+    y0 = y0 if 0 <= y0 < height else height - 1
+    x1 = x0 + 1 if x0 + 1 < width else 0
+    y1 = y0 + 1 if y0 + 1 < height else 0
     red, green, blue = np.float32(0.0), np.float32(0.0), np.float32(0.0)
     for corner in range(4):
         texel = pixels[offset + (y1 if corner & 2 else y0) * width + (x1 if corner & 1 else x0)]

@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_a_source_on_the_left_is_louder_and_earlier_in_the_left_ear(rate):
         response = ears(head, toward(azimuth))
         assert sign * interaural_level_difference(response) > 4.0
         assert sign * interaural_time_difference(response, rate) > 0.0002
-        filters, delays = head.lookup(toward(azimuth))
+        _, delays = head.lookup(toward(azimuth))
         assert sign * (delays[1] - delays[0]) > 0.0002
     assert interaural_level_difference(ears(head, toward(0.0))) == pytest.approx(0.0, abs=1e-6)
     assert interaural_time_difference(ears(head, toward(0.0)), rate) == 0.0
@@ -64,13 +65,15 @@ def test_time_differences_lie_between_the_spherical_head_models_for_high_and_low
     assert 0.0006 < interaural_time_difference(ears(head, toward(90.0)), rate) < 0.0008
 
 
-def test_level_difference_at_high_frequencies_grows_with_azimuth():
+def test_level_difference_at_4_khz_grows_with_azimuth_and_stays_large_on_the_side():
     head = HeadResponse.kemar(44100)
-    energies = [band_energies(ears(head, toward(a)), 44100, (4000.0,))[0].sum(-1) for a in (0.0, 15.0, 30.0, 45.0, 60.0)]
+    azimuths = (0.0, 15.0, 30.0, 45.0, 60.0, 75.0, 90.0)
+    energies = [band_energies(ears(head, toward(a)), 44100, (4000.0,))[0].sum(-1) for a in azimuths]
     differences = [10.0 * np.log10(left / right) for left, right in energies]
     assert differences[0] == pytest.approx(0.0, abs=1e-6)
-    assert (np.diff(differences) > 1.0).all()
-    assert 8.0 < differences[-1] < 25.0
+    assert (np.diff(differences[:4]) > 3.0).all()
+    # Towards 90° sound bends around the head from all sides and meets at the far ear: the difference falls a little.
+    assert all(8.0 < difference < 20.0 for difference in differences[3:])
 
 
 def test_the_head_is_symmetric_in_measured_directions_and_nearly_so_between():
@@ -107,7 +110,9 @@ def test_lookup_mixes_the_corners_of_the_triangle_around_the_direction():
         delays=head.delays,
         filters=np.repeat(head.directions[:, None], 2, axis=1),
     )
-    extremes = [toward(a, e) for a in (0.0, 90.0, 180.0, -180.0, 359.999) for e in (-90.0, -89.9, -40.0, 0.0, 89.99, 90.0)]
+    extremes = [
+        toward(a, e) for a in (0.0, 90.0, 180.0, -180.0, 359.999) for e in (-90.0, -89.9, -40.0, 0.0, 89.99, 90.0)
+    ]
     for direction in [*random_directions(3000), *extremes]:
         point = probe.lookup(direction)[0][0].astype(np.float64)
         assert np.allclose(point / np.linalg.norm(point), direction, atol=2e-6)  # float32
@@ -119,10 +124,10 @@ def test_interpolation_is_continuous():
     head = HeadResponse.kemar(16000)
     path = [toward(a, 20.0 * np.sin(np.radians(3.0 * a))) for a in np.arange(0.0, 360.0, 0.05)]
     looked_up = [head.lookup(direction) for direction in path]
-    steps = [np.abs(b[0] - a[0]).max() for a, b in zip(looked_up, looked_up[1:], strict=False)]
+    steps = [np.abs(b[0] - a[0]).max() for a, b in pairwise(looked_up)]
     # Filters of neighbours (5° and more apart) differ by less than 1; 0.05° to 0.2° of it are a fiftieth.
     assert max(steps) < 0.05
-    assert max(np.abs(b[1] - a[1]).max() for a, b in zip(looked_up, looked_up[1:], strict=False)) < 5e-6
+    assert max(np.abs(b[1] - a[1]).max() for a, b in pairwise(looked_up)) < 5e-6
 
 
 def test_interpolated_filters_keep_the_energy_of_the_measured_ones():
@@ -244,7 +249,7 @@ def test_diffuse_noise_has_the_heads_coherence_and_its_band_energies(rate):
     c0 = head.energy_harmonics()[:, :, 0]
     for b in range(6):
         band = (weights[b] * power).sum(-1) / weights[b].sum()
-        # Statistics of the 125 Hz band (about 3000 values at 16 kHz): 5 sigma; and its filter reaches beyond the octave.
+        # Five sigma of the noise in the band, and a filter that reaches beyond the octave that c0 is taken from.
         assert band == pytest.approx(c0[b], rel=5.0 * np.sqrt(2.0 / weights[b].sum()) + 0.03)
 
 

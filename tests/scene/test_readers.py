@@ -315,9 +315,35 @@ def test_parts_belong_to_the_node_above_that_says_what_they_are(tmp_path):
         world.add_geometry(part, node_name=f"Cube.{i}", geom_name=f"Cube.{i}", parent_node_name="Sofa_3")
     world.export(tmp_path / "home.glb")
     scene = read_scene(tmp_path / "home.glb")
-    assert [(o.name, o.category) for o in scene.objects] == [("wall", "wall"), ("Sofa_3", "sofa")]
-    assert scene.objects[1].lower == pytest.approx((0.5, -0.5, -1.0))
+    found = {o.name: o for o in scene.objects}
+    assert {name: o.category for name, o in found.items()} == {"wall": "wall", "Sofa_3": "sofa"}
+    assert found["Sofa_3"].lower == pytest.approx((0.5, -0.5, -1.0))
     assert {m.name for m in scene.materials} == {"plaster", "upholstery"}
+
+
+def test_meshes_of_several_materials_shown_by_several_nodes_keep_both_and_their_order(tmp_path):
+    world = trimesh.Scene()
+    for name, height in (("oak", 1.0), ("steel", 2.0)):
+        look = trimesh.visual.material.PBRMaterial(name=name)
+        mesh = trimesh.creation.box(extents=(1, height, 1))
+        mesh.visual = trimesh.visual.TextureVisuals(material=look)
+        world.add_geometry(mesh, node_name=f"table_{name}", geom_name=name)
+    world.export(tmp_path / "tables.glb")
+
+    def change(header):
+        header["meshes"][0]["primitives"] += header["meshes"].pop()["primitives"]
+        for number, node in enumerate(node for node in header["nodes"] if "mesh" in node):
+            node["mesh"], node["translation"] = 0, [3.0 * number, 0, 0]
+
+    path = rewrite(tmp_path / "tables.glb", change)
+    scenes = [read_scene(path) for _ in range(2)]
+    assert scenes[0].fingerprint == scenes[1].fingerprint
+    assert scenes[0].instance.tobytes() == scenes[1].instance.tobytes()
+    assert [o.name for o in scenes[0].objects] == ["table_oak", "table_steel"]
+    for thing in scenes[0].objects:
+        mine = scenes[0].instance == thing.instance
+        assert np.bincount(scenes[0].material[mine]).tolist() == [12, 12]
+        assert thing.upper - thing.lower == pytest.approx((1, 2, 1))
 
 
 def test_acoustic_extras_need_a_name_to_hang_on(tmp_path):

@@ -24,6 +24,7 @@ __all__ = [
     "telephone",
     "television",
     "treadmill",
+    "wall_television",
     "weight_bench",
 ]
 
@@ -60,8 +61,17 @@ def plant(shop: Workshop, height: float) -> Piece:
     radius = min(0.17, 0.09 + height * 0.08)
     pot_height = radius * 1.7
     center = (0.0, 0.0, radius + 0.12)
-    profile = [(0, 0), (radius * 0.72, 0), (radius, pot_height), (radius * 0.9, pot_height), (radius * 0.88, pot_height - 0.03)]
-    parts = [shop.lathe("pot", center, profile), shop.cylinder("soil", (0, pot_height - 0.05, center[2]), radius * 0.88, 0.02)]
+    profile = [
+        (0, 0),
+        (radius * 0.72, 0),
+        (radius, pot_height),
+        (radius * 0.9, pot_height),
+        (radius * 0.88, pot_height - 0.03),
+    ]
+    parts = [
+        shop.lathe("pot", center, profile),
+        shop.cylinder("soil", (0, pot_height - 0.05, center[2]), radius * 0.88, 0.02),
+    ]
     tree = height > 0.9 and shop.chance(0.5)
     reach = radius + 0.11
     if tree:
@@ -72,7 +82,9 @@ def plant(shop: Workshop, height: float) -> Piece:
     return Piece("plant", tuple(parts))
 
 
-def _leaves(shop: Workshop, base: tuple[float, float, float], reach: float, rise: float, count: int, spread: float) -> Part:
+def _leaves(
+    shop: Workshop, base: tuple[float, float, float], reach: float, rise: float, count: int, spread: float
+) -> Part:
     """Leaves that rise from around a point and bend outwards, within `reach` of the axis."""
     rng = shop.rng
     rows = max(4, round(5 * shop.detail**0.5))
@@ -98,6 +110,17 @@ def television(shop: Workshop, width: float) -> Piece:
         shop.box("screen", (-x + 0.012, 0.075, 0.14), (x - 0.012, 0.05 + height, 0.143)),
         shop.box("rubber", (-0.03, 0.01, 0.1), (0.03, 0.08, 0.13)),
         shop.box("rubber", (-x * 0.5, 0.0, 0.03), (x * 0.5, 0.012, 0.23)),
+    ]
+    return Piece("tv_monitor", tuple(parts))
+
+
+def wall_television(shop: Workshop, width: float) -> Piece:
+    """Return a flat television to hang on a wall; its lower edge is at y = 0."""
+    x, height = width / 2, width * 0.57
+    parts = [
+        shop.box("rubber", (-x, 0.0, 0.03), (x, height, 0.06)),
+        shop.box("screen", (-x + 0.012, 0.015, 0.06), (x - 0.012, height - 0.012, 0.063)),
+        shop.box("steel", (-0.15, height / 2 - 0.1, 0.0), (0.15, height / 2 + 0.1, 0.03)),
     ]
     return Piece("tv_monitor", tuple(parts))
 
@@ -165,11 +188,16 @@ def ceiling_lamp(shop: Workshop, drop: float) -> Piece:
 
 
 def curtain(shop: Workshop, width: float, height: float) -> Piece:
-    """Return one gathered curtain; its lower edge is at y = 0."""
-    nu, nv = max(8, round(17 * shop.detail**0.5)), max(2, round(4 * shop.detail**0.5))
+    """Return one gathered curtain on its rail; its lower edge is at y = 0."""
+    nu, nv = max(8, round(14 * shop.detail**0.5)), max(2, round(3 * shop.detail**0.5))
     u, v = np.meshgrid(np.linspace(-width / 2, width / 2, nu), np.linspace(0.0, height, nv), indexing="ij")
-    folds = 0.06 + 0.035 * np.sin(np.linspace(0, 2 * np.pi * round(width / 0.09), nu))[:, None] * (1.0 - 0.3 * v / height)
-    return Piece("curtain", (sheets(shop.palette["curtain"], np.stack([u, v, folds], -1), 0.006),))
+    folds = 0.06 + 0.035 * np.sin(np.linspace(0, 2 * np.pi * round(width / 0.09), nu))[:, None] * (
+        1.0 - 0.3 * v / height
+    )
+    cloth = sheets(shop.palette["curtain"], np.stack([u, v, folds], -1), 0.006)
+    rail = shop.rod("brass", (-width / 2 - 0.01, height, 0.055), (width / 2 + 0.01, height, 0.055), 0.01)
+    bracket = shop.box("brass", (-0.01, height - 0.012, 0.0), (0.01, height + 0.008, 0.055))
+    return Piece("curtain", (cloth, rail, bracket))
 
 
 def rug(shop: Workshop, width: float, depth: float, number: int) -> Piece:
@@ -178,7 +206,9 @@ def rug(shop: Workshop, width: float, depth: float, number: int) -> Piece:
     flat = shop.box(name, (-x, 0.0, -z), (x, 0.008, z))
     uv = np.stack([flat.vertices[:, 0] / width + 0.5, 0.5 - flat.vertices[:, 2] / depth], 1)
     uv = uv if width >= depth else uv[:, ::-1]
-    return Piece("rug", (Part(vertices=flat.vertices, faces=flat.faces, finish=flat.finish, uv=np.clip(uv, 0.003, 0.997)),))
+    return Piece(
+        "rug", (Part(vertices=flat.vertices, faces=flat.faces, finish=flat.finish, uv=np.clip(uv, 0.003, 0.997)),)
+    )
 
 
 def radiator(shop: Workshop, width: float) -> Piece:

@@ -123,19 +123,25 @@ def upper_cabinet(shop: Workshop, width: float) -> Piece:
     return Piece("cabinet", tuple(parts))
 
 
-def washbasin(shop: Workshop) -> tuple[Piece, Piece]:
-    """Return a vanity cabinet and the washbasin with its tap on top."""
-    half = 0.3
-    cabinet = [shop.box("front", (-half, 0.05, 0.0), (half, 0.78, 0.44)), shop.box("iron", (-0.27, 0.0, 0.02), (0.27, 0.05, 0.4))]
-    for a, b in ((-half + 0.005, -0.003), (0.003, half - 0.005)):
-        cabinet.append(shop.box("front", (a, 0.07, 0.44), (b, 0.76, 0.455)))
-        x = -0.03 if a < 0 and b < 0.1 else 0.03
-        cabinet.append(shop.box("brass", (x - 0.006, 0.4, 0.455), (x + 0.006, 0.55, 0.475)))
-    bowl = [(0, 0), (0.18, 0), (0.2, 0.1), (0.185, 0.1), (0.15, 0.03), (0, 0.02)]
+def washbasin(shop: Workshop, width: float) -> tuple[Piece, Piece]:
+    """Return a vanity cabinet of 0.4–0.6 m and the washbasin with its tap on top."""
+    half, depth = width / 2, 0.47 * min(1.0, 0.4 + width)
+    bowl = min(0.2, depth / 2 - 0.04)
+    front = depth - 0.03
+    cabinet = [
+        shop.box("front", (-half, 0.05, 0.0), (half, 0.78, front)),
+        shop.box("iron", (-half + 0.03, 0.0, 0.02), (half - 0.03, 0.05, front - 0.04)),
+    ]
+    for side in (-1, 1):
+        a, b = sorted((side * 0.003, side * (half - 0.005)))
+        cabinet.append(shop.box("front", (a, 0.07, front), (b, 0.76, front + 0.015)))
+        x = side * 0.03
+        cabinet.append(shop.box("brass", (x - 0.006, 0.4, front + 0.015), (x + 0.006, 0.55, front + 0.03)))
+    rim = [(0, 0), (bowl * 0.9, 0), (bowl, 0.1), (bowl - 0.015, 0.1), (bowl * 0.75, 0.03), (0, 0.02)]
     basin = [
-        shop.box("ceramic", (-half, 0.78, 0.0), (half, 0.81, 0.47)),
-        shop.lathe("ceramic", (0.0, 0.81, 0.26), bowl, 18),
-        *_tap(shop, 0.81, 0.05, 0.22),
+        shop.box("ceramic", (-half, 0.78, 0.0), (half, 0.81, depth)),
+        shop.lathe("ceramic", (0.0, 0.81, depth - bowl - 0.01), rim, 18),
+        *_tap(shop, 0.81, 0.03, 0.22),
     ]
     return Piece("cabinet", tuple(cabinet)), Piece("sink", tuple(basin))
 

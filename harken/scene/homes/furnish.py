@@ -18,12 +18,57 @@ def furnish(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
         shop: Makes the furniture.
         kinds: Kinds of all rooms of the home: the living room takes over what has no room of its own.
     """
-    _dress_windows(space, shop)
+    wet = space.kind in ("bathroom", "kitchen", "laundry_room")
+    if not wet:
+        _dress_windows(space, shop)
     _ROOMS[space.kind](space, shop, kinds)
+    if wet:
+        _dress_windows(space, shop)
+    _fill(space, shop)
     _light(space, shop)
     pictures = {"bathroom": 0.2, "laundry_room": 0.2, "kitchen": 0.5, "hall": 1.5, "living_room": 3.0}
     for _ in range(int(shop.rng.poisson(pictures.get(space.kind, 1.6)))):
         space.against_wall([decor.picture(shop, int(shop.rng.integers(6)))], y=shop.between(1.25, 1.5), tries=5)
+
+
+_FILLERS: dict[str, tuple[tuple[str, ...], float]] = {
+    "bedroom": (("bookshelf", "chest", "armchair", "plant", "chair", "bench"), 0.34),
+    "dining_room": (("sideboard", "plant", "bookshelf", "chair", "armchair"), 0.30),
+    "hall": (("plant", "bench", "sideboard"), 0.12),
+    "kitchen": (("sideboard", "plant", "stool", "counter"), 0.30),
+    "living_room": (("bookshelf", "sideboard", "armchair", "plant", "chest", "bench", "side table"), 0.32),
+    "office": (("bookshelf", "sideboard", "armchair", "plant", "chest"), 0.29),
+}
+
+
+def _fill(space: RoomSpace, shop: Workshop) -> None:
+    """Add to a room what its kind may hold, until as much of the floor is taken as where people live."""
+    names, target = _FILLERS.get(space.kind, ((), 0.0))
+    for _ in range(14 if names else 0):
+        if space.share >= target:
+            return
+        name = shop.one(*names)
+        if name == "chest":
+            _chest(space, shop)
+        elif name == "plant":
+            _plant(space, shop)
+        elif name == "side table":
+            table = seats.low_table(shop)
+            place = space.against_wall([table], tries=6)
+            if place is not None:
+                space.on_top(table, place, decor.table_lamp(shop))
+        else:
+            width = shop.between(0.8, 1.4)
+            piece = {
+                "armchair": lambda: seats.armchair(shop),
+                "bench": lambda: seats.bench(shop),
+                "bookshelf": lambda width=width: storage.bookshelf(shop, width),
+                "chair": lambda: seats.chair(shop),
+                "counter": lambda width=width: fixtures.counter(shop, width),
+                "sideboard": lambda width=width: storage.sideboard(shop, width),
+                "stool": lambda: seats.stool(shop),
+            }[name]()
+            space.against_wall([piece], front=0.3, tries=8)
 
 
 def _dress_windows(space: RoomSpace, shop: Workshop) -> None:
@@ -78,13 +123,19 @@ def _plant(space: RoomSpace, shop: Workshop) -> None:
 
 
 def _sofa_corner(space: RoomSpace, shop: Workshop) -> None:
-    """A sofa with its low table, the television opposite, cushions, an armchair and a rug."""
+    """A sofa with its low table, cushions, an armchair and a rug; the fireplace; the television opposite."""
     width = shop.between(1.7, 2.3) if space.area >= 14 else 1.6
     sofa, low = seats.sofa(shop, width), seats.low_table(shop)
     place = space.against_wall([sofa, low.at(z=1.32)], where="middle", front=0.2, tries=24)
     if place is None:
         place = space.against_wall([sofa], tries=24)
         low = None
+    if place is None:
+        sofa, width, low = seats.sofa(shop, 1.5), 1.5, None
+        place = space.against_wall([sofa], needed=True)
+    if shop.chance(0.4):
+        space.against_wall([decor.fireplace(shop)], front=0.5, tries=30)
+    _television(space, shop, (place.quarter + 2) % 4 if place is not None else None)
     if place is None:
         return
     for x in (-width / 2 + 0.42, width / 2 - 0.42):
@@ -100,14 +151,16 @@ def _sofa_corner(space: RoomSpace, shop: Workshop) -> None:
             seat = seats.armchair(shop)
             if shop.chance(0.5) and space.put(place.moved(side * 1.75, 0.0, 1.57, -side), [seat]) is not None:
                 break
-    _television(space, shop, (place.quarter + 2) % 4)
 
 
-def _television(space: RoomSpace, shop: Workshop, facing: int) -> None:
+def _television(space: RoomSpace, shop: Workshop, facing: int | None) -> None:
     width = shop.between(1.2, 1.8)
     group = [storage.tv_bench(shop, width), decor.television(shop, shop.between(0.9, 1.2)).at(y=0.45, z=0.08)]
-    if space.against_wall(group, where="middle", front=0.4, facing=facing) is None:
-        space.against_wall(group, front=0.4)
+    if space.against_wall(group, where="middle", front=0.4, facing=facing) is not None:
+        return
+    if space.against_wall(group, front=0.4) is None:
+        screen = [decor.wall_television(shop, shop.between(0.9, 1.2))]
+        space.against_wall(screen, y=1.05, facing=facing) or space.against_wall(screen, y=1.05, needed=True)
 
 
 def _rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[float, float]) -> None:
@@ -123,10 +176,8 @@ def _rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[float, 
 
 def _living_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     if "kitchen" not in kinds:
-        _kitchen_run(space, shop, 2.6)
+        _kitchen_run(space, shop, 2.7)
     _sofa_corner(space, shop)
-    if shop.chance(0.4):
-        space.against_wall([decor.fireplace(shop)], where="middle", front=0.6)
     if "dining_room" not in kinds and space.area >= 16:
         space.in_the_open(_dining_group(shop, space.area >= 20), tries=24)
     if shop.chance(0.8):
@@ -155,7 +206,7 @@ def _bedroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     place = space.against_wall([bed], where="middle" if double else "corner", front=0.3, tries=24)
     if place is None:
         bed, width, double = seats.bed(shop, 0.9), 0.9, False
-        place = space.against_wall([bed], where="corner", tries=24)
+        place = space.against_wall([bed], where="corner", needed=True)
     if place is not None:
         _dress_bed(space, shop, bed, place, width, double)
     wardrobe = storage.wardrobe(shop, shop.between(1.0, 2.0) if space.area >= 12 else 1.0)
@@ -235,30 +286,48 @@ def _office(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
 
 
 def _kitchen_run(space: RoomSpace, shop: Workshop, longest: float) -> None:
-    """A run of refrigerator, counters, sink and oven along a wall, wall cabinets above."""
+    """A run of refrigerator, counters, sink and oven with wall cabinets; apart if no wall is long enough."""
     for length in (longest, 3.0, 2.7, 2.4, 2.1, 1.8):
         if length > longest:
             continue
-        run, x = [], -length / 2
-        widths = _divide(length - 0.6, length > 2.0)
-        for kind, width in widths:
-            middle = x + width / 2
-            if kind == "refrigerator":
-                run.append(fixtures.refrigerator(shop).at(x=middle))
-            elif kind == "oven":
-                run.append(fixtures.oven(shop).at(x=middle))
-            else:
-                run.append(fixtures.counter(shop, width, kind == "sink").at(x=middle))
-                run += [fixtures.kitchen_sink(shop).at(x=middle)] if kind == "sink" else []
-            x += width
-        place = space.against_wall(run, where="corner", front=0.7, tries=16)
+        run = _run(shop, length)
+        place = space.against_wall(run, where="corner", front=0.6, tries=12) or space.against_wall(
+            run, front=0.6, tries=12
+        )
         if place is not None:
-            for piece in run:
-                if piece.category in ("counter", "oven"):
-                    upper = fixtures.upper_cabinet(shop, piece.box[3] - piece.box[0] - 0.002)
-                    middle = (piece.box[0] + piece.box[3]) / 2
-                    space.put(place.moved(middle, 1.45, -0.015), [upper], zones=True)
+            _wall_cabinets(space, shop, run, place)
             return
+    sink = [fixtures.counter(shop, 0.8, True), fixtures.kitchen_sink(shop)]
+    for group in (sink, [fixtures.refrigerator(shop)], [fixtures.oven(shop)]):
+        place = space.against_wall(group, front=0.3) or space.against_wall(group, needed=True)
+        if place is not None:
+            _wall_cabinets(space, shop, group, place)
+
+
+def _run(shop: Workshop, length: float) -> list[Piece]:
+    """Refrigerator, counters, sink and oven side by side, centred on the origin."""
+    run: list[Piece] = []
+    x = -length / 2
+    for kind, width in _divide(length - 0.6, length > 2.0):
+        middle = x + width / 2
+        if kind == "refrigerator":
+            run.append(fixtures.refrigerator(shop).at(x=middle))
+        elif kind == "oven":
+            run.append(fixtures.oven(shop).at(x=middle))
+        else:
+            run.append(fixtures.counter(shop, width, kind == "sink").at(x=middle))
+            run += [fixtures.kitchen_sink(shop).at(x=middle)] if kind == "sink" else []
+        x += width
+    return run
+
+
+def _wall_cabinets(space: RoomSpace, shop: Workshop, run: list[Piece], place: Placement) -> None:
+    """Wall cabinets above counters and oven, where no window is."""
+    for piece in run:
+        if piece.category in ("counter", "oven"):
+            upper = fixtures.upper_cabinet(shop, piece.box[3] - piece.box[0] - 0.002)
+            middle = (piece.box[0] + piece.box[3]) / 2
+            space.put(place.moved(middle, 1.45, -0.015), [upper])
 
 
 def _divide(rest: float, with_oven: bool) -> list[tuple[str, float]]:
@@ -288,7 +357,7 @@ def _kitchen(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     if shop.chance(0.6):
         space.against_wall([fixtures.hung_towel(shop)], y=0.85, tries=8)
     if shop.chance(0.3):
-        space.against_wall([decor.television(shop, 0.6).at(y=0.0, z=-0.03)], y=1.5, tries=4)
+        space.against_wall([decor.wall_television(shop, 0.6)], y=1.4, tries=4)
     if shop.chance(0.4):
         _plant(space, shop)
 
@@ -311,27 +380,38 @@ def _dining_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> No
 
 
 def _bathroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
-    tub = shop.chance(0.5)
+    small = space.area <= 6
+    tub = not small and shop.chance(0.6)
     if tub and space.against_wall([fixtures.bathtub(shop)], where="corner", front=0.4, tries=24) is None:
         tub = False
-    if not tub or (space.area >= 7 and shop.chance(0.6)):
-        place = space.against_wall([fixtures.shower(shop)], where="left", front=0.3, tries=20)
-        if place is None:
-            space.against_wall([fixtures.shower(shop, 0.8, 0.8)], where="left", tries=20)
-    space.against_wall([fixtures.toilet(shop)], front=0.45, tries=24) or space.against_wall([fixtures.toilet(shop)], tries=24)
-    basin = fixtures.washbasin(shop)
-    place = space.against_wall(basin, front=0.4, tries=24) or space.against_wall(basin, tries=24)
-    if place is not None:
-        space.put(place.moved(0.0, 1.15, -0.015), [decor.mirror(shop, 0.6, 0.75)])
-    space.against_wall([fixtures.hung_towel(shop)], y=0.9, tries=10)
-    if "laundry_room" not in kinds and shop.chance(0.4):
-        space.against_wall([fixtures.washing_machine(shop)], where="corner", front=0.4)
+    if not tub or (space.area >= 7 and shop.chance(0.5)):
+        size = 0.8 if small else 0.9
+        if space.against_wall([fixtures.shower(shop, size, size)], where="left", needed=True) is None:
+            space.against_wall([fixtures.bathtub(shop, 1.4)], where="corner", needed=True)
+    seat = [fixtures.toilet(shop)]
+    space.against_wall(seat, front=0.4, tries=24) or space.against_wall(seat, needed=True)
+    _basin(space, shop, small)
+    space.against_wall([fixtures.hung_towel(shop)], y=0.9, needed=True)
     if shop.chance(0.5):
         space.against_wall([fixtures.hung_towel(shop)], y=0.9, tries=6)
+    if "laundry_room" not in kinds and shop.chance(0.4):
+        space.against_wall([fixtures.washing_machine(shop)], where="corner", front=0.4)
     if shop.chance(0.35):
         space.against_wall([seats.stool(shop, 0.42)], where="corner", tries=6)
     if shop.chance(0.3):
         space.against_wall([storage.sideboard(shop, 0.5, 0.9, 0.34)], where="corner", front=0.3, tries=8)
+
+
+def _basin(space: RoomSpace, shop: Workshop, small: bool) -> None:
+    """A washbasin with a mirror above it, or near it where there is a window."""
+    basin = fixtures.washbasin(shop, 0.45 if small else 0.6)
+    place = space.against_wall(basin, front=0.4, tries=24)
+    if place is None:
+        basin = fixtures.washbasin(shop, 0.4)
+        place = space.against_wall(basin, needed=True)
+    if place is not None:
+        looking = [decor.mirror(shop, basin[0].box[3] * 2, 0.75)]
+        space.put(place.moved(0.0, 1.15, -0.015), looking) or space.against_wall(looking, y=1.15)
 
 
 def _hall(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:

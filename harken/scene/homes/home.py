@@ -18,7 +18,7 @@ from harken.scene.homes.workshop import Workshop
 from harken.scene.material_table import material
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
 
-__all__ = ["generate_home"]
+__all__ = ["generate_home", "generate_plan"]
 
 _PURPOSE = 0x486F6D65
 _SPLITS = ("train", "val", "test")
@@ -46,13 +46,9 @@ def generate_home(
         ConfigurationError: The seed is negative or no integer, or no home within the limits was found.
         UnknownNameError: There is no such split.
     """
-    if split not in _SPLITS:
-        raise UnknownNameError("split of generated homes", split, _SPLITS)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ConfigurationError(f"The seed of a home is {seed!r}; expected an integer of 0 or more.")
     config = config or HomeConfig()
-    stream = [_PURPOSE, _SPLITS.index(split), int(seed)]
-    plan = draw_plan(np.random.default_rng([*stream, 0]), config)
+    stream = _stream(seed, split)
+    plan = generate_plan(seed, split=split, config=config)
     palette = draw_palette(np.random.default_rng([*stream, 1]))
     items = build_shell(plan, palette, np.random.default_rng([*stream, 2]))
     if config.furnished:
@@ -64,6 +60,32 @@ def generate_home(
             items += space.items
     limits = "" if config == HomeConfig() else f", config={config}"
     return _assemble(items, plan, stream, f"home {split} {seed}", f"generate_home({seed}, split={split!r}{limits})")
+
+
+def generate_plan(
+    seed: int, *, split: Literal["train", "val", "test"] = "train", config: HomeConfig | None = None
+) -> Plan:
+    """Return the floor plan of the home that `generate_home` makes of the same arguments.
+
+    Args:
+        seed: Which home, 0 or more.
+        split: "train", "val" or "test".
+        config: Limits; the defaults where left out.
+
+    Raises:
+        ConfigurationError: The seed is negative or no integer, or no plan within the limits was found.
+        UnknownNameError: There is no such split.
+    """
+    return draw_plan(np.random.default_rng([*_stream(seed, split), 0]), config or HomeConfig())
+
+
+def _stream(seed: int, split: str) -> list[int]:
+    """What every random number of a home is seeded with."""
+    if split not in _SPLITS:
+        raise UnknownNameError("split of generated homes", split, _SPLITS)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ConfigurationError(f"The seed of a home is {seed!r}; expected an integer of 0 or more.")
+    return [_PURPOSE, _SPLITS.index(split), int(seed)]
 
 
 def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, source: str) -> Scene:
@@ -120,7 +142,7 @@ def _rooms(plan: Plan) -> tuple[Room, ...]:
     for kind, polygon in zip(plan.kinds, plan.polygons, strict=True):
         seen[kind] = seen.get(kind, 0) + 1
         name = kind.replace("_", " ") + (f" {seen[kind]}" if plan.kinds.count(kind) > 1 else "")
-        rooms.append(Room(name=name, kind=kind, polygon=np.float32(polygon), floor=0.0, ceiling=plan.height))
+        rooms.append(Room(name=name, kind=kind, polygon=polygon.astype(np.float32), floor=0.0, ceiling=plan.height))
     return tuple(rooms)
 
 

@@ -1,7 +1,7 @@
 """How a home is divided into rooms, on cells of one square metre.
 
-Two schemes, both turned and mirrored at random: rows of rooms along a hall, and rooms around a living room. Room 0 is the
-hub that every other room can open to.
+Two schemes, both turned and mirrored at random: rows of rooms along a hall, and rooms around a living room. Room 0 is
+the hub that every other room can open to.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ def _along_hall(rng: np.random.Generator, kinds: list[str]) -> np.ndarray | None
         min(rows, key=lambda row: sum(widths[r] for r in row)).append(room)
     for row in rows:
         rng.shuffle(row)
-    _even_out(rng, rows, widths)
+    _even_out(rng, kinds, rows, widths)
     depths = [int(rng.integers(4, 6)) if 1 in row else int(rng.integers(3, 5)) for row in rows]
     lengths = [sum(widths[r] for r in row) for row in rows]
     length, top = max(lengths), depths[0]
@@ -94,7 +94,9 @@ def _along_hall(rng: np.random.Generator, kinds: list[str]) -> np.ndarray | None
     return cells
 
 
-def _even_out(rng: np.random.Generator, rows: tuple[list[int], list[int]], widths: dict[int, int]) -> None:
+def _even_out(
+    rng: np.random.Generator, kinds: list[str], rows: tuple[list[int], list[int]], widths: dict[int, int]
+) -> None:
     """Widen rooms of the shorter row, so that most outlines are nearly rectangles."""
     for _ in range(6):
         short, long = sorted(rows, key=lambda row: sum(widths[r] for r in row))
@@ -102,14 +104,19 @@ def _even_out(rng: np.random.Generator, rows: tuple[list[int], list[int]], width
         if gap == 0 or (gap > 2 and rng.random() < 0.5):
             return
         room = short[int(rng.integers(len(short)))]
-        widths[room] += 1 if widths[room] < 5 else 0
+        widths[room] += 1 if widths[room] < (3 if kinds[room] in _SMALL else 5) else 0
 
 
 def _fill_end(
-    rng: np.random.Generator, cells: np.ndarray, rows: tuple[list[int], list[int]], lengths: list[int], end: int, top: int
+    rng: np.random.Generator,
+    cells: np.ndarray,
+    rows: tuple[list[int], list[int]],
+    lengths: list[int],
+    end: int,
+    top: int,
 ) -> None:
     """Give what lies beyond the end of the hall to the last room of a row, or leave it outside."""
-    order = [0, 1] if 1 == rows[0][-1] else [1, 0] if 1 == rows[1][-1] else rng.permutation(2).tolist()
+    order = [0, 1] if rows[0][-1] == 1 else [1, 0] if rows[1][-1] == 1 else rng.permutation(2).tolist()
     for index in order:
         if lengths[index] > end and rng.random() < 0.85:
             cells[end : lengths[index], top : top + 2] = rows[index][-1]
@@ -147,12 +154,13 @@ def _around_living_room(rng: np.random.Generator, kinds: list[str]) -> np.ndarra
     for index, side in enumerate(sides):
         if not side:
             continue
-        if all(kinds[room] in _SMALL for room in side):
-            across = int(rng.integers(2, 4))
-        else:
-            across = int(rng.integers(3, 5))
+        least = 2 if all(kinds[room] in _SMALL for room in side) else 3
+        across = int(rng.integers(least, least + 2))
         at = z0 if index < 2 else x0
-        for room, extent in zip(side, _split(rng, depth if index < 2 else width, [kinds[r] for r in side]), strict=True):
+        extents = _split(rng, depth if index < 2 else width, [kinds[room] for room in side])
+        for room, extent in zip(side, extents, strict=True):
+            if extent < (2 if kinds[room] in (*_SMALL, "kitchen") else 3):
+                return None
             if index == 0:
                 cells[x0 - across : x0, at : at + extent] = room
             elif index == 1:

@@ -1,5 +1,7 @@
 """Rectilinear outlines: from cells of the lattice to polygons, and from polygons to rectangles."""
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["clear_area", "inset", "rectangles", "trace"]
@@ -83,7 +85,7 @@ def rectangles(polygon: np.ndarray, *, outside: bool = False) -> np.ndarray:
     points = np.asarray(polygon, np.float64)
     xs, zs = np.unique(points[:, 0]), np.unique(points[:, 1])
     found = []
-    for x0, x1 in zip(xs[:-1], xs[1:], strict=True):
+    for x0, x1 in pairwise(xs.tolist()):
         crossings = _crossings(points, 0.5 * (x0 + x1))
         spans = list(zip(crossings[::2], crossings[1::2], strict=True))
         if outside:

@@ -41,17 +41,46 @@ class Palette:
         return self.finishes[name]
 
 
-_WOODS: tuple[Color, ...] = ((222, 190, 150), (190, 145, 100), (140, 98, 66), (104, 72, 50), (236, 214, 184), (170, 120, 84))
+_WOODS: tuple[Color, ...] = (
+    (222, 190, 150),
+    (190, 145, 100),
+    (140, 98, 66),
+    (104, 72, 50),
+    (236, 214, 184),
+    (170, 120, 84),
+)
 _FABRICS: tuple[Color, ...] = (
     (120, 132, 140), (176, 168, 152), (70, 92, 112), (150, 92, 76), (96, 116, 92), (198, 176, 140),
     (84, 84, 92), (164, 60, 60), (58, 104, 110), (210, 168, 72), (188, 140, 148), (226, 220, 208),
 )  # fmt: skip
+_CARPETS: tuple[Color, ...] = (
+    (176, 164, 146),
+    (150, 150, 148),
+    (122, 132, 140),
+    (196, 184, 164),
+    (138, 122, 108),
+    (112, 122, 112),
+)
 _WALLS: tuple[Color, ...] = (
     (244, 241, 234), (236, 230, 218), (226, 232, 234), (228, 234, 222), (240, 226, 214), (220, 226, 236),
     (234, 222, 204), (212, 220, 214), (196, 206, 212), (222, 206, 198),
 )  # fmt: skip
-_FRONTS: tuple[Color, ...] = ((244, 243, 240), (206, 214, 208), (108, 128, 132), (64, 76, 88), (226, 214, 192), (150, 164, 148))
-_CLOTHES: tuple[Color, ...] = ((54, 66, 98), (150, 60, 58), (224, 220, 210), (92, 104, 80), (60, 58, 60), (200, 160, 90))
+_FRONTS: tuple[Color, ...] = (
+    (244, 243, 240),
+    (206, 214, 208),
+    (108, 128, 132),
+    (64, 76, 88),
+    (226, 214, 192),
+    (150, 164, 148),
+)
+_CLOTHES: tuple[Color, ...] = (
+    (54, 66, 98),
+    (150, 60, 58),
+    (224, 220, 210),
+    (92, 104, 80),
+    (60, 58, 60),
+    (200, 160, 90),
+)
 _TOWELS: tuple[Color, ...] = ((244, 244, 240), (120, 160, 176), (206, 150, 134), (128, 150, 120), (230, 206, 150))
 
 
@@ -86,7 +115,9 @@ def _woods(rng: np.random.Generator, wood: Color, dark: Color) -> dict[str, Fini
     return {
         "wood": Finish(material="wood_furniture", color=wood, texture="grain", extent=(1.2, 0.6)),
         "wood_2": Finish(material="wood_furniture", color=dark, texture="grain", extent=(1.2, 0.6)),
-        "lacquer": Finish(material="wood_furniture", color=_pick(rng, ((240, 240, 238), (228, 224, 214), (70, 74, 80)))),
+        "lacquer": Finish(
+            material="wood_furniture", color=_pick(rng, ((240, 240, 238), (228, 224, 214), (70, 74, 80)))
+        ),
         "front": Finish(material="wood_furniture", color=_pick(rng, _FRONTS)),
         "trim": trim,
         "door": door or Finish(material="door_wood", color=wood, texture=grain["texture"], extent=(1.2, 0.6)),
@@ -150,7 +181,7 @@ def _fixed(rng: np.random.Generator) -> dict[str, Finish]:
 
 def _floors(rng: np.random.Generator, wood: Color) -> dict[str, Finish]:
     planks = Finish(material="wood_floor", color=wood, texture="planks", extent=(2.4, 1.2))
-    carpet = Finish(material="carpet", color=_pick(rng, _FABRICS[:6]), texture="carpet", extent=(0.6, 0.6))
+    carpet = Finish(material="carpet", color=_pick(rng, _CARPETS), texture="carpet", extent=(0.6, 0.6))
     tiles = Finish(
         material="ceramic_tile",
         color=_pick(rng, ((230, 228, 222), (186, 184, 180), (212, 198, 180), (150, 156, 160))),
@@ -187,7 +218,9 @@ def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
         texture="wall_tiles",
         extent=(0.8, 0.6),
     )
-    panelled = Finish(material="wood_panel", color=_pick(rng, _WOODS[:2] + _WOODS[4:5]), texture="grain", extent=(1.2, 0.6))
+    panelled = Finish(
+        material="wood_panel", color=_pick(rng, _WOODS[:2] + _WOODS[4:5]), texture="grain", extent=(1.2, 0.6)
+    )
     return {
         "": painted[:2],
         "bedroom": (painted[2], papered, painted[0]),
@@ -203,4 +236,8 @@ def _ceilings(rng: np.random.Generator) -> dict[str, Finish]:
     lining = "plaster" if rng.random() < 0.5 else "gypsum_board"
     white = Finish(material=lining, color=(250, 249, 246), texture="plaster", extent=(1.6, 1.6))
     acoustic = Finish(material="acoustic_tile", color=(244, 244, 240), texture="acoustic", extent=(1.2, 1.2))
-    return {"": white, "office": acoustic if rng.random() < 0.35 else white, "gym": acoustic if rng.random() < 0.5 else white}
+    return {
+        "": white,
+        "office": acoustic if rng.random() < 0.35 else white,
+        "gym": acoustic if rng.random() < 0.5 else white,
+    }

@@ -25,7 +25,7 @@ class Opening:
     """A rectangular hole in a wall."""
 
     kind: str
-    """ "door", "passage" (wide, without a door), "window" or "entrance" (a closed door to the outside)."""
+    """One of "door", "passage" (wide, without a door), "window" and "entrance" (a closed door to the outside)."""
     axis: int
     """Axis along which the wall runs: 0 for x, 1 for z."""
     line: int
@@ -40,7 +40,7 @@ class Opening:
     @property
     def center(self) -> float:
         """Middle along the wall [m]."""
-        return 0.5 * (self.span[0] + self.span[1])
+        return round(0.5 * (self.span[0] + self.span[1]), 3)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,8 +96,8 @@ def draw_plan(rng: np.random.Generator, config: HomeConfig) -> Plan:
         if plan is not None:
             return plan
     raise ConfigurationError(
-        f"No home with {config.rooms[0]}–{config.rooms[1]} rooms and {config.area[0]:g}–{config.area[1]:g} m² was found. "
-        "Expected 9–20 m² per room on average: widen HomeConfig.area or change HomeConfig.rooms."
+        f"No home with {config.rooms[0]}–{config.rooms[1]} rooms and {config.area[0]:g}–{config.area[1]:g} m² was "
+        "found. Expected 9–20 m² per room on average: widen HomeConfig.area or change HomeConfig.rooms."
     )
 
 
@@ -138,7 +138,7 @@ def _moved(opening: Opening, origin: tuple[int, int]) -> Opening:
         kind=opening.kind,
         axis=opening.axis,
         line=opening.line + across,
-        span=(opening.span[0] + along, opening.span[1] + along),
+        span=(round(opening.span[0] + along, 3), round(opening.span[1] + along, 3)),
         heights=opening.heights,
         sides=opening.sides,
     )

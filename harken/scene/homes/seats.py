@@ -35,15 +35,15 @@ def chair(shop: Workshop, finish: str = "wood") -> Piece:
     width, depth, seat = 0.44, 0.48, 0.45
     parts = _legs(shop, finish, width, depth, seat - 0.02, 0.03)
     padded = shop.chance(0.5)
-    parts.append(shop.soft("fabric_2" if padded else finish, (-0.22, seat - 0.03, 0.02), (0.22, seat + 0.02, depth), 0.02))
+    parts.append(
+        shop.soft("fabric_2" if padded else finish, (-0.22, seat - 0.03, 0.02), (0.22, seat + 0.02, depth), 0.02)
+    )
     for x in (-0.19, 0.19):
         parts.append(shop.cylinder(finish, (x, seat, 0.03), 0.018, 0.44))
     if padded:
         parts.append(shop.soft("fabric_2", (-0.2, seat + 0.12, 0.01), (0.2, seat + 0.45, 0.055), 0.02))
     else:
-        parts += [
-            shop.box(finish, (-0.19, seat + y, 0.02), (0.19, seat + y + 0.06, 0.04)) for y in (0.14, 0.25, 0.36)
-        ]
+        parts += [shop.box(finish, (-0.19, seat + y, 0.02), (0.19, seat + y + 0.06, 0.04)) for y in (0.14, 0.25, 0.36)]
     return Piece("chair", tuple(parts))
 
 
@@ -52,7 +52,7 @@ def desk_chair(shop: Workshop) -> Piece:
     parts = [shop.cylinder("iron", (0.0, 0.08, 0.3), 0.025, 0.34)]
     for x, z in ((0.0, 0.28), (0.266, 0.087), (0.165, -0.227), (-0.165, -0.227), (-0.266, 0.087)):
         parts.append(shop.rod("iron", (0.0, 0.1, 0.3), (x, 0.06, 0.3 + z), 0.018))
-        parts.append(shop.ball("rubber", (x, 0.03, 0.3 + z), (0.03, 0.03, 0.03)))
+        parts.append(shop.ball("rubber", (x, 0.03, 0.3 + z), (0.03, 0.03, 0.03), 6))
     parts.append(shop.soft("fabric_2", (-0.24, 0.42, 0.08), (0.24, 0.5, 0.54), 0.035))
     parts.append(shop.rod("iron", (0.0, 0.42, 0.14), (0.0, 0.62, 0.06), 0.02))
     parts.append(shop.soft("fabric_2", (-0.22, 0.56, 0.03), (0.22, 1.02, 0.1), 0.035))
@@ -64,7 +64,7 @@ def stool(shop: Workshop, height: float = 0.46) -> Piece:
     finish = shop.one("wood", "wood_2", "iron")
     parts = [shop.cylinder(shop.finish("wood", "fabric"), (0.0, height - 0.04, 0.17), 0.17, 0.04)]
     for x, z in ((-0.1, 0.07), (0.1, 0.07), (0.1, 0.27), (-0.1, 0.27)):
-        parts.append(shop.rod(finish, (x * 1.4, 0.0, 0.17 + (z - 0.17) * 1.4), (x, height - 0.04, z), 0.015))
+        parts.append(shop.rod(finish, (x * 1.4, 0.004, 0.17 + (z - 0.17) * 1.4), (x, height - 0.04, z), 0.015))
     return Piece("stool", tuple(parts))
 
 
@@ -130,7 +130,9 @@ def pillow(shop: Workshop) -> Piece:
 
 def cushion(shop: Workshop, size: float = 0.42) -> Piece:
     """Return a cushion that stands, leaning on nothing, 0.14 m thick."""
-    flat = shop.soft(shop.one("cushion", "cushion_2"), (-size / 2, -0.07, -size / 2), (size / 2, 0.07, size / 2), 0.07, 0.5)
+    flat = shop.soft(
+        shop.one("cushion", "cushion_2"), (-size / 2, -0.07, -size / 2), (size / 2, 0.07, size / 2), 0.07, 0.5
+    )
     upright = flat.vertices[:, [0, 2, 1]] * [1.0, 1.0, -1.0] + [0.0, size / 2, 0.07]
     return Piece("cushion", (Part(vertices=upright, faces=flat.faces, finish=flat.finish),))
 
@@ -140,7 +142,9 @@ def table(shop: Workshop, width: float, depth: float, finish: str = "wood") -> P
     height = 0.75
     if width == depth and shop.chance(0.6):
         parts = [
-            shop.lathe(finish, (0.0, height - 0.035, depth / 2), [(0, 0), (width / 2, 0), (width / 2, 0.035), (0, 0.035)], 24),
+            shop.lathe(
+                finish, (0.0, height - 0.035, depth / 2), [(0, 0), (width / 2, 0), (width / 2, 0.035), (0, 0.035)], 24
+            ),
             shop.cylinder(finish, (0.0, 0.03, depth / 2), 0.05, height - 0.06),
             shop.lathe(finish, (0.0, 0.0, depth / 2), [(0, 0), (0.28, 0), (0.26, 0.03), (0.05, 0.06), (0, 0.06)], 18),
         ]

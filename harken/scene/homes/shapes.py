@@ -1,8 +1,8 @@
 """The shapes that furniture is put together from.
 
-A furniture's own frame: x to the right, y up from its lowest point, z forward from its back at z = 0. Every closed shape
-has its normals outwards. Curved shapes get more triangles with the square root of `detail` in each direction, so that
-their number grows with `detail`.
+A furniture's own frame: x to the right, y up from its lowest point, z forward from its back at z = 0. Every closed
+shape has its normals outwards. Curved shapes get more triangles with the square root of `detail` in each direction, so
+that their number grows with `detail`.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,8 @@ def soft_box(finish: Finish, lower: Point, upper: Point, radius: float, detail: 
 
     Args:
         finish: What it is made of.
-        lower, upper: Corners of the box that bounds it [m].
+        lower: Least corner of the box that bounds it [m].
+        upper: Greatest corner of the box that bounds it [m].
         radius: Radius of its edges [m], at most half the shortest side.
         detail: Factor on the number of triangles.
         puff: Share of the half thickness along y by which the rim is thinner than the middle, 0–1 (a pillow).
@@ -98,13 +99,15 @@ def soft_box(finish: Finish, lower: Point, upper: Point, radius: float, detail: 
     return Part(vertices=points + (low + high) / 2, faces=faces, finish=finish)
 
 
-def lathe(finish: Finish, base: Point, profile: list[tuple[float, float]], detail: float = 1.0, sides: int = 14) -> Part:
+def lathe(
+    finish: Finish, base: Point, profile: list[tuple[float, float]], detail: float = 1.0, sides: int = 12
+) -> Part:
     """Return a body of revolution about a vertical axis.
 
     Args:
         finish: What it is made of.
         base: Point of the axis at height 0 of the profile [m].
-        profile: (radius, height) from the bottom to the top along the outside, and back down the inside for a vessel [m].
+        profile: (radius, height) from the bottom to the top along the outside, and back down inside a vessel [m].
         detail: Factor on the number of triangles.
         sides: Number of sides at detail 1.
     """
@@ -115,19 +118,14 @@ def lathe(finish: Finish, base: Point, profile: list[tuple[float, float]], detai
     ring[-1] = ring[0]
     points = ring[:, None] * rows[None, :, :1] + np.array([0.0, 1.0, 0.0]) * rows[None, :, 1:]
     faces = _grid_faces(count, len(rows) - 1)
-    along = np.sqrt((np.diff(rows, axis=0) ** 2).sum(1)).cumsum()
     keep = np.ones((count, len(rows) - 1, 2), bool)
     keep[:, rows[:-1, 0] == 0, 0] = False
     keep[:, rows[1:, 0] == 0, 1] = False
     faces = faces[np.concatenate([keep[..., 0].ravel(), keep[..., 1].ravel()])]
-    uv = np.empty((count + 1, len(rows), 2))
-    uv[..., 0] = angles[:, None] * rows[:, 0].max()
-    uv[..., 1] = np.concatenate([[0.0], along])
-    uv = uv.reshape(-1, 2) / np.array(finish.extent) if finish.texture else None
-    return Part(vertices=points.reshape(-1, 3) + np.array(base), faces=faces, finish=finish, uv=uv)
+    return Part(vertices=points.reshape(-1, 3) + np.array(base), faces=faces, finish=finish)
 
 
-def cylinder(finish: Finish, base: Point, radius: float, height: float, detail: float = 1.0, sides: int = 12) -> Part:
+def cylinder(finish: Finish, base: Point, radius: float, height: float, detail: float = 1.0, sides: int = 10) -> Part:
     """Return an upright closed cylinder."""
     return lathe(finish, base, [(0.0, 0.0), (radius, 0.0), (radius, height), (0.0, height)], detail, sides)
 

@@ -1,8 +1,8 @@
 """The shell of a home: walls, floors, ceilings, skirtings, doors and windows.
 
 The faces of a room's walls, its floor and its ceiling share the corners of one outline, and every opening is lined, so
-that the inside is closed; a pane or a leaf closes what leads outside. Around it lies the outer shell with its own closed
-surface.
+that the inside is closed; a pane or a leaf closes what leads outside. Around it lies the outer shell with its own
+closed surface.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ import numpy as np
 
 from harken.scene.homes.outline import inset, rectangles
 from harken.scene.homes.palette import Finish, Palette
-from harken.scene.homes.pieces import Item, Piece, Placement
-from harken.scene.homes.plan import INTERIOR_WALL, Opening, Plan
+from harken.scene.homes.pieces import Box, Item, Piece, Placement, overlap
+from harken.scene.homes.plan import DOOR_HEIGHT, INTERIOR_WALL, Opening, Plan
 from harken.scene.homes.shapes import Part, box, facing_quad
 
-__all__ = ["Wall", "build_shell", "room_walls"]
+__all__ = ["Wall", "build_shell", "door_zone", "room_walls"]
 
 _SLAB = 0.2
 _UP = np.array([0.0, 1.0, 0.0])
@@ -106,8 +106,17 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[
         items.append(_structure("ceiling", [_slab(ceiling, plan.polygons[room], plan.height, -1)], room))
     items.append(_structure("wall", _outer_shell(plan, palette), -1))
     for opening in plan.openings:
-        items += _fill_opening(plan, palette, rng, opening)
+        items.append(_fill_opening(plan, palette, opening))
+    for opening in plan.openings:
+        if opening.kind == "door" and rng.random() < 0.8:
+            leaf = _open_leaf(plan, opening, palette, rng, [item for item in items if item.solid])
+            items += [leaf] if leaf is not None else []
     return items
+
+
+def door_zone(wall: Wall, start: float, end: float, depth: float) -> Box:
+    """Return the space before an opening that must stay free, in the world."""
+    return wall.placement((start + end) / 2).box(((start - end) / 2, 0.0, 0.0, (end - start) / 2, DOOR_HEIGHT, depth))
 
 
 def _structure(category: str, parts: list[Part], room: int, *, solid: bool = False) -> Item:
@@ -166,8 +175,8 @@ def _outer_shell(plan: Plan, palette: Palette) -> list[Part]:
     return parts
 
 
-def _fill_opening(plan: Plan, palette: Palette, rng: np.random.Generator, opening: Opening) -> list[Item]:
-    """Line an opening and put in its frame, leaf or panes."""
+def _fill_opening(plan: Plan, palette: Palette, opening: Opening) -> Item:
+    """Line an opening and put in its frame, and what closes it to the outside."""
     room = max(opening.sides)
     depth = _depth(plan, opening)
     window = opening.kind == "window"
@@ -176,15 +185,13 @@ def _fill_opening(plan: Plan, palette: Palette, rng: np.random.Generator, openin
     threshold = palette.floors.get(plan.kinds[room], palette.floors[""])
     parts = _lining(opening, depth, lining, palette["trim"] if window else threshold)
     if window:
-        return [_structure(category, parts + _window(opening, depth, palette), room)]
+        return _structure(category, parts + _window(opening, depth, palette), room)
     if opening.kind == "passage":
-        return [_structure(category, parts, room)]
+        return _structure(category, parts, room)
     parts += [part for side in opening.sides if side >= 0 for part in _architrave(plan, opening, side, palette)]
     if opening.kind == "entrance":
-        return [_structure(category, parts + _closed_leaf(opening, depth, palette), room)]
-    items = [_structure(category, parts, room)]
-    leaf = _open_leaf(plan, opening, palette, rng)
-    return items + ([leaf] if leaf is not None else [])
+        parts += _closed_leaf(opening, depth, palette)
+    return _structure(category, parts, room)
 
 
 def _depth(plan: Plan, opening: Opening) -> tuple[float, float]:
@@ -202,7 +209,9 @@ def _lining(opening: Opening, depth: tuple[float, float], finish: Finish, bottom
     """The four surfaces through the wall around an opening, facing into it."""
     (a, b), (low, high), (c, d) = opening.span, opening.heights, depth
 
-    def quad(part_finish: Finish, corners: list[tuple[float, float, float]], facing: tuple[float, float, float]) -> Part:
+    def quad(
+        part_finish: Finish, corners: list[tuple[float, float, float]], facing: tuple[float, float, float]
+    ) -> Part:
         points = np.array([_point(opening, *corner) for corner in corners])
         return facing_quad(part_finish, points, np.array(_point(opening, *facing)))
 
@@ -224,7 +233,9 @@ def _window(opening: Opening, depth: tuple[float, float], palette: Palette) -> l
     """Panes that close the opening, a frame, a mullion, and a sill on the side of the room."""
     (a, b), (low, high), (c, d) = opening.span, opening.heights, depth
     middle, frame, rim = (c + d) / 2, palette["trim"], 0.055
-    pane = _bar(opening, palette["pane"], (a - 0.01, low - 0.01, middle - 0.006), (b + 0.01, high + 0.01, middle + 0.006))
+    pane = _bar(
+        opening, palette["pane"], (a - 0.01, low - 0.01, middle - 0.006), (b + 0.01, high + 0.01, middle + 0.006)
+    )
     along = pane.vertices[:, opening.axis]
     uv = np.stack([(along - a) / (b - a), (pane.vertices[:, 1] - low) / (high - low)], 1)
     parts = [Part(vertices=pane.vertices, faces=pane.faces, finish=pane.finish, uv=np.clip(uv, 0.004, 0.996))]
@@ -257,17 +268,18 @@ def _closed_leaf(opening: Opening, depth: tuple[float, float], palette: Palette)
     return [leaf, *handles]
 
 
-def _open_leaf(plan: Plan, opening: Opening, palette: Palette, rng: np.random.Generator) -> Item | None:
-    """The leaf of a door that stands open, turned flat against the wall beside it; None for a door without."""
-    if rng.random() < 0.25:
-        return None
+def _open_leaf(
+    plan: Plan, opening: Opening, palette: Palette, rng: np.random.Generator, leaves: list[Item]
+) -> Item | None:
+    """The leaf of a door that stands open, turned flat against the wall beside it; None where there is no place."""
     choices = []
     for room in opening.sides:
         for wall in room_walls(plan, room):
             for start, end, other in wall.openings:
                 if other is opening:
                     choices += [(room, wall, start - 0.48), (room, wall, end + 0.48)]
-    fits = [choice for choice in choices if _leaf_fits(*choice[1:])]
+    taken = [leaf.placement.box(leaf.piece.box) for leaf in leaves]
+    fits = [(room, wall, at) for room, wall, at in choices if _leaf_fits(wall, at, room_walls(plan, room), taken)]
     if not fits:
         return None
     room, wall, at = fits[int(rng.integers(len(fits)))]
@@ -282,8 +294,11 @@ def _open_leaf(plan: Plan, opening: Opening, palette: Palette, rng: np.random.Ge
     return Item(piece=Piece("door", tuple(parts)), placement=placement, room=room)
 
 
-def _leaf_fits(wall: Wall, at: float) -> bool:
-    """Whether a stretch of wall is free of corners and openings."""
+def _leaf_fits(wall: Wall, at: float, walls: list[Wall], taken: list[Box]) -> bool:
+    """Whether a stretch of wall has no corners or openings, and no other leaf or doorway needs the space before it."""
     low, high = at - 0.45, at + 0.45
     clear = all(end <= low + 1e-6 or start >= high - 1e-6 for start, end, _ in wall.openings)
-    return low > 0.02 and high < wall.length - 0.02 and clear
+    leaf = wall.placement(at).box((-0.43, 0.0, 0.0, 0.43, 2.03, 0.13))
+    doors = (door_zone(w, a, b, 1.0) for w in walls for a, b, o in w.openings if o.kind != "window")
+    free = not any(overlap(leaf, box) for box in (*taken, *doors))
+    return low > 0.02 and high < wall.length - 0.02 and clear and free

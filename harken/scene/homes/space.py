@@ -1,13 +1,13 @@
 """The space of a room while it is being furnished: what is taken, what must stay free, and where people walk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from harken.scene.homes.outline import rectangles
 from harken.scene.homes.pieces import Box, Item, Piece, Placement, overlap
 from harken.scene.homes.plan import Plan
-from harken.scene.homes.shell import Wall, room_walls
+from harken.scene.homes.shell import Wall, door_zone, room_walls
 
 __all__ = ["RoomSpace"]
 
@@ -39,22 +39,30 @@ class RoomSpace:
         self.bounds: Box = (x0, -1.0, z0, x1, self.height, z1)
         self.items: list[Item] = []
         self.solids = [*solids, *((a, -1.0, b, c, 9.0, d) for a, b, c, d in rectangles(polygon, outside=True).tolist())]
+        self.doors: list[Box] = []
         self.zones: list[Box] = []
         self.windows: list[tuple[Wall, float, float]] = []
         for wall in self.walls:
             for start, end, opening in wall.openings:
-                window = opening.kind == "window"
-                depth = _WINDOW_ZONE if window else _DOOR_ZONE
-                zone = ((start - end) / 2, opening.heights[0], 0.0, (end - start) / 2, opening.heights[1], depth)
-                self.zones.append(wall.placement((start + end) / 2).box(zone))
-                if window:
+                if opening.kind == "window":
+                    low, high = opening.heights
+                    zone = ((start - end) / 2, low, 0.0, (end - start) / 2, high, _WINDOW_ZONE)
+                    self.zones.append(wall.placement((start + end) / 2).box(zone))
                     self.windows.append((wall, start, end))
+                else:
+                    self.doors.append(door_zone(wall, start, end, _DOOR_ZONE))
         self._walk = _Walk(plan, room)
 
     @property
     def area(self) -> float:
         """Number of lattice cells, about the floor area [m²]."""
         return float((self.plan.cells == self.room).sum())
+
+    @property
+    def share(self) -> float:
+        """Share of the floor that furniture stands on, 0–1."""
+        boxes = [item.placement.box(item.piece.box) for item in self.items if item.solid]
+        return sum((b[3] - b[0]) * (b[5] - b[2]) for b in boxes if b[1] < 0.02) / self.area
 
     def fits(self, placement: Placement, pieces: Sequence[Piece], *, front: float = 0.0, zones: bool = True) -> bool:
         """Tell whether a group of pieces can stand somewhere.
@@ -63,7 +71,7 @@ class RoomSpace:
             placement: Where the group's frame would be.
             pieces: The group.
             front: Depth of the floor before the group that must be and stay free [m].
-            zones: Whether the zones of doors and windows and before other furniture must be respected.
+            zones: Whether the zones before windows and other furniture must be respected; those of doors always are.
         """
         boxes = [placement.box(piece.box) for piece in pieces]
         space = [placement.box(_front(pieces, front))] if front else []
@@ -73,7 +81,8 @@ class RoomSpace:
                 return False
         if any(overlap(box, solid) for box in boxes + space for solid in self.solids):
             return False
-        if zones and any(overlap(box, zone) for box in boxes for zone in self.zones):
+        kept = self.doors + self.zones if zones else self.doors
+        if any(overlap(box, zone) for box in boxes for zone in kept):
             return False
         return self._walk.allows(boxes)
 
@@ -106,6 +115,7 @@ class RoomSpace:
         y: float = 0.0,
         facing: int | None = None,
         tries: int = 16,
+        needed: bool = False,
     ) -> Placement | None:
         """Put a group with its back to a wall.
 
@@ -115,7 +125,8 @@ class RoomSpace:
             front: Depth of the floor before it that must stay free [m].
             y: Height of the group's origin [m]; what hangs on the wall touches it, what stands keeps off the skirting.
             facing: Quarter turns that the group must have, if it matters.
-            tries: How many places to try.
+            tries: How many random places to try.
+            needed: Whether to look along all walls, every 0.1 m, if those tries fail.
 
         Returns:
             Where the group is, or None if no place was found.
@@ -125,9 +136,17 @@ class RoomSpace:
         gap = 0.0 if hangs else _SKIRTING
         room = right - left + 2 * _SKIRTING
         walls = [w for w in self.walls if w.length >= room and (facing is None or w.quarter == facing)]
+        for wall, share in self._places(walls, where, tries, needed):
+            low, high = _SKIRTING - left, wall.length - _SKIRTING - right
+            placed = self.put(wall.placement(low + share * (high - low), y, gap), pieces, front=front)
+            if placed is not None:
+                return placed
+        return None
+
+    def _places(self, walls: list[Wall], where: str, tries: int, needed: bool) -> Iterator[tuple[Wall, float]]:
+        """Walls and shares 0–1 of the way along them where a group might go."""
         for _ in range(tries if walls else 0):
             wall = walls[int(self.rng.integers(len(walls)))]
-            low, high = _SKIRTING - left, wall.length - _SKIRTING - right
             share = float(self.rng.random())
             if where == "corner":
                 share = float(share < 0.5)
@@ -135,10 +154,10 @@ class RoomSpace:
                 share = 0.0
             elif where == "middle":
                 share = 0.5 + 0.3 * (share - 0.5)
-            placed = self.put(wall.placement(low + share * (high - low), y, gap), pieces, front=front)
-            if placed is not None:
-                return placed
-        return None
+            yield wall, share
+        for wall in walls if needed else ():
+            for share in (0.0,) if where == "left" else np.linspace(0, 1, int(wall.length * 10)).tolist():
+                yield wall, share
 
     def in_the_open(self, pieces: Sequence[Piece], *, tries: int = 16) -> Placement | None:
         """Put a group somewhere off the walls, turned at random."""
@@ -176,7 +195,12 @@ class _Walk:
         cells = np.argwhere(plan.cells == room)
         index = {cell: i for i, cell in enumerate(map(tuple, cells.tolist()))}
         self._centers = cells + np.array(plan.origin) + 0.5
-        pairs = [(i, index[x + dx, z + dz]) for (x, z), i in index.items() for dx, dz in ((1, 0), (0, 1)) if (x + dx, z + dz) in index]
+        pairs = [
+            (i, index[x + dx, z + dz])
+            for (x, z), i in index.items()
+            for dx, dz in ((1, 0), (0, 1))
+            if (x + dx, z + dz) in index
+        ]
         self._pairs = np.array(pairs).reshape(-1, 2)
         ends = self._centers[self._pairs]
         self._low, self._high = ends.min(1), ends.max(1)
@@ -186,9 +210,13 @@ class _Walk:
         for opening in plan.room_openings(room):
             if opening.kind != "window":
                 side = -0.5 if opening.sides[0] == room else 0.5
-                point = (opening.center, opening.line + side) if opening.axis == 0 else (opening.line + side, opening.center)
+                point = (
+                    (opening.center, opening.line + side)
+                    if opening.axis == 0
+                    else (opening.line + side, opening.center)
+                )
                 self._doors.append(int(np.abs(self._centers - np.array(point)).sum(1).argmin()))
-        self._least = max(1, int(0.4 * len(cells)))
+        self._least = max(1, int(0.34 * len(cells)))
 
     def allows(self, boxes: Sequence[Box]) -> bool:
         """Whether all doors stay connected, and enough of the room, if these boxes are put in."""

@@ -5,10 +5,21 @@ from harken.scene.homes.pieces import Piece
 from harken.scene.homes.shapes import Part
 from harken.scene.homes.workshop import Workshop
 
-__all__ = ["bookshelf", "chest_of_drawers", "coat_rack", "folded_clothes", "night_stand", "sideboard", "tv_bench", "wardrobe"]
+__all__ = [
+    "bookshelf",
+    "chest_of_drawers",
+    "coat_rack",
+    "folded_clothes",
+    "night_stand",
+    "sideboard",
+    "tv_bench",
+    "wardrobe",
+]
 
 
-def _doors(shop: Workshop, finish: str, count: int, lower: tuple[float, float], upper: tuple[float, float], z: float) -> list[Part]:
+def _doors(
+    shop: Workshop, finish: str, count: int, lower: tuple[float, float], upper: tuple[float, float], z: float
+) -> list[Part]:
     """Doors side by side on a front at `z`, each with a bar handle."""
     (x0, y0), (x1, y1) = lower, upper
     pitch, parts = (x1 - x0) / count, []
@@ -21,7 +32,9 @@ def _doors(shop: Workshop, finish: str, count: int, lower: tuple[float, float], 
     return parts
 
 
-def _drawers(shop: Workshop, finish: str, rows: int, lower: tuple[float, float], upper: tuple[float, float], z: float) -> list[Part]:
+def _drawers(
+    shop: Workshop, finish: str, rows: int, lower: tuple[float, float], upper: tuple[float, float], z: float
+) -> list[Part]:
     """Drawers above each other on a front at `z`, each with a knob or two."""
     (x0, y0), (x1, y1) = lower, upper
     pitch, parts = (y1 - y0) / rows, []
@@ -30,7 +43,9 @@ def _drawers(shop: Workshop, finish: str, rows: int, lower: tuple[float, float],
         low, high = y0 + index * pitch + 0.004, y0 + (index + 1) * pitch - 0.004
         parts.append(shop.box(finish, (x0, low, z), (x1, high, z + 0.018)))
         for knob in knobs:
-            parts.append(shop.ball("brass", ((x0 + x1) / 2 + knob, (low + high) / 2, z + 0.03), (0.014, 0.014, 0.014)))
+            parts.append(
+                shop.ball("brass", ((x0 + x1) / 2 + knob, (low + high) / 2, z + 0.03), (0.014, 0.014, 0.014), 6)
+            )
     return parts
 
 
@@ -111,7 +126,11 @@ def bookshelf(shop: Workshop, width: float) -> Piece:
             length = min(shop.between(0.12, 0.34), end - at)
             top = low + shop.between(0.2, min(0.29, pitch - 0.05))
             front = shop.between(0.2, 0.26)
-            parts.append(shop.box(Finish(material=books.material, color=(120, 110, 100)), (at, low, 0.02), (at + length, top, front)))
+            parts.append(
+                shop.box(
+                    Finish(material=books.material, color=(120, 110, 100)), (at, low, 0.02), (at + length, top, front)
+                )
+            )
             parts.append(_spines(shop, books, (at, low), (at + length, top), front + 0.001))
             at += length + shop.between(0.0, 0.16)
     return Piece("bookshelf", tuple(parts))

@@ -32,7 +32,7 @@ def draw_texture(name: str, rng: np.random.Generator) -> np.ndarray:
     image = _TEXTURES[family](rng)
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, 2)
-    return np.uint8(np.clip(image * 255 + 0.5, 0, 255))
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]) -> np.ndarray:
@@ -57,7 +57,14 @@ def _layers(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[int, 
 
 
 _MUTED = np.array(
-    [(0.72, 0.64, 0.52), (0.55, 0.30, 0.26), (0.24, 0.32, 0.42), (0.86, 0.82, 0.74), (0.42, 0.48, 0.40), (0.78, 0.60, 0.36)]
+    [
+        (0.72, 0.64, 0.52),
+        (0.55, 0.30, 0.26),
+        (0.24, 0.32, 0.42),
+        (0.86, 0.82, 0.74),
+        (0.42, 0.48, 0.40),
+        (0.78, 0.60, 0.36),
+    ]
 )
 
 
@@ -88,7 +95,9 @@ def _planks(rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def _tiles(rng: np.random.Generator, across: int, up: int, shape: tuple[int, int], *, shifted: bool = False) -> np.ndarray:
+def _tiles(
+    rng: np.random.Generator, across: int, up: int, shape: tuple[int, int], *, shifted: bool = False
+) -> np.ndarray:
     """Tiles of slightly different shades with grout between them."""
     height, width = shape
     y, x = np.mgrid[:height, :width]

@@ -53,13 +53,13 @@ class Workshop:
         """Return a rod between two points; see `shapes.rod`."""
         return rod(self._of(finish), start, end, radius, self.detail)
 
-    def lathe(self, finish: str | Finish, base: Point, profile: list[tuple[float, float]], sides: int = 14) -> Part:
+    def lathe(self, finish: str | Finish, base: Point, profile: list[tuple[float, float]], sides: int = 12) -> Part:
         """Return a body of revolution; see `shapes.lathe`."""
         return lathe(self._of(finish), base, profile, self.detail, sides)
 
-    def ball(self, finish: str | Finish, center: Point, radii: Point) -> Part:
+    def ball(self, finish: str | Finish, center: Point, radii: Point, sides: int = 10) -> Part:
         """Return an ellipsoid; see `shapes.ball`."""
-        return ball(self._of(finish), center, radii, self.detail)
+        return ball(self._of(finish), center, radii, self.detail, sides)
 
     def panel(self, finish: str | Finish, lower: tuple[float, float], upper: tuple[float, float], z: float) -> Part:
         """Return an upright rectangle that shows a texture once; see `shapes.panel`."""

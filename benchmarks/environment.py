@@ -1,0 +1,146 @@
+"""Steps a second of the AudioGoal environment, beside SoundSpaces 2.0's acoustic engine in the same run, on one core.
+
+The environment's step is what an agent trains on: 128×128 depth, 0.25 s of binaural sound at 16 kHz through a 1 s response,
+and its spectrogram, with a static source. The peer does less: a binaural response a step, in the setting that SoundSpaces
+2.0 trains with (500 rays, temporal coherence), no picture, no convolution, no spectrogram. It is not a dependency:
+``pip install rlr-audio-propagation==0.0.1`` (CC-BY-NC-4.0, Linux x86-64, needs a C++ compiler).
+
+    python benchmarks/environment.py [--quick]
+"""
+
+import argparse
+import importlib.util
+import resource
+import sys
+import time
+
+import numpy as np
+
+from harken.envs import NavigationEnv
+from harken.scene import HomeConfig, Scene, generate_home
+from harken.sim import Simulator, World
+from harken.sound import ClipLibrary
+from harken.tasks import NavigationSettings, NavigationTask
+
+
+def home_of(triangles: int) -> Scene:
+    """Return a generated home with about so many triangles: finer furniture."""
+    detail = 1.0
+    for _ in range(6):
+        home = generate_home(3, split="val", config=HomeConfig(rooms=(6, 8), detail=detail))
+        if abs(len(home.faces) / triangles - 1) < 0.15:
+            break
+        detail *= (triangles / len(home.faces)) ** 0.6
+    return home
+
+
+def walk(env: NavigationEnv, steps: int, rng: np.random.Generator) -> float:
+    """Return steps a second of a random walk, resets not counted."""
+    env.reset(seed=0)
+    spent = 0.0
+    for _ in range(steps):
+        action = np.int64(rng.choice([1, 1, 1, 2, 3]))
+        start = time.perf_counter()
+        _, _, terminated, truncated, _ = env.step(action)
+        spent += time.perf_counter() - start
+        if terminated or truncated:
+            env.reset()
+    return steps / spent
+
+
+def environment_in(scene: Scene) -> NavigationEnv:
+    """Return an AudioGoal environment whose every episode takes place in `scene`."""
+    env = NavigationEnv(split="val", sensors=("depth", "waveform", "spectrogram"))
+    simulator = Simulator(World(scene=scene), camera=env.settings.camera)
+    env._task = NavigationTask(simulator, env.settings)
+    env._enter = lambda name: env._task  # type: ignore[method-assign]
+    return env
+
+
+def peer_rate(scene: Scene, seconds: float, rng: np.random.Generator) -> float | None:
+    """Return responses a second of SoundSpaces 2.0's engine in its navigation setting, None where it is not installed."""
+    if importlib.util.find_spec("rlr_audio_propagation") is None:
+        return None
+    from rlr_audio_propagation import ChannelLayout, ChannelLayoutType, Config, Context
+
+    config = Config()
+    config.indirect_ray_count, config.temporal_coherence, config.sample_rate, config.thread_count = 500, True, 16_000, 1
+    context = Context(config)
+    context.add_object()
+    context.add_mesh_vertices(scene.vertices.flatten().tolist())
+    context.add_mesh_indices(scene.faces.flatten().tolist(), 3, "default")
+    context.finalize_object_mesh(0)
+    context.add_listener(ChannelLayout(ChannelLayoutType.Binaural, 2))
+    context.add_source()
+    floor = World(scene=scene).floor
+    source, position = (np.float64(floor.random_point(rng)) for _ in range(2))
+    context.set_source_position(0, (source + [0, 1.5, 0]).tolist())
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds or count < 3:
+        position, _ = floor.move(position, rng.normal(size=3) * [0.2, 0.0, 0.2])
+        context.set_listener_position(0, (np.float64(position) + [0, 1.5, 0]).tolist())
+        context.simulate()
+        context.get_listener_audio(0)
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def phases(env: NavigationEnv, count: int) -> dict[str, float]:
+    """Return milliseconds of the parts of a step."""
+    simulator, clip = env.simulator, ClipLibrary.builtin(16_000).clip("telephone")
+    assert clip.samples is not None
+    from harken.sound import spectrogram
+
+    padded = np.zeros((2, 16_000), np.float32)
+    times = dict.fromkeys(("response", "convolution", "depth", "spectrogram"), 0.0)
+    for i in range(count):
+        simulator.turn(0.1 + 0.001 * i)
+        marks = [time.perf_counter()]
+        simulator._responses()
+        marks.append(time.perf_counter())
+        padded[:, :4000] = simulator.hear(4000)
+        marks.append(time.perf_counter())
+        simulator.see(("depth",))
+        marks.append(time.perf_counter())
+        spectrogram(padded)
+        marks.append(time.perf_counter())
+        for name, spent in zip(times, np.diff(marks), strict=True):
+            times[name] += 1e3 * spent / count
+    return times
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short run that only shows that it works")
+    quick = parser.parse_args().quick
+    steps, rounds, seconds = (60, 1, 0.3) if quick else (600, 3, 4.0)
+    sizes = (40_000,) if quick else (40_000, 300_000)
+    settings = NavigationSettings()
+    print(f"AudioGoal step, {settings.step_time} s of binaural sound at {settings.acoustics.rate} Hz, one core")
+    for size in sizes:
+        scene, rng = home_of(size), np.random.default_rng(0)
+        env = environment_in(scene)
+        walk(env, 20, rng)
+        ours, peers = [], []
+        for _ in range(rounds):
+            ours.append(walk(env, steps, rng))
+            peers.append(peer_rate(scene, seconds, rng))
+        print(f"\n{len(scene.faces):,} triangles")
+        print(f"  Harken, whole step                     {np.median(ours):8.0f} steps/s")
+        for name, spent in phases(env, 50).items():
+            print(f"    {name:12s}                         {spent:8.2f} ms")
+        start = time.perf_counter()
+        env.reset()
+        print(f"    first step of an episode (new source) {1e3 * (time.perf_counter() - start):7.0f} ms")
+        if peers[0] is None:
+            print("  SoundSpaces 2.0's engine: not installed (pip install rlr-audio-propagation==0.0.1)")
+        else:
+            print(f"  SoundSpaces 2.0's engine, response only {np.median(peers):7.1f} responses/s")
+            print(f"  ratio                                  {np.median(np.divide(ours, peers)):8.1f}")
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
+    print(f"\nPeak memory of this process, all of the above: {used:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
