@@ -57,5 +57,5 @@ def formula(translator, node):
     """Set a formula as MathML, which browsers show without a script."""
     is_block = isinstance(node, nodes.math_block)
     mathml = tex2mathml(node.astext(), as_block=is_block)
-    translator.body.append(f'<div class="formula">{mathml}</div>' if is_block else mathml)
+    translator.body.append(f'<div style="padding: 0.5rem 0">{mathml}</div>' if is_block else mathml)
     raise nodes.SkipNode

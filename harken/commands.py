@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harken.configs import load_preset
+from harken.envs.navigation import EPISODES_PER_HOME
 from harken.errors import HarkenError, SceneError, UnknownNameError
 from harken.eval import Evaluation, evaluate, format_table, write_results
 from harken.tasks import NavigationSettings
@@ -42,12 +43,12 @@ def demo(command: "Demo", line: str) -> None:
     """Run a handful of episodes of the main task and say where to look."""
     settings = load_preset(NavigationSettings, "soundspaces2")
     arguments = {"task": "audiogoal", "preset": "soundspaces2", "split": "test", "sound": "telephone"}
-    # A home a piece: the first episode of each of the first homes of the split.
     records = evaluate(
         Evaluation(
             agent=command.agent,
             environment={**arguments, "render_mode": "rgb_array"},
             episodes=command.episodes,
+            every=EPISODES_PER_HOME,  # each in another home
             recorded=command.episodes,
             videos=command.out,
         )

@@ -147,12 +147,15 @@ def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field):
             if share > 0 and millisecond < len(lookup):
                 weight = share * (until - t) * size / volume[cell]
                 target = field[cell, lookup[millisecond]]
+                gone = 0.5 * (t + until) * size
+                x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
                 for b in range(bands):
-                    w = np.float32(energy[b] * weight * np.exp(-air[b] * 0.5 * (t + until) * size))
+                    loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
+                    w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
                     target[b, 0] += w
-                    target[b, 1] -= w * d[0]
-                    target[b, 2] -= w * d[1]
-                    target[b, 3] -= w * d[2]
+                    target[b, 1] += w * x
+                    target[b, 2] += w * y
+                    target[b, 3] += w * z
         t = until
         if tx <= ty and tx <= tz:
             ix, tx = ix + sx, tx + ex

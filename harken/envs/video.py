@@ -17,6 +17,8 @@ from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyEr
 __all__ = ["encode_audio", "write_video"]
 
 _BLOCK = 1024
+# From 0.95 on the AAC encoder turns down one ear alone to keep it from clipping.
+_LOUDEST = 0.9
 _VIDEO_ENCODERS = ("libx264", "libopenh264")
 # Encoders save bits by mixing the ears or inventing noise, which destroys the cues of binaural sound.
 _EARS_APART = {"aac": {"aac_ms": "0", "aac_is": "0", "aac_pns": "0"}, "libmp3lame": {"joint_stereo": "0"}}
@@ -32,7 +34,7 @@ def write_video(
     """Write frames and binaural sound as an MP4 file (H.264, AAC stereo), in step with each other.
 
     The file appears whole or not at all. Images of odd size repeat their last row or column, as H.264 halves the
-    resolution of colour. Sound louder than ±1 is turned down as a whole so that nothing clips. Ears are coded apart.
+    resolution of colour. Sound louder than ±0.9 is turned down as a whole so that nothing clips. Ears are coded apart.
     The same input gives the same bytes.
 
     Args:
@@ -80,7 +82,7 @@ def encode_audio(audio: np.ndarray, audio_rate: int) -> bytes:
     """Return binaural sound as an MP3 file: every browser plays it, those without patented decoders included.
 
     Args:
-        audio: ``(2, n)`` sound, left first; louder than ±1 is turned down as a whole. Ears are coded apart.
+        audio: ``(2, n)`` sound, left first; louder than ±0.9 is turned down as a whole. Ears are coded apart.
         audio_rate: Sampling rate [Hz].
 
     Returns:
@@ -220,4 +222,4 @@ def _track(audio: np.ndarray, audio_rate: int | None, encoder: str) -> tuple[np.
 
         nearest = min((r for r in supported if r >= rate), default=max(supported))
         samples, rate = np.ascontiguousarray(soxr.resample(samples.T, rate, nearest).T), nearest
-    return samples / max(1.0, float(np.abs(samples).max())), rate
+    return samples * np.float32(min(1.0, _LOUDEST / max(float(np.abs(samples).max()), 1e-9))), rate

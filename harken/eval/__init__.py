@@ -4,7 +4,14 @@ from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_
 from harken.eval.report import write_report
 from harken.eval.results import write_results
 from harken.eval.runner import Evaluation, evaluate, run_episode
-from harken.eval.statistics import Interval, bootstrap_interval, format_table, summarise
+from harken.eval.statistics import (
+    Interval,
+    bootstrap_interval,
+    format_table,
+    mean_interval,
+    summarise,
+    wilson_interval,
+)
 
 __all__ = [
     "EpisodeRecord",
@@ -14,9 +21,11 @@ __all__ = [
     "bootstrap_interval",
     "evaluate",
     "format_table",
+    "mean_interval",
     "read_table",
     "run_episode",
     "summarise",
+    "wilson_interval",
     "write_report",
     "write_results",
     "write_table",

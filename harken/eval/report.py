@@ -149,8 +149,9 @@ def _outcomes(records: Sequence[EpisodeRecord]) -> str:
             charts += histogram("Episodes", "SPL", np.array([record.measures["spl"] for record in own]))
         cards.append(f'<div class="card"><h3>{escape(agent)}</h3>{charts}</div>')
     return (
-        f'<section><h2>Outcomes</h2><div class="cards">{"".join(cards)}</div><p class="note">A dot is an episode: '
-        "solid where the sound was reached, a ring where not; on the dashed line the agent came no nearer.</p></section>"
+        f'<section><h2>Outcomes</h2><div class="cards">{"".join(cards)}</div>'
+        '<p class="note">A dot is an episode: solid where the sound was reached, a ring where not; on the dashed line '
+        "it ended no nearer.</p></section>"
     )
 
 

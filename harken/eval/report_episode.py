@@ -16,6 +16,7 @@ from harken.eval.report_media import FrameSheet, audio_uri, color_depth, color_r
 __all__ = ["EpisodeSection", "episode_section", "outcome_badge", "trajectory_colors"]
 
 _STRIP = 12
+_PLAN_HEIGHT = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,10 @@ def _plan(record: EpisodeRecord) -> str:
     unit = max(height, width) / 480
     path, goal = record.plan_path, record.plan_goal
     oracle = " ".join(f"{x:.1f},{y:.1f}" for x, y in record.plan_oracle.tolist())
-    drawn = [f'<polyline class="oracle" points="{oracle}"/>' if oracle else "", _trajectory(path)]
+    drawn = [
+        "".join(f'<polyline class="{layer}" points="{oracle}"/>' for layer in ("under", "oracle") if oracle),
+        _trajectory(path),
+    ]
     drawn.append(f'<circle class="start" cx="{path[0, 0]:.1f}" cy="{path[0, 1]:.1f}" r="{5 * unit:.2f}"/>')
     rings = "".join(f'<circle r="{r * unit:.2f}" style="opacity:{o}"/>' for r, o in ((6, 1), (11, 0.6), (16, 0.3)))
     drawn.append(
@@ -92,6 +96,7 @@ def _plan(record: EpisodeRecord) -> str:
     )
     arrow = f'<path d="M0 -11L7.5 8.5L0 4.5L-7.5 8.5Z" transform="scale({unit:.4f})"/>'
     drawn.append(f'<g class="agent" transform="{_pose(record, len(path) - 1)}">{arrow}</g>')
+    style = f"--u:{unit:.4f};max-width:{_PLAN_HEIGHT * width / height:.0f}px"
     words = (
         f"Plan of {record.scene} seen from above, with the way of {record.agent}: {len(record.actions)} actions, from "
         f"{record.start_distance:.1f} m to {_metres(record.distances[-1])} before the goal."
@@ -103,7 +108,7 @@ def _plan(record: EpisodeRecord) -> str:
         + "</figcaption>"
     )
     return (
-        f'<figure class="plan"><svg viewBox="0 0 {width} {height}" style="--u:{unit:.4f}" role="img" '
+        f'<figure class="plan"><svg viewBox="0 0 {width} {height}" style="{style}" role="img" '
         f'aria-label="{escape(words)}"><image href="{image_uri(record.plan_image)}" width="{width}" height="{height}"/>'
         f"{''.join(drawn)}</svg>{legend}</figure>"
     )

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def write_results(
     everything = [row for rows in results.values() for row in rows]
     write_table(everything, folder / "episodes.csv")
     (folder / "config.yaml").write_text(to_yaml(settings))
-    measures = {agent: {name: asdict(value) for name, value in rows.items()} for agent, rows in summary.items()}
+    measures = {agent: {name: value.to_mapping() for name, value in rows.items()} for agent, rows in summary.items()}
     agents = list(results)
     metrics: dict[str, Any] = {"command": command, "arguments": {k: _plain(v) for k, v in arguments.items()}}
     if len(agents) == 1:

@@ -28,6 +28,8 @@ class Evaluation:
     """Arguments of `harken.envs.NavigationEnv`, its sensors left out."""
     episodes: int = 100
     """Number of episodes."""
+    every: int = 1
+    """Takes every so-manieth episode of the split: those of one home follow each other."""
     recorded: int = 3
     """How many of them, from the first, are kept with pictures and sound."""
     workers: int = 1
@@ -37,7 +39,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         """Check the counts."""
-        for name, least in (("episodes", 1), ("recorded", 0), ("workers", 1)):
+        for name, least in (("episodes", 1), ("every", 1), ("recorded", 0), ("workers", 1)):
             if getattr(self, name) < least:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; expected at least {least}.")
 
@@ -59,8 +61,8 @@ def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRe
 
     from harken.envs.navigation import EPISODES_PER_HOME
 
-    numbers = range(evaluation.episodes)
-    chunks = [list(numbers[i : i + EPISODES_PER_HOME]) for i in range(0, len(numbers), EPISODES_PER_HOME)]
+    numbers = [index * evaluation.every for index in range(evaluation.episodes)]
+    chunks = [numbers[i : i + EPISODES_PER_HOME] for i in range(0, len(numbers), EPISODES_PER_HOME)]
     results: list[EpisodeRecord] = []
     with tqdm(total=len(numbers), unit="episode", desc=evaluation.agent, disable=not progress) as bar:
         for done in _run_chunks(evaluation, chunks):
@@ -95,7 +97,7 @@ def _run_chunk(numbers: list[int]) -> list[EpisodeRecord]:
     assert _worker is not None
     evaluation, env, agent = _worker
     return [
-        run_episode(env, agent, number, name=evaluation.agent, record=number < evaluation.recorded, videos=evaluation.videos)
+        run_episode(env, agent, number, name=evaluation.agent, record=number < evaluation.recorded * evaluation.every, videos=evaluation.videos)
         for number in numbers
     ]
 

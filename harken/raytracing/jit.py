@@ -1,5 +1,7 @@
 """The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
 
+import functools
+import hashlib
 import logging
 import os
 import tempfile
@@ -69,15 +71,25 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda f: kernel(f, **options)
-    before = numba.config.CACHE_DIR
-    if os.environ.get("HARKEN_CACHE"):
-        numba.config.CACHE_DIR = str(cache_folder() / "kernels")
+    configuration: Any = numba.config  # its members are made at run time
+    before = configuration.CACHE_DIR
+    configuration.CACHE_DIR = str(_kernel_folder())
     try:
         return numba.njit(nogil=True, cache=True, **options)(function)
-    except RuntimeError as error:  # Numba: «cannot cache function: no locator available»
-        raise CacheError(
-            "Compiled kernels cannot be cached: neither Harken's own folder nor the user's cache folder can be "
-            "written. Set HARKEN_CACHE to a folder that can be, for example HARKEN_CACHE=/tmp/harken."
-        ) from error
     finally:
-        numba.config.CACHE_DIR = before
+        configuration.CACHE_DIR = before
+
+
+@functools.cache
+def _kernel_folder() -> Path:
+    """Return the folder of the kernels as they are written today.
+
+    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel that another file
+    calls. The folder's name therefore depends on all files that hold kernels.
+    """
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
+        source = path.read_bytes()
+        if b"kernel" in source:
+            digest.update(source)
+    return cache_folder() / f"kernels-{digest.hexdigest()[:12]}"

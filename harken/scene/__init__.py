@@ -2,7 +2,10 @@
 
 from harken.scene.floor import Body, WalkableFloor
 from harken.scene.geodesic import DistanceField, Path
+from harken.scene.graph import NavigationGraph
 from harken.scene.homes import HomeConfig, generate_home
+from harken.scene.inspection import SceneReport, inspect_scene
+from harken.scene.labels import match_category, match_material
 from harken.scene.material_table import MATERIALS, material
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
 from harken.scene.readers import read_scene
@@ -16,12 +19,17 @@ __all__ = [
     "Body",
     "DistanceField",
     "HomeConfig",
+    "NavigationGraph",
     "Path",
     "Room",
     "Scene",
     "SceneObject",
+    "SceneReport",
     "WalkableFloor",
     "generate_home",
+    "inspect_scene",
+    "match_category",
+    "match_material",
     "material",
     "read_scene",
 ]

@@ -33,7 +33,7 @@ _log = logging.getLogger("harken")
 
 Point = np.ndarray | Sequence[float]
 
-_MOST_COLUMNS = 2_500_000
+_MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
 _LEAST_AREA = 1.0
 _FIELD_BYTES = 128 * 2**20
 _MOST_FIELDS = 64
@@ -115,12 +115,30 @@ def _default_cell(scene: Scene, radius: float) -> float:
     return cell
 
 
+def _extent(scene: Scene) -> str:
+    """The box of a scene in words."""
+    lower, upper = scene.bounds
+    return ", ".join(f"{axis} {a:.1f}…{b:.1f} m" for axis, a, b in zip("xyz", lower, upper, strict=True))
+
+
+def _check_extent(scene: Scene, cell: float) -> None:
+    lower, upper = scene.bounds
+    columns = float(upper[0] - lower[0]) * float(upper[2] - lower[2]) / cell**2
+    if columns > _LIMIT_COLUMNS:
+        raise NavigationError(
+            f"{scene.name} spans {_extent(scene)}: sampled every {cell:g} m that is {columns / 1e6:.0f} million "
+            f"columns; expected {_LIMIT_COLUMNS / 1e6:.0f} million at most. Check that its unit is the metre, or cut it "
+            "into parts."
+        )
+
+
 class WalkableFloor:
     """Where a body can stand in a scene; made by `WalkableFloor.build`.
 
     A point of the floor is the middle of the body at floor height. Points given to the methods may lie up to half a
-    metre above or below it. The floor is exact to about a hundredth of a cell along straight walls, and passages less
-    than a cell wider than the body may be taken for closed.
+    metre above or below it. Along straight walls the floor ends within 2 mm of the radius, at the edge of a drop
+    within half a cell of it; an inner corner is cut off by a third of a cell, and a passage less than
+    a cell wider than the body may be taken for closed.
     """
 
     def __init__(self, *, grid: FloorGrid, covered: np.ndarray, body: Body, name: str):
@@ -130,8 +148,8 @@ class WalkableFloor:
         self._fields: OrderedDict[bytes, DistanceField] = OrderedDict()
 
     islands: tuple[Island, ...]
-    """The connected parts of the floor, largest first. Area under the open sky counts only after covered area, so that
-    roofs and the ground outside come after rooms."""
+    """The connected parts of the floor, largest first. Other area counts only after covered area, so that roofs, the
+    ground outside and the inside of solids come after rooms."""
     node_island: np.ndarray
     """``(N,)`` int32: island of each node of `grid`, -1 for nodes where the body does not fit."""
 
@@ -149,7 +167,7 @@ class WalkableFloor:
                 (with a line in the log) where the scene would need more than 2.5 million columns.
 
         Raises:
-            NavigationError: There is no floor, or less than 1 m².
+            NavigationError: There is no floor, or less than 1 m², or the scene is too large to sample at this spacing.
             ConfigurationError: `cell` is out of range.
         """
         body = Body() if body is None else body
@@ -159,16 +177,15 @@ class WalkableFloor:
             raise ConfigurationError(
                 f"cell is {cell!r} m; expected 0.005 m to half the body's radius, {body.radius / 2.0:g} m."
             )
+        _check_extent(scene, cell)
         triangles = scene.vertices[scene.faces].astype(np.float64)
         grid, covered = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
         floor = WalkableFloor(grid=grid, covered=covered, body=body, name=scene.name)
         if not floor.islands or floor.islands[0].area < _LEAST_AREA:
-            lower, upper = scene.bounds
             found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
             raise NavigationError(
                 f"{scene.name}: {found} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
-                f"expected at least {_LEAST_AREA:g} m² in one piece. The scene spans "
-                f"{', '.join(f'{axis} {a:.1f}…{b:.1f} m' for axis, a, b in zip('xyz', lower, upper, strict=True))}: "
+                f"expected at least {_LEAST_AREA:g} m² in one piece. The scene spans {_extent(scene)}: "
                 "check that its unit is the metre and that y points up, or make the body smaller."
             )
         return floor
@@ -226,7 +243,7 @@ class WalkableFloor:
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
         chosen = self.node_island >= 0 if island < 0 else self.node_island == island
         positions = self._positions(np.flatnonzero(chosen))
-        return float(np.sqrt(((positions - np.float64([x, y, z])) ** 2).sum(1).min()))
+        return float(np.sqrt(((positions - np.array([x, y, z])) ** 2).sum(1).min()))
 
     def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
         """Return the walkable point nearest to a point.
@@ -372,7 +389,7 @@ class WalkableFloor:
                 f"({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
                 f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
             )
-        return self.distance_field(goal).path(start)
+        return self.distance_field(goal).path(np.asarray(start, np.float64))
 
 
 def _coordinates(point: Point) -> tuple[float, float, float]:

@@ -132,8 +132,10 @@ def look(grid, quad, u, v, to_u, to_v):
     Args:
         grid: The floor.
         quad: Quad in which the way starts, or of which it starts at a corner.
-        u, v: Start in lattice coordinates.
-        to_u, to_v: End in lattice coordinates.
+        u: Start in lattice coordinates.
+        v: The other coordinate of the start.
+        to_u: End in lattice coordinates.
+        to_v: The other coordinate of the end.
 
     Returns:
         ``(share, quad)``: the share of the way that is free, 1 for all of it, and the last quad on it.

@@ -26,7 +26,7 @@ class Island:
     upper: float
     """Greatest height [m]."""
     covered: float
-    """Share of the area with something overhead: about 1 indoors, 0 on a roof."""
+    """Share of the area with the front of a surface overhead: about 1 in rooms, 0 on a roof or inside a solid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,35 +47,37 @@ def build_grid(
     Args:
         triangles: ``(F, 3, 3)`` float64 corners [m].
         cell: Spacing of the lattice [m].
-        radius, room, step: Radius and height of the body, and the greatest step that it takes [m].
+        radius: Radius of the body [m].
+        room: Height of the body [m].
+        step: Greatest step that it takes [m].
 
     Returns:
-        The grid, and per node whether anything lies overhead. The grid has no nodes where there is no floor.
+        The grid, and per node whether the front of a surface is overhead. Without floor the grid has no nodes.
     """
     lower, upper = triangles.min((0, 1)), triangles.max((0, 1))
     # Lines in the middle of the cells of a lattice through 0: walls tend to lie on round coordinates.
     x0, z0 = (float((np.floor(lower[k] / cell) - 1.5) * cell) for k in (0, 2))
     nx, nz = (int(np.ceil((upper[k] - first) / cell)) + 3 for k, first in ((0, x0), (2, z0)))
     lattice = (x0, z0, cell, nx, nz)
-    none_float, none_bool = np.empty(0, np.float32), np.empty(0, np.bool_)
+    none_float, none_kind = np.empty(0, np.float32), np.empty(0, np.uint8)
 
     start = np.zeros(nx * nz + 1, np.int32)
-    surface.crossings(triangles, *lattice, 0.2 * cell, _SLOPE, start, none_float, none_bool)
+    surface.crossings(triangles, *lattice, 0.2 * cell, _SLOPE, start, none_float, none_kind)
     np.cumsum(start, out=start)
-    heights, walkable = np.empty(start[-1], np.float32), np.empty(start[-1], np.bool_)
+    heights, kinds = np.empty(start[-1], np.float32), np.empty(start[-1], np.uint8)
     if start[-1]:
         # The offsets end one column further; moved back by one they are the offsets again.
         cursor = start.copy()
-        surface.crossings(triangles, *lattice, 0.2 * cell, _SLOPE, cursor, heights, walkable)
+        surface.crossings(triangles, *lattice, 0.2 * cell, _SLOPE, cursor, heights, kinds)
 
     columns = np.zeros(nx * nz + 1, np.int32)
     none_column = np.empty(0, np.int32)
-    surface.stand_points(start, heights, walkable, step, room, columns, none_float, none_column, none_bool)
+    surface.stand_points(start, heights, kinds, step, room, columns, none_float, none_column, none_kind)
     np.cumsum(columns, out=columns)
     count = int(columns[-1])
-    height, column, covered = np.empty(count, np.float32), np.empty(count, np.int32), np.empty(count, np.bool_)
+    height, column, facing = np.empty(count, np.float32), np.empty(count, np.int32), np.empty(count, np.uint8)
     if count:
-        surface.stand_points(start, heights, walkable, step, room, columns.copy(), height, column, covered)
+        surface.stand_points(start, heights, kinds, step, room, columns.copy(), height, column, facing)
 
     links = np.empty((count, 4), np.int32)
     surface.link(columns, column, height, nx, max(step, cell), links)
@@ -89,7 +91,15 @@ def build_grid(
     node[:, :4], node[:, COLUMN] = links, column[keep]
     node[:, CORNER] = _corners(links)
     value = np.stack([margin[keep], height[keep]], 1)
-    return FloorGrid(node, value, columns, x0, z0, cell, nx, nz), covered[keep]
+    return FloorGrid(node, value, columns, x0, z0, cell, nx, nz), _covered(facing)[keep]
+
+
+def _covered(facing: np.ndarray) -> np.ndarray:
+    """Whether the surface overhead shows its front: a ceiling over a room, not the lid of a solid seen from within."""
+    up, down = surface.UP, surface.DOWN
+    floor, lid = facing & (up | down), facing >> surface.LID
+    turned = (floor == down).sum() > (floor == up).sum()  # The mesh is inside out.
+    return (floor & down > 0) & (lid & up > 0) if turned else (floor & up > 0) & (lid & down > 0)
 
 
 def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -207,12 +217,13 @@ def find_islands(grid: FloorGrid, covered: np.ndarray, areas: np.ndarray) -> tup
 
     Args:
         grid: The floor.
-        covered: ``(N,)`` whether anything lies overhead.
+        covered: ``(N,)`` whether the front of a surface is overhead.
         areas: ``(N,)`` from `quad_areas`.
 
     Returns:
-        The islands, those with the largest covered area first, so that neither a roof nor the ground outside comes
-        before the rooms; and the island of each node ``(N,)`` int32, -1 for nodes that are not walkable.
+        The islands, those with the largest covered area first, so that neither a roof, nor the ground outside, nor the
+        inside of a solid comes before the rooms; and the island of each node ``(N,)`` int32, -1 for nodes that are not
+        walkable.
     """
     label, count = _label(grid)
     padded = np.append(grid.node, np.full((1, 6), -1, np.int32), 0)

@@ -16,8 +16,15 @@ __all__ = ["clearance", "crossings", "link", "obstacle_vectors", "stand_points"]
 STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.int64)
 """Lattice directions of the links: east (+x), south (+z), west (−x), north (−z)."""
 
+WALKABLE, FACES_UP = 1, 2
+"""Bits of what `crossings` tells about a surface."""
+
+UP, DOWN, LID = 1, 2, 2
+"""Bits of what `stand_points` tells about the floor, and the shift for the surface overhead."""
+
 _NEARLY_VERTICAL = 0.05
 _SLACK = 1e-3
+_SAME = 0.02
 
 
 @kernel
@@ -45,7 +52,7 @@ def _columns_between(least, greatest, origin, cell, count):
 
 
 @kernel
-def crossings(triangles, x0, z0, cell, nx, nz, reach, slope, start, heights, walkable):
+def crossings(triangles, x0, z0, cell, nx, nz, reach, slope, start, heights, kinds):
     """Collect where the lattice's vertical lines cross triangles.
 
     Called twice: with empty `heights` it counts into ``start[1:]``; once `start` holds offsets it fills (and leaves
@@ -53,12 +60,16 @@ def crossings(triangles, x0, z0, cell, nx, nz, reach, slope, start, heights, wal
 
     Args:
         triangles: ``(F, 3, 3)`` corners [m].
-        x0, z0, cell, nx, nz: The lattice: first line, spacing [m] and counts.
+        x0: x of the lattice's first line [m].
+        z0: z of the lattice's first line [m].
+        cell: Spacing of the lattice [m].
+        nx: Lines along x.
+        nz: Lines along z.
         reach: Distance by which triangles are widened, so that cracks between them do not matter [m].
         slope: Least vertical component of the normal of a walkable triangle, whichever way it points.
         start: ``(nx·nz + 1,)`` int32 counts or offsets.
         heights: ``(crossings,)`` float32 heights [m].
-        walkable: ``(crossings,)`` whether the slope can be walked on.
+        kinds: ``(crossings,)`` uint8: `WALKABLE` for a slope that can be walked on, `FACES_UP` for a front on top.
     """
     filling = len(heights) > 0
     for f in range(len(triangles)):
@@ -86,48 +97,75 @@ def crossings(triangles, x0, z0, cell, nx, nz, reach, slope, start, heights, wal
                 x = x0 + i * cell
                 height = t[0, 1] - (normal_x * (x - t[0, 0]) + normal_z * (z - t[0, 2])) / normal_y
                 heights[start[column]] = min(max(height, low), high)
-                walkable[start[column]] = abs(normal_y) >= slope * length
+                kinds[start[column]] = (WALKABLE if abs(normal_y) >= slope * length else 0) + (
+                    FACES_UP if normal_y > 0.0 else 0
+                )
                 start[column] += 1
 
 
 @kernel
-def stand_points(start, heights, walkable, step, room, columns, node_height, node_column, covered):
+def _sort(heights, kinds, begin, end):
+    """Sort one column by height (insertion: a column holds few crossings)."""
+    for a in range(begin + 1, end):
+        height, kind = heights[a], kinds[a]
+        b = a - 1
+        while b >= begin and heights[b] > height:
+            heights[b + 1], kinds[b + 1] = heights[b], kinds[b]
+            b -= 1
+        heights[b + 1], kinds[b + 1] = height, kind
+
+
+@kernel
+def _faces(heights, kinds, begin, end, height):
+    """Which ways surfaces face that are as good as at a height: `UP` and `DOWN`."""
+    found = 0
+    for k in range(begin, end):
+        if abs(heights[k] - height) <= _SAME:
+            found |= UP if kinds[k] & FACES_UP else DOWN
+    return found
+
+
+@kernel
+def stand_points(start, heights, kinds, step, room, columns, node_height, node_column, facing):
     """Pick the heights at which a body can stand on each vertical line.
 
     Called twice like `crossings`: with empty `node_height` it counts into ``columns[1:]``, then it fills. A surface is
     not stood on where a walkable one lies within a step above it (a rug on a floor, the upper of two equal triangles).
 
     Args:
-        start, heights, walkable: From `crossings`; each column is sorted in place.
-        step, room: Height of a step, and of the body [m].
+        start: Offsets from `crossings`.
+        heights: Heights from `crossings`; each column is sorted in place.
+        kinds: Kinds from `crossings`, sorted with the heights.
+        step: Height of a step [m].
+        room: Height of the body [m].
         columns: ``(nx·nz + 1,)`` int32 counts or offsets of the nodes.
-        node_height, node_column: ``(nodes,)`` heights [m] and columns.
-        covered: ``(nodes,)`` whether anything lies above the body.
+        node_height: ``(nodes,)`` float32 heights [m].
+        node_column: ``(nodes,)`` int32 columns.
+        facing: ``(nodes,)`` uint8: `UP` and `DOWN` for the ways that the floor faces, and shifted by `LID` bits those
+            that the next surface above the body faces.
     """
     filling = len(node_height) > 0
     for column in range(len(start) - 1):
         begin, end = start[column], start[column + 1]
-        for a in range(begin + 1, end):
-            height, flag = heights[a], walkable[a]
-            b = a - 1
-            while b >= begin and heights[b] > height:
-                heights[b + 1], walkable[b + 1] = heights[b], walkable[b]
-                b -= 1
-            heights[b + 1], walkable[b + 1] = height, flag
+        _sort(heights, kinds, begin, end)
         for a in range(begin, end):
-            if not walkable[a]:
+            if not kinds[a] & WALKABLE:
                 continue
-            stands, above = True, False
+            stands, above = True, -1
             for b in range(a + 1, end):
                 gap = heights[b] - heights[a]
                 if gap >= room:
-                    above = True
-                elif gap > step + _SLACK or walkable[b]:
+                    above = b
+                    break
+                if gap > step + _SLACK or kinds[b] & WALKABLE:
                     stands = False
                     break
             if stands and filling:
                 k = columns[column]
-                node_height[k], node_column[k], covered[k] = heights[a], column, above
+                node_height[k], node_column[k] = heights[a], column
+                facing[k] = _faces(heights, kinds, begin, end, heights[a])
+                if above >= 0:
+                    facing[k] |= _faces(heights, kinds, begin, end, heights[above]) << LID
                 columns[column] += 1
             elif stands:
                 columns[column + 1] += 1
@@ -197,9 +235,18 @@ def obstacle_vectors(triangles, x0, z0, cell, nx, nz, slope, step, room, reach, 
     slope may rise by another `reach` (45° over that distance), or a ramp would be an obstacle to itself.
 
     Args:
-        triangles, x0, z0, cell, nx, nz, slope: As for `crossings`.
-        step, room, reach: Height of a step, height of the body, and greatest distance [m].
-        columns, node_height: The nodes.
+        triangles: ``(F, 3, 3)`` corners [m].
+        x0: x of the lattice's first line [m].
+        z0: z of the lattice's first line [m].
+        cell: Spacing of the lattice [m].
+        nx: Lines along x.
+        nz: Lines along z.
+        slope: Least vertical component of the normal of a walkable triangle.
+        step: Height of a step [m].
+        room: Height of the body [m].
+        reach: Greatest distance [m].
+        columns: ``(nx·nz + 1,)`` int32 offsets of the nodes.
+        node_height: ``(nodes,)`` float32 heights [m].
         vectors: ``(nodes, 2)`` float32 x and z of the vector, lowered in place from infinity.
     """
     first_polygon, second_polygon = np.empty((8, 3)), np.empty((8, 3))

@@ -95,19 +95,8 @@ def _grow(array):
 
 
 @kernel
-def _to_root(grid, root, u, v, height):
-    """Distance by way of a root [m]: the straight line to it, height included, and on from there."""
-    du, dv, dy = (root[0] - u) * grid.cell, (root[1] - v) * grid.cell, root[2] - height
-    return root[3] + np.sqrt(du * du + dv * dv + dy * dy)
-
-
-@kernel
-def _sees(grid, quad, u, v, root):
-    return line_of_sight(grid, quad, u, v, root[0], root[1], root[2])
-
-
-@kernel
 def _node_place(grid, n):
+    """Lattice coordinates and height [m] of a node."""
     column = grid.node[n, COLUMN]
     return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
 
@@ -196,8 +185,21 @@ def _place_corners(grid, s, n, ancestor, roots, parent, count):
 
 @kernel
 def _node_place(grid, n):
+    """Lattice coordinates and height [m] of a node."""
     column = grid.node[n, COLUMN]
     return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
+
+
+@kernel
+def _to_root(grid, root, u, v, height):
+    """Distance by way of a root [m]: the straight line to it, height included, and on from there."""
+    du, dv, dy = (root[0] - u) * grid.cell, (root[1] - v) * grid.cell, root[2] - height
+    return root[3] + np.sqrt(du * du + dv * dv + dy * dy)
+
+
+@kernel
+def _sees(grid, quad, u, v, root):
+    return line_of_sight(grid, quad, u, v, root[0], root[1], root[2])
 
 
 @kernel

@@ -20,8 +20,10 @@ def _lattice_points(grid, island, phase_x, phase_z, spacing, places, quads, posi
     """Points of one lattice on the first island; with empty `places` they are only counted.
 
     Args:
-        grid, island: The floor, and the island of each of its nodes.
-        phase_x, phase_z: Where the lattice lies: a coordinate is this plus a multiple of `spacing` [m].
+        grid: The floor.
+        island: ``(N,)`` island of each of its nodes.
+        phase_x: Where the lattice lies: x is this plus a multiple of `spacing` [m].
+        phase_z: The same for z.
         spacing: Spacing of the lattice [m].
         places: ``(n, 2)`` int64 multiples along x and z.
         quads: ``(n,)`` int64 quads that the points lie in.

@@ -8,7 +8,7 @@ import numpy as np
 
 from harken.acoustics import AcousticSettings, FastPropagation, Propagation
 from harken.errors import ConfigurationError, NavigationError
-from harken.scene import Body, Scene, WalkableFloor
+from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
 from harken.vision import Renderer
 
 __all__ = ["World"]
@@ -58,7 +58,7 @@ class World:
         return WalkableFloor.build(self.scene, self.body)
 
     @cached_property
-    def graph(self):
+    def graph(self) -> NavigationGraph:
         """The grid of nodes, for motion from node to node."""
         return NavigationGraph.build(self.floor, spacing=self.grid_spacing)
 

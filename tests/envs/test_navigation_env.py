@@ -69,7 +69,7 @@ def test_all_sensors_pass_the_checkers_together():
     check_env(env, skip_render_check=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", FLOAT_IMAGE + "|has an unconventional shape")
+        warnings.filterwarnings("ignore", FLOAT_IMAGE + "|Your observation waveform has an unconventional shape")
         checker.check_env(env)
 
 

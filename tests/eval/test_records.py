@@ -83,7 +83,7 @@ def test_an_episode_may_end_before_its_first_action():
         ({"step_time": 0.0}, "step_time is 0.0"),
         ({"step_time": math.nan}, "step_time"),
         ({"measures": {"spl": "high"}}, "measures must be numbers"),
-        ({"measures": {"agent": 1.0}}, "cannot be called 'agent'"),
+        ({"measures": {"agent": 1.0}}, "no measure can be called 'agent'"),
         (plan(plan_image=np.zeros((40, 50, 3))), "plan_image is float64"),
         (plan(plan_image=np.zeros((40, 50), np.uint8)), "plan_image"),
         (plan(plan_path=np.zeros((2, 2))), "plan_path"),

@@ -368,7 +368,7 @@ def test_homes_are_quick_and_of_modest_size(homes):
     print(f"\nhome: median {np.median(seconds):.3f} s, slowest {seconds.max():.3f} s; ", end="")
     print(f"triangles {triangles.min()}–{triangles.max()}, median {np.median(triangles):.0f}")
     assert np.median(seconds) < 1.0
-    assert 5_000 < triangles.min()
+    assert triangles.min() > 5_000
     assert 8_000 < np.median(triangles) < 25_000
     assert triangles.max() < 40_000
 
@@ -385,7 +385,7 @@ def test_detail_multiplies_the_triangles_of_furniture():
 
 def test_an_unfurnished_home_is_the_same_shell():
     full, empty = generate_home(11), generate_home(11, config=HomeConfig(furnished=False))
-    assert {o.category for o in empty.objects} == STRUCTURE
+    assert not {o.category for o in empty.objects} ^ STRUCTURE
     shell = np.isin(full.category, [full.categories.index(c) for c in STRUCTURE])
     assert np.array_equal(full.vertices[full.faces[shell]], empty.vertices[empty.faces])
 

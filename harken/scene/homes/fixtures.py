@@ -11,6 +11,7 @@ __all__ = [
     "counter",
     "hung_towel",
     "kitchen_sink",
+    "low_refrigerator",
     "oven",
     "refrigerator",
     "shower",
@@ -95,6 +96,17 @@ def oven(shop: Workshop) -> Piece:
     for x, z, radius in ((-0.14, 0.17, 0.08), (0.14, 0.17, 0.1), (-0.14, 0.42, 0.1), (0.14, 0.42, 0.08)):
         parts.append(shop.cylinder("iron", (x, 0.9, z), radius, 0.006))
     return Piece("oven", tuple(parts))
+
+
+def low_refrigerator(shop: Workshop) -> Piece:
+    """Return a refrigerator as high as a counter, which fits under a window."""
+    parts = [
+        shop.box("enamel", (-0.3, 0.03, 0.0), (0.3, 0.85, 0.54)),
+        shop.box("iron", (-0.28, 0.0, 0.02), (0.28, 0.03, 0.5)),
+        shop.soft("enamel", (-0.298, 0.05, 0.545), (0.298, 0.845, 0.6), 0.012),
+        shop.box("steel", (-0.27, 0.5, 0.6), (-0.25, 0.75, 0.63)),
+    ]
+    return Piece("refrigerator", tuple(parts))
 
 
 def refrigerator(shop: Workshop) -> Piece:

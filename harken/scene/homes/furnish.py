@@ -180,6 +180,8 @@ def _living_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> No
     _sofa_corner(space, shop)
     if "dining_room" not in kinds and space.area >= 16:
         space.in_the_open(_dining_group(shop, space.area >= 20), tries=24)
+    if not any(item.piece.category == "table" for item in space.items):
+        space.against_wall([seats.low_table(shop)], needed=True)
     if shop.chance(0.8):
         space.against_wall([storage.bookshelf(shop, shop.between(0.8, 1.2))], where="corner", front=0.3)
     if shop.chance(0.6):
@@ -298,10 +300,12 @@ def _kitchen_run(space: RoomSpace, shop: Workshop, longest: float) -> None:
             _wall_cabinets(space, shop, run, place)
             return
     sink = [fixtures.counter(shop, 0.8, True), fixtures.kitchen_sink(shop)]
-    for group in (sink, [fixtures.refrigerator(shop)], [fixtures.oven(shop)]):
+    for group in ([fixtures.refrigerator(shop)], sink, [fixtures.oven(shop)]):
         place = space.against_wall(group, front=0.3) or space.against_wall(group, needed=True)
         if place is not None:
             _wall_cabinets(space, shop, group, place)
+        elif group[0].category == "refrigerator":
+            space.against_wall([fixtures.low_refrigerator(shop)], needed=True)
 
 
 def _run(shop: Workshop, length: float) -> list[Piece]:
