@@ -12,7 +12,7 @@ from harken.acoustics.field import EnergyField, TimeBins, read_field, trace_fiel
 from harken.acoustics.paths import Route, diffracted_path, straight_path
 from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, Source
 from harken.acoustics.synthesis import Synthesizer
-from harken.errors import ConfigurationError
+from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["AcousticSettings", "FastPropagation"]
@@ -95,6 +95,7 @@ class FastPropagation:
         self._synthesizer = Synthesizer(self.rate, round(self.settings.duration * self.rate), self.settings.seed)
         self._grid = None if ears is None else self._build_grid(np.asarray(ears, np.float64))
         self._fields: OrderedDict[tuple, EnergyField] = OrderedDict()
+        self._outside: set[bytes] = set()
         self._places: OrderedDict[tuple, CellGrid] = OrderedDict()
 
     def _build_grid(self, ears: np.ndarray) -> CellGrid:
@@ -168,7 +169,11 @@ class FastPropagation:
 
         Returns:
             The response, ``duration × rate`` samples long.
+
+        Raises:
+            SoundError: The source lies inside a wall or a piece of furniture.
         """
+        self._check_source(source.position)
         out = np.zeros((2 if listener.format == "binaural" else 1, self._synthesizer.samples), np.float32)
         paths = self.paths(source, listener)
         if self.settings.reverberation:
@@ -183,6 +188,19 @@ class FastPropagation:
         for path in paths:
             self._synthesizer.add_path(out, path, listener.heading, self.speed)
         return ImpulseResponse(samples=out, rate=self.rate, paths=paths)
+
+    def _check_source(self, position: np.ndarray) -> None:
+        key = position.tobytes()
+        if key in self._outside:
+            return
+        if self.scene.is_inside_solid(position):
+            raise SoundError(
+                f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
+                f"{self.scene.name}, where nothing can sound. Move it into the open."
+            )
+        if len(self._outside) > 10_000:
+            self._outside.clear()
+        self._outside.add(key)
 
 
 def _noise_offset(position: np.ndarray) -> int:

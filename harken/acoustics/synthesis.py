@@ -1,7 +1,8 @@
 """From paths and energies to pressure: the impulse response.
 
-Exact paths become delayed, filtered impulses. The energy field becomes noise: per octave band and ear its envelope follows
-the field, its carrier has the interaural coherence of a diffuse field. Energies are right on average in every time bin
+Exact paths become delayed, filtered impulses. The energy field becomes noise whose envelope follows the
+field per octave band and ear. What flows along the field's mean direction, as through a door, has the head's level and time
+differences of that direction; the rest has the interaural coherence of a diffuse field (Pulkki 2007). Energies are right on average in every time bin
 (Schröder 2011, §5.4; unit-variance noise over Δ samples has the spectrum |N(f)|² = Δ, hence the division by Δ below).
 """
 
@@ -78,31 +79,47 @@ def _add_path(tables, band_filters, out, direction, delay, rate, amplitude, shap
 
 
 @kernel(fastmath=True)
-def _add_tail(out, field, harmonics, turn, centres, widths, noise, offset, first):
-    """Add the field as noise from sample `first` on; `turn` is (cos, sin) of the heading."""
+def _add_noise(out, envelope, centres, carrier, first):
+    """Add noise whose amplitude runs linearly between the `centres` of the bins; `envelope` has one value more at each end."""
+    length, bins = len(out), len(centres)
+    start = 0
+    for t in range(bins + 1):
+        end = min(int(centres[t]), length) if t < bins else length
+        if end <= start:
+            continue
+        a = envelope[t]
+        slope = (envelope[t + 1] - a) / np.float32(end - start)
+        for n in range(max(start, first), end):
+            out[n] += (a + slope * np.float32(n - start)) * carrier[n]
+        start = end
+
+
+@kernel(fastmath=True)
+def _add_tail(out, field, harmonics, beam, gains, delays, turn, centres, widths, noise, beam_noise, offset, first):
+    """Add the field as noise from sample `first` on.
+
+    The part of the energy that flows along `beam`, the field's mean direction, reaches the ears as from there: with the
+    head's `gains` and `delays` [samples] and one carrier for both. The rest is diffuse: its carriers have the coherence of a
+    diffuse field. `turn` is (cos, sin) of the heading.
+    """
     bins, bands = field.shape[0], field.shape[1]
     length = out.shape[1]
-    amplitude = np.empty(bins + 2, np.float32)
+    diffuse, directed = np.zeros(bins + 2, np.float32), np.zeros(bins + 2, np.float32)
     for c in range(out.shape[0]):
+        shift = offset + delays[c]
         for b in range(bands):
             c0, cx, cy, cz = harmonics[b, c, 0], harmonics[b, c, 1], harmonics[b, c, 2], harmonics[b, c, 3]
             for t in range(bins):
                 e, x, y, z = field[t, b, 0], field[t, b, 1], field[t, b, 2], field[t, b, 3]
+                along = max(np.float32(0.0), x * beam[0] + y * beam[1] + z * beam[2])
+                e, x, y, z = e - along, x - along * beam[0], y - along * beam[1], z - along * beam[2]
                 heard = c0 * e + cx * (turn[0] * x - turn[1] * z) + cy * y + cz * (turn[1] * x + turn[0] * z)
-                amplitude[t + 1] = np.sqrt(max(heard, np.float32(0.02) * c0 * e) / widths[t])
-            amplitude[0], amplitude[bins + 1] = amplitude[1], amplitude[bins]
-            carrier = noise[b, c, offset : offset + length]
-            start = 0
-            for t in range(bins + 1):
-                end = int(centres[t]) if t < bins else length
-                end = min(end, length)
-                if end <= start:
-                    continue
-                slope = (amplitude[t + 1] - amplitude[t]) / np.float32(end - start)
-                a = amplitude[t]
-                for n in range(max(start, first), end):
-                    out[c, n] += (a + slope * np.float32(n - start)) * carrier[n]
-                start = end
+                diffuse[t + 1] = np.sqrt(max(heard, np.float32(0.02) * c0 * e, np.float32(0.0)) / widths[t])
+                directed[t + 1] = np.sqrt(along * gains[b, c] / widths[t])
+            diffuse[0], diffuse[bins + 1] = diffuse[1], diffuse[bins]
+            directed[0], directed[bins + 1] = directed[1], directed[bins]
+            _add_noise(out[c], diffuse, centres, noise[b, c, offset : offset + length], first)
+            _add_noise(out[c], directed, centres, beam_noise[b, 0, shift : shift + length], first)
 
 
 class Synthesizer:
@@ -129,6 +146,7 @@ class Synthesizer:
         # The head's colour is in the harmonics; what the diffuse noise has of it, per band, is taken out.
         level, plain = (np.mean(self._noise[channels] ** 2, axis=(1, 2), keepdims=True) for channels in (2, 1))
         self._noise[2] *= np.float32(np.sqrt(plain / np.maximum(level, 1e-20)))
+        self._direction_gains = _direction_gains(self.head)
         self._band_filters = np.ascontiguousarray(band_filters(rate, BAND_TAPS), np.float32)
         taps = self.head.filters.shape[2]
         self._scratch = np.zeros((2, taps), np.float32), np.zeros(2)
@@ -163,16 +181,30 @@ class Synthesizer:
             offset: Where in the noise to start: sources with different offsets get independent tails.
         """
         channels = out.shape[0]
-        turn = np.float32([np.cos(heading), np.sin(heading)])
+        cosine, sine = np.cos(heading), np.sin(heading)
+        flow = field[..., 1:].sum((0, 1), dtype=np.float64)
+        beam = flow / max(float(np.linalg.norm(flow)), 1e-30)
+        gains, delays = np.ones((len(OCTAVE_BANDS), channels), np.float32), np.zeros(channels, np.int64)
+        if channels == 2:
+            head = np.array([cosine * beam[0] - sine * beam[2], beam[1], sine * beam[0] + cosine * beam[2]])
+            nearest = int(np.argmax(self.head.directions @ head))
+            gains = self._direction_gains[nearest]
+            # A later carrier is read further on; the carriers of both ears start within a millisecond.
+            lag = self.head.lookup(head)[1]
+            delays = np.round((lag.max() - lag) * self.rate).astype(np.int64)
         _add_tail(
             out,
             field,
             self._harmonics[channels],
-            turn,
+            np.float32(beam),
+            gains,
+            delays,
+            np.float32([cosine, sine]),
             0.5 * (edges[1:] + edges[:-1]) * self.rate,
             np.float32(np.diff(edges) * self.rate),
             self._noise[channels],
-            offset % self.samples,
+            self._noise[1],
+            offset % (self.samples - self.samples // 8),
             max(first, 0),
         )
 
@@ -189,3 +221,12 @@ def _in_bands(noise: np.ndarray, rate: int) -> np.ndarray:
     # Below 30 Hz the positive pressures of many reflections would only add up to an offset.
     highpass = 1.0 / np.sqrt(1.0 + (30.0 / np.maximum(frequencies, 1e-3)) ** 4)
     return np.float32(np.fft.irfft(np.fft.rfft(noise) * (energy_weights(frequencies) * highpass)[:, None], n))
+
+
+def _direction_gains(head: HeadResponse) -> np.ndarray:
+    """Return the band energies ``(directions, bands, 2)`` float32 of the head's filters."""
+    size = 1024
+    frequencies = np.fft.rfftfreq(size, 1 / head.rate)
+    weights = energy_weights(frequencies) ** 2
+    spectra = np.abs(np.fft.rfft(head.filters, size)) ** 2
+    return np.float32(np.einsum("def,bf->dbe", spectra, weights) / weights.sum(1)[None, :, None])

@@ -127,8 +127,8 @@ def _check_extent(scene: Scene, cell: float) -> None:
     if columns > _LIMIT_COLUMNS:
         raise NavigationError(
             f"{scene.name} spans {_extent(scene)}: sampled every {cell:g} m that is {columns / 1e6:.0f} million "
-            f"columns; expected {_LIMIT_COLUMNS / 1e6:.0f} million at most. Check that its unit is the metre, or cut it "
-            "into parts."
+            f"columns; expected {_LIMIT_COLUMNS / 1e6:.0f} million at most. Check that its unit is the metre, or cut "
+            "it into parts."
         )
 
 

@@ -36,6 +36,7 @@ __all__ = ["DistanceField", "Path"]
 _CORNER_MARGIN = 2e-3
 _STRIDES, _FINEST = 48, 0.25
 _BENDS = 8
+_WORTH_A_STRING = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -127,16 +128,16 @@ def _retreat(grid, quad, u, v, root):
 
 
 @kernel
-def _advance(grid, quad, u, v, root, n):
-    """Follow the edge towards node `n` to the last point that the root sees, or the first that the node sees."""
-    node_u, node_v, node_height = _node_place(grid, n)
+def _advance(grid, quad, u, v, root, end):
+    """Follow the edge towards a place to the last point that the root sees, or the first that the place sees."""
+    end_u, end_v, end_height = end
     stride = 1.0
     for _ in range(_STRIDES):
-        if line_of_sight(grid, quad, u, v, node_u, node_v, node_height):
+        if line_of_sight(grid, quad, u, v, end_u, end_v, end_height):
             break
-        to_quad, to_u, to_v = _along_edge(grid, quad, u, v, node_u, node_v, stride)
+        to_quad, to_u, to_v = _along_edge(grid, quad, u, v, end_u, end_v, stride)
         if to_quad >= 0 and _sees(grid, to_quad, to_u, to_v, root):
-            too_far = line_of_sight(grid, to_quad, to_u, to_v, node_u, node_v, node_height)
+            too_far = line_of_sight(grid, to_quad, to_u, to_v, end_u, end_v, end_height)
             if not too_far or stride <= _FINEST:
                 quad, u, v = to_quad, to_u, to_v
                 continue
@@ -147,59 +148,70 @@ def _advance(grid, quad, u, v, root, n):
 
 
 @kernel
-def _set_root(grid, roots, parent, k, quad, u, v, ancestor):
+def _set_root(grid, corners, k, quad, u, v, before):
+    """Fill row k of `corners` with a root at (u, v) whose way leads on to the root `before`."""
     height = surface_height(grid, quad, u, v)
-    roots[k, 0], roots[k, 1], roots[k, 2] = u, v, height
-    roots[k, 3], parent[k] = _to_root(grid, roots[ancestor], u, v, height), ancestor
+    corners[k, 0], corners[k, 1], corners[k, 2] = u, v, height
+    corners[k, 3] = _to_root(grid, before, u, v, height)
+
+
+@kernel
+def _pull_string(grid, quad, end, root, corners):
+    """Lay a taut string round the edge of the floor from a root to a place that does not see it.
+
+    The search starts on the edge where the view from the place ends. Round a curved edge several corners follow each
+    other.
+
+    Args:
+        grid: The floor.
+        quad: Quad of the place, or the node that it is.
+        end: The place: lattice coordinates and height [m].
+        root: ``(4,)`` the root.
+        corners: ``(_BENDS, 4)`` filled with new roots, each the way of the next.
+
+    Returns:
+        The number of corners, 0 where no way was found.
+    """
+    u, v, _ = end
+    share, quad_at = look(grid, quad, u, v, root[0], root[1])
+    at_u, at_v = u + share * (root[0] - u), v + share * (root[1] - v)
+    if grid.node[quad_at, CORNER] < 0:
+        return 0
+    quad_at, at_u, at_v = pull_to_edge(grid, quad_at, at_u, at_v, _CORNER_MARGIN)
+    quad_at, at_u, at_v = _retreat(grid, quad_at, at_u, at_v, root)
+    before = root
+    for k in range(_BENDS):
+        if quad_at < 0:
+            return 0
+        quad_at, at_u, at_v = _advance(grid, quad_at, at_u, at_v, before, end)
+        if k > 0 and at_u == before[0] and at_v == before[1]:
+            return 0
+        _set_root(grid, corners, k, quad_at, at_u, at_v, before)
+        before = corners[k]
+        if _sees(grid, quad, u, v, before):
+            return k + 1
+    return 0
 
 
 @kernel
 def _place_corners(grid, s, n, ancestor, roots, parent, count):
-    """Add the corners round which a taut string runs from node `n` to the root `ancestor`, which it does not see.
+    """Add the corners on the way from node `n` to the root `ancestor`, which its neighbour `s` sees and it does not.
 
-    The search starts on the edge where the view from the node ends. Round a curved edge several corners follow each
-    other. Where none are found, the corner is `s`, a neighbour of the node that sees the ancestor.
+    Where no taut string is found the corner is `s` itself.
 
     Returns:
         The number of roots; `count` where no way was found.
     """
-    u, v, _ = _node_place(grid, n)
-    share, quad = look(grid, n, u, v, roots[ancestor, 0], roots[ancestor, 1])
-    at_u, at_v = u + share * (roots[ancestor, 0] - u), v + share * (roots[ancestor, 1] - v)
-    if grid.node[quad, CORNER] >= 0:
-        quad, at_u, at_v = pull_to_edge(grid, quad, at_u, at_v, _CORNER_MARGIN)
-        quad, at_u, at_v = _retreat(grid, quad, at_u, at_v, roots[ancestor])
-        seen, k = ancestor, count
-        while quad >= 0 and k < count + _BENDS:
-            quad, at_u, at_v = _advance(grid, quad, at_u, at_v, roots[seen], n)
-            if k > count and at_u == roots[seen, 0] and at_v == roots[seen, 1]:
-                break
-            _set_root(grid, roots, parent, k, quad, at_u, at_v, seen)
-            seen, k = k, k + 1
-            if _sees(grid, n, u, v, roots[seen]):
-                return k
-    at_u, at_v, _ = _node_place(grid, s)
-    _set_root(grid, roots, parent, count, s, at_u, at_v, ancestor)
-    return count + 1 if _sees(grid, n, u, v, roots[count]) else count
-
-
-@kernel
-def _node_place(grid, n):
-    """Lattice coordinates and height [m] of a node."""
-    column = grid.node[n, COLUMN]
-    return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
-
-
-@kernel
-def _to_root(grid, root, u, v, height):
-    """Distance by way of a root [m]: the straight line to it, height included, and on from there."""
-    du, dv, dy = (root[0] - u) * grid.cell, (root[1] - v) * grid.cell, root[2] - height
-    return root[3] + np.sqrt(du * du + dv * dv + dy * dy)
-
-
-@kernel
-def _sees(grid, quad, u, v, root):
-    return line_of_sight(grid, quad, u, v, root[0], root[1], root[2])
+    end = _node_place(grid, n)
+    added = _pull_string(grid, n, end, roots[ancestor], roots[count : count + _BENDS])
+    if added == 0:
+        at_u, at_v, _ = _node_place(grid, s)
+        _set_root(grid, roots, count, s, at_u, at_v, roots[ancestor])
+        if _sees(grid, n, end[0], end[1], roots[count]):
+            added = 1
+    for k in range(count, count + added):
+        parent[k] = ancestor if k == count else k - 1
+    return count + added
 
 
 @kernel
@@ -310,18 +322,11 @@ def propagate(grid, goals):
 
 
 @kernel
-def _look_up(grid, distance, root, roots, parent, x, y, z):
-    """Best way from a point: ``(quad, u, v, distance, root, node)``, the node where only a corner of the quad leads on.
-
-    The roots of the quad's corners are asked, and first their parents, which the point may see where a corner does not.
-    """
-    quad, u, v = locate(grid, x, y, z)
-    if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
-        return -1, u, v, np.inf, -1, -1
-    height = surface_height(grid, quad, u, v)
-    best, best_root, best_node = np.inf, -1, -1
-    corners = corners_of(grid, quad)
-    for corner in corners:
+def _best_seen(grid, root, roots, parent, quad, place):
+    """Best root that a place sees among those of its quad's corners and their parents: ``(distance, root)``."""
+    u, v, height = place
+    best, best_root = np.inf, -1
+    for corner in corners_of(grid, quad):
         r = root[corner]
         if r < 0:
             continue
@@ -330,14 +335,52 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
                 offered = _to_root(grid, roots[candidate], u, v, height)
                 if offered < best and _sees(grid, quad, u, v, roots[candidate]):
                     best, best_root = offered, candidate
+    return best, best_root
+
+
+@kernel
+def _look_up(grid, distance, root, roots, parent, x, y, z, corners):
+    """Best way from a point.
+
+    A point next to the edge of the floor may see none of the roots of its quad's corners, or a better one may be just
+    out of sight: then a string is laid, and where that fails the way leads over a corner of the quad.
+
+    Returns:
+        ``(quad, u, v, distance, root, added)``: `added` rows of ``corners (_BENDS + 1, 4)`` come between the point and
+        the root, the last first. The quad is -1 off the floor.
+    """
+    quad, u, v = locate(grid, x, y, z)
+    if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
+        return -1, u, v, np.inf, -1, 0
+    place = (u, v, surface_height(grid, quad, u, v))
+    best, best_root = _best_seen(grid, root, roots, parent, quad, place)
+    added, tried, trial = 0, -1, np.empty((0, 4))
+    for corner in corners_of(grid, quad):
+        r = root[corner]
+        if r < 0 or r == tried or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
+            continue
+        if len(trial) == 0:
+            trial = np.empty((_BENDS, 4))
+        tried = r
+        bends = _pull_string(grid, quad, place, roots[r], trial)
+        if bends > 0 and _to_root(grid, trial[bends - 1], u, v, place[2]) < best:
+            best, best_root, added = _to_root(grid, trial[bends - 1], u, v, place[2]), r, bends
+            corners[:bends] = trial[:bends]
     if best_root < 0:
-        for corner in corners:
+        for corner in corners_of(grid, quad):
             if root[corner] >= 0:
-                at_u, at_v, at_height = _node_place(grid, corner)
-                step = np.sqrt(((at_u - u) ** 2 + (at_v - v) ** 2) * grid.cell**2 + (at_height - height) ** 2)
-                if distance[corner] + step < best:
-                    best, best_root, best_node = distance[corner] + step, root[corner], corner
-    return quad, u, v, best, best_root, best_node
+                _set_corner(grid, corner, distance[corner], corners)
+                if _to_root(grid, corners[_BENDS], u, v, place[2]) < best:
+                    best, best_root, added = _to_root(grid, corners[_BENDS], u, v, place[2]), root[corner], 1
+                    corners[0] = corners[_BENDS]
+    return quad, u, v, best, best_root, added
+
+
+@kernel
+def _set_corner(grid, node, distance, corners):
+    """Fill the last row of `corners` with a node."""
+    corners[_BENDS, 0], corners[_BENDS, 1], corners[_BENDS, 2] = _node_place(grid, node)
+    corners[_BENDS, 3] = distance
 
 
 @kernel
@@ -357,6 +400,7 @@ class DistanceField:
         self.grid, self.goals = grid, goals
         distance, self._root, self._roots, self._parent = propagate(grid, goals)
         self._distance = distance
+        self._corners = np.empty((_BENDS + 1, 4))
 
     goals: np.ndarray
     """``(n, 3)`` float64 points at distance 0 [m]."""
@@ -368,7 +412,7 @@ class DistanceField:
 
     def _look_up(self, point: np.ndarray) -> tuple:
         x, y, z = float(point[0]), float(point[1]), float(point[2])
-        found = _look_up(self.grid, self._distance, self._root, self._roots, self._parent, x, y, z)
+        found = _look_up(self.grid, self._distance, self._root, self._roots, self._parent, x, y, z, self._corners)
         if found[0] < 0:
             raise NavigationError(
                 f"The point ({x:.2f}, {y:.2f}, {z:.2f}) is not on the floor. Use WalkableFloor.snap to go there."
@@ -387,7 +431,7 @@ class DistanceField:
         """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor."""
         points = np.ascontiguousarray(points, np.float64)
         result = np.empty(len(points))
-        _look_up_all(self.grid, self._distance, self._root, self._roots, self._parent, points, result)
+        _look_up_all(self.grid, self._distance, self._root, self._roots, self._parent, points, self._corners, result)
         return result
 
     def path(self, point: np.ndarray) -> Path:
@@ -396,15 +440,14 @@ class DistanceField:
         Raises:
             NavigationError: The point is not on the floor, or no way leads to a goal.
         """
-        quad, u, v, distance, root, node = self._look_up(point)
+        quad, u, v, distance, root, added = self._look_up(point)
         if not np.isfinite(distance):
             raise NavigationError(
                 f"No way leads from ({', '.join(f'{value:.2f}' for value in point)}) to a goal: "
                 "they are on different islands of the floor."
             )
         places = [(u, v, surface_height(self.grid, quad, u, v))]
-        if node >= 0:
-            places.append(_node_place(self.grid, node))
+        places += [tuple(self._corners[k, :3]) for k in reversed(range(added))]
         while root >= 0:
             places.append(tuple(self._roots[root, :3]))
             root = int(self._parent[root])

@@ -110,7 +110,8 @@ class Scene:
         triangles = np.ascontiguousarray(self.faces, np.int32)
         if vertices.ndim != 2 or vertices.shape[1:] != (3,) or triangles.ndim != 2 or triangles.shape[1:] != (3,):
             raise SceneError(
-                f"{self.name}: vertices have shape {vertices.shape} and faces {triangles.shape}; expected (V, 3) and (F, 3)."
+                f"{self.name}: vertices have shape {vertices.shape} and faces {triangles.shape}; "
+                "expected (V, 3) and (F, 3)."
             )
         if faces == 0:
             raise SceneError(f"{self.name}: the mesh is empty (no triangles). Check the file or the export settings.")
@@ -191,6 +192,21 @@ class Scene:
             digest.update(str(array.shape).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    def is_inside_solid(self, point: np.ndarray) -> bool:
+        """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture.
+
+        That is where most rays meet the back of a triangle first, and along some axis the solid is less than 0.6 m thick;
+        a room that is modelled as a box of triangles facing outwards is larger. Not every ray has to: solids touch, and
+        where their faces coincide either may be hit.
+        """
+        axes = np.concatenate([np.eye(3), -np.eye(3)])
+        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
+        directions = np.float32(np.concatenate([axes, corners]))
+        distance, triangle, _ = self.triangles.closest(np.asarray(point, np.float32), directions)
+        back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], directions) > 0)
+        thin = back[:3] & back[3:6] & (distance[:3] + distance[3:6] < 0.6)
+        return bool(thin.any() and back.mean() > 0.6)
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
         """Return the same scene made of other materials."""

@@ -129,6 +129,8 @@ class NavigationTask:
         best, start, goal = -1.0, np.zeros(3), np.zeros(3)
         for _ in range(20):
             goal = simulator.random_point(rng)
+            if simulator.world.scene.is_inside_solid(goal + [0.0, simulator.world.ear_height, 0.0]):
+                continue
             for _ in range(10):
                 start = simulator.random_point(rng)
                 distance = simulator.geodesic_distance(start, goal)

@@ -39,10 +39,11 @@ def test_the_level_falls_six_decibels_per_doubling_of_distance(free_field):
     for distance in (1.0, 2.0, 4.0, 8.0):
         listener = Listener(position=[0, 1.5, 0], format="mono")
         samples = free_field.impulse_response(Source(position=[0, 1.5, -distance]), listener).samples
-        levels.append(10 * np.log10(np.sum(samples**2)))
-    assert levels[0] == pytest.approx(0.0, abs=0.1)
-    # Air takes up to 0.1 dB over 8 m at 8 kHz.
-    np.testing.assert_allclose(np.diff(levels), -6.02, atol=0.15)
+        spectrum = np.abs(np.fft.rfft(samples[0])) ** 2
+        # Above, the filter that delays by fractions of a sample rolls off, and air takes its share.
+        levels.append(10 * np.log10(spectrum[: len(spectrum) // 2].mean()))
+    assert levels[0] == pytest.approx(0.0, abs=0.05)
+    np.testing.assert_allclose(np.diff(levels), -6.02, atol=0.1)
 
 
 @pytest.mark.parametrize("distance", [0.7, 1.0, 3.3, 17.15])

@@ -12,7 +12,8 @@ PLAIN = AcousticMaterial(name="plain", absorption=(0.1,))
 # Rectangles x0, z0, x1, z1 [m]: the first is the room, whose inside is free; the others stand in it.
 LAYOUTS = {
     "corridor in an L": [(0, 0, 6, 6), (1.2, 1.2, 6, 6)],
-    "room with pillars": [(0, 0, 7, 5), (1, 1, 1.6, 1.6), (2.5, 2, 3, 2.5), (4, 0.7, 4.5, 2.2), (5, 3, 5.3, 3.3), (2, 3.4, 3.6, 3.9)],
+    "room with pillars": [(0, 0, 7, 5), (1, 1, 1.6, 1.6), (2.5, 2, 3, 2.5), (4, 0.7, 4.5, 2.2), (5, 3, 5.3, 3.3),
+                          (2, 3.4, 3.6, 3.9)],
     "U": [(0, 0, 5, 6), (1.5, 1, 1.7, 6), (1.7, 3, 3.3, 3.2), (3.3, 1, 3.5, 6)],
     "two rooms with a door": [(0, 0, 8, 4), (3.95, 0, 4.05, 1.05), (3.95, 1.95, 4.05, 4)],
     "zigzag": [(0, 0, 9, 4), (1.5, 0, 1.6, 2.8), (3.5, 1.2, 3.6, 4), (5.5, 0, 5.6, 3), (7.5, 1, 7.6, 4)],
@@ -46,7 +47,7 @@ def layout_scene(rectangles, angle):
 class ExactDistance:
     """Shortest ways of a disc among rectangles: a visibility graph over finely divided arcs around the corners."""
 
-    def __init__(self, rectangles, radius, division=np.deg2rad(3)):
+    def __init__(self, rectangles, radius, division=np.pi / 60):
         self.radius = radius
         room, inner = rectangles[0], rectangles[1:]
         x0, z0, x1, z1 = room
@@ -104,3 +105,171 @@ def side(a, b, p):
 @pytest.fixture(scope="module")
 def exact():
     return {name: ExactDistance(rectangles, RADIUS) for name, rectangles in LAYOUTS.items()}
+
+
+def layout_floor(name, angle):
+    """The floor of a layout and the island of its way through (a block's hollow inside is another)."""
+    floor = WalkableFloor.build(layout_scene(LAYOUTS[name], angle))
+    x, z = turned([(0.6, 0.6)], angle)[0]
+    return floor, floor.island((x, 0, z))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_distances_agree_with_the_exact_visibility_graph(exact, name, angle):
+    floor, island = layout_floor(name, angle)
+    rng = np.random.default_rng(3)
+    absolute, relative = [], []
+    for _ in range(2):
+        goal = floor.random_point(rng, island=island)
+        points = np.array([floor.random_point(rng, island=island) for _ in range(100)])
+        found = floor.distance_field(goal).distances(points)
+        true = exact[name].distances(turned(goal[None, [0, 2]], -angle)[0], turned(points[:, [0, 2]], -angle))
+        # A point less than the exactness of the edge (2 mm) outside the true one has no exact distance.
+        known = np.isfinite(true)
+        assert known.mean() > 0.97
+        absolute.append((found - true)[known])
+        relative.append(((found - true) / np.maximum(true, 0.5))[known])
+    absolute, relative = np.concatenate(absolute), np.concatenate(relative)
+    # Strings are pulled round corners at 2 mm from the edge: each corner costs about a millimetre.
+    assert absolute.min() > -2e-3
+    assert relative.mean() < 1e-3
+    assert relative.max() < 8e-3
+
+
+def test_exact_distance_is_right_for_a_single_corner():
+    # Two straight lines touching a quarter of a circle, computed by hand.
+    reference = ExactDistance([(0, 0, 6, 6), (2, 2, 6, 6)], 0.5)
+    goal, start = np.array([4.0, 1.5]), np.array([[1.5, 4.0]])
+    assert reference.distances(goal, start)[0] == pytest.approx(2 + 2 + 0.5 * np.pi / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_a_path_is_walkable_throughout_and_as_long_as_the_distance(angle):
+    floor, island = layout_floor("zigzag", angle)
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        start, goal = (floor.random_point(rng, island=island) for _ in range(2))
+        path = floor.shortest_path(start, goal)
+        assert path.points[0] == pytest.approx(start)
+        assert path.points[-1] == pytest.approx(goal)
+        assert path.length == pytest.approx(floor.distance_field(goal).distance(start), abs=1e-9)
+        for a, b in zip(path.points[:-1], path.points[1:], strict=True):
+            for share in np.linspace(0, 1, 2 + int(100 * np.linalg.norm(b - a))):
+                assert floor.is_walkable(a + share * (b - a))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_distance_falls_steadily_on_the_way_to_the_goal(angle):
+    floor, island = layout_floor("room with pillars", angle)
+    rng = np.random.default_rng(6)
+    for _ in range(20):
+        start, goal = (floor.random_point(rng, island=island) for _ in range(2))
+        field = floor.distance_field(goal)
+        points = field.path(start).points
+        along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        at = np.arange(0, along[-1], 0.25)
+        steps = np.stack([np.interp(at, along, points[:, k]) for k in range(3)], 1)
+        # What a step gains is its own length, to within the exactness of the distances.
+        assert -np.diff(field.distances(steps)) == pytest.approx(0.25, abs=0.012)
+
+
+def test_distance_changes_no_faster_than_the_point_moves():
+    floor, island = layout_floor("U", 0.3)
+    rng = np.random.default_rng(7)
+    field = floor.distance_field(floor.random_point(rng, island=island))
+    points = np.array([floor.random_point(rng, island=island) for _ in range(2000)])
+    moved = np.array([floor.move(point, (0.05, 0, 0.02))[0] for point in points])
+    change = np.abs(field.distances(moved) - field.distances(points))
+    way = np.linalg.norm(moved - points, axis=1)
+    assert (change - way).max() < 0.02
+    # Beyond the exactness of the distances only where the known corner changes, which is rare.
+    assert np.mean(change > way + 2e-3) < 0.01
+
+
+def test_distance_to_several_goals_is_that_to_the_nearest():
+    floor, island = layout_floor("two rooms with a door", 0.3)
+    rng = np.random.default_rng(8)
+    goals = np.array([floor.random_point(rng, island=island) for _ in range(3)])
+    points = np.array([floor.random_point(rng, island=island) for _ in range(100)])
+    each = np.array([floor.distance_field(goal).distances(points) for goal in goals])
+    together = floor.distance_field(goals)
+    assert together.distances(points) == pytest.approx(each.min(0), abs=0.02)
+    assert together.distance(goals[1]) == 0.0
+
+
+def two_storeys(rises=16, rise=0.18, run=0.28):
+    """Stairs along +x between two walls, and above their lower floor a gallery that leads back."""
+    top, end, wide = rises * rise, 3 + (rises - 1) * run, 1.2
+    parts = [box((0, -0.2, 0), (end + 2, 0, wide)), box((-0.1, -0.2, -0.1), (end + 2, 6, 0))]
+    parts += [box((3 + k * run, 0, 0), (end, (k + 1) * rise, wide)) for k in range(rises - 1)]
+    parts += [box((end, top - 0.2, 0), (end + 2, top, 2 * wide)), box((0, top - 0.2, wide), (end, top, 2 * wide))]
+    parts += [box((0, 0, wide), (end, top + 1, wide + 0.1)), box((end, 0, 0), (end + 0.1, top - 0.2, wide))]
+    mesh = trimesh.util.concatenate(parts)
+    return Scene(
+        vertices=mesh.vertices, faces=mesh.faces, materials=(PLAIN,), material=np.zeros(len(mesh.faces), np.int32)
+    ), top
+
+
+def test_a_way_leads_over_the_stairs_to_the_storey_above():
+    scene, top = two_storeys()
+    floor = WalkableFloor.build(scene)
+    below, above = (1, 0, 0.6), (1, top, 1.8)
+    path = floor.shortest_path(below, above)
+    # Along the floor to the stairs, up the slope, round the end of the wall and back along the gallery.
+    slope = np.hypot(15 * 0.28, top)
+    assert 2 + slope < path.length < 2 + slope + 2 + 0.8 + 6.4
+    assert path.points[0][1] == 0.0
+    assert path.points[-1][1] == pytest.approx(top)
+    assert path.points[:, 0].max() > 3 + 15 * 0.28
+    back = floor.distance_field(below).distance(above)
+    assert back == pytest.approx(path.length, rel=5e-3)
+
+
+def test_distance_without_a_way_is_infinite_and_a_path_is_an_error():
+    parts = [box((0, -0.1, 0), (3, 0, 3)), box((5, -0.1, 0), (8, 0, 3))]
+    mesh = trimesh.util.concatenate(parts)
+    faces = len(mesh.faces)
+    scene = Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(PLAIN,), material=np.zeros(faces, np.int32))
+    floor = WalkableFloor.build(scene)
+    field = floor.distance_field((1, 0, 1))
+    assert field.distance((6, 0, 1)) == np.inf
+    assert np.isnan(field.distances(np.array([[4.0, 0, 1]]))[0])
+    with pytest.raises(NavigationError, match="different islands"):
+        field.path((6, 0, 1))
+    with pytest.raises(NavigationError, match=r"islands 1 \(6\.\d m²\) and 0 \(6\.\d m²\)|islands 0 .* and 1 "):
+        floor.shortest_path((6, 0, 1), (1, 0, 1))
+    for point in ((4, 0, 1), (np.nan, 0, 1)):
+        with pytest.raises(NavigationError, match="not on the floor"):
+            field.distance(point)
+
+
+@pytest.mark.parametrize("goal", [np.zeros((0, 3)), np.zeros((2, 2)), 1.0])
+def test_goals_of_the_wrong_shape_are_refused(goal):
+    floor, _ = layout_floor("U", 0.0)
+    with pytest.raises(NavigationError, match="shape"):
+        floor.distance_field(goal)
+
+
+def test_a_field_is_kept_for_the_next_time_and_not_for_ever():
+    floor, island = layout_floor("U", 0.0)
+    rng = np.random.default_rng(9)
+    goals = [floor.random_point(rng, island=island) for _ in range(70)]
+    first = floor.distance_field(goals[0])
+    assert floor.distance_field(goals[0]) is first
+    for goal in goals[1:]:
+        floor.distance_field(goal)
+    again = floor.distance_field(goals[0])
+    assert again is not first
+    points = np.array([floor.random_point(rng, island=island) for _ in range(50)])
+    assert again.distances(points).tobytes() == first.distances(points).tobytes()
+
+
+def test_narrow_bodies_and_coarse_cells_stay_within_two_percent(exact):
+    name, angle = "two rooms with a door", 0.3
+    floor = WalkableFloor.build(layout_scene(LAYOUTS[name], angle), Body(radius=RADIUS), cell=0.1)
+    rng = np.random.default_rng(10)
+    goal, points = floor.random_point(rng), np.array([floor.random_point(rng) for _ in range(100)])
+    true = exact[name].distances(turned(goal[None, [0, 2]], -angle)[0], turned(points[:, [0, 2]], -angle))
+    known = np.isfinite(true)
+    assert floor.distance_field(goal).distances(points)[known] == pytest.approx(true[known], rel=0.02, abs=0.01)
