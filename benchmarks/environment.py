@@ -1,8 +1,9 @@
 """Steps a second of the AudioGoal environment, beside SoundSpaces 2.0's acoustic engine in the same run, on one core.
 
-The environment's step is what an agent trains on: 128×128 depth, 0.25 s of binaural sound at 16 kHz through a 1 s response,
-and its spectrogram, with a static source. The peer does less: a binaural response a step, in the setting that SoundSpaces
-2.0 trains with (500 rays, temporal coherence), no picture, no convolution, no spectrogram. It is not a dependency:
+The environment's step is what an agent trains on: 128×128 depth, 0.25 s of binaural sound at 16 kHz through a 1 s
+response, and its spectrogram, with a static source. The peer does less: a binaural response a step, in the setting that
+SoundSpaces 2.0 trains with (500 rays, temporal coherence), no picture, no convolution, no spectrogram. It is not a
+dependency:
 ``pip install rlr-audio-propagation==0.0.1`` (CC-BY-NC-4.0, Linux x86-64, needs a C++ compiler).
 
     python benchmarks/environment.py [--quick]
@@ -58,7 +59,7 @@ def environment_in(scene: Scene) -> NavigationEnv:
 
 
 def peer_rate(scene: Scene, seconds: float, rng: np.random.Generator) -> float | None:
-    """Return responses a second of SoundSpaces 2.0's engine in its navigation setting, None where it is not installed."""
+    """Return responses a second of the peer in its navigation setting, None where it is not installed."""
     if importlib.util.find_spec("rlr_audio_propagation") is None:
         return None
     from rlr_audio_propagation import ChannelLayout, ChannelLayoutType, Config, Context

@@ -1,7 +1,7 @@
 """Harken: an embodied audio-visual simulator. Agents that see and hear, on a laptop's CPU.
 
-Importing it registers the environments with Gymnasium and loads nothing heavy; `Scene`, `Simulator` and `World` are loaded
-when they are first used.
+Importing it registers the environments with Gymnasium and loads nothing heavy; `Scene`, `Simulator` and `World` are
+loaded when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -4,9 +4,9 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -90,7 +90,13 @@ class Doctor:
     """Print what works on this machine."""
 
 
-COMMANDS = {"demo": Demo, "eval": Eval, "scene": SceneCommand, "bench": Bench, "doctor": Doctor}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": Demo,
+    "eval": Eval,
+    "scene": SceneCommand,
+    "bench": Bench,
+    "doctor": Doctor,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

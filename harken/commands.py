@@ -1,6 +1,5 @@
 """What the commands of the command line do."""
 
-import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -96,9 +95,7 @@ def evaluation(command: "Eval", line: str) -> None:
         for agent in command.agent
     }
     title = f"{command.task}, split {command.split}: {', '.join(command.agent)}"
-    summary = write_results(
-        command.out, results, title=title, settings=settings, arguments=arguments, command=line
-    )
+    summary = write_results(command.out, results, title=title, settings=settings, arguments=arguments, command=line)
     print(format_table(summary, SHOWN))
     print(f"\nReport   {(command.out / 'report.html').resolve()}")
     print(f"Metrics  {(command.out / 'metrics.json').resolve()}")

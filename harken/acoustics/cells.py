@@ -1,7 +1,7 @@
 """The places at which a source's energy field is kept: cubes of air at ear height above the walkable floor.
 
-A cube that a wall cuts would mix the air on its two sides. Each cube therefore has an anchor, a point where a listener can
-be, and counts only the part of its air that the anchor sees (64 sub-cubes, one bit each).
+A cube that a wall cuts would mix the air on its two sides. Each cube therefore has an anchor, a point where a
+listener can be, and counts only the part of its air that the anchor sees (64 sub-cubes, one bit each).
 """
 
 from dataclasses import dataclass
@@ -55,7 +55,9 @@ def _see(rays, origin, size, cells, anchors, visible, share):
         share[c] = max(seen, 1) / SUBDIVISION**3
 
 
-def build_cells(triangles: Triangles, points: np.ndarray, *, size: float = 0.5, height: float | None = None) -> CellGrid:
+def build_cells(
+    triangles: Triangles, points: np.ndarray, *, size: float = 0.5, height: float | None = None
+) -> CellGrid:
     """Find the cells around points where listeners can be.
 
     Args:
@@ -85,9 +87,7 @@ def build_cells(triangles: Triangles, points: np.ndarray, *, size: float = 0.5, 
     index[tuple(cells.T)] = np.arange(len(cells))
     visible, share = np.zeros(len(cells), np.uint64), np.zeros(len(cells))
     _see(triangles.kernel_data, origin, size, cells, anchors, visible, share)
-    return CellGrid(
-        origin=origin, size=size, index=index, anchors=anchors, visible=visible, volume=share * size**3
-    )
+    return CellGrid(origin=origin, size=size, index=index, anchors=anchors, visible=visible, volume=share * size**3)
 
 
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:

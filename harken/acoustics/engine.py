@@ -1,4 +1,4 @@
-"""Harken's fast engine: what the ear needs exactly is exact at every step, what is statistical is traced once and reused."""
+"""Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
 
 import hashlib
 from collections import OrderedDict
@@ -65,13 +65,14 @@ class AcousticSettings:
 class FastPropagation:
     """The fast tier: exact direct, transmitted and diffracted sound, and a reverberation read from an energy field.
 
-    A source is traced once; its field is then read wherever the listener goes. Results depend on the scene, the settings,
-    the source and the listener only, never on what was asked before.
+    A source is traced once; its field is then read wherever the listener goes. Results depend on the scene, the
+    settings, the source and the listener only, never on what was asked before.
 
     Args:
         scene: The scene.
         settings: How sound is propagated.
-        ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the head.
+        ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
+        head.
             A listener elsewhere is heard too, at the cost of a tracing for the place.
         route: Proposes ways for sound around obstacles; without it nothing is diffracted.
     """
@@ -111,7 +112,8 @@ class FastPropagation:
 
         Args:
             source: The source.
-            listener: ``(3,)`` where it will be read [m]; where the floor's cells do not reach, a field for this place is
+            listener: ``(3,)`` where it will be read [m]; where the floor's cells do not reach, a field for this place
+            is
                 traced.
         """
         grid, place = self._grid, None

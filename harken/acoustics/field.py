@@ -1,11 +1,12 @@
 """Energy fields: a source is traced once, and its reflected energy is read anywhere on the floor.
 
 Every ray deposits energy × path length / volume in the cells that it crosses, the track-length estimator of particle
-transport (Spanier & Gelbard 1969, §2.6): unbiased, without receiver spheres or shadow rays. A cell keeps, per time bin and
-octave band, the energy and the net vector that points to where the energy comes from.
+transport (Spanier & Gelbard 1969, §2.6): unbiased, without receiver spheres or shadow rays. A cell keeps, per time
+bin and octave band, the energy and the net vector that points to where the energy comes from.
 
-Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in all.
-Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are exact paths.
+Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in
+all. Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are
+exact paths.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,22 @@ from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyField", "TimeBins", "read_field", "trace_field"]
+
+
+FAST = {"contract", "reassoc", "arcp", "nsz"}
+"""Floating-point liberties of the compiler; NaN and infinity stay what they are."""
+
+ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
+"""Bits of a cell that no surface cuts."""
+
+POWER, TURN, GOLDEN_ANGLE = 4 * np.pi, 2 * np.pi, np.pi * (3 - np.sqrt(5))
+"""Power of a source, a full turn and the golden angle [rad]."""
+
+FAINTEST = 1e-6
+"""Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
+
+SCATTERING_BAND = 3
+"""A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,170 +98,200 @@ def _uniform(seed, ray, draw):
     return np.float64(x >> np.uint64(11)) * 1.1102230246251565e-16
 
 
-@kernel(fastmath={"contract", "reassoc", "arcp", "nsz"})
-def _seen_share(visible, fx, fy, fz, gx, gy, gz):
-    """Share of the way from f to g, both in cell units from its least corner, that the cell's anchor sees."""
+@kernel(fastmath=FAST)
+def _seen_share(visible, p, cell, d, t, until):
+    """Share of the way from `t` to `until` through a cell that its anchor sees, at four places along it."""
     seen = 0
     for s in range(4):
-        u = (s + 0.5) * 0.25
-        i = min(max(int((fx + u * (gx - fx)) * SUBDIVISION), 0), SUBDIVISION - 1)
-        j = min(max(int((fy + u * (gy - fy)) * SUBDIVISION), 0), SUBDIVISION - 1)
-        k = min(max(int((fz + u * (gz - fz)) * SUBDIVISION), 0), SUBDIVISION - 1)
-        seen += (visible >> np.uint64(i * 16 + j * 4 + k)) & np.uint64(1)
+        at = t + (s + 0.5) * 0.25 * (until - t)
+        bit = 0
+        for axis in range(3):
+            part = int((p[axis] + d[axis] * at - cell[axis]) * SUBDIVISION)
+            bit = bit * SUBDIVISION + min(max(part, 0), SUBDIVISION - 1)
+        seen += (visible >> np.uint64(bit)) & np.uint64(1)
     return np.float64(seen) * 0.25
 
 
-@kernel(fastmath={"contract", "reassoc", "arcp", "nsz"})
-def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field):
-    """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept."""
-    origin, size, index, visible, volume = grid
-    bands = len(energy)
-    px, py, pz = (o[0] - origin[0]) / size, (o[1] - origin[1]) / size, (o[2] - origin[2]) / size
-    reach = length / size
+@kernel(fastmath=FAST)
+def _clip(p, d, shape, reach):
+    """Return the interval (near, far) of a ray from `p` along `d`, both in cells, that lies in a grid of `shape`."""
     near, far = 0.0, reach
     for axis in range(3):
-        p = px if axis == 0 else (py if axis == 1 else pz)
         if abs(d[axis]) < 1e-9:
-            if p < 0 or p >= index.shape[axis]:
-                return
+            if p[axis] < 0 or p[axis] >= shape[axis]:
+                return 0.0, -1.0
         else:
-            a, b = -p / d[axis], (index.shape[axis] - p) / d[axis]
+            a, b = -p[axis] / d[axis], (shape[axis] - p[axis]) / d[axis]
             near, far = max(near, min(a, b)), min(far, max(a, b))
-    if far <= near:
+    return near, far
+
+
+@kernel(fastmath=FAST)
+def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, walk):
+    """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
+
+    `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
+    """
+    origin, size, index, visible, volume = grid
+    p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
+    for axis in range(3):
+        p[axis] = (o[axis] - origin[axis]) / size
+    t, far = _clip(p, d, index.shape, length / size)
+    if far <= t:
         return
-    t = near
-    mid = near + 1e-7
-    ix = min(max(int(np.floor(px + d[0] * mid)), 0), index.shape[0] - 1)
-    iy = min(max(int(np.floor(py + d[1] * mid)), 0), index.shape[1] - 1)
-    iz = min(max(int(np.floor(pz + d[2] * mid)), 0), index.shape[2] - 1)
-    sx, sy, sz = 1 if d[0] > 0 else -1, 1 if d[1] > 0 else -1, 1 if d[2] > 0 else -1
-    big = 1e30
-    tx = big if abs(d[0]) < 1e-9 else (ix + (1 if sx > 0 else 0) - px) / d[0]
-    ty = big if abs(d[1]) < 1e-9 else (iy + (1 if sy > 0 else 0) - py) / d[1]
-    tz = big if abs(d[2]) < 1e-9 else (iz + (1 if sz > 0 else 0) - pz) / d[2]
-    ex, ey, ez = (
-        big if abs(d[0]) < 1e-9 else 1 / abs(d[0]),
-        big if abs(d[1]) < 1e-9 else 1 / abs(d[1]),
-        big if abs(d[2]) < 1e-9 else 1 / abs(d[2]),
-    )
+    for axis in range(3):
+        cell[axis] = min(max(np.floor(p[axis] + d[axis] * (t + 1e-7)), 0), index.shape[axis] - 1)
+        still = abs(d[axis]) < 1e-9
+        border[axis] = 1e30 if still else (cell[axis] + (1 if d[axis] > 0 else 0) - p[axis]) / d[axis]
+        pace[axis] = 1e30 if still else 1 / abs(d[axis])
     while t < far:
-        until = min(tx, ty, tz, far)
-        cell = index[ix, iy, iz]
-        if cell >= 0 and until > t:
-            share = 1.0
-            if visible[cell] != np.uint64(0xFFFFFFFFFFFFFFFF):
-                share = _seen_share(
-                    visible[cell],
-                    px + d[0] * t - ix,
-                    py + d[1] * t - iy,
-                    pz + d[2] * t - iz,
-                    px + d[0] * until - ix,
-                    py + d[1] * until - iy,
-                    pz + d[2] * until - iz,
-                )
-            way = travelled + 0.5 * (t + until) * size
-            millisecond = int(way / speed * 1000.0)
-            if share > 0 and millisecond < len(lookup):
-                weight = share * (until - t) * size / volume[cell]
-                target = field[cell, lookup[millisecond]]
+        axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
+        until = min(border[axis], far)
+        kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
+        millisecond = int((travelled + 0.5 * (t + until) * size) / speed * 1000.0)
+        if kept >= 0 and until > t and millisecond < len(lookup):
+            share = 1.0 if visible[kept] == ALL_VISIBLE else _seen_share(visible[kept], p, cell, d, t, until)
+            if share > 0:
                 gone = 0.5 * (t + until) * size
-                x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
-                for b in range(bands):
-                    loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
-                    w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
-                    target[b, 0] += w
-                    target[b, 1] += w * x
-                    target[b, 2] += w * y
-                    target[b, 3] += w * z
+                _leave(
+                    field[kept, lookup[millisecond]], energy, air, share * (until - t) * size / volume[kept], gone, d
+                )
         t = until
-        if tx <= ty and tx <= tz:
-            ix, tx = ix + sx, tx + ex
-            if ix < 0 or ix >= index.shape[0]:
-                return
-        elif ty <= tz:
-            iy, ty = iy + sy, ty + ey
-            if iy < 0 or iy >= index.shape[1]:
-                return
-        else:
-            iz, tz = iz + sz, tz + ez
-            if iz < 0 or iz >= index.shape[2]:
-                return
+        cell[axis] += 1.0 if d[axis] > 0 else -1.0
+        border[axis] += pace[axis]
+        if cell[axis] < 0 or cell[axis] >= index.shape[axis]:
+            return
 
 
-@kernel(fastmath={"contract", "reassoc", "arcp", "nsz"})
-def _trace(rays, surfaces, source, count, seed, air, speed, duration, grid, lookup, field):
-    """Trace `count` rays from `source`; returns the energy per band that escaped from the scene."""
+@kernel(fastmath=FAST)
+def _leave(target, energy, air, weight, gone, d):
+    """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
+    x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
+    for b in range(len(energy)):
+        loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
+        w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
+        target[b, 0] += w
+        target[b, 1] += w * x
+        target[b, 2] += w * y
+        target[b, 3] += w * z
+
+
+@kernel(fastmath=FAST)
+def _emit(seed, k, count, d):
+    """Set the direction of ray `k` of `count`: a spiral over the sphere, jittered."""
+    z = 1.0 - 2.0 * (k + _uniform(seed, k, 0)) / count
+    phi = k * GOLDEN_ANGLE + TURN * (_uniform(seed, count, 1) + 0.25 * _uniform(seed, k, 2) / count)
+    q = np.sqrt(max(0.0, 1.0 - z * z))
+    d[0], d[1], d[2] = q * np.cos(phi), z, q * np.sin(phi)
+
+
+@kernel(fastmath=FAST)
+def _reflect(seed, k, draw, scattering, n, d):
+    """Turn `d` at a surface of normal `n`: like a mirror, or after Lambert's law with the chance `scattering`."""
+    if _uniform(seed, k, draw) < scattering:
+        c, f = 1.0 - 2.0 * _uniform(seed, k, draw + 1), TURN * _uniform(seed, k, draw + 2)
+        s = np.sqrt(max(0.0, 1.0 - c * c))
+        d[0], d[1], d[2] = n[0] + s * np.cos(f), n[1] + s * np.sin(f), n[2] + c
+    else:
+        back = 2.0 * (d[0] * n[0] + d[1] * n[1] + d[2] * n[2])
+        for axis in range(3):
+            d[axis] -= back * n[axis]
+    inverse = 1.0 / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + 1e-30)
+    for axis in range(3):
+        d[axis] *= inverse
+
+
+@kernel(fastmath=FAST)
+def _pass_chance(coefficients, m):
+    """Return the chance with which a ray goes through material `m`: the share of the band that does so most."""
+    chance = 0.0
+    for b in range(coefficients.shape[2]):
+        back, through = 1.0 - coefficients[0, m, b], coefficients[2, m, b]
+        chance = max(chance, through / (back + through + 1e-9))
+    return chance
+
+
+@kernel(fastmath=FAST)
+def _lose(energy, air, length, coefficients, m, chance, passes):
+    """Take from `energy` what air and a surface take, over the chance of what happened; returns the loudest band."""
+    loudest = 0.0
+    for b in range(len(energy)):
+        kept = coefficients[2, m, b] / chance if passes else (1.0 - coefficients[0, m, b]) / (1.0 - chance)
+        energy[b] *= np.exp(-air[b] * length) * kept
+        loudest = max(loudest, energy[b])
+    return loudest
+
+
+@kernel(fastmath=FAST)
+def _follow(
+    rays, buffer, surfaces, seed, k, faintest, air, speed, duration, grid, lookup, field, energy, o, d, scratch
+):
+    """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
     normals, material, coefficients = surfaces
-    bands = coefficients.shape[2]
+    n, walk = scratch[0], scratch[1:]
+    travelled, reflected, inside, draw = 0.0, False, 0, 3
+    while travelled < duration * speed:
+        length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
+        if triangle < 0:
+            return True
+        if reflected:
+            _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, walk)
+        travelled += length
+        m = material[triangle]
+        leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
+        for axis in range(3):
+            n[axis] = -normals[triangle, axis] if leaves else normals[triangle, axis]
+        # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
+        free = leaves and inside > 0
+        chance = _pass_chance(coefficients, m)
+        passes = free or (chance > 0 and _uniform(seed, k, draw) < chance)
+        if free:
+            for b in range(len(energy)):
+                energy[b] *= np.exp(-air[b] * length)
+        elif _lose(energy, air, length, coefficients, m, chance, passes) < faintest:
+            return False
+        if passes:
+            inside += -1 if free else (0 if leaves else 1)
+        for axis in range(3):
+            o[axis] += d[axis] * length + (-1e-4 if passes else 1e-4) * n[axis]
+        if not passes:
+            reflected = True
+            _reflect(seed, k, draw + 1, coefficients[1, m, SCATTERING_BAND], n, d)
+        draw += 4
+    return False
+
+
+@kernel(fastmath=FAST)
+def _trace(rays, surfaces, source, count, seed, air, speed, duration, grid, lookup, field):
+    """Trace `count` rays from `source`; returns the energy per band that left the scene."""
     buffer = ray_buffer()
-    energy, o, d, n = np.empty(bands), np.empty(3), np.empty(3), np.empty(3)
+    bands = surfaces[2].shape[2]
+    energy, o, d, scratch = np.empty(bands), np.empty(3), np.empty(3), np.empty((5, 3))
     escaped = np.zeros(bands)
     for k in range(count):
-        draw = 0
-        z = 1.0 - 2.0 * (k + _uniform(seed, k, 0)) / count
-        phi = k * 2.399963229728653 + 6.283185307179586 * (_uniform(seed, count, 1) + 0.25 * _uniform(seed, k, 2) / count)
-        q = np.sqrt(max(0.0, 1.0 - z * z))
-        d[0], d[1], d[2] = q * np.cos(phi), z, q * np.sin(phi)
-        o[0], o[1], o[2] = source[0], source[1], source[2]
-        energy[:] = 12.566370614359172 / count
-        travelled, reflected, inside, draw = 0.0, False, 0, 3
-        while travelled < duration * speed:
-            length, triangle, _, _ = closest_hit(
-                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
-            )
-            if triangle < 0:
-                for b in range(bands):
-                    escaped[b] += energy[b]
-                break
-            if reflected:
-                _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field)
-            travelled += length
-            m = material[triangle]
-            dn = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2]
-            side = -1.0 if dn > 0 else 1.0
-            for axis in range(3):
-                n[axis] = side * normals[triangle, axis]
-                o[axis] += d[axis] * length
-            # The far face of a solid that was entered through its near face: the loss was taken on entering.
-            if dn > 0 and inside > 0:
-                inside -= 1
-                for axis in range(3):
-                    o[axis] -= n[axis] * 1e-4
-                for b in range(bands):
-                    energy[b] *= np.exp(-air[b] * length)
-                continue
-            through = 0.0
-            for b in range(bands):
-                through = max(through, coefficients[2, m, b] / (1.0 - coefficients[0, m, b] + coefficients[2, m, b] + 1e-9))
-            transmitted = through > 0 and _uniform(seed, k, draw) < through
-            loudest = 0.0
-            for b in range(bands):
-                kept = coefficients[2, m, b] / through if transmitted else (1.0 - coefficients[0, m, b]) / (1.0 - through)
-                energy[b] *= np.exp(-air[b] * length) * kept
-                loudest = max(loudest, energy[b])
-            if loudest * count < 1e-6:
-                break
-            if transmitted:
-                inside += 1 if dn < 0 else 0
-                for axis in range(3):
-                    o[axis] -= n[axis] * 1e-4
-            else:
-                reflected = True
-                for axis in range(3):
-                    o[axis] += n[axis] * 1e-4
-                if _uniform(seed, k, draw + 1) < coefficients[1, m, 3]:  # Lambert's law
-                    c = 1.0 - 2.0 * _uniform(seed, k, draw + 2)
-                    f = 6.283185307179586 * _uniform(seed, k, draw + 3)
-                    s = np.sqrt(max(0.0, 1.0 - c * c))
-                    d[0], d[1], d[2] = n[0] + s * np.cos(f), n[1] + s * np.sin(f), n[2] + c
-                else:
-                    back = 2.0 * (d[0] * n[0] + d[1] * n[1] + d[2] * n[2])
-                    for axis in range(3):
-                        d[axis] -= back * n[axis]
-                inverse = 1.0 / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + 1e-30)
-                for axis in range(3):
-                    d[axis] *= inverse
-            draw += 4
+        _emit(seed, k, count, d)
+        o[:] = source
+        energy[:] = POWER / count
+        gone = _follow(
+            rays,
+            buffer,
+            surfaces,
+            seed,
+            k,
+            FAINTEST / count,
+            air,
+            speed,
+            duration,
+            grid,
+            lookup,
+            field,
+            energy,
+            o,
+            d,
+            scratch,
+        )
+        if gone:
+            escaped += energy
     return escaped
 
 
@@ -293,7 +340,7 @@ def trace_field(
     return EnergyField(grid=grid, bins=bins, energy=energy, escaped=float(escaped[3] / (4 * np.pi)))
 
 
-@kernel(fastmath={"contract", "reassoc", "arcp", "nsz"})
+@kernel(fastmath=FAST)
 def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
     """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
     cx, cy, cz = (
@@ -311,7 +358,8 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                     continue
                 a = anchors[cell]
                 dx, dy, dz = a[0] - point[0], a[1] - point[1], a[2] - point[2]
-                # Half a cell away a cell has an eighth of its weight, so that the change from one to the next is smooth.
+                # Half a cell away a cell has an eighth of its weight, so that the change from one to the next is
+                # smooth.
                 weight = np.exp(-8.0 * (dx * dx + dy * dy + dz * dz) / (size * size))
                 if weight < 1e-3 or (
                     dx * dx + dy * dy + dz * dz > 1e-6

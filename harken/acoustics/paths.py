@@ -65,7 +65,7 @@ def straight_path(scene: Scene, source: np.ndarray, listener: np.ndarray, air: n
         through which it is entered.
     """
     share = np.empty(len(OCTAVE_BANDS))
-    points = np.float64([source, listener])
+    points = np.array([source, listener], np.float64)
     crossed = _through(
         scene.triangles.kernel_data, scene.normals, scene.material, scene.coefficients, points[0], points[1], share
     )

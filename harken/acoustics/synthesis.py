@@ -1,9 +1,10 @@
 """From paths and energies to pressure: the impulse response.
 
 Exact paths become delayed, filtered impulses. The energy field becomes noise whose envelope follows the
-field per octave band and ear. What flows along the field's mean direction, as through a door, has the head's level and time
-differences of that direction; the rest has the interaural coherence of a diffuse field (Pulkki 2007). Energies are right on average in every time bin
-(Schröder 2011, §5.4; unit-variance noise over Δ samples has the spectrum |N(f)|² = Δ, hence the division by Δ below).
+field per octave band and ear. What flows along the field's mean direction, as through a door, has the head's level
+and time differences of that direction; the rest has the interaural coherence of a diffuse field (Pulkki 2007).
+Energies are right on average in every time bin (Schröder 2011, §5.4; unit-variance noise over Δ samples has the
+spectrum |N(f)|² = Δ, hence the division by Δ below).
 """
 
 import numpy as np
@@ -80,7 +81,7 @@ def _add_path(tables, band_filters, out, direction, delay, rate, amplitude, shap
 
 @kernel(fastmath=True)
 def _add_noise(out, envelope, centres, carrier, first):
-    """Add noise whose amplitude runs linearly between the `centres` of the bins; `envelope` has one value more at each end."""
+    """Add noise whose amplitude runs linearly between the bins' `centres`; `envelope` has one more at each end."""
     length, bins = len(out), len(centres)
     start = 0
     for t in range(bins + 1):
@@ -99,8 +100,8 @@ def _add_tail(out, field, harmonics, beam, gains, delays, turn, centres, widths,
     """Add the field as noise from sample `first` on.
 
     The part of the energy that flows along `beam`, the field's mean direction, reaches the ears as from there: with the
-    head's `gains` and `delays` [samples] and one carrier for both. The rest is diffuse: its carriers have the coherence of a
-    diffuse field. `turn` is (cos, sin) of the heading.
+    head's `gains` and `delays` [samples] and one carrier for both. The rest is diffuse: its carriers have the
+    coherence of a diffuse field. `turn` is (cos, sin) of the heading.
     """
     bins, bands = field.shape[0], field.shape[1]
     length = out.shape[1]
@@ -140,8 +141,8 @@ class Synthesizer:
         one = rng.standard_normal((len(OCTAVE_BANDS), 1, 2 * samples))
         self._noise = {2: _in_bands(two, rate), 1: _in_bands(one, rate)}
         self._harmonics = {
-            2: np.float32(self.head.energy_harmonics()),
-            1: np.broadcast_to(np.float32([1, 0, 0, 0]), (len(OCTAVE_BANDS), 1, 4)).copy(),
+            2: self.head.energy_harmonics().astype(np.float32),
+            1: np.tile(np.array([1, 0, 0, 0], np.float32), (len(OCTAVE_BANDS), 1, 1)),
         }
         # The head's colour is in the harmonics; what the diffuse noise has of it, per band, is taken out.
         level, plain = (np.mean(self._noise[channels] ** 2, axis=(1, 2), keepdims=True) for channels in (2, 1))
@@ -196,12 +197,12 @@ class Synthesizer:
             out,
             field,
             self._harmonics[channels],
-            np.float32(beam),
+            beam.astype(np.float32),
             gains,
             delays,
-            np.float32([cosine, sine]),
+            np.array([cosine, sine], np.float32),
             0.5 * (edges[1:] + edges[:-1]) * self.rate,
-            np.float32(np.diff(edges) * self.rate),
+            (np.diff(edges) * self.rate).astype(np.float32),
             self._noise[channels],
             self._noise[1],
             offset % (self.samples - self.samples // 8),
@@ -220,7 +221,7 @@ def _in_bands(noise: np.ndarray, rate: int) -> np.ndarray:
     frequencies = np.fft.rfftfreq(n, 1 / rate)
     # Below 30 Hz the positive pressures of many reflections would only add up to an offset.
     highpass = 1.0 / np.sqrt(1.0 + (30.0 / np.maximum(frequencies, 1e-3)) ** 4)
-    return np.float32(np.fft.irfft(np.fft.rfft(noise) * (energy_weights(frequencies) * highpass)[:, None], n))
+    return np.fft.irfft(np.fft.rfft(noise) * (energy_weights(frequencies) * highpass)[:, None], n).astype(np.float32)
 
 
 def _direction_gains(head: HeadResponse) -> np.ndarray:
@@ -229,4 +230,4 @@ def _direction_gains(head: HeadResponse) -> np.ndarray:
     frequencies = np.fft.rfftfreq(size, 1 / head.rate)
     weights = energy_weights(frequencies) ** 2
     spectra = np.abs(np.fft.rfft(head.filters, size)) ** 2
-    return np.float32(np.einsum("def,bf->dbe", spectra, weights) / weights.sum(1)[None, :, None])
+    return (np.einsum("def,bf->dbe", spectra, weights) / weights.sum(1)[None, :, None]).astype(np.float32)

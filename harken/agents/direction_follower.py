@@ -46,8 +46,8 @@ class DirectionFollower:
     """Turns to the sound, walks, goes around what is in the way, and stops when the sound is loud and near.
 
     It hears the interaural time difference: the correlation of the two ears at the lag of every direction
-    (generalised cross-correlation with phase transform, Knapp and Carter 1976) is added up over time while the directions
-    turn with the head. A single lag fits a direction in front and one behind; turning tells them apart.
+    (generalised cross-correlation with phase transform, Knapp and Carter 1976) is added up over time while the
+    directions turn with the head. A single lag fits a direction in front and one behind; turning tells them apart.
 
     Args:
         settings: The rules, of which it knows the angle of a turn, the sampling rate and the camera.
@@ -241,7 +241,7 @@ def _wrap(angle: float) -> float:
 
 
 def _head_templates(rate: int, azimuths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return interaural level [dB] and phase [rad] differences ``(azimuths, bins)`` of the head, sources at ear height."""
+    """Return the head's interaural level [dB] and phase [rad] differences ``(azimuths, bins)``, at ear height."""
     head = HeadResponse.kemar(rate)
     frequencies = np.fft.rfftfreq(FRAME, 1 / rate)[BAND]
     difference, phase = np.empty((2, len(azimuths), len(frequencies)))

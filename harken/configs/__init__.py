@@ -1,6 +1,7 @@
 """Named presets, one per published benchmark, each a YAML file that can be copied, edited and passed back.
 
-Angles are in degrees in the files, and only there: a key ``turn_angle_degrees`` sets the field ``turn_angle`` in radians.
+Angles are in degrees in the files, and only there: a key ``turn_angle_degrees`` sets the field ``turn_angle`` in
+radians.
 """
 
 import dataclasses

@@ -35,8 +35,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
 
     ## Description
     In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is given and
-    nothing sounds; AudioPointGoal gives both. Rules, reward and measures are those of SoundSpaces. Homes are generated: a
-    different, never repeated set for each split.
+    nothing sounds; AudioPointGoal gives both. Rules, reward and measures are those of SoundSpaces. Homes are
+    generated: a different, never repeated set for each split.
 
     ## Action Space
     ``Discrete(4)``: 0 stop, 1 move forward, 2 turn left, 3 turn right.
@@ -47,8 +47,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
     | sensor | shape, type | what |
     |---|---|---|
     | rgb | (128, 128, 3) uint8 | colour image |
-    | depth | (128, 128, 1) float32 | distance along the optical axis [m], 0 where nothing is hit, clipped at `max_depth` |
-    | semantic | (128, 128, 1) int32 | category index, see ``env.unwrapped.categories`` |
+    | depth | (128, 128, 1) float32 | distance along the optical axis [m], 0 where nothing is hit, clipped at
+    `max_depth` | | semantic | (128, 128, 1) int32 | category index, see ``env.unwrapped.categories`` |
     | waveform | (2, 16000) float32 | sound of the step at the left and right ear, then zeros |
     | spectrogram | (65, 26, 2) float32 | log-magnitude spectrogram of the waveform, as SoundSpaces' sensor |
     | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
@@ -64,8 +64,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
     episode ``i`` of the split (or of the given episodes), the same for everybody.
 
     ## Episode End
-    Terminated by stop; truncated after 500 steps. ``info`` holds the measures of `NavigationTask.measures` at every step
-    and ``is_success`` at the end.
+    Terminated by stop; truncated after 500 steps. ``info`` holds the measures of `NavigationTask.measures` at every
+    step and ``is_success`` at the end.
 
     ## Arguments
     task, preset, split, sensors, scene, up, scale, sound, episodes, config, render_mode.
@@ -122,9 +122,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         self.scene, self._options = (None, {}) if scene is None else (str(scene), {"up": up, "scale": scale})
         self.episodes = _episodes(episodes)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.settings.step_time}
-        self.observation_space = gym.spaces.Dict(
-            {name: sensor_space(name, self.settings) for name in self.sensors}
-        )
+        self.observation_space = gym.spaces.Dict({name: sensor_space(name, self.settings) for name in self.sensors})
         self.action_space = gym.spaces.Discrete(len(Action))
         self._task: NavigationTask | None = None
         self._closed, self._done = False, True
@@ -132,7 +130,9 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         self._view: View | None = None
         self.waveform: np.ndarray | None = None
         if self.scene is not None:
-            load_world(self.scene, self.settings, **self._options)  # a bad file is reported here and not at the first reset
+            load_world(
+                self.scene, self.settings, **self._options
+            )  # a bad file is reported here and not at the first reset
 
     @property
     def task(self) -> NavigationTask:

@@ -117,7 +117,7 @@ def sense(
 def _ahead_and_left(displacement: np.ndarray, heading: float) -> np.ndarray:
     c, s = np.cos(heading), np.sin(heading)
     x, _, z = displacement
-    return np.float32([-s * x - c * z, -c * x + s * z])
+    return np.array([-s * x - c * z, -c * x + s * z], np.float32)
 
 
 def _relative_pose(task: NavigationTask) -> np.ndarray:
@@ -125,4 +125,4 @@ def _relative_pose(task: NavigationTask) -> np.ndarray:
     start, heading = np.array(task.episode.start_position), task.episode.start_heading
     moved = _ahead_and_left(task.simulator.position - start, heading)
     turned = (task.simulator.heading - heading + np.pi) % (2 * np.pi) - np.pi
-    return np.float32([*moved, turned, task.steps * task.settings.step_time])
+    return np.array([*moved, turned, task.steps * task.settings.step_time], np.float32)

@@ -49,7 +49,7 @@ def _flat(space: gym.Space, value: Any) -> Any:
     if not isinstance(space, gym.spaces.Box) or space.dtype == np.uint8:
         return value
     if not _is_image(space):
-        return np.float32(value).reshape(-1)
+        return np.asarray(value, np.float32).reshape(-1)
     if np.issubdtype(space.dtype, np.integer):
-        return np.uint8(np.minimum(value, 255))
-    return np.uint8(np.round(value * (255.0 / space.high.max())))
+        return np.minimum(value, 255).astype(np.uint8)
+    return np.round(value * (255.0 / space.high.max())).astype(np.uint8)

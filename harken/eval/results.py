@@ -43,7 +43,9 @@ def write_results(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"The folder {str(folder)!r} cannot be made ({error.strerror}). Choose another.") from error
+        raise ConfigurationError(
+            f"The folder {str(folder)!r} cannot be made ({error.strerror}). Choose another."
+        ) from error
     summary = {agent: summarise(rows) for agent, rows in results.items()}
     everything = [row for rows in results.values() for row in rows]
     write_table(everything, folder / "episodes.csv")

@@ -47,8 +47,8 @@ class Evaluation:
 def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRecord]:
     """Run an evaluation.
 
-    Every episode and every agent's draws depend on the episode's number only, so the result is the same with any number of
-    workers.
+    Every episode and every agent's draws depend on the episode's number only, so the result is the same with any
+    number of workers.
 
     Args:
         evaluation: What to run.
@@ -97,7 +97,14 @@ def _run_chunk(numbers: list[int]) -> list[EpisodeRecord]:
     assert _worker is not None
     evaluation, env, agent = _worker
     return [
-        run_episode(env, agent, number, name=evaluation.agent, record=number < evaluation.recorded * evaluation.every, videos=evaluation.videos)
+        run_episode(
+            env,
+            agent,
+            number,
+            name=evaluation.agent,
+            record=number < evaluation.recorded * evaluation.every,
+            videos=evaluation.videos,
+        )
         for number in numbers
     ]
 
@@ -118,13 +125,13 @@ def run_episode(
     Returns:
         The record, with pictures and sound where `record` is set.
     """
-    observation, info = env.reset(seed=number, options={"episode": number})
+    observation, _ = env.reset(seed=number, options={"episode": number})
     agent.reset(number)
     recorder = _Recorder(env, media=record, video=record and videos is not None)
     total, done = 0.0, False
     while not done:
         action = int(agent.act(observation))
-        observation, reward, terminated, truncated, info = env.step(np.int64(action))
+        observation, reward, terminated, truncated, _ = env.step(np.int64(action))
         total, done = total + reward, terminated or truncated
         recorder.keep(action, reward)
     task = env.task

@@ -84,8 +84,8 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
 def _kernel_folder() -> Path:
     """Return the folder of the kernels as they are written today.
 
-    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel that another file
-    calls. The folder's name therefore depends on all files that hold kernels.
+    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel that another
+    file calls. The folder's name therefore depends on all files that hold kernels.
     """
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(Path(__file__).parent.parent.rglob("*.py")):

@@ -2,7 +2,6 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from harken.errors import ConfigurationError, NavigationError
 from harken.raytracing import kernel
 from harken.scene.floor_grid import (
+    COLUMN,
     CORNER,
     EAST,
     SOUTH,
@@ -24,14 +24,12 @@ from harken.scene.floor_grid import (
     surface_height,
 )
 from harken.scene.floor_islands import Island, Storey, build_grid, find_islands, find_storeys, quad_areas
-from harken.scene.geodesic import DistanceField, Path
+from harken.scene.geodesic import DistanceField, Path, Point
 from harken.scene.scene import Scene
 
 __all__ = ["Body", "Island", "Storey", "WalkableFloor"]
 
 _log = logging.getLogger("harken")
-
-Point = np.ndarray | Sequence[float]
 
 _MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
 _LEAST_AREA = 1.0
@@ -93,7 +91,7 @@ def _nearest(grid, island, wanted, x, y, z, reach):
 @kernel
 def _approach(grid, node, x, z):
     """Walk from a node straight towards a point as far as the floor allows."""
-    column = grid.node[node, 5]
+    column = grid.node[node, COLUMN]
     u, v = float(column % grid.nx), float(column // grid.nx)
     du, dv = (x - grid.x0) / grid.cell - u, (z - grid.z0) / grid.cell - v
     quad, u, v = slide(grid, node, u, v, du, dv)
@@ -218,7 +216,7 @@ class WalkableFloor:
         return self._positions(np.flatnonzero(self.node_island == 0))
 
     def _positions(self, nodes: np.ndarray) -> np.ndarray:
-        column = self.grid.node[nodes, 5]
+        column = self.grid.node[nodes, COLUMN]
         x = self.grid.x0 + column % self.grid.nx * self.cell
         z = self.grid.z0 + column // self.grid.nx * self.cell
         return np.stack([x, self.grid.value[nodes, 1], z], 1).astype(np.float32)
@@ -303,7 +301,7 @@ class WalkableFloor:
         """
         quads, shares = self._drawable(self._island_index(0 if island is None else island))
         quad = quads[np.searchsorted(shares, rng.random() * shares[-1], side="right")]
-        column = int(self.grid.node[quad, 5])
+        column = int(self.grid.node[quad, COLUMN])
         while True:
             u, v = rng.random(2) + (column % self.grid.nx, column // self.grid.nx)
             if margin_at(self.grid, quad, u, v) >= 0.0:
@@ -389,7 +387,7 @@ class WalkableFloor:
                 f"({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
                 f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
             )
-        return self.distance_field(goal).path(np.asarray(start, np.float64))
+        return self.distance_field(goal).path(start)
 
 
 def _coordinates(point: Point) -> tuple[float, float, float]:

@@ -7,6 +7,8 @@ set at the corner (lazy Theta*; Nash, Koenig and Tovey, AAAI 2010). Corners are 
 that distances are those of taut strings and not of lattice paths.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +34,8 @@ from harken.scene.floor_grid import (
 from harken.scene.floor_islands import neighbour
 
 __all__ = ["DistanceField", "Path"]
+
+Point = np.ndarray | Sequence[float]
 
 _CORNER_MARGIN = 2e-3
 _STRIDES, _FINEST = 48, 0.25
@@ -100,6 +104,18 @@ def _node_place(grid, n):
     """Lattice coordinates and height [m] of a node."""
     column = grid.node[n, COLUMN]
     return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
+
+
+@kernel
+def _to_root(grid, root, u, v, height):
+    """Distance by way of a root [m]: the straight line to it, height included, and on from there."""
+    du, dv, dy = (root[0] - u) * grid.cell, (root[1] - v) * grid.cell, root[2] - height
+    return root[3] + np.sqrt(du * du + dv * dv + dy * dy)
+
+
+@kernel
+def _sees(grid, quad, u, v, root):
+    return line_of_sight(grid, quad, u, v, root[0], root[1], root[2])
 
 
 @kernel
@@ -339,55 +355,67 @@ def _best_seen(grid, root, roots, parent, quad, place):
 
 
 @kernel
-def _look_up(grid, distance, root, roots, parent, x, y, z, corners):
+def _over_a_corner(grid, distance, root, quad, place):
+    """Best way over one of the quad's corners: ``(distance, root, corner)``."""
+    best, best_root, best_corner = np.inf, -1, -1
+    for corner in corners_of(grid, quad):
+        if root[corner] >= 0:
+            u, v, height = _node_place(grid, corner)
+            du, dv, dy = (u - place[0]) * grid.cell, (v - place[1]) * grid.cell, height - place[2]
+            offered = distance[corner] + np.sqrt(du * du + dv * dv + dy * dy)
+            if offered < best:
+                best, best_root, best_corner = offered, root[corner], corner
+    return best, best_root, best_corner
+
+
+@kernel
+def _look_up(grid, distance, root, roots, parent, x, y, z):
     """Best way from a point.
 
     A point next to the edge of the floor may see none of the roots of its quad's corners, or a better one may be just
     out of sight: then a string is laid, and where that fails the way leads over a corner of the quad.
 
     Returns:
-        ``(quad, u, v, distance, root, added)``: `added` rows of ``corners (_BENDS + 1, 4)`` come between the point and
-        the root, the last first. The quad is -1 off the floor.
+        ``(quad, u, v, distance, root, corners)``: the rows of `corners` come between the root and the point. The quad
+        is -1 off the floor, the distance inf where no way leads to a goal.
     """
     quad, u, v = locate(grid, x, y, z)
+    corners = np.empty((0, 4))
     if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
-        return -1, u, v, np.inf, -1, 0
+        return -1, u, v, np.nan, -1, corners
     place = (u, v, surface_height(grid, quad, u, v))
     best, best_root = _best_seen(grid, root, roots, parent, quad, place)
-    added, tried, trial = 0, -1, np.empty((0, 4))
+    tried = -1
     for corner in corners_of(grid, quad):
         r = root[corner]
         if r < 0 or r == tried or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
             continue
-        if len(trial) == 0:
-            trial = np.empty((_BENDS, 4))
-        tried = r
-        bends = _pull_string(grid, quad, place, roots[r], trial)
-        if bends > 0 and _to_root(grid, trial[bends - 1], u, v, place[2]) < best:
-            best, best_root, added = _to_root(grid, trial[bends - 1], u, v, place[2]), r, bends
-            corners[:bends] = trial[:bends]
+        tried, string = r, np.empty((_BENDS, 4))
+        bends = _pull_string(grid, quad, place, roots[r], string)
+        if bends > 0 and _to_root(grid, string[bends - 1], u, v, place[2]) < best:
+            best, best_root = _to_root(grid, string[bends - 1], u, v, place[2]), r
+            corners = string[:bends]
     if best_root < 0:
-        for corner in corners_of(grid, quad):
-            if root[corner] >= 0:
-                _set_corner(grid, corner, distance[corner], corners)
-                if _to_root(grid, corners[_BENDS], u, v, place[2]) < best:
-                    best, best_root, added = _to_root(grid, corners[_BENDS], u, v, place[2]), root[corner], 1
-                    corners[0] = corners[_BENDS]
-    return quad, u, v, best, best_root, added
+        best, best_root, corner = _over_a_corner(grid, distance, root, quad, place)
+        if corner >= 0:
+            corners = np.empty((1, 4))
+            corners[0, 0], corners[0, 1], corners[0, 2] = _node_place(grid, corner)
+            corners[0, 3] = distance[corner]
+    return quad, u, v, best, best_root, corners
 
 
 @kernel
-def _set_corner(grid, node, distance, corners):
-    """Fill the last row of `corners` with a node."""
-    corners[_BENDS, 0], corners[_BENDS, 1], corners[_BENDS, 2] = _node_place(grid, node)
-    corners[_BENDS, 3] = distance
+def _distance_at(grid, distance, root, roots, parent, x, y, z):
+    """Distance from one point: NaN off the floor."""
+    return _look_up(grid, distance, root, roots, parent, x, y, z)[3]
 
 
 @kernel
-def _look_up_all(grid, distance, root, roots, parent, points, result):
+def _distances_at(grid, distance, root, roots, parent, points, result):
+    """Distances from many points into `result`."""
     for k in range(len(points)):
-        quad, _, _, best, _, _ = _look_up(grid, distance, root, roots, parent, points[k, 0], points[k, 1], points[k, 2])
-        result[k] = best if quad >= 0 else np.nan
+        p = points[k]
+        result[k] = _distance_at(grid, distance, root, roots, parent, p[0], p[1], p[2])
 
 
 class DistanceField:
@@ -398,9 +426,7 @@ class DistanceField:
 
     def __init__(self, grid: FloorGrid, goals: np.ndarray):
         self.grid, self.goals = grid, goals
-        distance, self._root, self._roots, self._parent = propagate(grid, goals)
-        self._distance = distance
-        self._corners = np.empty((_BENDS + 1, 4))
+        self._field = propagate(grid, goals)
 
     goals: np.ndarray
     """``(n, 3)`` float64 points at distance 0 [m]."""
@@ -408,49 +434,47 @@ class DistanceField:
     @property
     def size(self) -> int:
         """Memory that the field takes [bytes]."""
-        return sum(array.nbytes for array in (self._distance, self._root, self._roots, self._parent))
+        return sum(array.nbytes for array in self._field)
 
-    def _look_up(self, point: np.ndarray) -> tuple:
-        x, y, z = float(point[0]), float(point[1]), float(point[2])
-        found = _look_up(self.grid, self._distance, self._root, self._roots, self._parent, x, y, z, self._corners)
-        if found[0] < 0:
-            raise NavigationError(
-                f"The point ({x:.2f}, {y:.2f}, {z:.2f}) is not on the floor. Use WalkableFloor.snap to go there."
-            )
-        return found
-
-    def distance(self, point: np.ndarray) -> float:
+    def distance(self, point: Point) -> float:
         """Return the distance from a point ``(3,)`` of the floor [m], inf where no way leads to a goal.
 
         Raises:
             NavigationError: The point is not on the floor.
         """
-        return self._look_up(point)[3]
+        x, y, z = float(point[0]), float(point[1]), float(point[2])
+        found = _distance_at(self.grid, *self._field, x, y, z)
+        if math.isnan(found):
+            raise NavigationError(
+                f"The point ({x:.2f}, {y:.2f}, {z:.2f}) is not on the floor. Use WalkableFloor.snap to go there."
+            )
+        return found
 
     def distances(self, points: np.ndarray) -> np.ndarray:
         """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor."""
         points = np.ascontiguousarray(points, np.float64)
         result = np.empty(len(points))
-        _look_up_all(self.grid, self._distance, self._root, self._roots, self._parent, points, self._corners, result)
+        _distances_at(self.grid, *self._field, points, result)
         return result
 
-    def path(self, point: np.ndarray) -> Path:
+    def path(self, point: Point) -> Path:
         """Return the shortest way from a point ``(3,)`` of the floor to the nearest goal.
 
         Raises:
             NavigationError: The point is not on the floor, or no way leads to a goal.
         """
-        quad, u, v, distance, root, added = self._look_up(point)
-        if not np.isfinite(distance):
+        if not math.isfinite(self.distance(point)):
             raise NavigationError(
                 f"No way leads from ({', '.join(f'{value:.2f}' for value in point)}) to a goal: "
                 "they are on different islands of the floor."
             )
-        places = [(u, v, surface_height(self.grid, quad, u, v))]
-        places += [tuple(self._corners[k, :3]) for k in reversed(range(added))]
+        x, y, z = float(point[0]), float(point[1]), float(point[2])
+        quad, u, v, _, root, corners = _look_up(self.grid, *self._field, x, y, z)
+        _, _, roots, parent = self._field
+        places = [(u, v, surface_height(self.grid, quad, u, v)), *(tuple(row[:3]) for row in corners[::-1])]
         while root >= 0:
-            places.append(tuple(self._roots[root, :3]))
-            root = int(self._parent[root])
+            places.append(tuple(roots[root, :3]))
+            root = int(parent[root])
         lattice = np.array(places)
         x, z = self.grid.x0 + lattice[:, 0] * self.grid.cell, self.grid.z0 + lattice[:, 1] * self.grid.cell
         return Path(points=np.stack([x, lattice[:, 2], z], 1))

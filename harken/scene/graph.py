@@ -5,7 +5,8 @@ import numpy as np
 from harken.errors import ConfigurationError, NavigationError
 from harken.raytracing import kernel
 from harken.scene.floor import WalkableFloor
-from harken.scene.floor_grid import CORNER, FloorGrid, line_of_sight, margin_at, surface_height
+from harken.scene.floor_grid import CORNER, FloorGrid, corners_of, line_of_sight, margin_at, surface_height
+from harken.scene.geodesic import Point
 
 __all__ = ["NavigationGraph"]
 
@@ -41,8 +42,8 @@ def _lattice_points(grid, island, phase_x, phase_z, spacing, places, quads, posi
             for quad in range(grid.columns[column], grid.columns[column + 1]):
                 if grid.node[quad, CORNER] < 0 or margin_at(grid, quad, u, v) < 0.0:
                     continue
-                owner = max(island[quad], island[grid.node[quad, 0]], island[grid.node[quad, 1]])
-                if max(owner, island[grid.node[quad, CORNER]]) != 0:
+                nw, ne, sw, se = corners_of(grid, quad)
+                if max(island[nw], island[ne], island[sw], island[se]) != 0:
                     continue
                 if len(places) > 0:
                     places[count, 0], places[count, 1], quads[count] = a, b, quad
@@ -173,7 +174,7 @@ class NavigationGraph:
         number[:-1][kept] = np.arange(size, dtype=np.int32)
         return NavigationGraph(nodes=positions[kept], neighbours=number[neighbours[kept]], spacing=float(spacing))
 
-    def nearest(self, point: np.ndarray) -> int:
+    def nearest(self, point: Point) -> int:
         """Return the node nearest to a point ``(3,)``, height included.
 
         Raises:

@@ -47,6 +47,6 @@ class AcousticMaterial:
             object.__setattr__(self, field, values)
         if any(t > a + 1e-9 for t, a in zip(self.transmission, self.absorption, strict=True)):
             raise SceneError(
-                f"Material {self.name!r}: transmission {self.transmission} exceeds absorption {self.absorption} in some "
-                "band. What passes through is part of what is not reflected: raise absorption or lower transmission."
+                f"Material {self.name!r}: transmission {self.transmission} exceeds absorption {self.absorption} in "
+                "some band. What passes is part of what is not reflected: raise absorption or lower transmission."
             )

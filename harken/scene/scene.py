@@ -32,7 +32,7 @@ class Appearance:
     def plain(faces: int, color: tuple[int, int, int] = (190, 190, 185)) -> "Appearance":
         """Return an untextured appearance of one colour for `faces` triangles."""
         return Appearance(
-            colors=np.broadcast_to(np.uint8(color), (faces, 3, 3)).copy(),
+            colors=np.tile(np.array(color, np.uint8), (faces, 3, 1)),
             texture=np.full(faces, -1, np.int32),
             uv=np.zeros((faces, 3, 2), np.float32),
         )
@@ -164,7 +164,7 @@ class Scene:
         corners = self.vertices[self.faces].astype(np.float64)
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         length = np.linalg.norm(cross, axis=1, keepdims=True)
-        return np.float32(cross / np.where(length > 0, length, 1.0))
+        return (cross / np.where(length > 0, length, 1.0)).astype(np.float32)
 
     @cached_property
     def areas(self) -> np.ndarray:
@@ -182,7 +182,7 @@ class Scene:
     def coefficients(self) -> np.ndarray:
         """``(3, materials, bands)`` float32: absorption, scattering and transmission of `materials`."""
         rows = [[getattr(m, name) for m in self.materials] for name in ("absorption", "scattering", "transmission")]
-        return np.float32(rows)
+        return np.array(rows, np.float32)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -196,13 +196,13 @@ class Scene:
     def is_inside_solid(self, point: np.ndarray) -> bool:
         """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture.
 
-        That is where most rays meet the back of a triangle first, and along some axis the solid is less than 0.6 m thick;
-        a room that is modelled as a box of triangles facing outwards is larger. Not every ray has to: solids touch, and
-        where their faces coincide either may be hit.
+        That is where most rays meet the back of a triangle first, and along some axis the solid is less than 0.6 m
+        thick; a room that is modelled as a box of triangles facing outwards is larger. Not every ray has to: solids
+        touch, and where their faces coincide either may be hit.
         """
         axes = np.concatenate([np.eye(3), -np.eye(3)])
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
-        directions = np.float32(np.concatenate([axes, corners]))
+        directions = np.concatenate([axes, corners]).astype(np.float32)
         distance, triangle, _ = self.triangles.closest(np.asarray(point, np.float32), directions)
         back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], directions) > 0)
         thin = back[:3] & back[3:6] & (distance[:3] + distance[3:6] < 0.6)

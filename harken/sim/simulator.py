@@ -74,7 +74,9 @@ class Simulator:
             NavigationError: There is no floor within reach.
         """
         if not np.isfinite(heading) or not np.isfinite(position).all():
-            raise NavigationError(f"Pose ({position}, {heading}) is not finite; expected x, y, z in metres and radians.")
+            raise NavigationError(
+                f"Pose ({position}, {heading}) is not finite; expected x, y, z in metres and radians."
+            )
         if self.world.motion == "grid":
             self.node = self.world.graph.nearest(position)
             self.position = np.array(self.world.graph.nodes[self.node], np.float64)

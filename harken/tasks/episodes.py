@@ -69,9 +69,7 @@ def read_episodes(path: str | Path) -> Iterator[Episode]:
             row = json.loads(line)
             unknown = sorted(set(row) - known)
             if unknown:
-                raise EpisodeError(
-                    f"{path}, line {number}: unknown keys {unknown}; an episode has {sorted(known)}."
-                )
+                raise EpisodeError(f"{path}, line {number}: unknown keys {unknown}; an episode has {sorted(known)}.")
             row["start_position"], row["goal_position"] = tuple(row["start_position"]), tuple(row["goal_position"])
             yield Episode(**row)
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:

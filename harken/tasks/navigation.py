@@ -149,9 +149,9 @@ class NavigationTask:
         return Episode(
             episode_id=episode_id,
             scene=scene,
-            start_position=tuple(float(v) for v in start),
+            start_position=_triple(start),
             start_heading=float(rng.integers(turns) * self.settings.turn_angle),
-            goal_position=tuple(float(v) for v in goal),
+            goal_position=_triple(goal),
             sound=sound,
             sound_offset=float(rng.uniform(0.0, seconds)) if seconds > 0 else 0.0,
             geodesic_distance=float(distance),
@@ -252,3 +252,7 @@ class NavigationTask:
             "path_length": float(self.path_length),
             "collisions": float(self.collisions),
         }
+
+
+def _triple(point: np.ndarray) -> tuple[float, float, float]:
+    return float(point[0]), float(point[1]), float(point[2])

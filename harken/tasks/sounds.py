@@ -1,4 +1,4 @@
-"""Which sounds an environment plays: one clip, a category, the heard or the unheard ones, or recordings from a folder."""
+"""Which sounds an environment plays: a clip, a category, the heard or unheard ones, or recordings from a folder."""
 
 from pathlib import Path
 
@@ -13,7 +13,8 @@ class Sounds:
     """The clips of one environment.
 
     Args:
-        sound: "telephone" or another clip or category of the built-in library; "heard" for those of split train, "unheard"
+        sound: "telephone" or another clip or category of the built-in library; "heard" for those of split train,
+        "unheard"
             for those kept apart for `split`; or the path of a recording or of a folder of recordings.
         split: Split of the environment.
         rate: Sampling rate [Hz].

@@ -2,16 +2,19 @@
 
 import functools
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from harken.errors import EpisodeError, UnknownNameError
 from harken.scene import Scene, generate_home
 from harken.sim import World
 from harken.tasks.navigation import NavigationSettings
 
-__all__ = ["SPLITS", "load_world", "scene_name"]
+__all__ = ["SPLITS", "Split", "load_world", "scene_name"]
 
-SPLITS: tuple[str, ...] = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+"""Name of a split."""
+
+SPLITS: tuple[Split, ...] = get_args(Split)
 """The splits of homes and sounds."""
 
 WORLDS_KEPT = 8
@@ -61,4 +64,4 @@ def _load_scene(scene: str, up: Literal["auto", "y", "z"], scale: float) -> Scen
             f"Scene {scene!r} names no home; expected 'home:<split>:<number>' with split {', '.join(SPLITS)}, "
             "for example 'home:test:12'."
         )
-    return generate_home(int(number), split=split)
+    return generate_home(int(number), split=cast(Split, split))

@@ -124,7 +124,9 @@ def test_responses_do_not_depend_on_what_was_asked_before():
     scene, settings = box_scene(0.3), AcousticSettings(duration=0.3, rays=300, cached_fields=2)
     sources = [Source(position=[x, 1.5, 3]) for x in (1, 2, 3, 4)]
     listener = Listener(position=[6, 1.5, 2], heading=0.4)
-    fresh = [FastPropagation(scene, settings, ears=ears_in_box()).impulse_response(s, listener).samples for s in sources]
+    fresh = [
+        FastPropagation(scene, settings, ears=ears_in_box()).impulse_response(s, listener).samples for s in sources
+    ]
     used = FastPropagation(scene, settings, ears=ears_in_box())
     for order in ([3, 1, 0, 2], [0, 1, 2, 3], [2, 2, 0, 1]):
         for i in order:

@@ -8,7 +8,15 @@ from gymnasium.utils.env_checker import check_env
 
 import harken
 from harken.envs import SENSORS, NavigationEnv, StableBaselinesObservation
-from harken.errors import ActionError, ConfigurationError, EpisodeError, HarkenError, SceneError, StateError, UnknownNameError
+from harken.errors import (
+    ActionError,
+    ConfigurationError,
+    EpisodeError,
+    HarkenError,
+    SceneError,
+    StateError,
+    UnknownNameError,
+)
 from harken.registration import ENVIRONMENTS
 from harken.tasks import Episode, write_episodes
 
@@ -201,7 +209,7 @@ def test_episodes_can_be_written_read_and_replayed(tmp_path, env):
         ({"config": {"observation_time": 0.1}}, ConfigurationError, "sound would be lost"),
         ({"config": 3}, ConfigurationError, "mapping"),
         ({"sound": "telefone"}, UnknownNameError, "Did you mean 'telephone'"),
-        ({"scene": "no/such.glb"}, SceneError, "no such file|There is no"),
+        ({"scene": "no/such.glb"}, SceneError, r"no such file|There is no"),
         ({"episodes": "no.jsonl"}, EpisodeError, "There is no episode file"),
         ({"episodes": []}, EpisodeError, "at least one"),
         ({"render_mode": "human"}, UnknownNameError, "rgb_array"),
@@ -244,9 +252,13 @@ def test_start_and_goal_on_different_islands_are_refused(env):
     env.reset(seed=0)
     start = env.task.episode.start_position
     island = Episode(
-        episode_id="apart", scene=env.task.episode.scene, start_position=start, start_heading=0.0,
-        goal_position=(500.0, 0.0, 500.0), sound="telephone",
+        episode_id="apart",
+        scene=env.task.episode.scene,
+        start_position=start,
+        start_heading=0.0,
+        goal_position=(500.0, 0.0, 500.0),
+        sound="telephone",
     )
     apart = NavigationEnv(split="val", episodes=[island], config=FAST)
-    with pytest.raises(HarkenError, match="island|floor|walkable"):
+    with pytest.raises(HarkenError, match=r"island|floor|walkable"):
         apart.reset()

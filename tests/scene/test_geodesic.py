@@ -128,13 +128,13 @@ def test_distances_agree_with_the_exact_visibility_graph(exact, name, angle):
         # A point less than the exactness of the edge (2 mm) outside the true one has no exact distance.
         known = np.isfinite(true)
         assert known.mean() > 0.97
-        absolute.append((found - true)[known])
-        relative.append(((found - true) / np.maximum(true, 0.5))[known])
+        absolute.append(found[known] - true[known])
+        relative.append(absolute[-1] / np.maximum(true[known], 0.5))
     absolute, relative = np.concatenate(absolute), np.concatenate(relative)
-    # Strings are pulled round corners at 2 mm from the edge: each corner costs about a millimetre.
+    # Strings run round corners 2 mm from the edge, which costs a millimetre each. The edge itself is exact to 2 mm.
     assert absolute.min() > -2e-3
     assert relative.mean() < 1e-3
-    assert relative.max() < 8e-3
+    assert relative.max() < 5e-3
 
 
 def test_exact_distance_is_right_for_a_single_corner():

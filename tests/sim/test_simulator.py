@@ -34,7 +34,9 @@ def two_rooms(door=(2.5, 3.5)):
     ]
     mesh = trimesh.util.concatenate(parts)
     plaster = AcousticMaterial(name="plaster", absorption=(0.2,), scattering=(0.3,), transmission=(1e-4,))
-    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(plaster,), material=np.zeros(len(mesh.faces), int))
+    return Scene(
+        vertices=mesh.vertices, faces=mesh.faces, materials=(plaster,), material=np.zeros(len(mesh.faces), int)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,9 @@ def test_a_sound_in_the_next_room_comes_from_the_door(door):
     assert kinds == ["transmitted", "diffracted"]
     towards = response.paths[1].direction
     to_door = np.array([5.0, 1.5, middle]) - simulator.ears.position
-    assert np.dot(towards, to_door) / np.linalg.norm(to_door) > np.cos(np.radians(10)), "the first arrival is the door's"
+    assert np.dot(towards, to_door) / np.linalg.norm(to_door) > np.cos(np.radians(10)), (
+        "the first arrival is the door's"
+    )
     # +z is right of a body that faces +x.
     right = 1.0 if middle > 3.0 else -1.0
     heard = simulator.hear(RATE)

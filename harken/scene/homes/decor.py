@@ -94,7 +94,7 @@ def _leaves(
     t = np.linspace(0, 1, rows)
     outward = lean[:, None] * t**1.4
     upward = lift[:, None] * (t - 0.45 * t**3 * (lean / reach)[:, None]) + rng.uniform(-spread, spread, count)[:, None]
-    half = rng.uniform(0.012, 0.03, count)[:, None] * np.sin(np.pi * (0.12 + 0.88 * t)) * (1.6 if spread else 1.0)
+    half = rng.uniform(0.012, 0.03, count)[:, None] * np.sin(np.pi * (0.12 + 0.84 * t)) * (1.6 if spread else 1.0)
     direction = np.stack([np.cos(angle), np.zeros(count), np.sin(angle)], -1)
     side = np.stack([-np.sin(angle), np.zeros(count), np.cos(angle)], -1)
     middle = direction[:, None] * outward[..., None] + np.array([0.0, 1.0, 0.0]) * upward[..., None]

@@ -16,6 +16,7 @@ __all__ = [
     "refrigerator",
     "shower",
     "toilet",
+    "towel_shelf",
     "upper_cabinet",
     "washbasin",
     "washing_machine",
@@ -208,15 +209,31 @@ def bathtub(shop: Workshop, width: float = 1.7) -> Piece:
     return Piece("bathtub", tuple(parts))
 
 
-def hung_towel(shop: Workshop) -> Piece:
+def hung_towel(shop: Workshop, width: float = 0.46) -> Piece:
     """Return a towel over a rail, to hang on a wall; its lower edge is at y = 0."""
     nu, nv = max(4, round(7 * shop.detail**0.5)), max(3, round(5 * shop.detail**0.5))
-    u, v = np.meshgrid(np.linspace(-0.23, 0.23, nu), np.linspace(0.0, 0.7, nv), indexing="ij")
+    x = width / 2
+    u, v = np.meshgrid(np.linspace(-x, x, nu), np.linspace(0.0, 0.7, nv), indexing="ij")
     folds = 0.085 + 0.008 * np.sin(u * 40) * (1 - v / 0.9)
     cloth = sheets(shop.palette["towel"], np.stack([u, v, folds], -1), 0.02)
-    parts = [cloth, shop.rod("steel", (-0.3, 0.69, 0.075), (0.3, 0.69, 0.075), 0.009)]
-    for x in (-0.29, 0.29):
-        parts.append(shop.rod("steel", (x, 0.69, 0.0), (x, 0.69, 0.08), 0.009))
+    parts = [cloth, shop.rod("steel", (-x - 0.07, 0.69, 0.075), (x + 0.07, 0.69, 0.075), 0.009)]
+    for end in (-x - 0.06, x + 0.06):
+        parts.append(shop.rod("steel", (end, 0.69, 0.0), (end, 0.69, 0.08), 0.009))
+    return Piece("towel", tuple(parts))
+
+
+def towel_shelf(shop: Workshop) -> Piece:
+    """Return a shelf with piles of folded towels, to hang on a wall; its lower edge is at y = 0."""
+    half = shop.between(0.28, 0.42)
+    parts = [shop.box("wood", (-half, 0.03, 0.0), (half, 0.05, 0.26))]
+    parts += [shop.box("iron", (x - 0.01, 0.0, 0.0), (x + 0.01, 0.03, 0.24)) for x in (-half + 0.06, half - 0.06)]
+    count = int(half / 0.14)
+    for index in range(count):
+        x, y = (index - (count - 1) / 2) * 0.28, 0.05
+        for _ in range(int(shop.rng.integers(2, 5))):
+            thickness = shop.between(0.06, 0.08)
+            parts.append(shop.soft("towel", (x - 0.13, y, 0.02), (x + 0.13, y + thickness - 0.002, 0.25), 0.03))
+            y += thickness
     return Piece("towel", tuple(parts))
 
 

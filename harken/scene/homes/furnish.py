@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from harken.scene.homes import decor, fixtures, seats, storage
+from harken.scene.homes.dressing import dress_windows, hang_lamp, lay_rug, lay_rugs
+from harken.scene.homes.kitchens import kitchen_run
 from harken.scene.homes.pieces import Piece, Placement
 from harken.scene.homes.space import RoomSpace
 from harken.scene.homes.workshop import Workshop
 
-__all__ = ["furnish"]
+__all__ = ["furnish", "has_its_needs"]
 
 
 def furnish(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
@@ -20,15 +22,33 @@ def furnish(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     """
     wet = space.kind in ("bathroom", "kitchen", "laundry_room")
     if not wet:
-        _dress_windows(space, shop)
+        dress_windows(space, shop)
     _ROOMS[space.kind](space, shop, kinds)
     if wet:
-        _dress_windows(space, shop)
+        dress_windows(space, shop)
     _fill(space, shop)
-    _light(space, shop)
+    _lay(space, shop)
+    hang_lamp(space, shop)
     pictures = {"bathroom": 0.2, "laundry_room": 0.2, "kitchen": 0.5, "hall": 1.5, "living_room": 3.0}
     for _ in range(int(shop.rng.poisson(pictures.get(space.kind, 1.6)))):
         space.against_wall([decor.picture(shop, int(shop.rng.integers(6)))], y=shop.between(1.25, 1.5), tries=5)
+
+
+_KITCHEN = ({"oven"}, {"refrigerator"}, {"sink"})
+_NEEDS: dict[str, tuple[set[str], ...]] = {
+    "bathroom": ({"sink"}, {"toilet"}, {"bathtub", "shower"}, {"towel"}),
+    "bedroom": ({"bed"}, {"cabinet", "chest_of_drawers"}),
+    "dining_room": ({"table"}, {"chair"}),
+    "kitchen": _KITCHEN,
+    "living_room": ({"sofa"}, {"table"}),
+}
+
+
+def has_its_needs(space: RoomSpace, kinds: tuple[str, ...]) -> bool:
+    """Tell whether a furnished room has what its kind cannot do without (arguments as `furnish`)."""
+    found = {item.piece.category for item in space.items}
+    cooks = space.kind == "living_room" and "kitchen" not in kinds
+    return all(found & choices for choices in (*_NEEDS.get(space.kind, ()), *(_KITCHEN if cooks else ())))
 
 
 _FILLERS: dict[str, tuple[tuple[str, ...], float]] = {
@@ -39,6 +59,30 @@ _FILLERS: dict[str, tuple[tuple[str, ...], float]] = {
     "living_room": (("bookshelf", "sideboard", "armchair", "plant", "chest", "bench", "side table"), 0.32),
     "office": (("bookshelf", "sideboard", "armchair", "plant", "chest"), 0.29),
 }
+
+
+_RUGS: dict[str, tuple[float, tuple[tuple[float, float], ...]]] = {
+    "bathroom": (0.95, ((0.9, 0.6), (0.7, 0.5), (0.6, 0.4))),
+    "bedroom": (0.8, ((2.3, 1.6), (1.7, 1.2), (1.4, 0.7))),
+    "dining_room": (0.85, ((2.6, 2.0), (2.2, 1.6), (1.6, 1.0))),
+    "gym": (0.9, ((2.4, 1.6), (1.8, 0.8))),
+    "hall": (0.95, ((3.0, 0.8), (2.4, 0.8), (1.6, 0.7), (1.0, 0.6))),
+    "kitchen": (0.9, ((2.0, 1.4), (1.6, 0.8), (1.2, 0.5), (0.8, 0.5))),
+    "laundry_room": (0.7, ((1.2, 0.6), (0.8, 0.5))),
+    "living_room": (0.95, ((2.8, 2.0), (2.3, 1.6), (1.7, 1.2))),
+    "office": (0.85, ((2.3, 1.6), (1.8, 1.2), (1.4, 0.7))),
+}
+
+
+def _lay(space: RoomSpace, shop: Workshop) -> None:
+    """Lay a rug where none lies yet, and a mat or a second rug in large rooms and halls; carpets take fewer."""
+    share, sizes = _RUGS[space.kind]
+    carpeted = shop.palette.floors.get(space.kind, shop.palette.floors[""]).texture == "carpet"
+    laid = any(item.piece.category == "rug" for item in space.items)
+    if not laid and shop.chance(0.4 * share if carpeted else share):
+        lay_rugs(space, shop, sizes)
+    if space.area >= 12 and not carpeted and shop.chance(share):
+        lay_rugs(space, shop, sizes[1:])
 
 
 def _fill(space: RoomSpace, shop: Workshop) -> None:
@@ -71,38 +115,6 @@ def _fill(space: RoomSpace, shop: Workshop) -> None:
             space.against_wall([piece], front=0.3, tries=8)
 
 
-def _dress_windows(space: RoomSpace, shop: Workshop) -> None:
-    """Curtains and radiators."""
-    curtains = space.kind not in ("bathroom", "laundry_room", "hall", "gym") and shop.chance(0.85)
-    long = shop.chance(0.5)
-    for wall, start, end in space.windows:
-        opening = next(o for a, _, o in wall.openings if a == start)
-        bottom, top = (0.03 if long else opening.heights[0] - 0.12), opening.heights[1] + 0.12
-        if curtains and space.kind != "kitchen":
-            cloth = decor.curtain(shop, 0.3, top - max(bottom, 0.03))
-            for at in (start - 0.12, end + 0.12):
-                space.put(wall.placement(at, max(bottom, 0.03)), [cloth], zones=False)
-        if opening.heights[0] > 0.75 and shop.chance(0.55):
-            width = min(end - start, 1.4) - 0.1
-            space.put(wall.placement((start + end) / 2), [decor.radiator(shop, width)], zones=False)
-
-
-def _light(space: RoomSpace, shop: Workshop) -> None:
-    """A lamp at the ceiling: over the table where there is one, else near the middle of the room."""
-    tables = [item for item in space.items if item.piece.category == "table" and item.piece.box[4] > 0.6]
-    cell = space.plan.cells == space.room
-    middle = cell.nonzero()
-    x, z = (float(axis.mean()) + 0.5 + origin for axis, origin in zip(middle, space.plan.origin, strict=True))
-    drop = space.height - 2.1 if space.height > 2.45 and space.kind not in ("bathroom", "hall", "gym") else 0.1
-    if tables and space.kind in ("dining_room", "kitchen"):
-        box = tables[0].placement.box(tables[0].piece.box)
-        x, z, drop = (box[0] + box[3]) / 2, (box[2] + box[5]) / 2, space.height - 1.65
-    lamp = decor.ceiling_lamp(shop, drop)
-    for dx, dz in ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (-1.0, 0.0), (0.0, -1.0)):
-        if space.put(Placement(x=x + dx, y=space.height, z=z + dz), [lamp], zones=False) is not None:
-            return
-
-
 def _dining_group(shop: Workshop, long: bool) -> list[Piece]:
     """A table with chairs around it; the frame's origin is the middle of the back edge of the back chairs."""
     width = shop.between(1.4, 1.8) if long else 0.8
@@ -132,7 +144,7 @@ def _sofa_corner(space: RoomSpace, shop: Workshop) -> None:
         low = None
     if place is None:
         sofa, width, low = seats.sofa(shop, 1.5), 1.5, None
-        place = space.against_wall([sofa], needed=True)
+        place = space.against_wall([sofa], needed=True) or space.in_the_open([sofa], tries=60)
     if shop.chance(0.4):
         space.against_wall([decor.fireplace(shop)], front=0.5, tries=30)
     _television(space, shop, (place.quarter + 2) % 4 if place is not None else None)
@@ -145,8 +157,10 @@ def _sofa_corner(space: RoomSpace, shop: Workshop) -> None:
         host = low.at(z=1.32)
         if shop.chance(0.3):
             space.on_top(host, place, decor.telephone(shop))
-        size = (shop.between(1.8, 2.4), shop.between(1.3, 1.7))
-        _rug(space, shop, place.moved(z=1.5), size)
+        size = (shop.between(2.2, 3.0), shop.between(1.6, 2.2))
+        for share in (1.0, 0.85, 0.7):
+            if lay_rug(space, shop, place.moved(z=1.5), (size[0] * share, size[1] * share)):
+                break
         for side in (-1, 1):
             seat = seats.armchair(shop)
             if shop.chance(0.5) and space.put(place.moved(side * 1.75, 0.0, 1.57, -side), [seat]) is not None:
@@ -163,35 +177,26 @@ def _television(space: RoomSpace, shop: Workshop, facing: int | None) -> None:
         space.against_wall(screen, y=1.05, facing=facing) or space.against_wall(screen, y=1.05, needed=True)
 
 
-def _rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[float, float]) -> None:
-    """A rug, if it lies wholly within the room."""
-    rug = decor.rug(shop, size[0], size[1], int(shop.rng.integers(2)))
-    box, bounds = place.box(rug.box), space.bounds
-    inside = box[0] > bounds[0] and box[2] > bounds[2] and box[3] < bounds[3] and box[5] < bounds[5]
-    tall = [s for s in space.solids if s[4] > 5.0]
-    clear = not any(s[0] < box[3] and box[0] < s[3] and s[2] < box[5] and box[2] < s[5] for s in tall)
-    if inside and clear:
-        space.add(place, rug, solid=False)
-
-
 def _living_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     if "kitchen" not in kinds:
-        _kitchen_run(space, shop, 2.7)
+        kitchen_run(space, shop, 2.7)
     _sofa_corner(space, shop)
     if "dining_room" not in kinds and space.area >= 16:
         space.in_the_open(_dining_group(shop, space.area >= 20), tries=24)
     if not any(item.piece.category == "table" for item in space.items):
         space.against_wall([seats.low_table(shop)], needed=True)
-    if shop.chance(0.8):
-        space.against_wall([storage.bookshelf(shop, shop.between(0.8, 1.2))], where="corner", front=0.3)
+    for _ in range(2 if shop.chance(0.6) else 1):
+        space.against_wall([storage.bookshelf(shop, shop.between(0.8, 1.4))], where="corner", front=0.3)
     if shop.chance(0.6):
         board = storage.sideboard(shop, shop.between(1.0, 1.6))
         place = space.against_wall([board], front=0.4)
         if place is not None:
             space.on_top(board, place, decor.telephone(shop) if shop.chance(0.5) else decor.table_lamp(shop))
             space.on_top(board, place, decor.plant(shop, 0.35))
-    if shop.chance(0.6):
+    for _ in range(2 if shop.chance(0.5) else 1):
         space.against_wall([seats.armchair(shop)], where="corner", front=0.3)
+    if shop.chance(0.5):
+        space.against_wall([seats.pouf(shop)], tries=8)
     space.against_wall([decor.floor_lamp(shop)], where="corner", tries=6)
     for _ in range(int(shop.rng.integers(1, 4))):
         _plant(space, shop)
@@ -209,17 +214,29 @@ def _bedroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     if place is None:
         bed, width, double = seats.bed(shop, 0.9), 0.9, False
         place = space.against_wall([bed], where="corner", needed=True)
-    if place is not None:
-        _dress_bed(space, shop, bed, place, width, double)
     wardrobe = storage.wardrobe(shop, shop.between(1.0, 2.0) if space.area >= 12 else 1.0)
     if space.against_wall([wardrobe], where="corner", front=0.5) is None:
-        space.against_wall([storage.wardrobe(shop, 0.8)], front=0.4)
+        narrow = [storage.wardrobe(shop, 0.8)]
+        if space.against_wall(narrow, front=0.4) is None:
+            chest = [storage.chest_of_drawers(shop, 0.5)]
+            over = [fixtures.upper_cabinet(shop, 0.8)]
+            (
+                space.against_wall(narrow, needed=True)
+                or space.against_wall(chest, needed=True)
+                or space.against_wall(over, y=1.5, needed=True)
+            )
+    if place is not None:
+        _dress_bed(space, shop, bed, place, width, double)
+    if shop.chance(0.4):
+        space.against_wall([storage.open_wardrobe(shop, shop.between(0.8, 1.2))], front=0.3, tries=8)
     if shop.chance(0.7):
         _chest(space, shop)
     if shop.chance(0.35):
         _desk(space, shop)
     if shop.chance(0.35):
         space.against_wall([seats.bench(shop, 1.0)], tries=8)
+    if shop.chance(0.3):
+        space.against_wall([storage.coat_rack(shop)], front=0.2, y=0.55, tries=6)
     if shop.chance(0.5):
         space.against_wall([seats.chair(shop)], tries=6)
     if shop.chance(0.35):
@@ -243,7 +260,7 @@ def _dress_bed(space: RoomSpace, shop: Workshop, bed: Piece, place: Placement, w
         if space.put(at, [stand]) is not None and shop.chance(0.7):
             space.on_top(stand, at, decor.table_lamp(shop) if shop.chance(0.8) else decor.telephone(shop))
     if shop.chance(0.6):
-        _rug(space, shop, place.moved(z=1.5), (width + 1.0, 1.6))
+        lay_rug(space, shop, place.moved(z=1.5), (width + 1.0, 1.6))
 
 
 def _chest(space: RoomSpace, shop: Workshop) -> None:
@@ -287,65 +304,8 @@ def _office(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     space.against_wall([decor.floor_lamp(shop)], where="corner", tries=6)
 
 
-def _kitchen_run(space: RoomSpace, shop: Workshop, longest: float) -> None:
-    """A run of refrigerator, counters, sink and oven with wall cabinets; apart if no wall is long enough."""
-    for length in (longest, 3.0, 2.7, 2.4, 2.1, 1.8):
-        if length > longest:
-            continue
-        run = _run(shop, length)
-        place = space.against_wall(run, where="corner", front=0.6, tries=12) or space.against_wall(
-            run, front=0.6, tries=12
-        )
-        if place is not None:
-            _wall_cabinets(space, shop, run, place)
-            return
-    sink = [fixtures.counter(shop, 0.8, True), fixtures.kitchen_sink(shop)]
-    for group in ([fixtures.refrigerator(shop)], sink, [fixtures.oven(shop)]):
-        place = space.against_wall(group, front=0.3) or space.against_wall(group, needed=True)
-        if place is not None:
-            _wall_cabinets(space, shop, group, place)
-        elif group[0].category == "refrigerator":
-            space.against_wall([fixtures.low_refrigerator(shop)], needed=True)
-
-
-def _run(shop: Workshop, length: float) -> list[Piece]:
-    """Refrigerator, counters, sink and oven side by side, centred on the origin."""
-    run: list[Piece] = []
-    x = -length / 2
-    for kind, width in _divide(length - 0.6, length > 2.0):
-        middle = x + width / 2
-        if kind == "refrigerator":
-            run.append(fixtures.refrigerator(shop).at(x=middle))
-        elif kind == "oven":
-            run.append(fixtures.oven(shop).at(x=middle))
-        else:
-            run.append(fixtures.counter(shop, width, kind == "sink").at(x=middle))
-            run += [fixtures.kitchen_sink(shop).at(x=middle)] if kind == "sink" else []
-        x += width
-    return run
-
-
-def _wall_cabinets(space: RoomSpace, shop: Workshop, run: list[Piece], place: Placement) -> None:
-    """Wall cabinets above counters and oven, where no window is."""
-    for piece in run:
-        if piece.category in ("counter", "oven"):
-            upper = fixtures.upper_cabinet(shop, piece.box[3] - piece.box[0] - 0.002)
-            middle = (piece.box[0] + piece.box[3]) / 2
-            space.put(place.moved(middle, 1.45, -0.015), [upper])
-
-
-def _divide(rest: float, with_oven: bool) -> list[tuple[str, float]]:
-    """Kinds and widths of a run that is `rest` longer than its refrigerator [m]."""
-    if not with_oven:
-        return [("refrigerator", 0.6), ("sink", round(rest, 2))]
-    rest -= 0.6
-    if rest <= 1.0:
-        return [("refrigerator", 0.6), ("sink", round(rest, 2)), ("oven", 0.6)]
-    return [("refrigerator", 0.6), ("sink", 0.8), ("oven", 0.6), ("counter", round(rest - 0.8, 2))]
-
-
 def _kitchen(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
-    _kitchen_run(space, shop, 3.4)
+    kitchen_run(space, shop, 3.4)
     second = fixtures.counter(shop, shop.between(0.9, 1.5))
     if shop.chance(0.5):
         place = space.against_wall([second], where="corner", front=0.6)
@@ -371,7 +331,7 @@ def _dining_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> No
     if placed is None:
         placed = space.in_the_open(_dining_group(shop, False), tries=20)
     if placed is not None and shop.chance(0.4):
-        _rug(space, shop, placed.moved(z=0.95), (2.2, 2.2))
+        lay_rug(space, shop, placed.moved(z=0.95), (2.2, 2.2))
     board = storage.sideboard(shop, shop.between(1.0, 1.6), 0.85)
     place = space.against_wall([board], front=0.4)
     if place is not None:
@@ -395,9 +355,15 @@ def _bathroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     seat = [fixtures.toilet(shop)]
     space.against_wall(seat, front=0.4, tries=24) or space.against_wall(seat, needed=True)
     _basin(space, shop, small)
-    space.against_wall([fixtures.hung_towel(shop)], y=0.9, needed=True)
-    if shop.chance(0.5):
+    for width, y in ((0.46, 0.9), (0.46, 1.2), (0.24, 0.9), (0.24, 1.2)):
+        if space.against_wall([fixtures.hung_towel(shop, width)], y=y, needed=True) is not None:
+            break
+    for _ in range(2):
         space.against_wall([fixtures.hung_towel(shop)], y=0.9, tries=6)
+    if shop.chance(0.6):
+        space.against_wall([fixtures.towel_shelf(shop)], y=1.4, tries=10)
+    if shop.chance(0.5):
+        space.against_wall([storage.bathrobe(shop)], y=0.6, tries=8)
     if "laundry_room" not in kinds and shop.chance(0.4):
         space.against_wall([fixtures.washing_machine(shop)], where="corner", front=0.4)
     if shop.chance(0.35):
@@ -419,7 +385,8 @@ def _basin(space: RoomSpace, shop: Workshop, small: bool) -> None:
 
 
 def _hall(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
-    space.against_wall([storage.coat_rack(shop)], front=0.2, y=0.55)
+    for _ in range(2 if shop.chance(0.4) else 1):
+        space.against_wall([storage.coat_rack(shop)], front=0.2, y=0.55)
     if shop.chance(0.8):
         board = storage.sideboard(shop, shop.between(0.8, 1.2), 0.82, 0.34)
         place = space.against_wall([board])
@@ -430,8 +397,9 @@ def _hall(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
                 space.put(place.moved(0.0, 1.1, -0.015), [decor.mirror(shop, 0.6, 0.8)])
     if shop.chance(0.5):
         space.against_wall([seats.bench(shop)], tries=8)
-    if shop.chance(0.3):
-        space.against_wall([storage.wardrobe(shop, 1.0)], where="corner", tries=8)
+    if shop.chance(0.5):
+        closet = storage.open_wardrobe(shop, 1.0) if shop.chance(0.5) else storage.wardrobe(shop, 1.0)
+        space.against_wall([closet], where="corner", tries=8)
     if shop.chance(0.5):
         _plant(space, shop)
     if shop.chance(0.3):
@@ -461,6 +429,7 @@ def _laundry_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> N
     elif place is not None:
         space.on_top(machine, place, storage.folded_clothes(shop))
     space.against_wall([storage.wardrobe(shop, 0.8)], where="corner", front=0.3)
+    space.against_wall([fixtures.towel_shelf(shop)], y=1.4, tries=10)
     if shop.chance(0.5):
         space.against_wall([decor.dumbbells(shop)], tries=6)
 

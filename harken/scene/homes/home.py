@@ -7,20 +7,21 @@ import numpy as np
 
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene.homes.config import HomeConfig
-from harken.scene.homes.furnish import furnish
+from harken.scene.homes.furnish import furnish, has_its_needs
 from harken.scene.homes.palette import draw_palette
 from harken.scene.homes.pieces import Item
 from harken.scene.homes.plan import Plan, draw_plan
 from harken.scene.homes.shell import build_shell
 from harken.scene.homes.space import RoomSpace
+from harken.scene.homes.surfaces import home_material
 from harken.scene.homes.textures import draw_texture
 from harken.scene.homes.workshop import Workshop
-from harken.scene.material_table import material
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
 
 __all__ = ["generate_home", "generate_plan"]
 
 _PURPOSE = 0x486F6D65
+_ATTEMPTS = 10
 _SPLITS = ("train", "val", "test")
 _STRUCTURE = ("wall", "floor", "ceiling", "window", "door")
 
@@ -55,8 +56,11 @@ def generate_home(
         leaves = [item.placement.box(item.piece.box) for item in items if item.solid]
         for room in range(len(plan.kinds)):
             shop = Workshop(palette=palette, rng=np.random.default_rng([*stream, 3, room]), detail=config.detail)
-            space = RoomSpace(plan, room, leaves, shop.rng)
-            furnish(space, shop, plan.kinds)
+            for _ in range(_ATTEMPTS):
+                space = RoomSpace(plan, room, leaves, shop.rng)
+                furnish(space, shop, plan.kinds)
+                if has_its_needs(space, plan.kinds):
+                    break
             items += space.items
     limits = "" if config == HomeConfig() else f", config={config}"
     return _assemble(items, plan, stream, f"home {split} {seed}", f"generate_home({seed}, split={split!r}{limits})")
@@ -103,7 +107,7 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
     return Scene(
         vertices=vertices,
         faces=faces,
-        materials=tuple(material(one) for one in materials),
+        materials=tuple(home_material(one) for one in materials),
         material=np.repeat([materials.index(part.finish.material) for part in parts], counts),
         categories=categories,
         category=np.repeat([categories.index(item.piece.category) for item in items], item_counts),

@@ -14,7 +14,7 @@ class Finish:
     """What a surface is made of and what it looks like."""
 
     material: str
-    """Name in the table of acoustic materials."""
+    """Name of its acoustic material; see `surfaces.home_material`."""
     color: Color
     """Colour (sRGB) that the texture is multiplied by."""
     texture: str = ""
@@ -163,7 +163,7 @@ def _fixed(rng: np.random.Generator) -> dict[str, Finish]:
         "glass": Finish(material="glass", color=(206, 226, 228)),
         "pane": Finish(material="window_glass", color=(255, 255, 255), texture="sky"),
         "mirror": Finish(material="mirror", color=(206, 216, 222), texture="sheen"),
-        "counter": Finish(material="marble", color=(236, 234, 230), texture=stone[0], extent=stone[1]),
+        "counter": Finish(material="worktop", color=(236, 234, 230), texture=stone[0], extent=stone[1]),
         "stone": Finish(material="marble", color=(240, 236, 230), texture="marble", extent=(1.2, 1.2)),
         "brick": Finish(material="brick", color=(255, 255, 255), texture="brick", extent=(0.96, 0.6)),
         "soot": Finish(material="brick", color=(40, 36, 34)),
@@ -181,7 +181,8 @@ def _fixed(rng: np.random.Generator) -> dict[str, Finish]:
 
 def _floors(rng: np.random.Generator, wood: Color) -> dict[str, Finish]:
     planks = Finish(material="wood_floor", color=wood, texture="planks", extent=(2.4, 1.2))
-    carpet = Finish(material="carpet", color=_pick(rng, _CARPETS), texture="carpet", extent=(0.6, 0.6))
+    pile = "carpet_on_pad" if rng.random() < 0.6 else "carpet"
+    carpet = Finish(material=pile, color=_pick(rng, _CARPETS), texture="carpet", extent=(0.6, 0.6))
     tiles = Finish(
         material="ceramic_tile",
         color=_pick(rng, ((230, 228, 222), (186, 184, 180), (212, 198, 180), (150, 156, 160))),
@@ -191,29 +192,33 @@ def _floors(rng: np.random.Generator, wood: Color) -> dict[str, Finish]:
     marble = Finish(material="marble", color=(244, 240, 234), texture="marble_tiles", extent=(1.2, 1.2))
     concrete = Finish(material="concrete", color=(188, 186, 182), texture="stone", extent=(0.8, 0.8))
     wet = marble if rng.random() < 0.2 else tiles
-    main = planks if rng.random() < 0.75 else carpet if rng.random() < 0.5 else tiles
-    bed = carpet if rng.random() < 0.45 else planks
+    main = planks if rng.random() < 0.62 else carpet if rng.random() < 0.75 else tiles
     return {
         "": main,
-        "bedroom": bed,
-        "office": carpet if rng.random() < 0.4 else planks,
+        "bedroom": carpet if rng.random() < 0.65 else planks,
+        "office": carpet if rng.random() < 0.5 else planks,
         "bathroom": wet,
         "laundry_room": tiles,
-        "kitchen": tiles if rng.random() < 0.65 else main,
-        "hall": marble if rng.random() < 0.15 else tiles if rng.random() < 0.3 else main,
+        "kitchen": tiles if rng.random() < 0.5 else planks,
+        "hall": marble if rng.random() < 0.1 else tiles if rng.random() < 0.25 else main,
         "gym": concrete if rng.random() < 0.5 else planks,
     }
 
 
+def _one(rng: np.random.Generator, shares: dict[str, float]) -> str:
+    """Draw a name by its share."""
+    return str(rng.choice(list(shares), p=list(shares.values())))
+
+
 def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
-    lining = "plaster" if rng.random() < 0.5 else "gypsum_board"
+    lining = _one(rng, {"stud_wall": 0.65, "lined_wall": 0.2, "plastered_wall": 0.15})
     painted = tuple(
         Finish(material=lining, color=_pick(rng, _WALLS), texture="plaster", extent=(1.6, 1.6)) for _ in range(4)
     )
     papered = Finish(material=lining, color=_pick(rng, _WALLS), texture="wallpaper", extent=(0.8, 0.8))
     brick = Finish(material="brick", color=(250, 236, 226), texture="brick", extent=(0.96, 0.6))
     tiles = Finish(
-        material="ceramic_tile",
+        material="tiled_wall",
         color=_pick(rng, ((242, 244, 244), (206, 222, 226), (222, 228, 214), (232, 220, 206))),
         texture="wall_tiles",
         extent=(0.8, 0.6),
@@ -224,16 +229,16 @@ def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
     return {
         "": painted[:2],
         "bedroom": (painted[2], papered, painted[0]),
-        "living_room": (painted[0], painted[3], brick if rng.random() < 0.25 else painted[1]),
+        "living_room": (painted[0], painted[3], brick if rng.random() < 0.12 else painted[1]),
         "office": (painted[1], panelled if rng.random() < 0.4 else painted[3]),
         "bathroom": (tiles,),
         "laundry_room": (tiles if rng.random() < 0.4 else painted[0],),
-        "gym": (painted[0], brick),
+        "gym": (painted[0], painted[1], brick),
     }
 
 
 def _ceilings(rng: np.random.Generator) -> dict[str, Finish]:
-    lining = "plaster" if rng.random() < 0.5 else "gypsum_board"
+    lining = _one(rng, {"joist_ceiling": 0.75, "gypsum_board": 0.15, "plaster": 0.1})
     white = Finish(material=lining, color=(250, 249, 246), texture="plaster", extent=(1.6, 1.6))
     acoustic = Finish(material="acoustic_tile", color=(244, 244, 240), texture="acoustic", extent=(1.2, 1.2))
     return {

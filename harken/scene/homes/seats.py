@@ -15,6 +15,7 @@ __all__ = [
     "desk_chair",
     "low_table",
     "pillow",
+    "pouf",
     "sofa",
     "stool",
     "table",
@@ -77,7 +78,7 @@ def sofa(shop: Workshop, width: float) -> Piece:
         shop.soft("fabric", (-width / 2, 0.1, 0.0), (width / 2, 0.82, 0.2), 0.06),
     ]
     for x in (-width / 2, width / 2 - arm):
-        parts.append(shop.soft("fabric", (x, 0.1, 0.0), (x + arm, 0.62, depth - 0.01), 0.06))
+        parts.append(shop.soft("fabric", (x, 0.09, 0.0), (x + arm, 0.62, depth - 0.01), 0.06))
     pitch = (width - 2 * arm) / seats
     for index in range(seats):
         x = -width / 2 + arm + index * pitch
@@ -105,6 +106,12 @@ def bench(shop: Workshop, width: float = 1.1) -> Piece:
     parts = [shop.soft("fabric_2", (-width / 2, 0.38, 0.0), (width / 2, 0.46, 0.38), 0.03)]
     parts.append(shop.box("wood", (-width / 2 + 0.02, 0.34, 0.02), (width / 2 - 0.02, 0.385, 0.36)))
     return Piece("seating", tuple(parts + _legs(shop, "wood", width, 0.38, 0.35, 0.05)))
+
+
+def pouf(shop: Workshop) -> Piece:
+    """Return an upholstered footstool without legs."""
+    size = shop.between(0.42, 0.6) / 2
+    return Piece("seating", (shop.soft("fabric_2", (-size, 0.0, 0.0), (size, 0.4, 2 * size), 0.07),))
 
 
 def bed(shop: Workshop, width: float) -> Piece:

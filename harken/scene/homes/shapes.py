@@ -84,7 +84,8 @@ def soft_box(finish: Finish, lower: Point, upper: Point, radius: float, detail: 
     lattice, faces = _cube((2 * arc + 1,) * 3)
     low, high = np.array(lower), np.array(upper)
     half = (high - low) / 2
-    radius = min(radius, float(half.min()))
+    # A little less than half the shortest side, so that no face between two rounded edges is without area.
+    radius = min(radius, 0.96 * float(half.min()))
     offsets = radius * np.tan(np.pi / 4 * np.arange(arc + 1) / arc)
     core = half - radius
     steps = np.concatenate([-offsets[::-1], offsets])

@@ -96,7 +96,11 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[
         choices = palette.walls.get(kind, palette.walls[""])
         finish = choices[int(rng.integers(len(choices)))]
         walls = room_walls(plan, room)
-        parts = [_wall_face(finish, wall, 0.0, plan.height) for wall in walls]
+        tiled = kind == "bathroom" and rng.random() < 0.75
+        split = float(rng.choice([1.2, 1.5, 2.1])) if tiled else plan.height
+        parts = [_wall_face(finish, wall, 0.0, split) for wall in walls]
+        if tiled:
+            parts += [_wall_face(palette.walls[""][0], wall, split, plan.height) for wall in walls]
         if kind not in ("bathroom", "laundry_room"):
             parts += [part for wall in walls for part in _skirting(palette["trim"], wall)]
         items.append(_structure("wall", parts, room))
@@ -124,10 +128,10 @@ def _structure(category: str, parts: list[Part], room: int, *, solid: bool = Fal
 
 
 def _wall_face(finish: Finish, wall: Wall, bottom: float, top: float) -> Part:
-    """The face of a wall with holes where its openings are."""
+    """The face of a wall from one height to another, with holes where its openings are."""
     pieces, at = [], 0.0
     for start, end, opening in wall.openings:
-        low, high = opening.heights
+        low, high = (min(max(height, bottom), top) for height in opening.heights)
         pieces += [(at, start, bottom, top), (start, end, bottom, low), (start, end, high, top)]
         at = end
     pieces.append((at, wall.length, bottom, top))

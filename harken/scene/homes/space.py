@@ -38,7 +38,8 @@ class RoomSpace:
         (x0, z0), (x1, z1) = polygon.min(0).tolist(), polygon.max(0).tolist()
         self.bounds: Box = (x0, -1.0, z0, x1, self.height, z1)
         self.items: list[Item] = []
-        self.solids = [*solids, *((a, -1.0, b, c, 9.0, d) for a, b, c, d in rectangles(polygon, outside=True).tolist())]
+        self.fixed = [*solids, *((a, -1.0, b, c, 9.0, d) for a, b, c, d in rectangles(polygon, outside=True).tolist())]
+        self.solids = list(self.fixed)
         self.doors: list[Box] = []
         self.zones: list[Box] = []
         self.windows: list[tuple[Wall, float, float]] = []

@@ -6,11 +6,13 @@ from harken.scene.homes.shapes import Part
 from harken.scene.homes.workshop import Workshop
 
 __all__ = [
+    "bathrobe",
     "bookshelf",
     "chest_of_drawers",
     "coat_rack",
     "folded_clothes",
     "night_stand",
+    "open_wardrobe",
     "sideboard",
     "tv_bench",
     "wardrobe",
@@ -132,7 +134,7 @@ def bookshelf(shop: Workshop, width: float) -> Piece:
                 )
             )
             parts.append(_spines(shop, books, (at, low), (at + length, top), front + 0.001))
-            at += length + shop.between(0.0, 0.16)
+            at += length + shop.between(0.01, 0.16)
     return Piece("bookshelf", tuple(parts))
 
 
@@ -156,12 +158,46 @@ def coat_rack(shop: Workshop) -> Piece:
     return Piece("clothes", tuple(parts))
 
 
+def bathrobe(shop: Workshop) -> Piece:
+    """Return a bathrobe on a hook, to hang on a wall; its lower edge is at y = 0."""
+    parts = [
+        shop.rod("brass", (0.0, 1.12, 0.0), (0.0, 1.14, 0.08), 0.009),
+        shop.soft("towel", (-0.19, 0.0, 0.02), (0.19, 1.1, 0.15), 0.06),
+    ]
+    return Piece("clothes", tuple(parts))
+
+
+def open_wardrobe(shop: Workshop, width: float) -> Piece:
+    """Return a wardrobe without doors: clothes on a rail, folded ones on the shelf and the floor."""
+    finish, height, depth, x = shop.one("wood", "lacquer", "wood_2"), shop.between(1.8, 2.1), 0.5, width / 2
+    parts = [
+        shop.box(finish, (-x, 0.0, 0.0), (-x + 0.02, height, depth)),
+        shop.box(finish, (x - 0.02, 0.0, 0.0), (x, height, depth)),
+        shop.box(finish, (-x + 0.02, 0.0, 0.0), (x - 0.02, height, 0.01)),
+        shop.box(finish, (-x + 0.02, 0.06, 0.01), (x - 0.02, 0.08, depth)),
+        shop.box(finish, (-x + 0.02, height - 0.3, 0.01), (x - 0.02, height - 0.28, depth)),
+        shop.rod("steel", (-x + 0.02, height - 0.36, 0.25), (x - 0.02, height - 0.36, 0.25), 0.012),
+    ]
+    at = -x + 0.04
+    while at < x - 0.12:
+        thick, length = shop.between(0.05, 0.09), shop.between(0.6, height - 0.75)
+        top, finish = height - 0.39, shop.one("clothes", "clothes_2", "clothes_3")
+        parts.append(shop.soft(finish, (at, top - length, 0.05), (at + thick, top, 0.47), 0.025))
+        at += thick + shop.between(0.01, 0.04)
+    for base in (0.08, height - 0.28):
+        for middle in (-x / 2, x / 2):
+            for part in folded_clothes(shop).parts if shop.chance(0.7) else ():
+                moved = part.vertices * [1.0, 1.0 if base > 1 else 0.8, 1.0] + [middle, base, 0.06]
+                parts.append(Part(vertices=moved, faces=part.faces, finish=part.finish))
+    return Piece("cabinet", tuple(parts))
+
+
 def folded_clothes(shop: Workshop) -> Piece:
     """Return a pile of folded clothes."""
     y, parts = 0.0, []
     for _ in range(int(shop.rng.integers(2, 5))):
         thickness, half = shop.between(0.03, 0.06), shop.between(0.13, 0.16)
         finish = shop.one("clothes", "clothes_2", "clothes_3")
-        parts.append(shop.soft(finish, (-half, y, 0.02), (half, y + thickness, 0.02 + half * 1.6), 0.02))
+        parts.append(shop.soft(finish, (-half, y, 0.02), (half, y + thickness - 0.002, 0.02 + half * 1.6), 0.02))
         y += thickness
     return Piece("clothes", tuple(parts))
