@@ -107,9 +107,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="harken", description=__doc__, args=words)
-    from harken import commands
-
     try:
+        from harken import commands
+
         commands.run(command, shlex.join(["harken", *words]))
     except HarkenError as error:
         print(f"harken: {error}", file=sys.stderr)

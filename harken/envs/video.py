@@ -35,7 +35,6 @@ def write_video(
 
     The file appears whole or not at all. Images of odd size repeat their last row or column, as H.264 halves the
     resolution of colour. Sound louder than ±0.9 is turned down as a whole so that nothing clips. Ears are coded apart.
-    The same input gives the same bytes.
 
     Args:
         path: File to write, ending in .mp4; its folder is made.

@@ -61,6 +61,8 @@ def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRe
 
     from harken.envs.navigation import EPISODES_PER_HOME
 
+    # Made here first, so that a wrong name or file is reported once, before any process starts.
+    make_agent(evaluation.agent, NavigationEnv(**evaluation.environment).settings)
     numbers = [index * evaluation.every for index in range(evaluation.episodes)]
     chunks = [numbers[i : i + EPISODES_PER_HOME] for i in range(0, len(numbers), EPISODES_PER_HOME)]
     results: list[EpisodeRecord] = []

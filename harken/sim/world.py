@@ -79,7 +79,8 @@ class World:
         """Propose the walker's shortest way as a way for sound, at the height of ears."""
         lift = np.array([0.0, self.ear_height, 0.0])
         try:
-            start, goal = self.floor.snap(listener - lift), self.floor.snap(source - lift)
+            start = self.floor.snap(listener - lift)
+            goal = self.floor.snap(source - lift, island=self.floor.island(start))
             way = self.floor.distance_field(goal).path(start).points
         except NavigationError:
             return None

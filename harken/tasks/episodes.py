@@ -67,6 +67,8 @@ def read_episodes(path: str | Path) -> Iterator[Episode]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
+            if not isinstance(row, dict):
+                raise TypeError(f"{type(row).__name__} instead of keys and values")
             unknown = sorted(set(row) - known)
             if unknown:
                 raise EpisodeError(f"{path}, line {number}: unknown keys {unknown}; an episode has {sorted(known)}.")

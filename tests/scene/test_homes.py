@@ -11,9 +11,11 @@ import pytest
 from scipy import ndimage
 
 from harken.errors import ConfigurationError, UnknownNameError
-from harken.scene import Scene
+from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.homes import HomeConfig, Plan, generate_home, generate_plan
 from harken.scene.homes.outline import clear_area, rectangles
+from harken.scene.homes.surfaces import HOME_MATERIALS, home_material
+from harken.scene.material_table import MATERIALS
 
 SOUNDING = {
     "chair",
@@ -44,6 +46,18 @@ HUNG = {"picture", "mirror", "curtain", "towel", "radiator", "clothes", "cabinet
 NESTED = {("cushion", "sofa"), ("bed", "cushion"), ("bed", "clothes"), ("counter", "sink")}
 KEYS = [(split, seed) for split, count in (("train", 33), ("val", 33), ("test", 34)) for seed in range(count)]
 CELL = 0.05
+NEEDS = [
+    ("bedroom", {"bed"}),
+    ("bedroom", {"cabinet", "chest_of_drawers"}),
+    ("bathroom", {"toilet"}),
+    ("bathroom", {"sink"}),
+    ("bathroom", {"shower", "bathtub"}),
+    ("kitchen", {"oven"}),
+    ("kitchen", {"refrigerator"}),
+    ("kitchen", {"sink"}),
+    ("living_room", {"sofa"}),
+    ("dining_room", {"table"}),
+]
 
 
 @dataclass(frozen=True)
@@ -121,14 +135,9 @@ def test_every_home_has_what_a_home_needs(homes):
         found = {o.category for o in home.scene.objects}
         needed = STRUCTURE | {"bed", "toilet", "sink", "refrigerator", "table", "lamp", "cabinet"}
         assert needed <= found, (key, needed - found)
-        for room, thing in (
-            ("bedroom", "bed"),
-            ("bathroom", "toilet"),
-            ("living_room", "sofa"),
-            ("dining_room", "table"),
-        ):
-            having = {o.room for o in home.scene.objects if o.category == thing}
-            assert all(kind != room or i in having for i, kind in enumerate(kinds)), (key, room, thing)
+        for room, things in NEEDS:
+            having = {o.room for o in home.scene.objects if o.category in things}
+            assert all(kind != room or i in having for i, kind in enumerate(kinds)), (key, room, things)
         windows = {o.room for o in home.scene.objects if o.category == "window"}
         dark = [r.name for i, r in enumerate(home.scene.rooms) if r.kind == "bedroom" and i not in windows]
         assert not dark, (key, dark)
@@ -330,6 +339,68 @@ def test_materials_differ_by_room_and_object(homes):
         assert len(scene.materials) >= 10
         assert len({m.name for m in scene.materials}) == len(scene.materials)
     assert floors >= {"wood_floor", "carpet", "ceramic_tile", "marble", "concrete"}
+
+
+def exposed(scene: Scene, room: int, rng: np.random.Generator) -> np.ndarray:
+    """Area [m²] of each material that faces the air of a room, not furniture or a wall that it stands against."""
+    own = np.flatnonzero(scene.room == room)
+    chosen = rng.choice(own, 3000, p=scene.areas[own] / scene.areas[own].sum())
+    corners, normals = scene.vertices[scene.faces[chosen]], scene.normals[chosen]
+    at = np.einsum("ij,ijk->ik", rng.dirichlet(np.ones(3), 3000), corners) + 1e-3 * normals
+    around = rng.normal(size=(3000, 3))
+    directions = np.float32(normals + 0.999 * around / np.linalg.norm(around, axis=1, keepdims=True))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    distance, hit = scene.triangles.closest(np.float32(at), directions)[:2]
+    faces_air = (np.einsum("ij,ij->i", scene.normals[hit], directions) < 0) & (distance > 0.03)
+    counts = np.bincount(scene.material[chosen[faces_air]], minlength=len(scene.materials))
+    return counts * (scene.areas[own].sum() / 3000)
+
+
+def test_rooms_reverberate_like_furnished_dwellings(homes):
+    # ISO 16283-1 takes 0.5 s as the reverberation time of furnished rooms; bathrooms and halls have up to 0.9 s.
+    rng = np.random.default_rng(3)
+    lived_in = []
+    for key, home in itertools.islice(homes.items(), 12):
+        scene = home.scene
+        absorption = scene.coefficients[0][:, 2:4].mean(1)
+        for index, room in enumerate(scene.rooms):
+            areas = exposed(scene, index, rng)
+            mean = areas @ absorption / areas.sum()
+            volume = clear_area(room.polygon) * room.ceiling
+            time_60 = 24 * np.log(10) / 343.2 * volume / (-areas.sum() * np.log1p(-mean))  # Eyring
+            assert 0.15 < time_60 < 1.2, (key, room.name, time_60)
+            lived_in += [time_60] if room.kind in ("bedroom", "living_room") else []
+    print(f"\nliving rooms and bedrooms: median {np.median(lived_in):.2f} s, {min(lived_in):.2f}–{max(lived_in):.2f} s")
+    assert 0.3 < np.median(lived_in) < 0.7
+
+
+def test_materials_of_homes_are_documented_and_named_apart_from_the_common_table():
+    assert not set(HOME_MATERIALS) & set(MATERIALS)
+    for name, made in HOME_MATERIALS.items():
+        assert home_material(name) is made
+        assert made.name == name
+        assert made.source
+    assert home_material("brick") is MATERIALS["brick"]
+    with pytest.raises(UnknownNameError, match="acoustic material"):
+        home_material("brik")
+
+
+def test_no_triangle_is_without_area_or_doubled(homes):
+    for key, home in homes.items():
+        scene = home.scene
+        assert scene.areas.min() > 1e-9, key
+        places = np.unique(np.round(scene.vertices / 1e-3).astype(np.int64), axis=0, return_inverse=True)[1].ravel()
+        corners = np.sort(places[scene.faces], axis=1)
+        solid = (np.diff(corners, axis=1) > 0).all(1)
+        assert len(np.unique(corners[solid], axis=0)) == solid.sum(), key
+
+
+def test_the_grid_of_nodes_reaches_every_room(homes):
+    for key, home in itertools.islice(homes.items(), 4):
+        nodes = NavigationGraph.build(WalkableFloor.build(home.scene)).nodes[:, [0, 2]]
+        for polygon, kind in zip(home.plan.polygons, home.plan.kinds, strict=True):
+            inside = [((nodes > (x0, z0)) & (nodes < (x1, z1))).all(1).any() for x0, z0, x1, z1 in rectangles(polygon)]
+            assert any(inside), (key, kind)
 
 
 def test_textures_are_small_and_in_use(homes):

@@ -8,7 +8,7 @@ from harken.scene.homes.workshop import Workshop
 
 __all__ = ["dress_windows", "hang_lamp", "lay_rug", "lay_rugs"]
 
-_CURTAINED = {"bathroom": 0.4, "gym": 0.4, "hall": 0.6, "kitchen": 0.65, "laundry_room": 0.3}
+_CURTAINED = {"bathroom": 0.4, "gym": 0.4, "hall": 0.7, "kitchen": 0.8, "laundry_room": 0.3}
 """Share of rooms with curtains by kind; 0.95 of all others."""
 
 _ON_RUGS = ("bed", "chair", "desk", "gym_equipment", "seating", "sofa", "stool", "table")

@@ -181,7 +181,9 @@ def shower(shop: Workshop, width: float = 0.9, depth: float = 0.9) -> Piece:
     x = width / 2
     parts = [
         shop.soft("ceramic", (-x, 0.0, 0.0), (x, 0.07, depth), 0.02),
-        shop.box("glass", (x - 0.008, 0.07, 0.02), (x, 1.98, depth - 0.01)),
+        _curtain(shop, x, depth)
+        if shop.chance(0.5)
+        else shop.box("glass", (x - 0.008, 0.07, 0.02), (x, 1.98, depth - 0.01)),
         shop.box("steel", (x - 0.012, 1.98, 0.0), (x, 2.0, depth)),
         shop.box("steel", (x - 0.014, 0.07, 0.0), (x, 1.98, 0.02)),
         shop.rod("steel", (0.0, 0.95, 0.04), (0.0, 2.06, 0.04), 0.011),
@@ -191,6 +193,15 @@ def shower(shop: Workshop, width: float = 0.9, depth: float = 0.9) -> Piece:
         shop.cylinder("iron", (0.0, 0.07, depth / 2), 0.045, 0.004),
     ]
     return Piece("shower", tuple(parts))
+
+
+def _curtain(shop: Workshop, x: float, depth: float) -> Part:
+    """A shower's curtain, drawn along its open side at `x`."""
+    nu, nv = max(9, round(17 * shop.detail**0.5)), max(2, round(3 * shop.detail**0.5))
+    u, v = np.meshgrid(np.linspace(0.03, depth - 0.02, nu), np.linspace(0.1, 1.97, nv), indexing="ij")
+    folds = x - 0.03 + 0.02 * np.cos(np.pi * np.arange(nu))[:, None] * np.ones(nv)
+    cloth = sheets(shop.palette["curtain"], np.stack([-u, v, folds], -1), 0.005)
+    return Part(vertices=cloth.vertices[:, [2, 1, 0]] * [1.0, 1.0, -1.0], faces=cloth.faces, finish=cloth.finish)
 
 
 def bathtub(shop: Workshop, width: float = 1.7) -> Piece:

@@ -81,7 +81,7 @@ def _lay(space: RoomSpace, shop: Workshop) -> None:
     laid = any(item.piece.category == "rug" for item in space.items)
     if not laid and shop.chance(0.4 * share if carpeted else share):
         lay_rugs(space, shop, sizes)
-    if space.area >= 12 and not carpeted and shop.chance(share):
+    if (space.area >= 12 or space.kind == "bathroom") and not carpeted and shop.chance(share):
         lay_rugs(space, shop, sizes[1:])
 
 
@@ -151,7 +151,7 @@ def _sofa_corner(space: RoomSpace, shop: Workshop) -> None:
     if place is None:
         return
     for x in (-width / 2 + 0.42, width / 2 - 0.42):
-        if shop.chance(0.75):
+        if shop.chance(0.9):
             space.add(place.moved(x, 0.43, 0.345), seats.cushion(shop))
     if low is not None:
         host = low.at(z=1.32)
@@ -185,6 +185,8 @@ def _living_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> No
         space.in_the_open(_dining_group(shop, space.area >= 20), tries=24)
     if not any(item.piece.category == "table" for item in space.items):
         space.against_wall([seats.low_table(shop)], needed=True)
+    if space.area >= 16 and shop.chance(0.7):
+        space.against_wall([seats.sofa(shop, shop.between(1.4, 1.8))], front=0.3, tries=12)
     for _ in range(2 if shop.chance(0.6) else 1):
         space.against_wall([storage.bookshelf(shop, shop.between(0.8, 1.4))], where="corner", front=0.3)
     if shop.chance(0.6):
@@ -200,6 +202,8 @@ def _living_room(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> No
     space.against_wall([decor.floor_lamp(shop)], where="corner", tries=6)
     for _ in range(int(shop.rng.integers(1, 4))):
         _plant(space, shop)
+    if shop.chance(0.25):
+        space.against_wall([seats.bench(shop)], tries=6)
     if shop.chance(0.4):
         space.against_wall([seats.stool(shop)], tries=6)
     if shop.chance(0.1):
@@ -364,6 +368,8 @@ def _bathroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
         space.against_wall([fixtures.towel_shelf(shop)], y=1.4, tries=10)
     if shop.chance(0.5):
         space.against_wall([storage.bathrobe(shop)], y=0.6, tries=8)
+    if shop.chance(0.6):
+        space.against_wall([storage.laundry_basket(shop)], where="corner", tries=10)
     if "laundry_room" not in kinds and shop.chance(0.4):
         space.against_wall([fixtures.washing_machine(shop)], where="corner", front=0.4)
     if shop.chance(0.35):
@@ -385,7 +391,7 @@ def _basin(space: RoomSpace, shop: Workshop, small: bool) -> None:
 
 
 def _hall(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
-    for _ in range(2 if shop.chance(0.4) else 1):
+    for _ in range(2 if shop.chance(0.6) else 1):
         space.against_wall([storage.coat_rack(shop)], front=0.2, y=0.55)
     if shop.chance(0.8):
         board = storage.sideboard(shop, shop.between(0.8, 1.2), 0.82, 0.34)

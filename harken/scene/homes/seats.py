@@ -35,7 +35,7 @@ def chair(shop: Workshop, finish: str = "wood") -> Piece:
     """Return a dining chair, 0.44 m wide, with four legs and a back of slats or upholstery."""
     width, depth, seat = 0.44, 0.48, 0.45
     parts = _legs(shop, finish, width, depth, seat - 0.02, 0.03)
-    padded = shop.chance(0.5)
+    padded = shop.chance(0.65)
     parts.append(
         shop.soft("fabric_2" if padded else finish, (-0.22, seat - 0.03, 0.02), (0.22, seat + 0.02, depth), 0.02)
     )

@@ -11,6 +11,7 @@ __all__ = [
     "chest_of_drawers",
     "coat_rack",
     "folded_clothes",
+    "laundry_basket",
     "night_stand",
     "open_wardrobe",
     "sideboard",
@@ -165,6 +166,16 @@ def bathrobe(shop: Workshop) -> Piece:
         shop.soft("towel", (-0.19, 0.0, 0.02), (0.19, 1.1, 0.15), 0.06),
     ]
     return Piece("clothes", tuple(parts))
+
+
+def laundry_basket(shop: Workshop) -> Piece:
+    """Return a basket heaped with laundry."""
+    radius, height = shop.between(0.19, 0.23), shop.between(0.4, 0.55)
+    wall = [(0, 0), (radius * 0.85, 0), (radius, height), (radius - 0.02, height), (radius - 0.02, height - 0.08)]
+    heap = shop.ball(
+        shop.one("clothes", "clothes_2", "towel"), (0, height - 0.05, radius), (radius - 0.025, 0.12, radius - 0.025)
+    )
+    return Piece("clothes", (shop.lathe("wood", (0.0, 0.0, radius), wall), heap))
 
 
 def open_wardrobe(shop: Workshop, width: float) -> Piece:

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+
+from harken.configs import load_preset
+from harken.errors import ConfigurationError, UnknownNameError
+from harken.eval import Evaluation, evaluate, summarise, write_results
+from harken.tasks import NavigationSettings
+
+FAST = {"acoustics": {"rays": 300, "duration": 0.5}}
+ENVIRONMENT = {"task": "audiogoal", "split": "val", "config": FAST}
+
+
+def run(agent, **options):
+    return evaluate(Evaluation(agent=agent, environment=ENVIRONMENT, **options), progress=False)
+
+
+def outcomes(records):
+    return [(r.episode, r.scene, dict(r.measures), r.positions.tobytes(), r.actions.tobytes()) for r in records]
+
+
+def test_the_oracle_succeeds_and_the_random_agent_does_not():
+    for agent, success in (("oracle", 1.0), ("random", 0.0)):
+        summary = summarise(run(agent, episodes=6, recorded=0))
+        assert summary["success"].mean == success
+
+
+def test_results_do_not_depend_on_the_number_of_workers():
+    one = run("follower", episodes=7, recorded=0, workers=1)
+    two = run("follower", episodes=7, recorded=0, workers=2)
+    assert outcomes(one) == outcomes(two)
+
+
+def test_recorded_episodes_keep_pictures_and_sound():
+    recorded, plain = run("oracle", episodes=2, recorded=1)
+    steps = len(recorded.actions)
+    assert recorded.has_media and not plain.has_media
+    assert len(recorded.frames) == len(recorded.depth) == steps + 1
+    assert recorded.audio.shape == (2, (steps + 1) * 4000) and np.abs(recorded.audio).max() > 0
+    assert recorded.positions.shape == (steps + 1, 3) and len(recorded.plan_oracle) >= 2
+    assert recorded.measures["reward"] == pytest.approx(recorded.rewards.sum())
+
+
+def test_every_so_manieth_episode_can_be_taken():
+    assert [r.index for r in run("random", episodes=3, every=5, recorded=0)] == [0, 5, 10]
+
+
+def test_results_are_written_whole(tmp_path):
+    records = run("oracle", episodes=3, recorded=1)
+    settings = load_preset(NavigationSettings, "soundspaces2")
+    summary = write_results(
+        tmp_path / "out",
+        {"oracle": records},
+        title="Oracle",
+        settings=settings,
+        arguments={"split": "val"},
+        command="harken eval audiogoal --agent oracle",
+    )
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for name in ("success", "spl", "soft_spl", "sna", "distance_to_goal", "normalized_distance_to_goal"):
+        assert metrics[name]["mean"] == pytest.approx(summary["oracle"][name].mean)
+        assert metrics[name]["low"] <= metrics[name]["mean"] <= metrics[name]["high"]
+    assert metrics["episodes"] == 3 and metrics["agent"] == "oracle"
+    assert load_preset(NavigationSettings, tmp_path / "out" / "config.yaml") == settings
+    assert len((tmp_path / "out" / "episodes.csv").read_text().splitlines()) == 4
+    assert "<audio" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_bad_evaluations_are_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="Did you mean 'oracle'"):
+        run("oracel", episodes=1)
+    with pytest.raises(ConfigurationError, match="at least 1"):
+        Evaluation(agent="oracle", environment={}, episodes=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be made"):
+        write_results(
+            tmp_path / "file" / "out",
+            {"random": run("random", episodes=1, recorded=0)},
+            title="",
+            settings=NavigationSettings(),
+            arguments={},
+            command="",
+        )
