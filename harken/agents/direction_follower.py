@@ -23,8 +23,14 @@ BAND = slice(6, 128)
 SILENCE = -90.0
 """Level below which it does not trust what it hears [dB re 1]."""
 
-NEAR_LEVEL = -14.0
-"""Level at which the source is near: a clip of RMS 0.1 about a metre away in a furnished room [dB re 1]."""
+AT_HAND_LEVEL = -10.5
+"""Level at which it stops at once: a clip of RMS 0.1 about half a metre away in a furnished room [dB re 1]."""
+
+NEAR_LEVEL = -16.5
+"""Level from which the source may be at hand: the clip in the same room, within some two metres [dB re 1]."""
+
+TURNING = 14
+"""Steps that it looks back on to tell whether it turns about the sound."""
 
 MARGIN = 0.15
 """Free way ahead that it wants besides a step [m]."""
@@ -69,6 +75,8 @@ class DirectionFollower:
         self._belief = np.zeros(BINS)
         self._levels: list[float] = []
         self._loudest = -120.0
+        self._bearings: list[float] = []
+        self._actions: list[int] = []
         self._plan: list[int] = [Action.TURN_LEFT] * max(1, round(SCAN / self.turn))
         self._last: int = Action.STOP
         self._obstacles.clear()
@@ -79,7 +87,9 @@ class DirectionFollower:
         self._obstacles.move(self._last, collided)
         self._obstacles.see(observation["depth"][..., 0])
         self._listen(observation["waveform"][:, : self.step_samples])
+        self._bearings.append(self.azimuth)
         self._last = int(self._decide(collided))
+        self._actions.append(self._last)
         if self._last in (Action.TURN_LEFT, Action.TURN_RIGHT):
             self._turn_belief(self.turn if self._last == Action.TURN_LEFT else -self.turn)
         return self._last
@@ -164,9 +174,20 @@ class DirectionFollower:
 
     @property
     def is_near(self) -> bool:
-        """Whether the sound is so loud that its source must be near; of its last second, for sounds that pause."""
-        recent = self._levels[-max(2, round(self.rate / self.step_samples)) :]
-        return max(recent) > NEAR_LEVEL
+        """Whether the source is at hand: very loud, or loud and passed or circled.
+
+        A sound that was ahead and is suddenly behind has been walked past; one whose direction changes faster than one can
+        follow is close. Levels are those of the last second, for sounds that pause.
+        """
+        second = max(2, round(self.rate / self.step_samples))
+        level = max(self._levels[-second:])
+        if level > AT_HAND_LEVEL:
+            return True
+        if level < NEAR_LEVEL or len(self._bearings) < TURNING:
+            return False
+        passed = abs(self._bearings[-1]) > 0.6 * np.pi and np.median(np.abs(self._bearings[-8:-2])) < 0.3 * np.pi
+        turned = sum(action in (Action.TURN_LEFT, Action.TURN_RIGHT) for action in self._actions[-TURNING:])
+        return bool((passed and self._actions[-1] == Action.MOVE_FORWARD) or (turned > 0.8 * TURNING and not self._plan))
 
 
 class ObstacleMemory:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from harken.acoustics import AcousticSettings, FastPropagation, Source
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.homes import HomeConfig, Plan, generate_home, generate_plan
@@ -178,7 +179,8 @@ def test_a_body_of_20_cm_walks_from_every_door_to_every_other(homes):
                 for x0, z0, x1, z1 in rectangles(polygon)
                 for (i0, k0), (i1, k1) in [np.round((np.array([(x0, z0), (x1, z1)]) - low) / CELL).astype(int).tolist()]
             )
-            assert walkable * CELL**2 > 0.13 * clear_area(polygon), (key, home.plan.kinds[room])
+            # Narrow bathrooms have the least; what hangs on a wall, such as a towel, counts as in the way here.
+            assert walkable * CELL**2 > clear_area(polygon) / 8, (key, home.plan.kinds[room])
 
 
 def test_an_agent_on_a_1_m_grid_reaches_every_door(homes):
@@ -341,37 +343,34 @@ def test_materials_differ_by_room_and_object(homes):
     assert floors >= {"wood_floor", "carpet", "ceramic_tile", "marble", "concrete"}
 
 
-def exposed(scene: Scene, room: int, rng: np.random.Generator) -> np.ndarray:
-    """Area [m²] of each material that faces the air of a room, not furniture or a wall that it stands against."""
-    own = np.flatnonzero(scene.room == room)
-    chosen = rng.choice(own, 3000, p=scene.areas[own] / scene.areas[own].sum())
-    corners, normals = scene.vertices[scene.faces[chosen]], scene.normals[chosen]
-    at = np.einsum("ij,ijk->ik", rng.dirichlet(np.ones(3), 3000), corners) + 1e-3 * normals
-    around = rng.normal(size=(3000, 3))
-    directions = np.float32(normals + 0.999 * around / np.linalg.norm(around, axis=1, keepdims=True))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    distance, hit = scene.triangles.closest(np.float32(at), directions)[:2]
-    faces_air = (np.einsum("ij,ij->i", scene.normals[hit], directions) < 0) & (distance > 0.03)
-    counts = np.bincount(scene.material[chosen[faces_air]], minlength=len(scene.materials))
-    return counts * (scene.areas[own].sum() / 3000)
+def reverberation_time(propagation: FastPropagation, source: np.ndarray, inside: np.ndarray) -> float:
+    """T20 [s] at 500–1000 Hz, Schroeder's integral from −5 to −25 dB, of the energy in some cells (ISO 3382-2)."""
+    field = propagation.field(Source(position=source))
+    energy = field.energy[inside, :, 2:4, 0].sum((0, 2))
+    level = 10 * np.log10(np.cumsum(energy[::-1])[::-1] / energy.sum() + 1e-12)
+    part = (level < -5) & (level > -25)
+    return float(-60 / np.polyfit(field.bins.edges[:-1][part], level[part], 1)[0])
 
 
 def test_rooms_reverberate_like_furnished_dwellings(homes):
-    # ISO 16283-1 takes 0.5 s as the reverberation time of furnished rooms; bathrooms and halls have up to 0.9 s.
+    # ISO 16283-1 takes 0.5 s as the reverberation time of furnished rooms; tiled bathrooms and halls have up to 1 s.
     rng = np.random.default_rng(3)
-    lived_in = []
+    lived_in, others = [], []
     for key, home in itertools.islice(homes.items(), 12):
-        scene = home.scene
-        absorption = scene.coefficients[0][:, 2:4].mean(1)
-        for index, room in enumerate(scene.rooms):
-            areas = exposed(scene, index, rng)
-            mean = areas @ absorption / areas.sum()
-            volume = clear_area(room.polygon) * room.ceiling
-            time_60 = 24 * np.log(10) / 343.2 * volume / (-areas.sum() * np.log1p(-mean))  # Eyring
-            assert 0.15 < time_60 < 1.2, (key, room.name, time_60)
-            lived_in += [time_60] if room.kind in ("bedroom", "living_room") else []
-    print(f"\nliving rooms and bedrooms: median {np.median(lived_in):.2f} s, {min(lived_in):.2f}–{max(lived_in):.2f} s")
+        ears = WalkableFloor.build(home.scene).cells + [0.0, 1.5, 0.0]
+        propagation = FastPropagation(home.scene, AcousticSettings(rays=1000, cell=0.7), ears=ears)
+        anchors = propagation.field(Source(position=ears[0])).grid.anchors[:, [0, 2]]
+        for room, polygon in zip(home.scene.rooms, home.plan.polygons, strict=True):
+            inside = np.zeros(len(anchors), bool)
+            for x0, z0, x1, z1 in rectangles(polygon):
+                inside |= ((anchors > (x0, z0)) & (anchors < (x1, z1))).all(1)
+            x, z = anchors[inside][rng.integers(inside.sum())]
+            time_20 = reverberation_time(propagation, np.array([x, 1.5, z]), inside)
+            assert 0.2 < time_20 < 1.2, (key, room.name, time_20)
+            (lived_in if room.kind in ("bedroom", "living_room") else others).append(time_20)
+    print(f"\nT20: living rooms and bedrooms {np.median(lived_in):.2f} s, others {np.median(others):.2f} s (medians)")
     assert 0.3 < np.median(lived_in) < 0.7
+    assert np.median(lived_in) < np.median(others) < 0.9
 
 
 def test_materials_of_homes_are_documented_and_named_apart_from_the_common_table():

@@ -20,7 +20,7 @@ class HomeConfig:
     area: tuple[float, float] = (40.0, 150.0)
     """Least and greatest floor area between the walls [m²]."""
     detail: float = 1.0
-    """Multiplies the tessellation of furniture, 0.25–64: at 1 a home has some 8–25 thousand triangles, and the number
+    """Multiplies the tessellation of furniture, 0.25–64: at 1 a home has some 10–35 thousand triangles, and the number
     of triangles of furniture grows in proportion; walls, floors and ceilings keep theirs."""
     furnished: bool = True
     """Whether there is furniture; without it a home is walls, floors, ceilings, doors and windows."""

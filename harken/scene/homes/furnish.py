@@ -369,7 +369,7 @@ def _bathroom(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     if shop.chance(0.5):
         space.against_wall([storage.bathrobe(shop)], y=0.6, tries=8)
     if shop.chance(0.6):
-        space.against_wall([storage.laundry_basket(shop)], where="corner", tries=10)
+        space.against_wall([storage.laundry_basket(shop)], where="corner", front=0.3, tries=10)
     if "laundry_room" not in kinds and shop.chance(0.4):
         space.against_wall([fixtures.washing_machine(shop)], where="corner", front=0.4)
     if shop.chance(0.35):
