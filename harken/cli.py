@@ -4,13 +4,14 @@ import dataclasses
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from harken.errors import HarkenError
+from harken.errors import HarkenError, HarkenWarning
 
 __all__ = ["main"]
 
@@ -105,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: Words after ``harken``; those of the process by default.
     """
+    warnings.showwarning = _show_warning
     words = list(sys.argv[1:] if arguments is None else arguments)
     command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="harken", description=__doc__, args=words)
     try:
@@ -117,6 +119,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("harken: interrupted.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """Print what Harken warns of as a line for people, and nothing of what libraries say to programmers."""
+    if issubclass(category, HarkenWarning):
+        print(f"harken: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 Interior walls and ceilings of dwellings are mostly gypsum board on studs or joists, which swallows low frequencies;
 carpets in bedrooms mostly lie on a pad. Scattering is higher than that of the bare sheet where small things that are
 not in the geometry break up the surface: sockets, switches, mouldings, cables and hooks on walls, jars and boards on
-worktops. No table of it exists for homes; it is judged between the 0.02–0.05 of smooth surfaces and the 0.3 of shelves
-with some books that are recommended for mid frequencies (Zeng, Christensen & Rindel 2006, "Practical methods to define
-scattering coefficients in a room acoustics computer model").
+worktops. No table of it exists for homes; it is judged, as in the common table: above the 0.08 of bare flat boards
+at 1 kHz and up to the 0.3 of things that stand side by side.
 """
 
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ _FITTED = (0.10, 0.10, 0.12, 0.15, 0.20, 0.25, 0.25)
 _CLUTTERED = (0.10, 0.15, 0.22, 0.30, 0.40, 0.50, 0.50)
 
 _STUDS = (0.29, 0.10, 0.05, 0.04, 0.07, 0.09, 0.09)
-_STUDS_SOURCE = "Everest, Master Handbook of Acoustics, appendix: gypsum board, 13 mm, nailed to studs 400 mm apart"
+_STUDS_SOURCE = "akustik.ua, Absorption coefficients: plasterboard on 50 mm battens (13 mm on studs in other tables)"
 _PAD = (0.08, 0.24, 0.57, 0.69, 0.71, 0.73, 0.73)
-_PAD_SOURCE = "Everest, Master Handbook of Acoustics, appendix: carpet, heavy, on hair felt or foam rubber"
+_PAD_SOURCE = "E. Sengpiel, Absorption coefficients of building materials and finishes: carpet on foam"
 
 
 def _passing(absorption: tuple[float, ...], surface_mass: float) -> tuple[float, ...]:
