@@ -64,18 +64,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short run that only shows that it works")
     arguments = parser.parse_args()
     runs = 1 if arguments.quick else 5
-    print(
-        f"import harken                                   {best('import harken', runs):6.2f} s (Python's start left out)"
-    )
+    imported = best("import harken", runs)
+    print(f"import harken                                   {imported:6.2f} s (Python's start left out)")
     generate_home(0)
     spent = []
     for seed in range(3 if arguments.quick else 30):
         start = time.perf_counter()
         generate_home(seed, split="val")
         spent.append(time.perf_counter() - start)
-    print(
-        f"a home generated, median of {len(spent):2d}                  {np.median(spent):6.2f} s, slowest {max(spent):.2f} s"
-    )
+    slowest = f"slowest {max(spent):.2f} s"
+    print(f"a home generated, median of {len(spent):2d}                  {np.median(spent):6.2f} s, {slowest}")
     WalkableFloor.build(generate_home(0))  # loads the kernels
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.mesh or large_mesh(Path(folder), 1.0 if arguments.quick else 8.0)
@@ -91,9 +89,8 @@ def main() -> None:
         floor = WalkableFloor.build(scene)
         total = time.perf_counter() - start
     print(f"{path.name}, {len(scene.faces):,} triangles: loaded and prepared {total:6.2f} s")
-    print(
-        f"    read {read:.2f} s (trimesh alone {peer:.2f} s), tree for rays {built:.2f} s, floor {total - read - built:.2f} s"
-    )
+    parts = f"tree for rays {built:.2f} s, floor {total - read - built:.2f} s"
+    print(f"    read {read:.2f} s (trimesh alone {peer:.2f} s), {parts}")
     print(f"    {floor.area:.0f} m² of floor in the largest of {len(floor.islands)} islands")
     memory = float(subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True).stdout)
     print(f"one environment, 5 episodes with rgb, depth, sound: peak memory {memory:.0f} MB")

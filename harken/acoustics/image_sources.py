@@ -1,0 +1,410 @@
+"""Image sources with visibility: reflections like from a mirror, each at its own delay, level and direction.
+
+A source mirrored at one facet after another has its image where a listener hears the reflection come from (Allen and
+Berkley 1979 for boxes; Borish 1984, "Extension of the image model to arbitrary polyhedra", J. Acoust. Soc. Am. 75,
+1827). Two steps find the paths that exist:
+
+1. Once per source, rays from it find the sequences of facets along which sound can be reflected at all. Where there are
+   few facets, every sequence is taken instead.
+2. Once per listener, each sequence is followed back from the listener through the images: cheap geometric conditions
+   first, then one ray per leg, each of which has to meet the expected facet before anything else.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harken.acoustics.facets import Facets
+from harken.acoustics.field import _uniform
+from harken.acoustics.paths import NEAREST
+from harken.acoustics.protocol import SoundPath
+from harken.errors import ConfigurationError, SoundError
+from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["MAXIMUM_ORDER", "ImageSources", "SpecularPaths", "specular_paths"]
+
+MAXIMUM_ORDER = 4
+"""Greatest number of reflections that image sources follow."""
+
+SKIN = 2e-3
+"""Way from a point of reflection within which nothing stands in the way [m]: facets are flat to half of this."""
+
+SAME_PLACE = 1e-5
+"""Distance between two images that are one [m]: a path into an edge belongs to both orders of its two facets."""
+
+ON_SURFACE = 1e-4
+"""Distance from a facet below which a source or listener has no image in it [m]."""
+
+FEW_SEQUENCES = 4096
+"""Sequences of facets up to which all are taken, and no rays are needed to find them."""
+
+GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SpecularPaths:
+    """The mirror reflections from a source to a listener, shortest first."""
+
+    order: np.ndarray
+    """``(paths,)`` int32 number of reflections."""
+    length: np.ndarray
+    """``(paths,)`` float64 length of the way [m]."""
+    direction: np.ndarray
+    """``(paths, 3)`` unit vectors at the listener, to where the sound comes from."""
+    departure: np.ndarray
+    """``(paths, 3)`` unit vectors at the source, to where the sound leaves."""
+    energy: np.ndarray
+    """``(paths, bands)`` squared pressure per octave band, relative to 1 at 1 m in the free field."""
+    points: np.ndarray
+    """``(paths, order + 2, 3)`` points from the source to the listener [m]; rows after the listener are NaN."""
+    facets: np.ndarray
+    """``(paths, order)`` int32 facets in the order in which sound meets them; -1 after the last."""
+
+    def __len__(self) -> int:
+        """Number of paths."""
+        return len(self.order)
+
+    def sound_paths(self) -> tuple[SoundPath, ...]:
+        """Return the paths as objects of kind "specular", shortest first."""
+        return tuple(
+            SoundPath(
+                kind="specular",
+                points=self.points[i, : self.order[i] + 2],
+                length=float(self.length[i]),
+                energy=self.energy[i],
+            )
+            for i in range(len(self))
+        )
+
+
+@kernel
+def _shoot(rays, normal, facet, source, count, seed, sequences):
+    """Follow `count` rays from `source` from mirror to mirror; row k of `sequences` is what ray k met, -1 after it."""
+    buffer = ray_buffer()
+    o, d = np.empty(3), np.empty(3)
+    for k in range(count):
+        sequences[k] = -1
+        y = 1.0 - 2.0 * (k + _uniform(seed, k, 0)) / count
+        phi = k * GOLDEN_ANGLE + 2 * np.pi * _uniform(seed, count, 1)
+        q = np.sqrt(max(0.0, 1.0 - y * y))
+        d[0], d[1], d[2] = q * np.cos(phi), y, q * np.sin(phi)
+        o[:] = source
+        for j in range(sequences.shape[1]):
+            distance, triangle, _, _ = closest_hit(
+                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
+            )
+            if triangle < 0 or facet[triangle] < 0:
+                break
+            f = facet[triangle]
+            sequences[k, j] = f
+            across = d[0] * normal[f, 0] + d[1] * normal[f, 1] + d[2] * normal[f, 2]
+            clear = -1e-4 if across > 0 else 1e-4
+            for axis in range(3):
+                o[axis] += d[axis] * distance + clear * normal[f, axis]
+                d[axis] -= 2.0 * across * normal[f, axis]
+
+
+@kernel
+def _reach(tables, c, listener, points):
+    """Set the points of reflection of sequence `c`; returns whether each lies between its image and what sees it.
+
+    `points` is ``(order + 2, 3)`` from source to listener. No ray is cast: planes and boxes of facets only.
+    """
+    orders, planes, images, normal, offset, lower, upper = tables
+    k = orders[c]
+    px, py, pz = listener[0], listener[1], listener[2]
+    points[k + 1, 0], points[k + 1, 1], points[k + 1, 2] = px, py, pz
+    for j in range(k, 0, -1):
+        f = planes[c, j - 1]
+        nx, ny, nz = normal[f, 0], normal[f, 1], normal[f, 2]
+        ix, iy, iz = images[c, j, 0], images[c, j, 1], images[c, j, 2]
+        here = nx * px + ny * py + nz * pz - offset[f]
+        there = nx * ix + ny * iy + nz * iz - offset[f]
+        if here * there >= 0 or abs(there) < ON_SURFACE or (j == k and abs(here) < ON_SURFACE):
+            return False
+        t = here / (here - there)
+        px, py, pz = px + (ix - px) * t, py + (iy - py) * t, pz + (iz - pz) * t
+        if (
+            px < lower[f, 0] - SKIN
+            or px > upper[f, 0] + SKIN
+            or py < lower[f, 1] - SKIN
+            or py > upper[f, 1] + SKIN
+            or pz < lower[f, 2] - SKIN
+            or pz > upper[f, 2] + SKIN
+        ):
+            return False
+        points[j, 0], points[j, 1], points[j, 2] = px, py, pz
+    points[0] = images[c, 0]
+    return True
+
+
+@kernel
+def _meets(rays, buffer, facet, a, b, near, expected):
+    """Return the triangle of facet `expected` that is the first on the way from `a` to `b`, -1 if it is not."""
+    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    skin = SKIN / max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
+    _, triangle, _, _ = closest_hit(
+        rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(near * skin), np.float32(1.0 + skin)
+    )
+    return triangle if triangle >= 0 and facet[triangle] == expected else -1
+
+
+@kernel
+def _clear(rays, buffer, facet, planes, order, points, met):
+    """Tell whether every leg is free, from the listener back to the source; sets the triangles that are met."""
+    for j in range(order, 0, -1):
+        leg = np.sqrt(np.sum((points[j + 1] - points[j]) ** 2))
+        if j < order and leg < 2 * SKIN:  # into an edge: both facets are met at one point
+            met[j - 1] = met[j]
+            continue
+        met[j - 1] = _meets(
+            rays, buffer, facet, points[j + 1], points[j], 0.0 if j == order else 1.0, planes[j - 1]
+        )
+        if met[j - 1] < 0:
+            return False
+    a, b = points[1], points[0]
+    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    length = np.sqrt(dx * dx + dy * dy + dz * dz)
+    return length < 2 * SKIN or not is_occluded(
+        rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(SKIN / length), np.float32(1.0)
+    )
+
+
+@kernel
+def specular_paths(rays, facet, tables, material, coefficients, air, listener, found, points, length, energy):
+    """Find the paths to a listener from inside a kernel.
+
+    Args:
+        rays: `Triangles.kernel_data`.
+        facet: `Facets.facet`.
+        tables: `ImageSources.tables`.
+        material: ``(triangles,)`` index of the material.
+        coefficients: ``(3, materials, bands)`` absorption, scattering, transmission.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        listener: ``(3,)`` float64 position [m].
+        found: ``(n,)`` int32, set to the sequences that hold, as rows of `tables`.
+        points: ``(n, order + 2, 3)`` float64, set to the points from source to listener.
+        length: ``(n,)`` float64, set to the length of each path [m].
+        energy: ``(n, bands)`` float64, set to the energy of each path.
+
+    Returns:
+        The number of paths; at most n are kept.
+    """
+    buffer = ray_buffer()
+    orders, planes, images = tables[0], tables[1], tables[2]
+    met = np.empty(planes.shape[1], np.int32)
+    count = 0
+    for c in range(len(orders)):
+        if count == len(found):
+            break
+        way = points[count]
+        k = orders[c]
+        if not (_reach(tables, c, listener, way) and _clear(rays, buffer, facet, planes[c], k, way, met)):
+            continue
+        twin = False
+        for other in range(count):
+            gap = images[found[other], orders[found[other]]] - images[c, k]
+            twin = twin or (orders[found[other]] == k and np.sum(gap * gap) < SAME_PLACE**2)
+        if twin:
+            continue
+        found[count] = c
+        total = np.sqrt(np.sum((images[c, k] - listener) ** 2))
+        length[count] = total
+        spread = 1.0 / max(total, NEAREST) ** 2
+        for b in range(energy.shape[1]):
+            kept = spread * np.exp(-air[b] * total)
+            for j in range(k):
+                m = material[met[j]]
+                kept *= (1.0 - coefficients[0, m, b]) * (1.0 - coefficients[1, m, b])
+            energy[count, b] = kept
+        count += 1
+    return count
+
+
+class ImageSources:
+    """The images of a source in the facets of a scene, up to an order of reflection.
+
+    Depends on its arguments only: the same give the same bytes.
+
+    Args:
+        scene: The scene.
+        facets: `Facets.build(scene)`, made once per scene.
+        source: ``(3,)`` position of the source [m].
+        order: Greatest number of reflections, 1–4.
+        rays: Rays that look for sequences of facets. A sequence that reflects the share ω of all directions is missed
+            with the chance exp(−ω·rays); what is missed sounds in small parts of the scene only. Not used where all
+            sequences of facets are few.
+        seed: Chooses the rays.
+        air: ``(bands,)`` energy attenuation of air [1/m]; none by default.
+
+    Raises:
+        ConfigurationError: The order or the number of rays is out of range, the source is not a position, or the facets
+            are those of another scene.
+        SoundError: The source lies inside a wall or a piece of furniture.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        facets: Facets,
+        source: np.ndarray,
+        order: int = 2,
+        rays: int = 2_000,
+        seed: int = 0,
+        air: np.ndarray | None = None,
+    ):
+        if not 1 <= order <= MAXIMUM_ORDER or int(order) != order:
+            raise ConfigurationError(f"ImageSources: order is {order!r}; expected a whole number 1–{MAXIMUM_ORDER}.")
+        if not 1 <= rays <= 100_000_000 or int(rays) != rays:
+            raise ConfigurationError(f"ImageSources: rays is {rays!r}; expected a whole number from 1 to 1e8.")
+        if len(facets.facet) != len(scene.faces):
+            raise ConfigurationError(
+                f"ImageSources: the facets are of a scene of {len(facets.facet)} triangles, but {scene.name} has "
+                f"{len(scene.faces)}. Build them from this scene: Facets.build(scene)."
+            )
+        self.scene, self.facets, self.order = scene, facets, int(order)
+        self.air = np.zeros(len(OCTAVE_BANDS)) if air is None else np.asarray(air, np.float64)
+        self._place(source)
+        if _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:
+            self.sequences = _all_sequences(len(facets), self.order)
+        else:
+            self.sequences = self._find_sequences(int(rays), seed)
+        self.tables = self._mirror()
+
+    def _place(self, source: np.ndarray) -> None:
+        position = np.array(source, np.float64)
+        if position.shape != (3,) or not np.isfinite(position).all():
+            raise ConfigurationError(
+                f"ImageSources: the source is at {source!r}; expected three finite numbers x, y, z in metres."
+            )
+        if self.scene.is_inside_solid(position):
+            raise SoundError(
+                f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
+                f"{self.scene.name}, where nothing can sound. Move it into the open."
+            )
+        self.source = position
+
+    def _find_sequences(self, rays: int, seed: int) -> np.ndarray:
+        met = np.empty((rays, self.order), np.int32)
+        _shoot(
+            self.scene.triangles.kernel_data, self.facets.normal, self.facets.facet, self.source, rays, seed, met
+        )
+        return _distinct(met)
+
+    def _mirror(self) -> tuple[np.ndarray, ...]:
+        """Return what the kernels take: sequences, their images and the facets' planes."""
+        f = self.facets
+        orders = (self.sequences >= 0).sum(1).astype(np.int32)
+        images = np.empty((len(orders), self.order + 1, 3))
+        images[:, 0] = self.source
+        for j in range(self.order):
+            n, at = f.normal[self.sequences[:, j]], images[:, j]
+            height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
+            images[:, j + 1] = at - 2.0 * height[:, None] * n
+        return orders, self.sequences, images, f.normal, f.offset, f.lower, f.upper
+
+    def moved(self, source: np.ndarray) -> "ImageSources":
+        """Return the images of a source at another place, in the same sequences of facets.
+
+        Costs a hundredth of a new search. Sequences that only the new place has are not found, so stay within the
+        room: good for a source that moves a little, or for the cell of a grid in which the search was made.
+
+        Args:
+            source: ``(3,)`` position [m].
+
+        Raises:
+            ConfigurationError: The source is not a position.
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        other = object.__new__(ImageSources)
+        other.scene, other.facets, other.order, other.air = self.scene, self.facets, self.order, self.air
+        other.sequences = self.sequences
+        other._place(source)
+        other.tables = other._mirror()
+        return other
+
+    def paths(self, listener: np.ndarray) -> SpecularPaths:
+        """Return the reflections that a listener hears.
+
+        Args:
+            listener: ``(3,)`` position [m].
+
+        Returns:
+            The paths of 1 to `order` reflections whose every leg is free. The energy of each is
+            Π (1 − α)(1 − s) · exp(−air · L) / L² over its reflections: what scatters (s) belongs to the energy field.
+            A source or listener on a facet (nearer than 0.1 mm) has no image in it.
+
+        Raises:
+            ConfigurationError: The listener is not a position.
+        """
+        position = np.array(listener, np.float64)
+        if position.shape != (3,) or not np.isfinite(position).all():
+            raise ConfigurationError(
+                f"ImageSources: the listener is at {listener!r}; expected three finite numbers x, y, z in metres."
+            )
+        most = len(self.sequences)
+        found, length = np.empty(most, np.int32), np.empty(most)
+        points, energy = np.empty((most, self.order + 2, 3)), np.empty((most, len(OCTAVE_BANDS)))
+        surfaces: tuple[Any, ...] = (self.scene.material, self.scene.coefficients, self.air)
+        rays = self.scene.triangles.kernel_data
+        count = specular_paths(
+            rays, self.facets.facet, self.tables, *surfaces, position, found, points, length, energy
+        )
+        first = np.argsort(length[:count], kind="stable")
+        return self._describe(found[first], points[first], length[first], energy[first])
+
+    def _describe(
+        self, found: np.ndarray, points: np.ndarray, length: np.ndarray, energy: np.ndarray
+    ) -> SpecularPaths:
+        order = self.tables[0][found]
+        rows = np.arange(len(found))
+        points[np.arange(self.order + 2) > order[:, None] + 1] = np.nan
+        listener = points[rows, order + 1]
+        image = self.tables[2][found, order]
+        arrival = (image - listener) / np.maximum(length, 1e-9)[:, None]
+        leaving = points[:, 1] - points[:, 0]
+        departure = leaving / np.maximum(np.linalg.norm(leaving, axis=1, keepdims=True), 1e-9)
+        return SpecularPaths(
+            order=order,
+            length=length,
+            direction=arrival,
+            departure=departure,
+            energy=energy,
+            points=points,
+            facets=self.sequences[found],
+        )
+
+
+def _sequence_count(facets: int, order: int) -> int:
+    """Return how many sequences of 1 to `order` facets there are, none twice in a row."""
+    return sum(facets * max(facets - 1, 0) ** (k - 1) for k in range(1, order + 1))
+
+
+def _all_sequences(facets: int, order: int) -> np.ndarray:
+    """Return every sequence ``(n, order)`` of 1 to `order` facets, none twice in a row; -1 after the last."""
+    longest = np.arange(facets, dtype=np.int32)[:, None]
+    every = [longest]
+    for _ in range(1, order):
+        longest = np.concatenate(
+            [np.repeat(longest, facets, 0), np.tile(np.arange(facets, dtype=np.int32), len(longest))[:, None]], 1
+        )
+        longest = longest[longest[:, -1] != longest[:, -2]]
+        every.append(longest)
+    return np.concatenate([np.pad(s, ((0, 0), (0, order - s.shape[1])), constant_values=-1) for s in every])
+
+
+def _distinct(met: np.ndarray) -> np.ndarray:
+    """Return the distinct beginnings ``(n, order)`` of rows of facets, the short first; -1 after the last."""
+    every = [np.empty((0, met.shape[1]), np.int32)]
+    prefix = np.zeros(len(met), np.int64)
+    for j in range(met.shape[1]):
+        met, prefix = met[met[:, j] >= 0], prefix[met[:, j] >= 0]
+        _, first, prefix = np.unique(
+            prefix * (int(met.max(initial=0)) + 1) + met[:, j], return_index=True, return_inverse=True
+        )
+        beginnings = met[first].copy()
+        beginnings[:, j + 1 :] = -1
+        every.append(beginnings)
+    return np.ascontiguousarray(np.concatenate(every))
