@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
-from harken.acoustics.directivity import sphere_directions
+from harken.acoustics.directivity import sphere_directions, unit_directions
 from harken.acoustics.hrtf import HeadResponse
 from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import kernel
@@ -119,13 +119,9 @@ def encode(directions: np.ndarray, order: int, normalization: Normalization = "s
         ConfigurationError: The order is not 0 to 3, the normalisation is unknown, or a direction is zero or not finite.
     """
     scale = _scale(order, normalization)
-    vectors = np.asarray(directions, np.float64)
-    if vectors.shape[-1:] != (3,) or not np.isfinite(vectors).all() or not vectors.any(axis=-1).all():
-        raise ConfigurationError(
-            f"Directions of shape {vectors.shape}; expected (..., 3): right, up, back, finite and not all zero."
-        )
+    vectors = unit_directions(directions)
     out = np.empty((vectors.size // 3, len(scale)))
-    _encode_all(np.ascontiguousarray(vectors.reshape(-1, 3)), out)
+    _encode_all(vectors.reshape(-1, 3), out)
     return (out * scale).reshape(*vectors.shape[:-1], len(scale))
 
 
@@ -315,15 +311,17 @@ class BinauralDecoder:
 
         Args:
             head: The head; its rate is the decoder's.
-            order: 0 to 3.
+            order: 1 to 3.
 
         Returns:
             The decoder.
 
         Raises:
-            ConfigurationError: The order is not 0 to 3.
+            ConfigurationError: The order is not 1 to 3.
         """
         scale = _scale(order, "n3d")
+        if order < 1:
+            raise ConfigurationError("One channel tells nothing apart for two ears; expected an order of 1 to 3.")
         latency = int(np.ceil(0.003 * head.rate))
         taps = head.taps + 2 * latency
         size = next_fast_len(4 * taps, real=True)

@@ -36,6 +36,7 @@ __all__ = [
     "read_gains",
     "sphere_directions",
     "talker",
+    "unit_directions",
 ]
 
 SPEED_OF_SOUND = 343.2
@@ -119,6 +120,26 @@ def sphere_directions(count: int) -> np.ndarray:
     return np.stack([radius * np.sin(turn), y, -radius * np.cos(turn)], -1)
 
 
+def unit_directions(directions: np.ndarray) -> np.ndarray:
+    """Return directions at unit length.
+
+    Args:
+        directions: ``(..., 3)`` of any length but zero.
+
+    Returns:
+        ``(..., 3)`` float64, a new array.
+
+    Raises:
+        ConfigurationError: The shape is another, or a direction is zero or not finite.
+    """
+    vectors = np.asarray(directions, np.float64)
+    if vectors.shape[-1:] != (3,) or not np.isfinite(vectors).all() or not vectors.any(axis=-1).all():
+        raise ConfigurationError(
+            f"Directions of shape {vectors.shape}; expected (..., 3): right, up, back, finite and not all zero."
+        )
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FirstOrder:
     """A pattern of the cardioid family, α + (1 − α)·cos θ, alike in all bands; signed: its rear may be negative.
@@ -142,7 +163,7 @@ class FirstOrder:
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)``."""
-        gain = self.alpha - (1.0 - self.alpha) * _units(directions)[..., 2]
+        gain = self.alpha - (1.0 - self.alpha) * unit_directions(directions)[..., 2]
         return np.broadcast_to(gain[..., None], (*gain.shape, self.bands)).copy()
 
     def mean_energy(self) -> np.ndarray:
@@ -182,7 +203,7 @@ class Axisymmetric:
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)``."""
-        units = _units(directions)
+        units = unit_directions(directions)
         # The arc tangent keeps small angles, which the arc cosine loses to rounding.
         return self._at(np.arctan2(np.hypot(units[..., 0], units[..., 1]), -units[..., 2]))
 
@@ -218,7 +239,7 @@ class MeasuredDirectivity:
 
     def __post_init__(self) -> None:
         """Check and normalise the values."""
-        directions, values = _units(self.directions), np.array(self.values, np.float64)
+        directions, values = unit_directions(self.directions), np.array(self.values, np.float64)
         if directions.ndim != 2 or values.ndim != 2 or len(values) != len(directions) or not np.isfinite(values).all():
             raise ConfigurationError(
                 f"Directivity {self.name!r}: directions {directions.shape} and values {values.shape} do not fit "
@@ -233,7 +254,7 @@ class MeasuredDirectivity:
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)``."""
-        units = _units(directions)
+        units = unit_directions(directions)
         return self._interpolate(units.reshape(-1, 3)).reshape(*units.shape[:-1], -1)
 
     def mean_energy(self) -> np.ndarray:
@@ -447,17 +468,6 @@ def read_gains(table, dx, dy, dz, out):
         low = (1.0 - t) * table[row, left, b] + t * table[row, right, b]
         high = (1.0 - t) * table[row + 1, left, b] + t * table[row + 1, right, b]
         out[b] = (1.0 - s) * low + s * high
-
-
-def _units(directions: np.ndarray) -> np.ndarray:
-    """Return directions ``(..., 3)`` at unit length."""
-    vectors = np.asarray(directions, np.float64)
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True) if vectors.ndim else np.zeros(1)
-    if vectors.shape[-1:] != (3,) or not np.isfinite(vectors).all() or not (lengths > 0).all():
-        raise ConfigurationError(
-            f"Directions of shape {vectors.shape}; expected (..., 3): right, up, back, finite and not all zero."
-        )
-    return vectors / lengths
 
 
 def _wavenumbers(centre: float) -> np.ndarray:

@@ -8,7 +8,7 @@ reflection loses is up to the triangle that it meets.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from harken.errors import ConfigurationError
 from harken.scene import Scene
@@ -20,6 +20,9 @@ ANGLE = 1e-3
 
 DISTANCE = 1e-3
 """Distance below which parallel triangles lie on the same plane [m]."""
+
+AIMS = 8
+"""Triangles of a facet, the largest ones, that get a ray each."""
 
 _ROUNDING = 1e-4
 """Normals are the same when they agree to this; far below `ANGLE`, so that the many equal ones are looked at once."""
@@ -39,11 +42,13 @@ class Facets:
     area: np.ndarray
     """``(F,)`` float64 sum of the triangles' areas [m²]."""
     lower: np.ndarray
-    """``(F, 3)`` float64 least corner of the facet's box [m]."""
+    """``(F, 3)`` float64 least corner of the facet's box, a millimetre wider than its triangles [m]."""
     upper: np.ndarray
-    """``(F, 3)`` float64 greatest corner of the facet's box [m]."""
+    """``(F, 3)`` float64 greatest corner of the facet's box, likewise [m]."""
     facet: np.ndarray
     """``(triangles,)`` int32: the facet of each triangle of the scene, -1 where it belongs to none."""
+    aims: np.ndarray
+    """``(n, 3)`` float64 centres of the largest triangles of every facet, for rays that look for it [m]."""
     least_area: float
     """Area below which triangles of one plane make no facet [m²]."""
 
@@ -117,9 +122,10 @@ class Facets:
             normal=normal,
             offset=offset,
             area=total[kept],
-            lower=lower,
-            upper=upper,
+            lower=lower - DISTANCE,
+            upper=upper + DISTANCE,
             facet=facet,
+            aims=_aims(number[plane], area, centre),
             least_area=float(least_area),
         )
 
@@ -138,7 +144,7 @@ def _merge_directions(unit: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, n
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
     direction = unit[first]
     weight = np.bincount(inverse, area)
-    tree = cKDTree(np.concatenate([direction, -direction]))
+    tree = KDTree(np.concatenate([direction, -direction]))
     group = np.full(len(direction), -1)
     axes: list[np.ndarray] = []
     for i in np.argsort(-weight, kind="stable"):
@@ -169,3 +175,11 @@ def _fit(
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     height = np.einsum("ij,ij->i", normal[f], centre[used])
     return normal, np.bincount(f, weight * height, count) / np.bincount(f, weight, count)
+
+
+def _aims(facet: np.ndarray, area: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return the centres ``(n, 3)`` of the `AIMS` largest triangles of every facet."""
+    order = np.lexsort((-area, facet))
+    order = order[facet[order] >= 0]
+    begin = np.searchsorted(facet[order], facet[order])
+    return centre[order[np.arange(len(order)) - begin < AIMS]]

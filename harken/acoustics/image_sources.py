@@ -11,12 +11,11 @@ Berkley 1979 for boxes; Borish 1984, "Extension of the image model to arbitrary 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from harken.acoustics.facets import Facets
-from harken.acoustics.field import _uniform
+from harken.acoustics.field import GOLDEN_ANGLE, TURN
 from harken.acoustics.paths import NEAREST
 from harken.acoustics.protocol import SoundPath
 from harken.errors import ConfigurationError, SoundError
@@ -39,8 +38,6 @@ ON_SURFACE = 1e-4
 
 FEW_SEQUENCES = 4096
 """Sequences of facets up to which all are taken, and no rays are needed to find them."""
-
-GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,17 +77,13 @@ class SpecularPaths:
 
 
 @kernel
-def _shoot(rays, normal, facet, source, count, seed, sequences):
-    """Follow `count` rays from `source` from mirror to mirror; row k of `sequences` is what ray k met, -1 after it."""
+def _shoot(rays, normal, facet, source, directions, sequences):
+    """Follow rays from `source` from mirror to mirror; row k of `sequences` is what ray k met, -1 after the last."""
     buffer = ray_buffer()
     o, d = np.empty(3), np.empty(3)
-    for k in range(count):
+    for k in range(len(directions)):
         sequences[k] = -1
-        y = 1.0 - 2.0 * (k + _uniform(seed, k, 0)) / count
-        phi = k * GOLDEN_ANGLE + 2 * np.pi * _uniform(seed, count, 1)
-        q = np.sqrt(max(0.0, 1.0 - y * y))
-        d[0], d[1], d[2] = q * np.cos(phi), y, q * np.sin(phi)
-        o[:] = source
+        o[:], d[:] = source, directions[k]
         for j in range(sequences.shape[1]):
             distance, triangle, _, _ = closest_hit(
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
@@ -107,37 +100,42 @@ def _shoot(rays, normal, facet, source, count, seed, sequences):
 
 
 @kernel
-def _reach(tables, c, listener, points):
-    """Set the points of reflection of sequence `c`; returns whether each lies between its image and what sees it.
+def _reach(tables, listener, reached, points):
+    """Find the sequences whose points of reflection lie in order and in the boxes of their facets; casts no ray.
 
-    `points` is ``(order + 2, 3)`` from source to listener. No ray is cast: planes and boxes of facets only.
+    Sets `reached` ``(n,)`` to their numbers and `points` ``(n, order + 2, 3)`` to their points from source to listener;
+    returns how many they are.
     """
-    orders, planes, images, normal, offset, lower, upper = tables
-    k = orders[c]
-    px, py, pz = listener[0], listener[1], listener[2]
-    points[k + 1, 0], points[k + 1, 1], points[k + 1, 2] = px, py, pz
-    for j in range(k, 0, -1):
-        f = planes[c, j - 1]
-        nx, ny, nz = normal[f, 0], normal[f, 1], normal[f, 2]
-        ix, iy, iz = images[c, j, 0], images[c, j, 1], images[c, j, 2]
-        here = nx * px + ny * py + nz * pz - offset[f]
-        there = nx * ix + ny * iy + nz * iz - offset[f]
-        if here * there >= 0 or abs(there) < ON_SURFACE or (j == k and abs(here) < ON_SURFACE):
-            return False
-        t = here / (here - there)
-        px, py, pz = px + (ix - px) * t, py + (iy - py) * t, pz + (iz - pz) * t
-        if (
-            px < lower[f, 0] - SKIN
-            or px > upper[f, 0] + SKIN
-            or py < lower[f, 1] - SKIN
-            or py > upper[f, 1] + SKIN
-            or pz < lower[f, 2] - SKIN
-            or pz > upper[f, 2] + SKIN
-        ):
-            return False
-        points[j, 0], points[j, 1], points[j, 2] = px, py, pz
-    points[0] = images[c, 0]
-    return True
+    orders, planes, images, heights, normal, offset, lower, upper = tables
+    count = 0
+    for c in range(len(orders)):
+        px, py, pz = listener[0], listener[1], listener[2]
+        j = orders[c]
+        points[count, j + 1, 0], points[count, j + 1, 1], points[count, j + 1, 2] = px, py, pz
+        while j > 0:
+            f = planes[c, j - 1]
+            ix, iy, iz = images[c, j, 0], images[c, j, 1], images[c, j, 2]
+            here = normal[f, 0] * px + normal[f, 1] * py + normal[f, 2] * pz - offset[f]
+            there = heights[c, j - 1]
+            if here * there >= 0 or abs(there) < ON_SURFACE or (j == orders[c] and abs(here) < ON_SURFACE):
+                break
+            t = here / (here - there)
+            px, py, pz = px + (ix - px) * t, py + (iy - py) * t, pz + (iz - pz) * t
+            if px < lower[f, 0] or py < lower[f, 1] or pz < lower[f, 2]:
+                break
+            if px > upper[f, 0] or py > upper[f, 1] or pz > upper[f, 2]:
+                break
+            points[count, j, 0], points[count, j, 1], points[count, j, 2] = px, py, pz
+            j -= 1
+        if j == 0:
+            points[count, 0, 0], points[count, 0, 1], points[count, 0, 2] = (
+                images[c, 0, 0],
+                images[c, 0, 1],
+                images[c, 0, 2],
+            )
+            reached[count] = c
+            count += 1
+    return count
 
 
 @kernel
@@ -159,9 +157,7 @@ def _clear(rays, buffer, facet, planes, order, points, met):
         if j < order and leg < 2 * SKIN:  # into an edge: both facets are met at one point
             met[j - 1] = met[j]
             continue
-        met[j - 1] = _meets(
-            rays, buffer, facet, points[j + 1], points[j], 0.0 if j == order else 1.0, planes[j - 1]
-        )
+        met[j - 1] = _meets(rays, buffer, facet, points[j + 1], points[j], 0.0 if j == order else 1.0, planes[j - 1])
         if met[j - 1] < 0:
             return False
     a, b = points[1], points[0]
@@ -173,53 +169,77 @@ def _clear(rays, buffer, facet, planes, order, points, met):
 
 
 @kernel
-def specular_paths(rays, facet, tables, material, coefficients, air, listener, found, points, length, energy):
+def specular_paths(rays, facet, tables, surfaces, listener, found, points, energy):
     """Find the paths to a listener from inside a kernel.
 
     Args:
         rays: `Triangles.kernel_data`.
         facet: `Facets.facet`.
         tables: `ImageSources.tables`.
-        material: ``(triangles,)`` index of the material.
-        coefficients: ``(3, materials, bands)`` absorption, scattering, transmission.
-        air: ``(bands,)`` energy attenuation of air [1/m].
+        surfaces: `ImageSources.surfaces`.
         listener: ``(3,)`` float64 position [m].
-        found: ``(n,)`` int32, set to the sequences that hold, as rows of `tables`.
+        found: ``(n,)`` int32, n the number of sequences: set to those that hold, as rows of `tables`.
         points: ``(n, order + 2, 3)`` float64, set to the points from source to listener.
-        length: ``(n,)`` float64, set to the length of each path [m].
         energy: ``(n, bands)`` float64, set to the energy of each path.
 
     Returns:
-        The number of paths; at most n are kept.
+        The number of paths.
     """
     buffer = ray_buffer()
     orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)
     count = 0
-    for c in range(len(orders)):
-        if count == len(found):
-            break
-        way = points[count]
+    for r in range(_reach(tables, listener, found, points)):
+        c = found[r]
         k = orders[c]
-        if not (_reach(tables, c, listener, way) and _clear(rays, buffer, facet, planes[c], k, way, met)):
+        if not _clear(rays, buffer, facet, planes[c], k, points[r], met):
             continue
         twin = False
         for other in range(count):
-            gap = images[found[other], orders[found[other]]] - images[c, k]
-            twin = twin or (orders[found[other]] == k and np.sum(gap * gap) < SAME_PLACE**2)
+            twin = twin or (orders[found[other]] == k and _distance(images[found[other], k], images[c, k]) < SAME_PLACE)
         if twin:
             continue
-        found[count] = c
-        total = np.sqrt(np.sum((images[c, k] - listener) ** 2))
-        length[count] = total
-        spread = 1.0 / max(total, NEAREST) ** 2
-        for b in range(energy.shape[1]):
-            kept = spread * np.exp(-air[b] * total)
-            for j in range(k):
-                m = material[met[j]]
-                kept *= (1.0 - coefficients[0, m, b]) * (1.0 - coefficients[1, m, b])
-            energy[count, b] = kept
+        found[count], points[count] = c, points[r]
+        _weigh(surfaces, met, k, _distance(images[c, k], listener), energy[count])
         count += 1
+    return count
+
+
+@kernel
+def _distance(a, b):
+    return np.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+
+
+@kernel
+def _weigh(surfaces, met, order, length, energy):
+    """Set the energy ``(bands,)`` of a path of some length that was reflected at the triangles `met`."""
+    material, coefficients, air = surfaces
+    for b in range(len(energy)):
+        energy[b] = np.exp(-air[b] * length) / max(length, NEAREST) ** 2
+        for j in range(order):
+            m = material[met[j]]
+            energy[b] *= (1.0 - coefficients[0, m, b]) * (1.0 - coefficients[1, m, b])
+
+
+@kernel
+def _hear(rays, facet, tables, surfaces, listener, found, points, energy, out):
+    """Find the paths and write them to `out`, the arrays of `SpecularPaths`, shortest first; return their number."""
+    count = specular_paths(rays, facet, tables, surfaces, listener, found, points, energy)
+    orders, planes, images = tables[0], tables[1], tables[2]
+    order, length, direction, departure, weighed, way, facets = out
+    far = np.empty(count)
+    for i in range(count):
+        far[i] = _distance(images[found[i], orders[found[i]]], listener)
+    rank = np.argsort(far, kind="mergesort")
+    for i in range(count):
+        c = found[rank[i]]
+        k = orders[c]
+        order[i], length[i], facets[i], weighed[i] = k, far[rank[i]], planes[c], energy[rank[i]]
+        way[i], way[i, k + 2 :] = points[rank[i]], np.nan
+        first = max(_distance(way[i, 1], way[i, 0]), 1e-9)
+        for axis in range(3):
+            direction[i, axis] = (images[c, k, axis] - listener[axis]) / max(length[i], 1e-9)
+            departure[i, axis] = (way[i, 1, axis] - way[i, 0, axis]) / first
     return count
 
 
@@ -251,7 +271,7 @@ class ImageSources:
         facets: Facets,
         source: np.ndarray,
         order: int = 2,
-        rays: int = 2_000,
+        rays: int = 8_000,
         seed: int = 0,
         air: np.ndarray | None = None,
     ):
@@ -266,6 +286,7 @@ class ImageSources:
             )
         self.scene, self.facets, self.order = scene, facets, int(order)
         self.air = np.zeros(len(OCTAVE_BANDS)) if air is None else np.asarray(air, np.float64)
+        self.surfaces = scene.material, scene.coefficients, self.air
         self._place(source)
         if _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:
             self.sequences = _all_sequences(len(facets), self.order)
@@ -287,23 +308,24 @@ class ImageSources:
         self.source = position
 
     def _find_sequences(self, rays: int, seed: int) -> np.ndarray:
-        met = np.empty((rays, self.order), np.int32)
-        _shoot(
-            self.scene.triangles.kernel_data, self.facets.normal, self.facets.facet, self.source, rays, seed, met
-        )
+        aimed = self.facets.aims - self.source
+        directions = np.concatenate([aimed, _directions(rays, seed)])
+        met = np.empty((len(directions), self.order), np.int32)
+        _shoot(self.scene.triangles.kernel_data, self.facets.normal, self.facets.facet, self.source, directions, met)
         return _distinct(met)
 
     def _mirror(self) -> tuple[np.ndarray, ...]:
-        """Return what the kernels take: sequences, their images and the facets' planes."""
+        """Return what the kernels take: orders, sequences, images, their heights above the facets, and the planes."""
         f = self.facets
         orders = (self.sequences >= 0).sum(1).astype(np.int32)
-        images = np.empty((len(orders), self.order + 1, 3))
+        images, heights = np.empty((len(orders), self.order + 1, 3)), np.empty((len(orders), self.order))
         images[:, 0] = self.source
         for j in range(self.order):
             n, at = f.normal[self.sequences[:, j]], images[:, j]
             height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
             images[:, j + 1] = at - 2.0 * height[:, None] * n
-        return orders, self.sequences, images, f.normal, f.offset, f.lower, f.upper
+            heights[:, j] = -height
+        return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper
 
     def moved(self, source: np.ndarray) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
@@ -320,7 +342,7 @@ class ImageSources:
         """
         other = object.__new__(ImageSources)
         other.scene, other.facets, other.order, other.air = self.scene, self.facets, self.order, self.air
-        other.sequences = self.sequences
+        other.sequences, other.surfaces = self.sequences, self.surfaces
         other._place(source)
         other.tables = other._mirror()
         return other
@@ -344,37 +366,38 @@ class ImageSources:
             raise ConfigurationError(
                 f"ImageSources: the listener is at {listener!r}; expected three finite numbers x, y, z in metres."
             )
-        most = len(self.sequences)
-        found, length = np.empty(most, np.int32), np.empty(most)
-        points, energy = np.empty((most, self.order + 2, 3)), np.empty((most, len(OCTAVE_BANDS)))
-        surfaces: tuple[Any, ...] = (self.scene.material, self.scene.coefficients, self.air)
-        rays = self.scene.triangles.kernel_data
-        count = specular_paths(
-            rays, self.facets.facet, self.tables, *surfaces, position, found, points, length, energy
+        most, bands = len(self.sequences), len(OCTAVE_BANDS)
+        scratch = np.empty(most, np.int32), np.empty((most, self.order + 2, 3)), np.empty((most, bands))
+        out = (
+            np.empty(most, np.int32),
+            np.empty(most),
+            np.empty((most, 3)),
+            np.empty((most, 3)),
+            np.empty((most, bands)),
+            np.empty((most, self.order + 2, 3)),
+            np.empty((most, self.order), np.int32),
         )
-        first = np.argsort(length[:count], kind="stable")
-        return self._describe(found[first], points[first], length[first], energy[first])
-
-    def _describe(
-        self, found: np.ndarray, points: np.ndarray, length: np.ndarray, energy: np.ndarray
-    ) -> SpecularPaths:
-        order = self.tables[0][found]
-        rows = np.arange(len(found))
-        points[np.arange(self.order + 2) > order[:, None] + 1] = np.nan
-        listener = points[rows, order + 1]
-        image = self.tables[2][found, order]
-        arrival = (image - listener) / np.maximum(length, 1e-9)[:, None]
-        leaving = points[:, 1] - points[:, 0]
-        departure = leaving / np.maximum(np.linalg.norm(leaving, axis=1, keepdims=True), 1e-9)
+        rays = self.scene.triangles.kernel_data
+        count = _hear(rays, self.facets.facet, self.tables, self.surfaces, position, *scratch, out)
+        order, length, direction, departure, energy, points, facets = (array[:count] for array in out)
         return SpecularPaths(
             order=order,
             length=length,
-            direction=arrival,
+            direction=direction,
             departure=departure,
             energy=energy,
             points=points,
-            facets=self.sequences[found],
+            facets=facets,
         )
+
+
+def _directions(count: int, seed: int) -> np.ndarray:
+    """Return unit vectors ``(count, 3)`` on a spiral over the sphere, jittered."""
+    rng = np.random.default_rng(seed)
+    y = 1.0 - 2.0 * (np.arange(count) + rng.random(count)) / count
+    phi = np.arange(count) * GOLDEN_ANGLE + TURN * rng.random()
+    q = np.sqrt(np.maximum(0.0, 1.0 - y * y))
+    return np.stack([q * np.cos(phi), y, q * np.sin(phi)], 1)
 
 
 def _sequence_count(facets: int, order: int) -> int:

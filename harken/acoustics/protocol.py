@@ -10,6 +10,7 @@ from harken.errors import ConfigurationError
 __all__ = ["ImpulseResponse", "Listener", "PathKind", "Propagation", "SoundPath", "Source"]
 
 PathKind = Literal["direct", "transmitted", "diffracted"]
+"""How an exact path gets from the source to the listener."""
 
 
 def _position(value: np.ndarray, what: str) -> np.ndarray:

@@ -23,11 +23,11 @@ BAND = slice(6, 128)
 SILENCE = -90.0
 """Level below which it does not trust what it hears [dB re 1]."""
 
-AT_HAND_LEVEL = -10.5
+AT_HAND_LEVEL = -9.5
 """Level at which it stops at once: a clip of RMS 0.1 about half a metre away in a furnished room [dB re 1]."""
 
-NEAR_LEVEL = -16.5
-"""Level from which the source may be at hand: the clip in the same room, within some two metres [dB re 1]."""
+NEAR_LEVEL = -13.0
+"""Level from which the source may be at hand: the clip in the same room, within a metre or two [dB re 1]."""
 
 TURNING = 14
 """Steps that it looks back on to tell whether it turns about the sound."""
@@ -187,7 +187,9 @@ class DirectionFollower:
             return False
         passed = abs(self._bearings[-1]) > 0.6 * np.pi and np.median(np.abs(self._bearings[-8:-2])) < 0.3 * np.pi
         turned = sum(action in (Action.TURN_LEFT, Action.TURN_RIGHT) for action in self._actions[-TURNING:])
-        return bool((passed and self._actions[-1] == Action.MOVE_FORWARD) or (turned > 0.8 * TURNING and not self._plan))
+        return bool(
+            (passed and self._actions[-1] == Action.MOVE_FORWARD) or (turned > 0.8 * TURNING and not self._plan)
+        )
 
 
 class ObstacleMemory:

@@ -11,7 +11,7 @@ from harken.configs import from_mapping, load_preset
 from harken.envs.sensors import check_sensors, sense, sensor_space
 from harken.envs.view import View
 from harken.errors import ActionError, ConfigurationError, EpisodeError, StateError, UnknownNameError
-from harken.sim import Simulator
+from harken.sim import Mount, Simulator
 from harken.sound.level import decibels
 from harken.tasks import Action, Episode, NavigationSettings, NavigationTask, read_episodes
 from harken.tasks.sounds import Sounds
@@ -213,7 +213,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         """Return the task in a scene, made anew where the scene changes."""
         world = load_world(scene, self.settings, **self._options)
         if self._task is None or self._task.simulator.world is not world:
-            simulator = Simulator(world, camera=self.settings.camera, eye_height=self.settings.eye_height)
+            simulator = Simulator(world, camera=self.settings.camera, mount=Mount(height=self.settings.eye_height))
             self._task, self._view = NavigationTask(simulator, self.settings), None
         return self._task
 

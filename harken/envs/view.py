@@ -40,8 +40,7 @@ class View:
         if task.steps == 0:
             self._trail = []
         self._trail.append(simulator.position.copy())
-        eye = simulator.position + [0.0, simulator.eye_height, 0.0]
-        seen = simulator.world.renderer.observe(self._camera, eye, simulator.heading, channels=("rgb",))["rgb"]
+        seen = simulator.see(("rgb",), camera=self._camera)["rgb"]
         plan = Image.fromarray(self._plan.image)
         pen = ImageDraw.Draw(plan)
         trail = [tuple(p) for p in self._plan.to_pixels(np.array(self._trail))]

@@ -93,8 +93,8 @@ _occluded1 = types.ExternalFunction("rtcOccluded1", types.void(*[types.voidptr] 
 _intersect16 = types.ExternalFunction("rtcIntersect16", types.void(*[types.voidptr] * 4))
 
 # RTCIntersectArguments: flags, feature mask, three null pointers. The flag tells Embree that a packet's rays are alike.
-COHERENT = np.zeros(12, np.uint32)
-COHERENT[0], COHERENT[1] = 1 << 16, 0xFFFFFFFF
+COHERENT = np.array([1 << 16, 0xFFFFFFFF, *[0] * 10], np.uint32)
+"""Arguments of a call that casts a packet of rays that are alike."""
 
 
 def _release(library: ctypes.CDLL, scene: int, device: int) -> None:

@@ -27,8 +27,21 @@ __all__ = [
     "packet_buffer",
 ]
 
-_ORIGIN, _NEAR, DIRECTION_X, DIRECTION_Y, DIRECTION_Z, _TIME = 0, 48, 64, 80, 96, 112
-DISTANCE, _MASK, _ID, _FLAGS, U, V, TRIANGLE, _GEOMETRY = 128, 144, 160, 176, 240, 256, 272, 288
+_ORIGIN, _NEAR, _TIME, _MASK, _ID, _FLAGS, _GEOMETRY = 0, 48, 112, 144, 160, 176, 288
+DIRECTION_X = 64
+"""Word at which the 16 rays' directions along x begin."""
+DIRECTION_Y = 80
+"""Word at which the directions along y begin."""
+DIRECTION_Z = 96
+"""Word at which the directions along z begin."""
+DISTANCE = 128
+"""Word at which the distances begin: before the call the farthest searched, after it the hits'."""
+TRIANGLE = 272
+"""Word at which the triangles that were hit begin, -1 for none."""
+U = 240
+"""Word at which the weights of the hits' second corners begin."""
+V = 256
+"""Word at which the weights of the hits' third corners begin."""
 # Behind the rays (24 rows leave room for the instance numbers) come the mask of active rays and the call's arguments.
 _VALID, _ARGUMENTS, _WORDS = 384, 400, 416
 _COHERENT = np.int32(1 << 16)

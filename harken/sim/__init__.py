@@ -1,7 +1,7 @@
 """The simulator: one world, one body, its senses, and what sounds around it."""
 
 from harken.sim.protocol import SimulatorProtocol, SoundSource
-from harken.sim.simulator import Simulator, forward_vector
+from harken.sim.simulator import Mount, Simulator, forward_vector
 from harken.sim.world import World
 
-__all__ = ["Simulator", "SimulatorProtocol", "SoundSource", "World", "forward_vector"]
+__all__ = ["Mount", "Simulator", "SimulatorProtocol", "SoundSource", "World", "forward_vector"]

@@ -1,6 +1,7 @@
 """The embedded simulator."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,26 @@ from harken.sim.world import World
 from harken.sound.convolution import StreamingConvolver
 from harken.vision import Camera
 
-__all__ = ["Simulator", "forward_vector"]
+__all__ = ["Mount", "Simulator", "forward_vector"]
 
 CROSSFADE = 0.05
 """Time over which the sound changes from one response to the next [s]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """Where on the body a camera sits and which way it looks, relative to the body's feet and heading."""
+
+    height: float = 1.5
+    """Height above the floor [m]."""
+    ahead: float = 0.0
+    """Distance ahead of the body's axis [m]."""
+    left: float = 0.0
+    """Distance to the left of the body's axis [m]."""
+    yaw: float = 0.0
+    """Angle to the left of the heading [rad]."""
+    pitch: float = 0.0
+    """Angle upwards [rad]."""
 
 
 def forward_vector(heading: float) -> np.ndarray:
@@ -30,12 +47,12 @@ class Simulator:
     Args:
         world: A scene, or a world that is shared with others.
         camera: What the body sees with.
-        eye_height: Height of the camera above the floor [m]; that of the ears by default.
+        mount: Where on the body the camera sits; ahead at the height of the ears by default.
         options: Settings of `World`, where a scene is given.
     """
 
     def __init__(
-        self, world: Scene | World, *, camera: Camera | None = None, eye_height: float | None = None, **options: Any
+        self, world: Scene | World, *, camera: Camera | None = None, mount: Mount | None = None, **options: Any
     ):
         if isinstance(world, World) and options:
             raise ConfigurationError(
@@ -43,7 +60,7 @@ class Simulator:
             )
         self.world = world if isinstance(world, World) else World(scene=world, **options)
         self.camera = camera or Camera()
-        self.eye_height = self.world.ear_height if eye_height is None else eye_height
+        self.mount = mount or Mount(height=self.world.ear_height)
         self.position = np.zeros(3)
         self.heading = 0.0
         self.node = -1
@@ -175,11 +192,21 @@ class Simulator:
         """Time since the sources were set [s]."""
         return self._samples_heard / self.rate
 
-    def see(self, channels: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return images of the body's camera by name: "rgb", "depth", "semantic", "instance"."""
+    def see(
+        self, channels: Sequence[str], *, camera: Camera | None = None, mount: Mount | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return images by name, as `harken.vision.Renderer.observe` does: "rgb", "depth", "semantic", "instance".
+
+        Args:
+            channels: Names of the images.
+            camera: Another camera than the body's.
+            mount: Another place for it than that of the body's.
+        """
         self._check_placed()
-        eye = self.position + [0.0, self.eye_height, 0.0]
-        return self.world.renderer.observe(self.camera, eye, self.heading, channels=tuple(channels))
+        camera, mount = camera or self.camera, mount or self.mount
+        ahead, left = forward_vector(self.heading), forward_vector(self.heading + np.pi / 2)
+        eye = self.position + mount.ahead * ahead + mount.left * left + [0.0, mount.height, 0.0]
+        return self.world.renderer.observe(camera, eye, self.heading + mount.yaw, mount.pitch, channels=tuple(channels))
 
     def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.

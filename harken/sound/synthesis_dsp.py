@@ -52,10 +52,15 @@ Material = tuple[tuple[float, ...], float]
 """A struck body: the ratios of its modes, and how much faster the high ones decay (exponent of the ratio)."""
 
 WOOD: Material = ((1.0, 1.58, 2.24, 2.92, 3.6, 4.9, 6.3), 0.9)
+"""Partials of a struck piece of wood."""
 METAL: Material = ((1.0, 1.47, 2.09, 2.56, 3.39, 4.08, 5.63, 7.11), 0.35)
+"""Partials of a struck piece of metal."""
 GLASS: Material = ((1.0, 2.32, 4.25, 6.63, 9.38), 0.5)
+"""Partials of a struck piece of glass."""
 CERAMIC: Material = ((1.0, 1.83, 2.71, 3.94, 5.2), 0.7)
+"""Partials of a struck piece of ceramic."""
 BELL: Material = ((0.5, 1.0, 1.2, 1.5, 2.0, 2.51, 2.66, 3.01), 0.6)
+"""Partials of a struck piece of bell metal."""
 
 VOWELS: dict[str, tuple[float, float, float]] = {
     "a": (730.0, 1090.0, 2440.0),

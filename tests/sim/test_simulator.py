@@ -9,7 +9,8 @@ from harken.acoustics import AcousticSettings, Listener, Source
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
 from harken.errors import ConfigurationError, NavigationError, SoundError, StateError
 from harken.scene import AcousticMaterial, Body
-from harken.sim import SimulatorProtocol, SoundSource, forward_vector
+from harken.sim import Mount, SimulatorProtocol, SoundSource, forward_vector
+from harken.vision import Camera
 
 RATE = 16_000
 
@@ -178,6 +179,20 @@ def test_images_of_the_body_show_the_wall_ahead(simulator):
     simulator.place(np.array([2.5, 0.0, 3.0]), 0.0)
     depth = simulator.see(("depth",))["depth"]
     assert depth[64, 64, 0] == pytest.approx(3.0, abs=0.02)
+
+
+def test_a_camera_is_mounted_on_the_body_and_turns_with_it(simulator):
+    simulator.place(np.array([2.5, 0.0, 3.0]), np.pi / 2)
+    camera = Camera(width=16, height=8, field_of_view=0.5)
+
+    def ahead(**mount):
+        return simulator.see(("depth",), camera=camera, mount=Mount(**mount))["depth"][4, 8, 0]
+
+    assert ahead() == pytest.approx(2.5, abs=0.02), "the wall at x = 0"
+    assert ahead(ahead=0.5) == pytest.approx(2.0, abs=0.02)
+    assert ahead(yaw=np.pi / 2) == pytest.approx(3.0, abs=0.02), "to the left of −x is +z"
+    assert ahead(left=1.0, yaw=np.pi / 2) == pytest.approx(2.0, abs=0.02)
+    assert ahead(height=0.5, pitch=-np.pi / 2 + 1e-3) == pytest.approx(0.5, abs=0.02)
 
 
 def test_geodesic_distance_goes_through_the_door(simulator):

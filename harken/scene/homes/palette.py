@@ -7,6 +7,7 @@ import numpy as np
 __all__ = ["Color", "Finish", "Palette", "draw_palette"]
 
 Color = tuple[int, int, int]
+"""Red, green and blue (sRGB), 0–255."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,10 @@ __all__ = ["DOOR_HEIGHT", "DOOR_WIDTH", "INTERIOR_WALL", "Opening", "Plan", "dra
 
 INTERIOR_WALL = 0.10
 """Thickness of the walls between rooms [m]."""
-DOOR_WIDTH, DOOR_HEIGHT = 0.9, 2.05
-"""Clear width and height of a door opening [m]."""
+DOOR_WIDTH = 0.9
+"""Clear width of a door opening [m]."""
+DOOR_HEIGHT = 2.05
+"""Clear height of a door opening [m]."""
 
 _HABITABLE = ("living_room", "kitchen", "dining_room", "bedroom", "office", "gym")
 _OPEN_PLAN = {"living_room", "kitchen", "dining_room"}

@@ -1,0 +1,500 @@
+"""SOFA files (AES69): heads and directivities in, sets of room impulse responses out.
+
+SOFA's frame has x ahead, y to the left and z up; Harken's has x to the right, y up and −z ahead. Everything here takes
+and returns Harken's. Needs the package sofar: ``pip install harken[sofa]``.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.spatial import QhullError, SphericalVoronoi
+
+from harken.acoustics.bands import band_edges
+from harken.acoustics.directivity import MeasuredDirectivity
+from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.protocol import ImpulseResponse, Listener, Source
+from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
+from harken.scene import OCTAVE_BANDS
+
+__all__ = ["read_directivity", "read_head", "write_response_matrix", "write_responses"]
+
+LENGTH, LEAD = 0.0029, 0.00036
+"""Length of the filters, and of the quiet before their onset [s]: what comes later is the measurement's room."""
+
+HEAD_RADIUS = 0.0875
+"""Where the ears are written, left and right of the centre [m]."""
+
+_HEADS = ("SimpleFreeFieldHRIR", "GeneralFIR")
+_FROM_SOFA = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
+_FADED_SHARE, _WIDEST_GAP = 0.25, np.radians(60.0)
+
+
+def read_head(
+    path: Path | str, rate: int = 16000, *, equalization: Literal["diffuse", "none"] = "diffuse"
+) -> HeadResponse:
+    """Read head-related impulse responses (SimpleFreeFieldHRIR, or GeneralFIR with two receivers).
+
+    Each response is shifted by its onset, the first sample of a tenth of its peak, which becomes its delay. Delays are
+    relative to the arrival at the centre of the head, which is found by fitting the onsets of all directions to a
+    sphere (Woodworth and Schlosberg 1954: −a·cos θ on the source's side, a·(θ − π/2) in the shadow). Filters are cut to
+    2.9 ms. Of directions measured at several distances the farthest is kept. Where nothing was measured straight above
+    or below, up to 60° around the pole, the ring next to it is continued with its mean energy.
+
+    Args:
+        path: The file.
+        rate: Sampling rate of the result [Hz].
+        equalization: "diffuse" divides by the energy's mean over all directions, so that loudspeaker, microphone and
+            ear canal of the measurement are not heard and the level fits the built-in head's; "none" keeps the file's
+            spectrum and level.
+
+    Returns:
+        The head.
+
+    Raises:
+        MissingDependencyError: The package sofar is not installed.
+        SoundError: The file cannot be read, is no set of head-related impulse responses, has not two receivers left
+            and right, or leaves too large a part of the sphere out.
+        ConfigurationError: The rate or the equalisation is not valid.
+    """
+    path = Path(path)
+    if equalization not in ("diffuse", "none"):
+        raise ConfigurationError(f"Equalization is {equalization!r}; expected 'diffuse' or 'none'.")
+    data = _read(path, _HEADS, "head-related impulse responses")
+    responses = np.asarray(data.Data_IR, np.float64)
+    if responses.ndim != 3 or responses.shape[1] != 2:
+        shape = responses.shape
+        raise SoundError(f"{path.name}: its responses have shape {shape}; a head has two receivers, (n, 2, samples).")
+    measured = float(np.ravel(data.Data_SamplingRate)[0])
+    if not np.isfinite(responses).all() or not responses.any(axis=-1).all() or measured <= 0 or measured % 1:
+        raise SoundError(
+            f"{path.name}: a response is silent or not finite, or the rate {measured} Hz is no whole number."
+        )
+    left = _left_receiver(data, path)
+    directions, distances = _source_directions(data, path)
+    lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
+    if len(directions) not in (1, len(responses)) or len(directions) < 4:
+        raise SoundError(f"{path.name}: {len(directions)} source positions for {len(responses)} responses.")
+    kept = _farthest(directions, distances, path)
+    ears = [left, 1 - left]
+    return _head(
+        responses[kept][:, ears], lags[kept][:, ears], directions[kept], int(measured), rate, equalization, data, path
+    )
+
+
+def read_directivity(
+    path: Path | str, *, bands: Sequence[float] = OCTAVE_BANDS, measurement: int = 0
+) -> MeasuredDirectivity:
+    """Read the directivity of a source (FreeFieldDirectivityTF).
+
+    Squared magnitudes are averaged over the frequencies of each band, with equal weight to each fraction of an octave.
+    A band without a frequency takes the nearest one's, with a warning.
+
+    Args:
+        path: The file.
+        bands: Centre frequencies [Hz].
+        measurement: Which of the file's measurements, such as notes of an instrument.
+
+    Returns:
+        The directivity.
+
+    Raises:
+        MissingDependencyError: The package sofar is not installed.
+        SoundError: The file cannot be read or is no directivity, or has no such measurement.
+        ConfigurationError: Its directions do not surround the source, or nothing is radiated straight ahead.
+    """
+    path = Path(path)
+    data = _read(path, ("FreeFieldDirectivityTF",), "a directivity")
+    real, imaginary = np.asarray(data.Data_Real, np.float64), np.asarray(data.Data_Imag, np.float64)
+    frequencies = np.ravel(np.asarray(data.N, np.float64))
+    if real.ndim != 3 or not 0 <= measurement < len(real) or real.shape[2] != len(frequencies):
+        raise SoundError(
+            f"{path.name}: transfer functions of shape {real.shape} for {len(frequencies)} frequencies have no "
+            f"measurement {measurement}."
+        )
+    energies = real[measurement] ** 2 + imaginary[measurement] ** 2
+    receivers = _cartesian(data.ReceiverPosition, data.ReceiverPosition_Type, data.ReceiverPosition_Units)
+    receivers = receivers[..., min(measurement, receivers.shape[2] - 1)] if receivers.ndim == 3 else receivers
+    view = _cartesian(data.SourceView, data.SourceView_Type, data.SourceView_Units)
+    up = _cartesian(data.SourceUp, data.SourceView_Type, data.SourceView_Units)
+    frame = _frames(view, up, path)
+    directions = receivers @ frame[min(measurement, len(frame) - 1)].T
+    values = np.empty((len(energies), len(bands)))
+    edges, empty = band_edges(bands), []
+    edges[0], edges[-1] = bands[0] / np.sqrt(2.0), bands[-1] * np.sqrt(2.0)
+    for band, centre in enumerate(bands):
+        inside = (frequencies >= edges[band]) & (frequencies < edges[band + 1])
+        if not inside.any():
+            empty.append(f"{centre:g}")
+            inside[np.argmin(np.abs(np.log(np.maximum(frequencies, 1e-3) / centre)))] = True
+        values[:, band] = np.sqrt(energies[:, inside] @ (1.0 / frequencies[inside]) / (1.0 / frequencies[inside]).sum())
+    if empty:
+        warnings.warn(
+            f"{path.name} has no frequency in the bands {', '.join(empty)} Hz; the nearest one's values are taken.",
+            HarkenWarning,
+            stacklevel=2,
+        )
+    return MeasuredDirectivity(directions=directions, values=values, name=str(data.GLOBAL_Title or path.stem))
+
+
+def write_responses(
+    path: Path | str,
+    responses: Sequence[ImpulseResponse],
+    sources: Sequence[Source],
+    listeners: Sequence[Listener],
+    *,
+    receivers: np.ndarray | None = None,
+    title: str = "",
+    room: str = "simulated room",
+    comment: str = "",
+    license_name: str = "",
+) -> None:
+    """Write impulse responses, each with its own source and listener, as SingleRoomSRIR.
+
+    Args:
+        path: File to write, ending in .sofa; replaced if it exists.
+        responses: The responses, all of one rate and number of channels; shorter ones are padded with zeros.
+        sources: Where the source was, for each response.
+        listeners: Where the listener was, for each response.
+        receivers: ``(channels, 3)`` positions of the receivers in the listener's frame [m]; for one and two channels
+            by default the centre and the ears.
+        title: Title of the set.
+        room: What room it was.
+        comment: Anything else, such as the order and normalisation of ambisonic channels, and settings.
+        license_name: Under which licence the data are.
+
+    Raises:
+        MissingDependencyError: The package sofar is not installed.
+        ConfigurationError: The lists do not fit together, or the name does not end in .sofa.
+    """
+    sofar = _sofar()
+    if not (len(responses) == len(sources) == len(listeners) > 0):
+        raise ConfigurationError(
+            f"{len(responses)} responses, {len(sources)} sources and {len(listeners)} listeners; expected one or more, "
+            "as many of each."
+        )
+    samples, rate = _stack(responses)
+    data = _described(sofar.Sofa("SingleRoomSRIR"), title, room, comment, license_name)
+    _set_listeners(data, listeners, samples.shape[1], receivers)
+    data.SourcePosition = np.array([source.position for source in sources]) @ _FROM_SOFA
+    data.EmitterPosition, data.EmitterPosition_Type = np.zeros((1, 3, 1)), "cartesian"
+    data.EmitterPosition_Units = "metre"
+    data.Data_IR, data.Data_SamplingRate = samples, float(rate)
+    data.Data_Delay = np.zeros((1, samples.shape[1]))
+    _write(sofar, data, path)
+
+
+def write_response_matrix(
+    path: Path | str,
+    responses: Sequence[Sequence[ImpulseResponse]],
+    sources: Sequence[Source],
+    listeners: Sequence[Listener],
+    *,
+    receivers: np.ndarray | None = None,
+    title: str = "",
+    room: str = "simulated room",
+    comment: str = "",
+    license_name: str = "",
+) -> None:
+    """Write the responses of every source at every listener as SingleRoomMIMOSRIR, the sources being its emitters.
+
+    Args:
+        path: File to write, ending in .sofa; replaced if it exists.
+        responses: ``responses[listener][source]``, all of one rate and number of channels.
+        sources: The sources.
+        listeners: The listeners.
+        receivers: As for `write_responses`.
+        title: Title of the set.
+        room: What room it was.
+        comment: Anything else.
+        license_name: Under which licence the data are.
+
+    Raises:
+        MissingDependencyError: The package sofar is not installed.
+        ConfigurationError: The lists do not fit together, or the name does not end in .sofa.
+    """
+    sofar = _sofar()
+    counts = [len(row) for row in responses]
+    if not sources or not listeners or counts != [len(sources)] * len(listeners):
+        raise ConfigurationError(
+            f"Responses in rows of {counts} for {len(listeners)} listeners and {len(sources)} sources; expected a row "
+            "for each listener with one response for each source."
+        )
+    flat, rate = _stack([response for row in responses for response in row])
+    samples = np.moveaxis(flat.reshape(len(listeners), len(sources), *flat.shape[1:]), 1, -1)
+    data = _described(sofar.Sofa("SingleRoomMIMOSRIR"), title, room, comment, license_name)
+    _set_listeners(data, listeners, samples.shape[1], receivers)
+    data.SourcePosition = np.zeros((1, 3))
+    data.EmitterPosition = (np.array([source.position for source in sources]) @ _FROM_SOFA)[..., None]
+    data.EmitterPosition_Type, data.EmitterPosition_Units = "cartesian", "metre"
+    data.Data_IR, data.Data_SamplingRate = samples, float(rate)
+    data.Data_Delay = np.zeros((1, samples.shape[1], 1))
+    _write(sofar, data, path)
+
+
+def _sofar() -> ModuleType:
+    try:
+        import sofar
+    except ImportError as error:
+        raise MissingDependencyError("SOFA files need the package sofar: pip install harken[sofa]") from error
+    return sofar
+
+
+def _read(path: Path, conventions: Sequence[str], what: str) -> Any:
+    sofar = _sofar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = sofar.read_sofa(str(path), verify=False, verbose=False)
+    except Exception as error:  # netCDF and sofar raise many kinds, all of which mean the same here
+        raise SoundError(f"{path} cannot be read as a SOFA file: {error}") from error
+    found = data.GLOBAL_SOFAConventions
+    if found not in conventions:
+        raise SoundError(f"{path.name} follows the convention {found}; {what} come as {' or '.join(conventions)}.")
+    return data
+
+
+def _cartesian(values: np.ndarray, kind: str, units: str) -> np.ndarray:
+    """Return SOFA coordinates ``(n, 3, …)`` as vectors in Harken's axes."""
+    c = np.asarray(values, np.float64)
+    if kind == "spherical":
+        turn = np.radians if units.lower().startswith("degree") else np.asarray
+        azimuth, elevation, radius = turn(c[:, 0]), turn(c[:, 1]), c[:, 2]
+        level = radius * np.cos(elevation)
+        c = np.stack([level * np.cos(azimuth), level * np.sin(azimuth), radius * np.sin(elevation)], 1)
+    elif kind != "cartesian":
+        raise SoundError(f"SOFA coordinates are {kind!r}; only spherical and cartesian ones say where something is.")
+    return np.einsum("ij,nj...->ni...", _FROM_SOFA, c)
+
+
+def _frames(view: np.ndarray, up: np.ndarray, path: Path) -> np.ndarray:
+    """Return rotations ``(n, 3, 3)`` from the file's axes (Harken's way) to those of a body with this view and up."""
+    view, up = np.broadcast_arrays(np.atleast_2d(view), np.atleast_2d(up))
+    right = np.cross(view, up)
+    if not (np.linalg.norm(right, axis=-1) > 1e-6).all():
+        raise SoundError(f"{path.name}: a view and its up direction are zero or parallel.")
+    rows = np.stack([right, np.cross(right, view), -view], 1)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def _left_receiver(data: Any, path: Path) -> int:
+    """Return which receiver is the left ear."""
+    ears = _cartesian(data.ReceiverPosition, data.ReceiverPosition_Type, data.ReceiverPosition_Units)
+    rightward = ears.reshape(len(ears), 3, -1)[:, 0].mean(-1)
+    if len(rightward) != 2 or abs(rightward[1] - rightward[0]) < 1e-3:
+        raise SoundError(f"{path.name}: its receivers are not one on the left and one on the right: {ears.tolist()}.")
+    return int(rightward.argmin())
+
+
+def _source_directions(data: Any, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return directions from the listener to the source in the head frame ``(n, 3)``, and the distances ``(n,)``."""
+    source = _cartesian(data.SourcePosition, data.SourcePosition_Type, data.SourcePosition_Units)
+    listener = _cartesian(data.ListenerPosition, data.ListenerPosition_Type, data.ListenerPosition_Units)
+    view, up = np.array([[0.0, 0.0, -1.0]]), np.array([[0.0, 1.0, 0.0]])
+    if getattr(data, "ListenerView", None) is not None:
+        kind, units = data.ListenerView_Type, data.ListenerView_Units
+        view = _cartesian(data.ListenerView, kind, units)
+        if getattr(data, "ListenerUp", None) is not None:
+            up = _cartesian(data.ListenerUp, kind, units)
+    ways = source - listener
+    ways = np.einsum("nij,nj->ni", np.broadcast_to(_frames(view, up, path), (max(len(view), len(ways)), 3, 3)), ways)
+    distances = np.linalg.norm(ways, axis=-1)
+    if not (distances > 0).all():
+        raise SoundError(f"{path.name}: a source lies in the centre of the head.")
+    return ways / distances[:, None], distances
+
+
+def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.ndarray:
+    """Return which measurements to keep: for each direction the farthest, in the file's order."""
+    order = np.lexsort((np.arange(len(distances)), -distances))
+    _, first = np.unique(np.round(directions[order], 4) + 0.0, axis=0, return_index=True)
+    kept = np.sort(order[first])
+    if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
+        warnings.warn(
+            f"{path.name} was measured at {distances.min():.2f} to {distances.max():.2f} m; of each direction the "
+            "farthest is kept.",
+            HarkenWarning,
+            stacklevel=3,
+        )
+    return kept
+
+
+def _head(
+    responses: np.ndarray,
+    lags: np.ndarray,
+    directions: np.ndarray,
+    measured: int,
+    rate: int,
+    equalization: str,
+    data: Any,
+    path: Path,
+) -> HeadResponse:
+    """Equalise, align, cut and resample responses, left ear first."""
+    from scipy.signal import resample_poly
+
+    size = next_fast_len(4 * responses.shape[2], real=True)
+    frequencies = np.fft.rfftfreq(size, 1.0 / measured)
+    lead = LEAD * measured
+    onsets = _onsets(responses)
+    spectra = rfft(responses, size) * _shift(frequencies / measured, lead - onsets)
+    spectra, delays, directions = _with_poles(spectra, onsets + lags, directions, path)
+    if equalization == "diffuse":
+        spectra = spectra * _diffuse_inverse(spectra, directions, frequencies, path)
+        # The equaliser is causal and moves the onsets.
+        moved = _onsets(irfft(spectra, size)) - lead
+        spectra, delays = spectra * _shift(frequencies / measured, -moved), delays + moved
+    filters = _cut(spectra, frequencies, size, measured, lead if equalization == "diffuse" else None)
+    if rate != measured:
+        divisor = int(np.gcd(rate, measured))
+        filters = resample_poly(filters, rate // divisor, measured // divisor, axis=-1) * (measured / rate)
+    return HeadResponse(
+        rate=rate,
+        directions=directions,
+        delays=(delays - _arrival(delays, directions, measured)) / measured - LEAD,
+        filters=filters,
+        name=str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem),
+    )
+
+
+def _shift(turns_per_sample: np.ndarray, samples: np.ndarray) -> np.ndarray:
+    """Return the spectra of delays by fractional numbers of samples."""
+    return np.exp(-2j * np.pi * turns_per_sample * samples[..., None])
+
+
+def _cut(spectra: np.ndarray, frequencies: np.ndarray, size: int, rate: int, lead: float | None) -> np.ndarray:
+    """Cut to `LENGTH`; with a `lead` [samples] given, low frequencies become what they are at a distance of the head.
+
+    Loudspeakers radiate little there, and the cut would take away the rest: below 160 Hz the level goes to 1 and the
+    phase on linearly (Xie 2009, "On the low frequency characteristics of head-related transfer function"). The cut and
+    the continuation are applied in turns until they agree.
+    """
+    taps = int(np.ceil(LENGTH * rate))
+    window = np.ones(taps)
+    tail = int(_FADED_SHARE * taps)
+    window[-tail:] = np.cos(0.5 * np.pi * (np.arange(tail) + 0.5) / tail) ** 2
+    if lead is None:
+        return irfft(spectra, size)[..., :taps] * window
+    turn = _shift(frequencies / rate, np.array(lead))
+    aligned = spectra / turn
+    known = (frequencies >= 160.0) & (frequencies <= 400.0)
+    slope = (np.angle(aligned[..., known]) * frequencies[known]).sum(-1) / (frequencies[known] ** 2).sum()
+    level = np.log(np.abs(aligned[..., known])).mean(-1)
+    rise = np.clip((frequencies - 40.0) / 240.0, 0.0, 1.0)
+    low = np.exp(level[..., None] * rise + 1j * slope[..., None] * frequencies)
+    share = 0.5 - 0.5 * np.cos(np.pi * np.clip((frequencies - 160.0) / 160.0, 0.0, 1.0))
+    for _ in range(8):
+        filters = irfft(((1.0 - share) * low + share * aligned) * turn, size)[..., :taps] * window
+        aligned = rfft(filters, size) / turn
+    return filters
+
+
+def _onsets(responses: np.ndarray, share: float = 0.1, factor: int = 8) -> np.ndarray:
+    """Return the fractional samples at which responses reach a share of their peak."""
+    from scipy.signal import resample_poly
+
+    size = np.abs(resample_poly(responses, factor, 1, axis=-1))
+    return (size > share * size.max(-1, keepdims=True)).argmax(-1) / factor
+
+
+def _arrival(onsets: np.ndarray, directions: np.ndarray, rate: int) -> float:
+    """Return the sample at which sound arrives at the centre of the head, from a sphere fitted to the onsets."""
+    cosines = directions[:, :1] * [-1.0, 1.0]
+    way = np.where(cosines > 0, -cosines, np.arccos(np.clip(cosines, -1.0, 1.0)) - 0.5 * np.pi)
+    functions = np.stack([np.ones(way.size), way.ravel()], -1)
+    solved = np.linalg.lstsq(functions, onsets.ravel(), rcond=None)[0]
+    radius = solved[1] / rate * 343.2
+    if not 0.03 < radius < 0.3:
+        raise SoundError(
+            f"The onsets fit a head of {100 * radius:.1f} cm radius: left and right, or the directions, are mixed up."
+        )
+    return float(solved[0])
+
+
+def _with_poles(
+    spectra: np.ndarray, delays: np.ndarray, directions: np.ndarray, path: Path
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Continue the lowest and the highest ring to the pole where nothing was measured around it."""
+    elevation = np.arcsin(np.clip(directions[:, 1], -1.0, 1.0))
+    for sign in (-1.0, 1.0):
+        gap = 0.5 * np.pi - (sign * elevation).max()
+        if gap < np.radians(20.0):
+            continue
+        if gap > _WIDEST_GAP:
+            raise SoundError(
+                f"{path.name} leaves {np.degrees(gap):.0f}° around the {'zenith' if sign > 0 else 'nadir'} unmeasured; "
+                "a head has to be measured up to 60° around both."
+            )
+        ring = np.flatnonzero(sign * elevation > 0.5 * np.pi - gap - np.radians(5.0))
+        pole = np.sqrt((np.abs(spectra[ring]) ** 2).mean(0)) * np.exp(1j * np.angle(spectra[ring].mean(0)))
+        spectra, delays = np.concatenate([spectra, pole[None]]), np.vstack([delays, delays[ring].mean(0)])
+        directions = np.vstack([directions, [0.0, sign, 0.0]])
+    return spectra, delays, directions
+
+
+def _diffuse_inverse(spectra: np.ndarray, directions: np.ndarray, frequencies: np.ndarray, path: Path) -> np.ndarray:
+    """Return the minimum-phase spectrum that undoes the mean energy over the sphere and both ears."""
+    try:
+        areas = SphericalVoronoi(directions).calculate_areas()
+    except (QhullError, ValueError) as error:
+        raise SoundError(f"{path.name}: its directions do not surround the head.") from error
+    mean = np.sqrt(np.einsum("n,nef->f", areas / areas.sum(), np.abs(spectra) ** 2) / 2.0)
+    # Below and above, measurements hold little but noise.
+    low, high = np.searchsorted(frequencies, (100.0, min(18000.0, 0.41 * 2.0 * frequencies[-1])))
+    mean[:low], mean[high:] = mean[low], mean[high]
+    size = 2 * (len(mean) - 1)
+    cepstrum = irfft(-np.log(np.maximum(mean, 1e-6 * mean.max())), size)
+    cepstrum[1 : size // 2] *= 2.0
+    cepstrum[size // 2 + 1 :] = 0.0
+    return np.exp(rfft(cepstrum, size))
+
+
+def _stack(responses: Sequence[ImpulseResponse]) -> tuple[np.ndarray, int]:
+    """Return samples ``(n, channels, samples)`` float64 and their rate."""
+    kinds = {(response.rate, len(response.samples)) for response in responses}
+    if len(kinds) != 1:
+        raise ConfigurationError(
+            f"Responses have different rates and numbers of channels, {sorted(kinds)}; a file holds one kind."
+        )
+    length = max(response.samples.shape[1] for response in responses)
+    padded = [np.pad(response.samples, ((0, 0), (0, length - response.samples.shape[1]))) for response in responses]
+    return np.stack(padded).astype(np.float64), responses[0].rate
+
+
+def _described(data: Any, title: str, room: str, comment: str, license_name: str) -> Any:
+    from harken import __version__
+
+    data.GLOBAL_RoomType, data.GLOBAL_RoomDescription = "reverberant", room
+    data.GLOBAL_Title, data.GLOBAL_DatabaseName = title or room, title or room
+    data.GLOBAL_Comment = comment
+    data.GLOBAL_ApplicationName, data.GLOBAL_ApplicationVersion = "Harken", __version__
+    if license_name:
+        data.GLOBAL_License = license_name
+    return data
+
+
+def _set_listeners(data: Any, listeners: Sequence[Listener], channels: int, receivers: np.ndarray | None) -> None:
+    usual = {1: np.zeros((1, 3)), 2: np.array([[-HEAD_RADIUS, 0.0, 0.0], [HEAD_RADIUS, 0.0, 0.0]])}
+    places = usual.get(channels) if receivers is None else np.asarray(receivers, np.float64)
+    if places is None or places.shape != (channels, 3) or not np.isfinite(places).all():
+        raise ConfigurationError(
+            f"Receivers are {receivers!r}; expected ({channels}, 3) finite positions in metres, one for each channel."
+        )
+    headings = np.array([listener.heading for listener in listeners])
+    views = np.stack([-np.sin(headings), np.zeros(len(headings)), -np.cos(headings)], -1)
+    data.ListenerPosition = np.array([listener.position for listener in listeners]) @ _FROM_SOFA
+    data.ListenerView, data.ListenerUp = views @ _FROM_SOFA, np.array([[0.0, 0.0, 1.0]])
+    if len(views) > 1:
+        data.ListenerUp = np.repeat(data.ListenerUp, len(views), 0)
+    data.ReceiverPosition = (places @ _FROM_SOFA)[..., None]
+    data.ReceiverPosition_Type, data.ReceiverPosition_Units = "cartesian", "metre"
+
+
+def _write(sofar: ModuleType, data: Any, path: Path | str) -> None:
+    if Path(path).suffix.lower() != ".sofa":
+        raise ConfigurationError(f"File name {Path(path).name!r}; expected one that ends in .sofa.")
+    data.verify()
+    sofar.write_sofa(str(path), data)
