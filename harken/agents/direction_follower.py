@@ -26,8 +26,8 @@ SILENCE = -90.0
 AT_HAND_LEVEL = -9.5
 """Level at which it stops at once: a clip of RMS 0.1 about half a metre away in a furnished room [dB re 1]."""
 
-NEAR_LEVEL = -13.0
-"""Level from which the source may be at hand: the clip in the same room, within a metre or two [dB re 1]."""
+NEAR_LEVEL = -12.0
+"""Level from which the source may be at hand: the clip in the same room, within about a metre [dB re 1]."""
 
 TURNING = 14
 """Steps that it looks back on to tell whether it turns about the sound."""
