@@ -82,7 +82,7 @@ def _encode_all(directions, out):
 
 
 def channel_orders(order: int) -> np.ndarray:
-    """Return the order n of each channel, ``((order + 1)²,)``: 0, 1, 1, 1, 2, …
+    """Return the order n of each of the ``(order + 1)²`` channels: 0, 1, 1, 1, 2 and so on.
 
     Raises:
         ConfigurationError: The order is not 0, 1, 2 or 3.
@@ -329,7 +329,7 @@ class BinauralDecoder:
         directions = sphere_directions(_HEAD_SAMPLES)
         ears = np.stack([_ears(head, direction, frequencies, size) for direction in directions])
         spectra = _magnitude_least_squares(ears, encode(directions, order, "n3d"), frequencies, 624.0 * order)
-        spectra = _with_diffuse_covariance(spectra, ears)
+        spectra = _with_diffuse_covariance(spectra, *head.diffuse_spectra(size))
         # The first and the last bin of a real signal's spectrum are real.
         spectra[0], spectra[-1] = spectra[0].real, spectra[-1].real
         filters = np.roll(irfft(np.moveaxis(spectra, 0, -1), size), latency, axis=-1)[..., :taps]
@@ -434,7 +434,7 @@ def _ears(head: HeadResponse, direction: np.ndarray, frequencies: np.ndarray, si
 def _magnitude_least_squares(
     ears: np.ndarray, harmonics: np.ndarray, frequencies: np.ndarray, highest: float
 ) -> np.ndarray:
-    """Fit the ears ``(directions, frequencies, 2)``, above the frequency `highest` by magnitude: (frequencies, 2, C)."""
+    """Fit ears ``(directions, frequencies, 2)``, above `highest` [Hz] by magnitude: ``(frequencies, 2, channels)``."""
     inverse = np.linalg.pinv(harmonics)
     result = np.empty((len(frequencies), 2, harmonics.shape[1]), np.complex128)
     for k, frequency in enumerate(frequencies):
@@ -446,9 +446,11 @@ def _magnitude_least_squares(
     return result
 
 
-def _with_diffuse_covariance(spectra: np.ndarray, ears: np.ndarray) -> np.ndarray:
+def _with_diffuse_covariance(
+    spectra: np.ndarray, left: np.ndarray, right: np.ndarray, cross: np.ndarray
+) -> np.ndarray:
     """Mix both ears so that a diffuse field has the covariance of the head, changing the filters the least."""
-    wanted = np.einsum("dki,dkj->kij", ears, ears.conj()) / len(ears)
+    wanted = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
     given = spectra @ np.swapaxes(spectra.conj(), 1, 2)
     # Towards zero frequency both ears hear the same: the load keeps the factors regular, and alike.
     load = 1e-3 * np.trace(wanted, axis1=1, axis2=2).real[:, None, None] * np.eye(2)

@@ -73,11 +73,11 @@ def build_cells(
     if height is None:
         levels, counts = np.unique(np.round(points[:, 1], 2), return_counts=True)
         height = float(levels[np.argmax(counts)])
-    origin = points.min(0) - size
-    origin[[0, 2]] = np.floor(origin[[0, 2]] / size) * size
-    origin[1] = height - size * (0.5 + np.ceil((height - origin[1]) / size))
+    origin = np.floor(points.min(0) / size) * size
+    origin[1] = height - size * (0.5 + np.ceil((height - points[:, 1].min()) / size - 0.5))
     cell = np.floor((points - origin) / size).astype(np.int64)
-    shape = cell.max(0) + 2
+    # No cells around those that are kept: rays are followed through the grid, and most pass above or below.
+    shape = cell.max(0) + 1
     flat = np.ravel_multi_index(cell.T, shape)
     offset = np.linalg.norm(points - (origin + (cell + 0.5) * size), axis=1)
     order = np.lexsort((offset, flat))

@@ -27,11 +27,14 @@ from harken.scene import OCTAVE_BANDS
 
 __all__ = ["WedgeRule", "diffracted_pressure", "fill_wedge", "transition", "wedge_energy", "wedge_pressure"]
 
-NODES = 14
+NODES = 12
 """Places at which the smooth part of the integral is evaluated."""
 
 NODE_SCALE = 0.35
 """Half of the nodes lie below this v [√m]."""
+
+NEAR_POLE = 2.0
+"""Angle from a boundary within which the pole is split off; beyond it the integrand is smooth anyway [rad]."""
 
 LEAST = 1e-3
 """Distance to the edge below which a point counts as this far away [m]."""
@@ -154,7 +157,7 @@ def fill_wedge(wavenumbers, nodes, weights, wedge, r_s, theta_s, r_r, theta_r, z
         epsilon = np.pi + angle if j % 2 == 0 else np.pi - angle
         epsilon -= 2.0 * wedge * np.floor(epsilon / (2.0 * wedge) + 0.5)
         sine, half = np.sin(0.5 * epsilon), np.sin(0.5 * nu * epsilon)
-        near = abs(epsilon) < np.pi
+        near = abs(epsilon) < NEAR_POLE
         image = np.sqrt(max(length * length - 4.0 * r_s * r_r * sine * sine, 1e-12))
         delta = 4.0 * r_s * r_r * sine * sine / (length + image)
         sign = 1.0 if epsilon >= 0 else -1.0

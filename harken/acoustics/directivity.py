@@ -54,7 +54,7 @@ PATTERNS = {
 
 Of all first-order patterns the supercardioid has the greatest ratio of energy from the front half to that from the rear
 half, and the hypercardioid receives the least energy of a diffuse field (Elko 2000, "Superdirectional microphone
-arrays", §10.2)."""
+arrays")."""
 
 _ANGLES = np.radians(np.arange(181.0))
 _FREQUENCIES_PER_BAND = 24
@@ -381,9 +381,9 @@ def baffled_piston(piston_radius: float, *, bands: Sequence[float] = OCTAVE_BAND
 def talker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
     """Return a talker's directivity: a mouth of 1.5 cm radius on a head of 9 cm radius, without torso.
 
-    Flanagan 1960, "Analog measurements of sound radiation from the mouth", J. Acoust. Soc. Am. 32, 1613, found a piston
-    in a sphere of 9 cm radius to describe the radiation of a life-sized mannequin. The mouth's radius stands for a
-    half-open mouth; it matters from 4 kHz on only. Real talkers speak slightly downwards, their torso shades and
+    Flanagan 1960, "Analog measurements of sound radiation from the mouth", J. Acoust. Soc. Am. 32, 1613, compares
+    the radiation of a life-sized mannequin to that of a piston in a sphere of 9 cm radius. The mouth's radius stands
+    for a half-open mouth; it matters from 4 kHz on only. Real talkers speak slightly downwards, their torso shades and
     reflects, and mouths open and close: for those read a measurement with `harken.acoustics.sofa.read_directivity`.
 
     Args:
@@ -395,9 +395,9 @@ def talker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
 def loudspeaker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
     """Return the directivity of a small two-way monitor: a cone of 6.5 cm radius, from 2.8 kHz on a dome of 1.3 cm.
 
-    Both sit on a sphere of 11 cm radius, the volume of a box of 5.6 l, which agrees with measured loudspeakers in boxes
-    of equal volume (Aarts and Janssen 2011, "Comparing sound radiation from a loudspeaker with that from a flexible
-    spherical cap on a rigid sphere", J. Audio Eng. Soc. 59, 201).
+    Both sit on a sphere of 11 cm radius, the volume of a box of 5.6 l: radiation from a box is comparable with that
+    from a sphere (Aarts and Janssen 2011, "Comparing sound radiation from a loudspeaker with that from a flexible
+    spherical cap on a rigid sphere", J. Audio Eng. Soc. 59, 201). The sizes are a typical monitor's, not one product's.
 
     Args:
         bands: Centre frequencies [Hz].

@@ -169,6 +169,8 @@ def _fit(
     facet: np.ndarray, count: int, unit: np.ndarray, centre: np.ndarray, area: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return normals ``(count, 3)`` and offsets ``(count,)`` of the planes, triangles weighed by their areas."""
+    if count == 0:
+        return np.empty((0, 3)), np.empty(0)
     used = facet >= 0
     f, weight = facet[used], area[used]
     normal = np.stack([np.bincount(f, weight * unit[used, axis], count) for axis in range(3)], 1)

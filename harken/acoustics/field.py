@@ -29,8 +29,15 @@ ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 POWER, TURN, GOLDEN_ANGLE = 4 * np.pi, 2 * np.pi, np.pi * (3 - np.sqrt(5))
 """Power of a source, a full turn and the golden angle [rad]."""
 
+BANDS = len(OCTAVE_BANDS)
+"""Number of octave bands; a constant lets the compiler unroll the loops over them."""
+
 FAINTEST = 1e-6
 """Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
+
+THINNING = 4e-3
+"""Share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at every further 6 dB: late
+energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
 SCATTERING_BAND = 3
 """A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz."""
@@ -167,7 +174,7 @@ def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, w
 def _leave(target, energy, air, weight, gone, d):
     """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
     x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
-    for b in range(len(energy)):
+    for b in range(BANDS):
         loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
         w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
         target[b, 0] += w
@@ -205,7 +212,7 @@ def _reflect(seed, k, draw, scattering, n, d):
 def _pass_chance(coefficients, m):
     """Return the chance with which a ray goes through material `m`: the share of the band that does so most."""
     chance = 0.0
-    for b in range(coefficients.shape[2]):
+    for b in range(BANDS):
         back, through = 1.0 - coefficients[0, m, b], coefficients[2, m, b]
         chance = max(chance, through / (back + through + 1e-9))
     return chance
@@ -215,7 +222,7 @@ def _pass_chance(coefficients, m):
 def _lose(energy, air, length, coefficients, m, chance, passes):
     """Take from `energy` what air and a surface take, over the chance of what happened; returns the loudest band."""
     loudest = 0.0
-    for b in range(len(energy)):
+    for b in range(BANDS):
         kept = coefficients[2, m, b] / chance if passes else (1.0 - coefficients[0, m, b]) / (1.0 - chance)
         energy[b] *= np.exp(-air[b] * length) * kept
         loudest = max(loudest, energy[b])
@@ -230,6 +237,7 @@ def _follow(
     normals, material, coefficients = surfaces
     n, walk = scratch[0], scratch[1:]
     travelled, reflected, inside, draw = 0.0, False, 0, 3
+    thinning = THINNING * faintest / FAINTEST * POWER
     while travelled < duration * speed:
         length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
         if triangle < 0:
@@ -246,10 +254,16 @@ def _follow(
         chance = _pass_chance(coefficients, m)
         passes = free or (chance > 0 and _uniform(seed, k, draw) < chance)
         if free:
-            for b in range(len(energy)):
+            for b in range(BANDS):
                 energy[b] *= np.exp(-air[b] * length)
-        elif _lose(energy, air, length, coefficients, m, chance, passes) < faintest:
-            return False
+        else:
+            loudest = _lose(energy, air, length, coefficients, m, chance, passes)
+            if loudest < thinning:
+                if loudest < faintest or _uniform(seed, k, draw + 4) < 0.5:
+                    return False
+                for b in range(BANDS):
+                    energy[b] *= 2.0
+                thinning *= 0.5
         if passes:
             inside += -1 if free else (0 if leaves else 1)
         for axis in range(3):
@@ -257,7 +271,7 @@ def _follow(
         if not passes:
             reflected = True
             _reflect(seed, k, draw + 1, coefficients[1, m, SCATTERING_BAND], n, d)
-        draw += 4
+        draw += 5
     return False
 
 

@@ -117,7 +117,12 @@ def _reach(tables, listener, reached, points):
             ix, iy, iz = images[c, j, 0], images[c, j, 1], images[c, j, 2]
             here = normal[f, 0] * px + normal[f, 1] * py + normal[f, 2] * pz - offset[f]
             there = heights[c, j - 1]
-            if here * there >= 0 or abs(there) < ON_SURFACE or (j == orders[c] and abs(here) < ON_SURFACE):
+            if j == orders[c]:
+                if here * there >= 0 or abs(here) < ON_SURFACE:
+                    break
+            elif here * there > 0 and abs(here) > SAME_PLACE:  # nearer, the path runs into the edge of two facets
+                break
+            if abs(there) < ON_SURFACE:
                 break
             t = here / (here - there)
             px, py, pz = px + (ix - px) * t, py + (iy - py) * t, pz + (iz - pz) * t
@@ -286,6 +291,10 @@ class ImageSources:
             )
         self.scene, self.facets, self.order = scene, facets, int(order)
         self.air = np.zeros(len(OCTAVE_BANDS)) if air is None else np.asarray(air, np.float64)
+        if self.air.shape != (len(OCTAVE_BANDS),):
+            raise ConfigurationError(
+                f"ImageSources: air has shape {self.air.shape}; expected ({len(OCTAVE_BANDS)},), one value per band."
+            )
         self.surfaces = scene.material, scene.coefficients, self.air
         self._place(source)
         if _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:

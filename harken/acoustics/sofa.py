@@ -4,6 +4,7 @@ SOFA's frame has x ahead, y to the left and z up; Harken's has x to the right, y
 and returns Harken's. Needs the package sofar: ``pip install harken[sofa]``.
 """
 
+import importlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from scipy.spatial import QhullError, SphericalVoronoi
 
 from harken.acoustics.bands import band_edges
 from harken.acoustics.directivity import MeasuredDirectivity
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hrtf import HeadResponse, _check_rate
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS
@@ -31,7 +32,7 @@ HEAD_RADIUS = 0.0875
 
 _HEADS = ("SimpleFreeFieldHRIR", "GeneralFIR")
 _FROM_SOFA = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
-_FADED_SHARE, _WIDEST_GAP = 0.25, np.radians(60.0)
+_FADED_SHARE, _WIDEST_GAP, _SPEED_OF_SOUND = 0.25, np.radians(60.0), 343.2
 
 
 def read_head(
@@ -40,17 +41,16 @@ def read_head(
     """Read head-related impulse responses (SimpleFreeFieldHRIR, or GeneralFIR with two receivers).
 
     Each response is shifted by its onset, the first sample of a tenth of its peak, which becomes its delay. Delays are
-    relative to the arrival at the centre of the head, which is found by fitting the onsets of all directions to a
-    sphere (Woodworth and Schlosberg 1954: −a·cos θ on the source's side, a·(θ − π/2) in the shadow). Filters are cut to
-    2.9 ms. Of directions measured at several distances the farthest is kept. Where nothing was measured straight above
-    or below, up to 60° around the pole, the ring next to it is continued with its mean energy.
+    relative to the arrival at the centre of the head, found from the phase of the mean over all directions. Filters are
+    cut to 2.9 ms. Of directions measured at several distances the farthest is kept. Where nothing was measured straight
+    above or below, up to 60° around the pole, the ring next to it is continued with its mean energy.
 
     Args:
         path: The file.
         rate: Sampling rate of the result [Hz].
         equalization: "diffuse" divides by the energy's mean over all directions, so that loudspeaker, microphone and
-            ear canal of the measurement are not heard and the level fits the built-in head's; "none" keeps the file's
-            spectrum and level.
+            ear canal of the measurement are not heard and the level fits the built-in head's, and continues the
+            filters below 160 Hz; "none" keeps the file's spectrum and level.
 
     Returns:
         The head.
@@ -64,6 +64,7 @@ def read_head(
     path = Path(path)
     if equalization not in ("diffuse", "none"):
         raise ConfigurationError(f"Equalization is {equalization!r}; expected 'diffuse' or 'none'.")
+    rate = _check_rate(rate)
     data = _read(path, _HEADS, "head-related impulse responses")
     responses = np.asarray(data.Data_IR, np.float64)
     if responses.ndim != 3 or responses.shape[1] != 2:
@@ -77,13 +78,12 @@ def read_head(
     left = _left_receiver(data, path)
     directions, distances = _source_directions(data, path)
     lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
-    if len(directions) not in (1, len(responses)) or len(directions) < 4:
+    if len(directions) != len(responses) or len(directions) < 4:
         raise SoundError(f"{path.name}: {len(directions)} source positions for {len(responses)} responses.")
-    kept = _farthest(directions, distances, path)
-    ears = [left, 1 - left]
-    return _head(
-        responses[kept][:, ears], lags[kept][:, ears], directions[kept], int(measured), rate, equalization, data, path
-    )
+    kept, ears = _farthest(directions, distances, path), [left, 1 - left]
+    name = str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem)
+    responses, lags = responses[kept][:, ears], lags[kept][:, ears]
+    return _head(responses, lags, directions[kept], (int(measured), rate), equalization == "diffuse", name)
 
 
 def read_directivity(
@@ -178,14 +178,13 @@ def write_responses(
             "as many of each."
         )
     samples, rate = _stack(responses)
-    data = _described(sofar.Sofa("SingleRoomSRIR"), title, room, comment, license_name)
-    _set_listeners(data, listeners, samples.shape[1], receivers)
+    data = sofar.Sofa("SingleRoomSRIR", mandatory=True)
     data.SourcePosition = np.array([source.position for source in sources]) @ _FROM_SOFA
-    data.EmitterPosition, data.EmitterPosition_Type = np.zeros((1, 3, 1)), "cartesian"
-    data.EmitterPosition_Units = "metre"
-    data.Data_IR, data.Data_SamplingRate = samples, float(rate)
+    data.EmitterPosition = np.zeros((1, 3, 1))
     data.Data_Delay = np.zeros((1, samples.shape[1]))
-    _write(sofar, data, path)
+    _describe(data, title, room, comment, license_name)
+    _set_listeners(data, listeners, samples.shape[1], receivers)
+    _write(sofar, data, samples, rate, path)
 
 
 def write_response_matrix(
@@ -226,22 +225,20 @@ def write_response_matrix(
         )
     flat, rate = _stack([response for row in responses for response in row])
     samples = np.moveaxis(flat.reshape(len(listeners), len(sources), *flat.shape[1:]), 1, -1)
-    data = _described(sofar.Sofa("SingleRoomMIMOSRIR"), title, room, comment, license_name)
-    _set_listeners(data, listeners, samples.shape[1], receivers)
-    data.SourcePosition = np.zeros((1, 3))
+    data = sofar.Sofa("SingleRoomMIMOSRIR", mandatory=True)
+    data.SourcePosition = np.zeros((len(listeners), 3))
     data.EmitterPosition = (np.array([source.position for source in sources]) @ _FROM_SOFA)[..., None]
-    data.EmitterPosition_Type, data.EmitterPosition_Units = "cartesian", "metre"
-    data.Data_IR, data.Data_SamplingRate = samples, float(rate)
     data.Data_Delay = np.zeros((1, samples.shape[1], 1))
-    _write(sofar, data, path)
+    _describe(data, title, room, comment, license_name)
+    _set_listeners(data, listeners, samples.shape[1], receivers)
+    _write(sofar, data, samples, rate, path)
 
 
 def _sofar() -> ModuleType:
     try:
-        import sofar
+        return importlib.import_module("sofar")
     except ImportError as error:
         raise MissingDependencyError("SOFA files need the package sofar: pip install harken[sofa]") from error
-    return sofar
 
 
 def _read(path: Path, conventions: Sequence[str], what: str) -> Any:
@@ -300,8 +297,7 @@ def _source_directions(data: Any, path: Path) -> tuple[np.ndarray, np.ndarray]:
         view = _cartesian(data.ListenerView, kind, units)
         if getattr(data, "ListenerUp", None) is not None:
             up = _cartesian(data.ListenerUp, kind, units)
-    ways = source - listener
-    ways = np.einsum("nij,nj->ni", np.broadcast_to(_frames(view, up, path), (max(len(view), len(ways)), 3, 3)), ways)
+    ways = (_frames(view, up, path) @ (source - listener)[..., None])[..., 0]
     distances = np.linalg.norm(ways, axis=-1)
     if not (distances > 0).all():
         raise SoundError(f"{path.name}: a source lies in the centre of the head.")
@@ -324,39 +320,38 @@ def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.n
 
 
 def _head(
-    responses: np.ndarray,
-    lags: np.ndarray,
-    directions: np.ndarray,
-    measured: int,
-    rate: int,
-    equalization: str,
-    data: Any,
-    path: Path,
+    responses: np.ndarray, lags: np.ndarray, directions: np.ndarray, rates: tuple[int, int], equalize: bool, name: str
 ) -> HeadResponse:
-    """Equalise, align, cut and resample responses, left ear first."""
+    """Equalise, align, cut and resample responses, left ear first; `rates` are the measurement's and the wanted one."""
     from scipy.signal import resample_poly
 
+    measured, rate = rates
     size = next_fast_len(4 * responses.shape[2], real=True)
     frequencies = np.fft.rfftfreq(size, 1.0 / measured)
     lead = LEAD * measured
     onsets = _onsets(responses)
     spectra = rfft(responses, size) * _shift(frequencies / measured, lead - onsets)
-    spectra, delays, directions = _with_poles(spectra, onsets + lags, directions, path)
-    if equalization == "diffuse":
-        spectra = spectra * _diffuse_inverse(spectra, directions, frequencies, path)
-        # The equaliser is causal and moves the onsets.
-        moved = _onsets(irfft(spectra, size)) - lead
+    spectra, delays, directions = _with_poles(spectra, onsets + lags, directions, name)
+    weights = _solid_angles(directions, name)
+    if equalize:
+        spectra = spectra * _diffuse_inverse(spectra, weights, frequencies)
+    arrival, excess = _arrival(spectra * _shift(frequencies / measured, delays - lead), weights, frequencies, measured)
+    if equalize:
+        spectra = spectra * np.exp(-1j * excess)
+        # Equalisers move the onsets.
+        moved = _onsets(irfft(spectra, size)[..., : responses.shape[2]]) - lead
         spectra, delays = spectra * _shift(frequencies / measured, -moved), delays + moved
-    filters = _cut(spectra, frequencies, size, measured, lead if equalization == "diffuse" else None)
+    _check_sides(delays - arrival, directions, measured, name)
+    filters = _cut(spectra, frequencies, size, measured, lead if equalize else None)
     if rate != measured:
         divisor = int(np.gcd(rate, measured))
         filters = resample_poly(filters, rate // divisor, measured // divisor, axis=-1) * (measured / rate)
     return HeadResponse(
         rate=rate,
         directions=directions,
-        delays=(delays - _arrival(delays, directions, measured)) / measured - LEAD,
+        delays=(delays - arrival) / measured - LEAD,
         filters=filters,
-        name=str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem),
+        name=name,
     )
 
 
@@ -400,22 +395,41 @@ def _onsets(responses: np.ndarray, share: float = 0.1, factor: int = 8) -> np.nd
     return (size > share * size.max(-1, keepdims=True)).argmax(-1) / factor
 
 
-def _arrival(onsets: np.ndarray, directions: np.ndarray, rate: int) -> float:
-    """Return the sample at which sound arrives at the centre of the head, from a sphere fitted to the onsets."""
+def _arrival(spectra: np.ndarray, weights: np.ndarray, frequencies: np.ndarray, rate: int) -> tuple[float, np.ndarray]:
+    """Return the sample at which sound arrives at the centre of the head, and the phase that is not the head's.
+
+    Averaged over all directions, the pressure on a rigid sphere of radius a has the phase ka − atan(ka), that of its
+    zeroth mode. What the average has besides is a delay, which is the arrival, and the loudspeaker's phase at low
+    frequencies.
+    """
+    ka = 2.0 * np.pi * frequencies * HEAD_RADIUS / _SPEED_OF_SOUND
+    excess = np.unwrap(np.angle(np.einsum("n,nef->f", weights, spectra))) - (ka - np.arctan(ka))
+    fitted = (frequencies > 600.0) & (frequencies < 1200.0)
+    # Unwrapped from zero frequency, the phase may be off by a multiple of 2π; a line with an offset finds it.
+    offset = np.polyfit(frequencies[fitted], excess[fitted], 1)[1]
+    excess -= 2.0 * np.pi * np.round(offset / (2.0 * np.pi))
+    slope = (excess[fitted] @ frequencies[fitted]) / (frequencies[fitted] @ frequencies[fitted])
+    share = 0.5 + 0.5 * np.cos(np.pi * np.clip((frequencies - 600.0) / 600.0, 0.0, 1.0))
+    return float(-slope / (2.0 * np.pi) * rate), share * (excess - slope * frequencies)
+
+
+def _check_sides(delays: np.ndarray, directions: np.ndarray, rate: int, name: str) -> None:
+    """Refuse delays that do not fit ears on the left and the right of a head.
+
+    A sphere's are −a·cos θ on the source's side and a·(θ − π/2) in the shadow (Woodworth and Schlosberg 1954).
+    """
     cosines = directions[:, :1] * [-1.0, 1.0]
     way = np.where(cosines > 0, -cosines, np.arccos(np.clip(cosines, -1.0, 1.0)) - 0.5 * np.pi)
-    functions = np.stack([np.ones(way.size), way.ravel()], -1)
-    solved = np.linalg.lstsq(functions, onsets.ravel(), rcond=None)[0]
-    radius = solved[1] / rate * 343.2
+    radius = np.polyfit(way.ravel(), delays.ravel(), 1)[0] / rate * _SPEED_OF_SOUND
     if not 0.03 < radius < 0.3:
         raise SoundError(
-            f"The onsets fit a head of {100 * radius:.1f} cm radius: left and right, or the directions, are mixed up."
+            f"Head {name!r}: its delays fit a radius of {100 * radius:.1f} cm; expected 3 to 30 cm. Are the ears or "
+            "the directions mixed up?"
         )
-    return float(solved[0])
 
 
 def _with_poles(
-    spectra: np.ndarray, delays: np.ndarray, directions: np.ndarray, path: Path
+    spectra: np.ndarray, delays: np.ndarray, directions: np.ndarray, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Continue the lowest and the highest ring to the pole where nothing was measured around it."""
     elevation = np.arcsin(np.clip(directions[:, 1], -1.0, 1.0))
@@ -425,7 +439,7 @@ def _with_poles(
             continue
         if gap > _WIDEST_GAP:
             raise SoundError(
-                f"{path.name} leaves {np.degrees(gap):.0f}° around the {'zenith' if sign > 0 else 'nadir'} unmeasured; "
+                f"Head {name!r} leaves {np.degrees(gap):.0f}° around the {'zenith' if sign > 0 else 'nadir'} unmeasured; "
                 "a head has to be measured up to 60° around both."
             )
         ring = np.flatnonzero(sign * elevation > 0.5 * np.pi - gap - np.radians(5.0))
@@ -435,13 +449,18 @@ def _with_poles(
     return spectra, delays, directions
 
 
-def _diffuse_inverse(spectra: np.ndarray, directions: np.ndarray, frequencies: np.ndarray, path: Path) -> np.ndarray:
-    """Return the minimum-phase spectrum that undoes the mean energy over the sphere and both ears."""
+def _solid_angles(directions: np.ndarray, name: str) -> np.ndarray:
+    """Return the share of the sphere that lies nearest to each direction."""
     try:
         areas = SphericalVoronoi(directions).calculate_areas()
     except (QhullError, ValueError) as error:
-        raise SoundError(f"{path.name}: its directions do not surround the head.") from error
-    mean = np.sqrt(np.einsum("n,nef->f", areas / areas.sum(), np.abs(spectra) ** 2) / 2.0)
+        raise SoundError(f"Head {name!r}: its directions do not surround it.") from error
+    return areas / areas.sum()
+
+
+def _diffuse_inverse(spectra: np.ndarray, weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """Return the minimum-phase spectrum that undoes the mean energy over the sphere and both ears."""
+    mean = np.sqrt(np.einsum("n,nef->f", weights, np.abs(spectra) ** 2) / 2.0)
     # Below and above, measurements hold little but noise.
     low, high = np.searchsorted(frequencies, (100.0, min(18000.0, 0.41 * 2.0 * frequencies[-1])))
     mean[:low], mean[high:] = mean[low], mean[high]
@@ -464,16 +483,17 @@ def _stack(responses: Sequence[ImpulseResponse]) -> tuple[np.ndarray, int]:
     return np.stack(padded).astype(np.float64), responses[0].rate
 
 
-def _described(data: Any, title: str, room: str, comment: str, license_name: str) -> Any:
+def _describe(data: Any, title: str, room: str, comment: str, license_name: str) -> None:
     from harken import __version__
 
-    data.GLOBAL_RoomType, data.GLOBAL_RoomDescription = "reverberant", room
+    data.GLOBAL_RoomType = "reverberant"
+    data.add_attribute("GLOBAL_RoomDescription", room)
     data.GLOBAL_Title, data.GLOBAL_DatabaseName = title or room, title or room
-    data.GLOBAL_Comment = comment
+    if comment:
+        data.add_attribute("GLOBAL_Comment", comment)
     data.GLOBAL_ApplicationName, data.GLOBAL_ApplicationVersion = "Harken", __version__
     if license_name:
         data.GLOBAL_License = license_name
-    return data
 
 
 def _set_listeners(data: Any, listeners: Sequence[Listener], channels: int, receivers: np.ndarray | None) -> None:
@@ -486,15 +506,15 @@ def _set_listeners(data: Any, listeners: Sequence[Listener], channels: int, rece
     headings = np.array([listener.heading for listener in listeners])
     views = np.stack([-np.sin(headings), np.zeros(len(headings)), -np.cos(headings)], -1)
     data.ListenerPosition = np.array([listener.position for listener in listeners]) @ _FROM_SOFA
-    data.ListenerView, data.ListenerUp = views @ _FROM_SOFA, np.array([[0.0, 0.0, 1.0]])
-    if len(views) > 1:
-        data.ListenerUp = np.repeat(data.ListenerUp, len(views), 0)
+    data.ListenerView, data.ListenerUp = views @ _FROM_SOFA, np.tile([0.0, 0.0, 1.0], (len(views), 1))
     data.ReceiverPosition = (places @ _FROM_SOFA)[..., None]
     data.ReceiverPosition_Type, data.ReceiverPosition_Units = "cartesian", "metre"
 
 
-def _write(sofar: ModuleType, data: Any, path: Path | str) -> None:
+def _write(sofar: ModuleType, data: Any, samples: np.ndarray, rate: int, path: Path | str) -> None:
     if Path(path).suffix.lower() != ".sofa":
         raise ConfigurationError(f"File name {Path(path).name!r}; expected one that ends in .sofa.")
+    data.Data_IR, data.Data_SamplingRate = samples, float(rate)
+    data.EmitterPosition_Type, data.EmitterPosition_Units = "cartesian", "metre"
     data.verify()
     sofar.write_sofa(str(path), data)
