@@ -20,6 +20,7 @@ from harken.scene.floor_grid import (
     locate,
     margin_at,
     move_on_floor,
+    owner_of,
     slide,
     surface_height,
 )
@@ -276,9 +277,7 @@ class WalkableFloor:
 
     def _owner(self, quad: int) -> int:
         """Island of a quad that has walkable points."""
-        node = self.grid.node
-        corners = [quad, node[quad, EAST], node[quad, SOUTH], node[quad, CORNER]]
-        return int(self.node_island[corners].max())
+        return int(owner_of(self.grid, self.node_island, quad))
 
     def _island_index(self, island: int) -> int:
         if not 0 <= island < len(self.islands):
@@ -333,7 +332,9 @@ class WalkableFloor:
             NavigationError: The start is not on the floor, or the displacement is not finite.
         """
         dx, dz = float(displacement[0]), float(displacement[2])
-        quad, x, y, z, collided = move_on_floor(self.grid, float(start[0]), float(start[1]), float(start[2]), dx, dz)
+        quad, x, y, z, collided = move_on_floor(
+            self.grid, self.node_island, float(start[0]), float(start[1]), float(start[2]), dx, dz
+        )
         if quad < 0:
             self._quad(start)
             raise NavigationError(f"The displacement {_text(displacement)} is not finite: expected metres.")

@@ -20,6 +20,7 @@ __all__ = [
     "margin_at",
     "margin_slope",
     "move_on_floor",
+    "owner_of",
     "pull_to_edge",
     "slide",
     "surface_height",
@@ -276,8 +277,19 @@ def slide(grid, quad, u, v, du, dv):
 
 
 @kernel
-def move_on_floor(grid, x, y, z, dx, dz):
+def owner_of(grid, island, quad):
+    """Return the island of a quad: that of its corners which are walkable, -1 if none is."""
+    node = grid.node
+    east, south, corner = node[quad, EAST], node[quad, SOUTH], node[quad, CORNER]
+    return max(max(island[quad], island[east]), max(island[south], island[corner]))
+
+
+@kernel
+def move_on_floor(grid, island, x, y, z, dx, dz):
     """Move a body from a point on the floor, sliding along what is in the way.
+
+    A gap so narrow that no node of the grid lies in it does not join two islands (`island` ``(N,)`` per node), and a body
+    does not squeeze through it either: else it would stand where no way leads.
 
     Returns:
         ``(quad, x, y, z, collided)``: quad is -1 where the start is not on the floor; collided where the body ends
@@ -286,7 +298,10 @@ def move_on_floor(grid, x, y, z, dx, dz):
     quad, u, v = locate(grid, x, y, z)
     if quad < 0 or not (margin_at(grid, quad, u, v) >= -TOLERANCE and np.isfinite(dx + dz)):
         return -1, x, y, z, False
-    quad, u, v = slide(grid, quad, u, v, dx / grid.cell, dz / grid.cell)
+    home = owner_of(grid, island, quad)
+    end, to_u, to_v = slide(grid, quad, u, v, dx / grid.cell, dz / grid.cell)
+    if owner_of(grid, island, end) == home:
+        quad, u, v = end, to_u, to_v
     to_x, to_z = grid.x0 + u * grid.cell, grid.z0 + v * grid.cell
     missed = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
     return quad, to_x, surface_height(grid, quad, u, v), to_z, missed > TOLERANCE

@@ -7,6 +7,7 @@ import trimesh
 from harken.errors import ConfigurationError, NavigationError
 from harken.scene import AcousticMaterial, Scene
 from harken.scene.floor import Body, WalkableFloor
+from harken.scene.homes import generate_home
 
 PLAIN = AcousticMaterial(name="plain", absorption=(0.1,))
 RADIUS = 0.2
@@ -361,3 +362,19 @@ def test_unknown_islands_are_refused(empty_room):
         empty_room.random_point(np.random.default_rng(0), island=99)
     with pytest.raises(NavigationError, match="Island -1 does not exist"):
         empty_room.snap((1, 0, 1), island=-1)
+
+
+@pytest.mark.parametrize("seed", [19, 20, 21, 22])
+def test_a_body_never_walks_to_where_no_way_leads_back(seed):
+    floor = WalkableFloor.build(generate_home(seed, split="test"))
+    rng = np.random.default_rng(seed)
+    goal = floor.random_point(rng)
+    field = floor.distance_field(goal)
+    position, heading = floor.random_point(rng), 0.0
+    for _ in range(4000):
+        end, collided = floor.move(position, 0.25 * np.array([-np.sin(heading), 0.0, -np.cos(heading)]))
+        if collided:
+            heading += rng.uniform(0.1, 3.0)
+        position = end
+        assert floor.island(position) == 0
+        assert np.isfinite(field.distance(position))
