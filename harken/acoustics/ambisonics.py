@@ -324,7 +324,7 @@ class BinauralDecoder:
             raise ConfigurationError("One channel tells nothing apart for two ears; expected an order of 1 to 3.")
         latency = int(np.ceil(0.003 * head.rate))
         taps = head.taps + 2 * latency
-        size = next_fast_len(4 * taps, real=True)
+        size = 1 << int(np.ceil(np.log2(4 * taps)))
         frequencies = np.fft.rfftfreq(size, 1.0 / head.rate)
         directions = sphere_directions(_HEAD_SAMPLES)
         ears = np.stack([_ears(head, direction, frequencies, size) for direction in directions])
@@ -446,9 +446,7 @@ def _magnitude_least_squares(
     return result
 
 
-def _with_diffuse_covariance(
-    spectra: np.ndarray, left: np.ndarray, right: np.ndarray, cross: np.ndarray
-) -> np.ndarray:
+def _with_diffuse_covariance(spectra: np.ndarray, left: np.ndarray, right: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """Mix both ears so that a diffuse field has the covariance of the head, changing the filters the least."""
     wanted = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
     given = spectra @ np.swapaxes(spectra.conj(), 1, 2)

@@ -33,7 +33,7 @@ NODES = 12
 NODE_SCALE = 0.35
 """Half of the nodes lie below this v [√m]."""
 
-NEAR_POLE = 2.0
+NEAR_POLE = 2.8
 """Angle from a boundary within which the pole is split off; beyond it the integrand is smooth anyway [rad]."""
 
 LEAST = 1e-3

@@ -324,7 +324,8 @@ def piston_on_sphere(
     Morse and Ingard, Theoretical Acoustics (1968), §7.2: p(θ) ∝ Σ_n U_n·(−i)ⁿ·P_n(cos θ)/h_n′(ka) with
     U_n = ½·(P_{n−1}(cos β) − P_{n+1}(cos β)) for a cap of half angle β = arcsin(piston radius / sphere radius) that
     moves radially. Squared gains are averaged over each band, with equal weight to each fraction of an octave. Exactly
-    to the rear the model focuses sound to a narrow bright spot, as a perfect sphere does and a head or a box does not.
+    to the rear the model focuses sound to a bright spot, as a perfect sphere does and a head or a box does not;
+    `talker` and `loudspeaker` leave it out.
 
     Args:
         sphere_radius: Radius of the sphere [m].
@@ -389,7 +390,7 @@ def talker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
     Args:
         bands: Centre frequencies [Hz].
     """
-    return piston_on_sphere(0.09, 0.015, bands=bands)
+    return _without_bright_spot(piston_on_sphere(0.09, 0.015, bands=bands), "talker")
 
 
 def loudspeaker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
@@ -402,7 +403,8 @@ def loudspeaker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
     Args:
         bands: Centre frequencies [Hz].
     """
-    return piston_on_sphere(0.11, [0.065 if centre < 2800.0 else 0.013 for centre in bands], bands=bands)
+    radii = [0.065 if centre < 2800.0 else 0.013 for centre in bands]
+    return _without_bright_spot(piston_on_sphere(0.11, radii, bands=bands), "loudspeaker")
 
 
 def directivity(name: str, bands: Sequence[float] = OCTAVE_BANDS) -> Directivity:
@@ -468,6 +470,13 @@ def read_gains(table, dx, dy, dz, out):
         low = (1.0 - t) * table[row, left, b] + t * table[row, right, b]
         high = (1.0 - t) * table[row + 1, left, b] + t * table[row + 1, right, b]
         out[b] = (1.0 - s) * low + s * high
+
+
+def _without_bright_spot(model: Axisymmetric, name: str) -> Axisymmetric:
+    """Keep the gains from rising again behind 90°, where only a perfect sphere lets sound from all around meet."""
+    table, behind = model.table.copy(), model.angles >= 0.5 * np.pi
+    table[behind] = np.minimum.accumulate(table[behind], axis=0)
+    return Axisymmetric(angles=model.angles, table=table, name=name)
 
 
 def _wavenumbers(centre: float) -> np.ndarray:

@@ -47,6 +47,8 @@ class Facets:
     """``(F, 3)`` float64 greatest corner of the facet's box, likewise [m]."""
     facet: np.ndarray
     """``(triangles,)`` int32: the facet of each triangle of the scene, -1 where it belongs to none."""
+    largest: np.ndarray
+    """``(F,)`` int32: the largest triangle of each facet."""
     aims: np.ndarray
     """``(n, 3)`` float64 centres of the largest triangles of every facet, for rays that look for it [m]."""
     least_area: float
@@ -125,7 +127,8 @@ class Facets:
             lower=lower - DISTANCE,
             upper=upper + DISTANCE,
             facet=facet,
-            aims=_aims(number[plane], area, centre),
+            largest=solid[_biggest(number[plane], area, 1)].astype(np.int32),
+            aims=centre[_biggest(number[plane], area, AIMS)],
             least_area=float(least_area),
         )
 
@@ -179,9 +182,9 @@ def _fit(
     return normal, np.bincount(f, weight * height, count) / np.bincount(f, weight, count)
 
 
-def _aims(facet: np.ndarray, area: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return the centres ``(n, 3)`` of the `AIMS` largest triangles of every facet."""
+def _biggest(facet: np.ndarray, area: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of the `count` largest triangles of every facet, facet by facet."""
     order = np.lexsort((-area, facet))
     order = order[facet[order] >= 0]
     begin = np.searchsorted(facet[order], facet[order])
-    return centre[order[np.arange(len(order)) - begin < AIMS]]
+    return order[np.arange(len(order)) - begin < count]

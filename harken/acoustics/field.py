@@ -36,8 +36,9 @@ FAINTEST = 1e-6
 """Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
 
 THINNING = 4e-3
-"""Share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at every further 6 dB: late
-energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
+"""Share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at every further 6 dB.
+
+Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
 SCATTERING_BAND = 3
 """A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz."""

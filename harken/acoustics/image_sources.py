@@ -106,7 +106,7 @@ def _reach(tables, listener, reached, points):
     Sets `reached` ``(n,)`` to their numbers and `points` ``(n, order + 2, 3)`` to their points from source to listener;
     returns how many they are.
     """
-    orders, planes, images, heights, normal, offset, lower, upper = tables
+    orders, planes, images, heights, normal, offset, lower, upper, _ = tables
     count = 0
     for c in range(len(orders)):
         px, py, pz = listener[0], listener[1], listener[2]
@@ -155,12 +155,12 @@ def _meets(rays, buffer, facet, a, b, near, expected):
 
 
 @kernel
-def _clear(rays, buffer, facet, planes, order, points, met):
+def _clear(rays, buffer, facet, largest, planes, order, points, met):
     """Tell whether every leg is free, from the listener back to the source; sets the triangles that are met."""
     for j in range(order, 0, -1):
         leg = np.sqrt(np.sum((points[j + 1] - points[j]) ** 2))
         if j < order and leg < 2 * SKIN:  # into an edge: both facets are met at one point
-            met[j - 1] = met[j]
+            met[j - 1] = largest[planes[j - 1]]
             continue
         met[j - 1] = _meets(rays, buffer, facet, points[j + 1], points[j], 0.0 if j == order else 1.0, planes[j - 1])
         if met[j - 1] < 0:
@@ -191,13 +191,13 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
         The number of paths.
     """
     buffer = ray_buffer()
-    orders, planes, images = tables[0], tables[1], tables[2]
+    orders, planes, images, largest = tables[0], tables[1], tables[2], tables[8]
     met = np.empty(planes.shape[1], np.int32)
     count = 0
     for r in range(_reach(tables, listener, found, points)):
         c = found[r]
         k = orders[c]
-        if not _clear(rays, buffer, facet, planes[c], k, points[r], met):
+        if not _clear(rays, buffer, facet, largest, planes[c], k, points[r], met):
             continue
         twin = False
         for other in range(count):
@@ -258,9 +258,10 @@ class ImageSources:
         facets: `Facets.build(scene)`, made once per scene.
         source: ``(3,)`` position of the source [m].
         order: Greatest number of reflections, 1–4.
-        rays: Rays that look for sequences of facets. A sequence that reflects the share ω of all directions is missed
-            with the chance exp(−ω·rays); what is missed sounds in small parts of the scene only. Not used where all
-            sequences of facets are few.
+        rays: Rays that look for sequences of facets, besides those aimed at every facet. A sequence that reflects the
+            share ω of all directions is missed with the chance exp(−ω·rays). In furnished homes 8,000 rays miss 0.02 %
+            of the energy that is reflected once, 1 % of what is reflected twice and 5 % of three times: take 32,000
+            for higher orders. Not used where all sequences of facets are few.
         seed: Chooses the rays.
         air: ``(bands,)`` energy attenuation of air [1/m]; none by default.
 
@@ -334,7 +335,7 @@ class ImageSources:
             height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
             images[:, j + 1] = at - 2.0 * height[:, None] * n
             heights[:, j] = -height
-        return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper
+        return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper, f.largest
 
     def moved(self, source: np.ndarray) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import irfft, rfft
 from scipy.spatial import QhullError, SphericalVoronoi
 
 from harken.acoustics.bands import band_edges
@@ -28,7 +28,7 @@ LENGTH, LEAD = 0.0029, 0.00036
 """Length of the filters, and of the quiet before their onset [s]: what comes later is the measurement's room."""
 
 HEAD_RADIUS = 0.0875
-"""Where the ears are written, left and right of the centre [m]."""
+"""Distance of the ears from the centre of the head [m]."""
 
 _HEADS = ("SimpleFreeFieldHRIR", "GeneralFIR")
 _FROM_SOFA = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
@@ -68,13 +68,10 @@ def read_head(
     data = _read(path, _HEADS, "head-related impulse responses")
     responses = np.asarray(data.Data_IR, np.float64)
     if responses.ndim != 3 or responses.shape[1] != 2:
-        shape = responses.shape
-        raise SoundError(f"{path.name}: its responses have shape {shape}; a head has two receivers, (n, 2, samples).")
+        raise SoundError(f"{path.name} has responses of shape {responses.shape}; a head has two receivers.")
     measured = float(np.ravel(data.Data_SamplingRate)[0])
     if not np.isfinite(responses).all() or not responses.any(axis=-1).all() or measured <= 0 or measured % 1:
-        raise SoundError(
-            f"{path.name}: a response is silent or not finite, or the rate {measured} Hz is no whole number."
-        )
+        raise SoundError(f"{path.name}: a response is silent or not finite, or {measured} Hz is no whole number.")
     left = _left_receiver(data, path)
     directions, distances = _source_directions(data, path)
     lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
@@ -107,8 +104,7 @@ def read_directivity(
         SoundError: The file cannot be read or is no directivity, or has no such measurement.
         ConfigurationError: Its directions do not surround the source, or nothing is radiated straight ahead.
     """
-    path = Path(path)
-    data = _read(path, ("FreeFieldDirectivityTF",), "a directivity")
+    data = _read(path := Path(path), ("FreeFieldDirectivityTF",), "a directivity")
     real, imaginary = np.asarray(data.Data_Real, np.float64), np.asarray(data.Data_Imag, np.float64)
     frequencies = np.ravel(np.asarray(data.N, np.float64))
     if real.ndim != 3 or not 0 <= measurement < len(real) or real.shape[2] != len(frequencies):
@@ -133,11 +129,8 @@ def read_directivity(
             inside[np.argmin(np.abs(np.log(np.maximum(frequencies, 1e-3) / centre)))] = True
         values[:, band] = np.sqrt(energies[:, inside] @ (1.0 / frequencies[inside]) / (1.0 / frequencies[inside]).sum())
     if empty:
-        warnings.warn(
-            f"{path.name} has no frequency in the bands {', '.join(empty)} Hz; the nearest one's values are taken.",
-            HarkenWarning,
-            stacklevel=2,
-        )
+        missing = f"{path.name} has no frequency in the bands {', '.join(empty)} Hz"
+        warnings.warn(f"{missing}; the nearest one's values are taken.", HarkenWarning, stacklevel=2)
     return MeasuredDirectivity(directions=directions, values=values, name=str(data.GLOBAL_Title or path.stem))
 
 
@@ -310,12 +303,8 @@ def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.n
     _, first = np.unique(np.round(directions[order], 4) + 0.0, axis=0, return_index=True)
     kept = np.sort(order[first])
     if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
-        warnings.warn(
-            f"{path.name} was measured at {distances.min():.2f} to {distances.max():.2f} m; of each direction the "
-            "farthest is kept.",
-            HarkenWarning,
-            stacklevel=3,
-        )
+        span = f"{distances.min():.2f} to {distances.max():.2f} m"
+        warnings.warn(f"{path.name} was measured at {span}; the farthest is kept.", HarkenWarning, stacklevel=3)
     return kept
 
 
@@ -326,7 +315,7 @@ def _head(
     from scipy.signal import resample_poly
 
     measured, rate = rates
-    size = next_fast_len(4 * responses.shape[2], real=True)
+    size = 1 << int(np.ceil(np.log2(max(4 * responses.shape[2], 2048))))
     frequencies = np.fft.rfftfreq(size, 1.0 / measured)
     lead = LEAD * measured
     onsets = _onsets(responses)
@@ -346,13 +335,8 @@ def _head(
     if rate != measured:
         divisor = int(np.gcd(rate, measured))
         filters = resample_poly(filters, rate // divisor, measured // divisor, axis=-1) * (measured / rate)
-    return HeadResponse(
-        rate=rate,
-        directions=directions,
-        delays=(delays - arrival) / measured - LEAD,
-        filters=filters,
-        name=name,
-    )
+    seconds = (delays - arrival) / measured - LEAD
+    return HeadResponse(rate=rate, directions=directions, delays=seconds, filters=filters, name=name)
 
 
 def _shift(turns_per_sample: np.ndarray, samples: np.ndarray) -> np.ndarray:
@@ -423,8 +407,7 @@ def _check_sides(delays: np.ndarray, directions: np.ndarray, rate: int, name: st
     radius = np.polyfit(way.ravel(), delays.ravel(), 1)[0] / rate * _SPEED_OF_SOUND
     if not 0.03 < radius < 0.3:
         raise SoundError(
-            f"Head {name!r}: its delays fit a radius of {100 * radius:.1f} cm; expected 3 to 30 cm. Are the ears or "
-            "the directions mixed up?"
+            f"Head {name!r}: its delays fit a radius of {100 * radius:.1f} cm; are left and right mixed up?"
         )
 
 
@@ -435,13 +418,10 @@ def _with_poles(
     elevation = np.arcsin(np.clip(directions[:, 1], -1.0, 1.0))
     for sign in (-1.0, 1.0):
         gap = 0.5 * np.pi - (sign * elevation).max()
+        if gap > _WIDEST_GAP:
+            raise SoundError(f"Head {name!r} is unmeasured for {np.degrees(gap):.0f}° around a pole; up to 60° can be.")
         if gap < np.radians(20.0):
             continue
-        if gap > _WIDEST_GAP:
-            raise SoundError(
-                f"Head {name!r} leaves {np.degrees(gap):.0f}° around the {'zenith' if sign > 0 else 'nadir'} unmeasured; "
-                "a head has to be measured up to 60° around both."
-            )
         ring = np.flatnonzero(sign * elevation > 0.5 * np.pi - gap - np.radians(5.0))
         pole = np.sqrt((np.abs(spectra[ring]) ** 2).mean(0)) * np.exp(1j * np.angle(spectra[ring].mean(0)))
         spectra, delays = np.concatenate([spectra, pole[None]]), np.vstack([delays, delays[ring].mean(0)])
@@ -476,7 +456,7 @@ def _stack(responses: Sequence[ImpulseResponse]) -> tuple[np.ndarray, int]:
     kinds = {(response.rate, len(response.samples)) for response in responses}
     if len(kinds) != 1:
         raise ConfigurationError(
-            f"Responses have different rates and numbers of channels, {sorted(kinds)}; a file holds one kind."
+            f"Responses have several rates and numbers of channels, {sorted(kinds)}; expected one."
         )
     length = max(response.samples.shape[1] for response in responses)
     padded = [np.pad(response.samples, ((0, 0), (0, length - response.samples.shape[1]))) for response in responses]

@@ -176,8 +176,8 @@ class DirectionFollower:
     def is_near(self) -> bool:
         """Whether the source is at hand: very loud, or loud and passed or circled.
 
-        A sound that was ahead and is suddenly behind has been walked past; one whose direction changes faster than one can
-        follow is close. Levels are those of the last second, for sounds that pause.
+        A sound that was ahead and is suddenly behind has been walked past; one whose direction changes faster than one
+        can follow is close. Levels are those of the last second, for sounds that pause.
         """
         second = max(2, round(self.rate / self.step_samples))
         level = max(self._levels[-second:])

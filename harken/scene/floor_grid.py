@@ -288,8 +288,8 @@ def owner_of(grid, island, quad):
 def move_on_floor(grid, island, x, y, z, dx, dz):
     """Move a body from a point on the floor, sliding along what is in the way.
 
-    A gap so narrow that no node of the grid lies in it does not join two islands (`island` ``(N,)`` per node), and a body
-    does not squeeze through it either: else it would stand where no way leads.
+    A gap so narrow that no node of the grid lies in it does not join two islands (`island` ``(N,)`` per node), and a
+    body does not squeeze through it either: else it would stand where no way leads.
 
     Returns:
         ``(quad, x, y, z, collided)``: quad is -1 where the start is not on the floor; collided where the body ends
