@@ -9,7 +9,7 @@ from harken.errors import ConfigurationError
 
 __all__ = ["ImpulseResponse", "Listener", "PathKind", "Propagation", "SoundPath", "Source"]
 
-PathKind = Literal["direct", "transmitted", "diffracted"]
+PathKind = Literal["direct", "transmitted", "diffracted", "specular"]
 """How an exact path gets from the source to the listener."""
 
 
@@ -58,7 +58,7 @@ class SoundPath:
     """A way that sound takes from a source to a listener, kept exact: its delay, level and direction."""
 
     kind: PathKind
-    """"direct" in view, "transmitted" straight through something, "diffracted" around corners."""
+    """"direct" in view, "transmitted" straight through something, "diffracted" around corners, "specular" by mirrors."""
     points: np.ndarray
     """``(n, 3)`` points from the source to the listener [m]."""
     length: float
