@@ -1,5 +1,6 @@
 """Navigation as Gymnasium environments."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -7,11 +8,12 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 
+from harken.acoustics import Propagation
 from harken.configs import from_mapping, load_preset
 from harken.envs.sensors import check_sensors, sense, sensor_space
 from harken.envs.view import View
 from harken.errors import ActionError, ConfigurationError, EpisodeError, StateError, UnknownNameError
-from harken.sim import Mount, Simulator
+from harken.sim import Mount, Simulator, World
 from harken.sound.level import decibels
 from harken.tasks import Action, Episode, NavigationSettings, NavigationTask, read_episodes
 from harken.tasks.sounds import Sounds
@@ -68,7 +70,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
     step and ``is_success`` at the end.
 
     ## Arguments
-    task, preset, split, sensors, scene, up, scale, sound, episodes, config, render_mode.
+    task, preset, split, sensors, scene, up, scale, sound, episodes, propagation, config, render_mode.
 
     ## Version History
     v0: first version.
@@ -83,6 +85,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         scale: Metres per unit of that file.
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder.
         episodes: Episodes, or the path of a file of them, to use in place of sampled ones.
+        propagation: Engine that propagates sound, in place of the preset's: "harken" or "soundspaces2".
         config: Settings in place of the preset's, or a mapping of those that differ from it.
         render_mode: "rgb_array" or None.
 
@@ -106,6 +109,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         scale: float = 1.0,
         sound: str = "telephone",
         episodes: str | Path | Sequence[Episode] | None = None,
+        propagation: Literal["harken", "soundspaces2"] | None = None,
         config: NavigationSettings | Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ):
@@ -117,6 +121,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
             raise UnknownNameError("render mode", render_mode, self.metadata["render_modes"])
         self.task_name, self.split, self.render_mode = task, split, render_mode
         self.settings = _settings(preset, config)
+        if propagation is not None:
+            self.settings = dataclasses.replace(self.settings, propagation=propagation)
         self.sensors = check_sensors(TASKS[task] if sensors is None else sensors, task=task)
         self.sounds = None if task == "pointgoal" else Sounds(sound, split, self.settings.acoustics.rate)
         self.scene, self._options = (None, {}) if scene is None else (str(scene), {"up": up, "scale": scale})
@@ -213,7 +219,12 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         """Return the task in a scene, made anew where the scene changes."""
         world = load_world(scene, self.settings, **self._options)
         if self._task is None or self._task.simulator.world is not world:
-            simulator = Simulator(world, camera=self.settings.camera, mount=Mount(height=self.settings.eye_height))
+            simulator = Simulator(
+                world,
+                camera=self.settings.camera,
+                mount=Mount(height=self.settings.eye_height),
+                propagation=_other_engine(world, self.settings),
+            )
             self._task, self._view = NavigationTask(simulator, self.settings), None
         return self._task
 
@@ -288,6 +299,19 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
     def _check_open(self) -> None:
         if self._closed:
             raise StateError("The environment is closed: make a new one with gym.make().")
+
+
+def _other_engine(world: World, settings: NavigationSettings) -> Propagation | None:
+    """Return the engine that the settings ask for, None for the world's own."""
+    if settings.propagation == "harken":
+        return None
+    from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
+
+    chosen = settings.acoustics
+    navigation = SoundSpaces2Settings.navigation(
+        rate=chosen.rate, duration=chosen.duration, transmission=chosen.transmission
+    )
+    return SoundSpaces2Propagation(world.scene, navigation)
 
 
 def _settings(preset: str, config: NavigationSettings | Mapping[str, Any] | None) -> NavigationSettings:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harken.acoustics import ImpulseResponse, Listener, Source
+from harken.acoustics import ImpulseResponse, Listener, Propagation, Source
 from harken.errors import ConfigurationError, NavigationError, StateError
 from harken.scene import Scene
 from harken.sim.protocol import SoundSource
@@ -48,11 +48,19 @@ class Simulator:
         world: A scene, or a world that is shared with others.
         camera: What the body sees with.
         mount: Where on the body the camera sits; ahead at the height of the ears by default.
+        propagation: What carries sound to this body; the world's own by default. An engine that remembers what it was
+            asked before belongs to one simulator.
         options: Settings of `World`, where a scene is given.
     """
 
     def __init__(
-        self, world: Scene | World, *, camera: Camera | None = None, mount: Mount | None = None, **options: Any
+        self,
+        world: Scene | World,
+        *,
+        camera: Camera | None = None,
+        mount: Mount | None = None,
+        propagation: Propagation | None = None,
+        **options: Any,
     ):
         if isinstance(world, World) and options:
             raise ConfigurationError(
@@ -61,6 +69,7 @@ class Simulator:
         self.world = world if isinstance(world, World) else World(scene=world, **options)
         self.camera = camera or Camera()
         self.mount = mount or Mount(height=self.world.ear_height)
+        self._propagation = propagation
         self.position = np.zeros(3)
         self.heading = 0.0
         self.node = -1
@@ -71,9 +80,14 @@ class Simulator:
         self._samples_heard = 0
 
     @property
+    def propagation(self) -> Propagation:
+        """What carries sound."""
+        return self.world.propagation if self._propagation is None else self._propagation
+
+    @property
     def rate(self) -> int:
         """Sampling rate of what is heard [Hz]."""
-        return self.world.propagation.rate
+        return self.propagation.rate
 
     @property
     def sources(self) -> tuple[SoundSource, ...]:
@@ -181,8 +195,7 @@ class Simulator:
         if self._response is None or self._response[0] != key:
             ears = self.ears
             responses = [
-                self.world.propagation.impulse_response(Source(position=s.position), ears).samples
-                for s in self._sources
+                self.propagation.impulse_response(Source(position=s.position), ears).samples for s in self._sources
             ]
             self._response = (key, responses)
         return self._response[1]
@@ -225,7 +238,7 @@ class Simulator:
         if listener is None:
             self._check_placed()
             listener = self.ears
-        return self.world.propagation.impulse_response(source, listener)
+        return self.propagation.impulse_response(source, listener)
 
     def geodesic_distance(self, start: np.ndarray, goal: np.ndarray) -> float:
         """Return the length of the shortest way over the floor [m], inf where there is none."""

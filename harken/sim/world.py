@@ -29,8 +29,6 @@ class World:
     """Height of ears and sound sources above the floor [m]."""
     acoustics: AcousticSettings = AcousticSettings()
     """How sound is propagated."""
-    propagation_engine: Propagation | None = None
-    """Another engine to propagate sound with; Harken's own by default."""
     motion: Literal["continuous", "grid"] = "continuous"
     """Whether bodies move freely or from node to node of a grid."""
     grid_spacing: float = 1.0
@@ -70,8 +68,6 @@ class World:
     @cached_property
     def propagation(self) -> Propagation:
         """What carries sound."""
-        if self.propagation_engine is not None:
-            return self.propagation_engine
         ears = self.floor.cells + [0.0, self.ear_height, 0.0]
         return FastPropagation(self.scene, self.acoustics, ears=ears, route=self._route)
 

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from harken.acoustics import AcousticSettings
-from harken.errors import ActionError, ConfigurationError, EpisodeError
+from harken.errors import ActionError, ConfigurationError, EpisodeError, UnknownNameError
 from harken.scene import Body
 from harken.sim import Simulator, SoundSource
 from harken.tasks.episodes import Episode
@@ -65,6 +65,9 @@ class NavigationSettings:
     """Size of the body."""
     camera: Camera = Camera()
     """What the body sees with."""
+    propagation: Literal["harken", "soundspaces2"] = "harken"
+    """Engine that propagates sound: Harken's, or that of SoundSpaces 2.0 in its setting for navigation
+    (``pip install harken[soundspaces]``, Linux on x86-64, CC-BY-NC-4.0)."""
     acoustics: AcousticSettings = field(default_factory=AcousticSettings)
     """How sound is propagated."""
 
@@ -72,6 +75,8 @@ class NavigationSettings:
         """Check the ranges."""
         if self.motion not in ("continuous", "grid"):
             raise ConfigurationError(f"Setting motion is {self.motion!r}; expected 'continuous' or 'grid'.")
+        if self.propagation not in ("harken", "soundspaces2"):
+            raise UnknownNameError("propagation", self.propagation, ("harken", "soundspaces2"))
         for name in ("forward_step", "turn_angle", "step_time", "success_distance", "max_steps", "max_depth"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):

@@ -1,3 +1,4 @@
+import importlib.util
 import pickle
 import warnings
 
@@ -13,6 +14,7 @@ from harken.errors import (
     ConfigurationError,
     EpisodeError,
     HarkenError,
+    HarkenWarning,
     SceneError,
     StateError,
     UnknownNameError,
@@ -122,6 +124,21 @@ def test_a_numbered_episode_is_the_same_for_everybody(env):
     assert other.task.episode == first
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("rlr_audio_propagation") is None, reason="SoundSpaces 2.0's engine is not installed"
+)
+def test_an_environment_can_hear_through_soundspaces_engine():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HarkenWarning)  # of the engine's licence
+        env = gym.make(
+            "harken/AudioGoal-v0", split="val", propagation="soundspaces2", config=FAST, sensors=("waveform",)
+        )
+        observation, _ = env.reset(seed=0)
+        after, *_ = env.step(np.int64(1))
+    for heard in (observation, after):
+        assert np.abs(heard["waveform"][:, :4000]).max() > 1e-4
+
+
 def test_splits_have_different_homes_and_episodes():
     episodes = []
     for split in ("train", "val", "test"):
@@ -208,6 +225,7 @@ def test_episodes_can_be_written_read_and_replayed(tmp_path, env):
         ({"config": {"motion": "flying"}}, UnknownNameError, "continuous"),
         ({"config": {"observation_time": 0.1}}, ConfigurationError, "sound would be lost"),
         ({"config": 3}, ConfigurationError, "mapping"),
+        ({"propagation": "soundspaces3"}, UnknownNameError, "Did you mean 'soundspaces2'"),
         ({"sound": "telefone"}, UnknownNameError, "Did you mean 'telephone'"),
         ({"scene": "no/such.glb"}, SceneError, r"no such file|There is no"),
         ({"episodes": "no.jsonl"}, EpisodeError, "There is no episode file"),
