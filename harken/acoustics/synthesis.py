@@ -184,7 +184,8 @@ class Synthesizer:
         channels = out.shape[0]
         cosine, sine = np.cos(heading), np.sin(heading)
         flow = field[..., 1:].sum((0, 1), dtype=np.float64)
-        beam = flow / max(float(np.linalg.norm(flow)), 1e-30)
+        # One microphone has no direction, and both parts would be carried by the same noise.
+        beam = flow / max(float(np.linalg.norm(flow)), 1e-30) if channels == 2 else np.zeros(3)
         gains, delays = np.ones((len(OCTAVE_BANDS), channels), np.float32), np.zeros(channels, np.int64)
         if channels == 2:
             head = np.array([cosine * beam[0] - sine * beam[2], beam[1], sine * beam[0] + cosine * beam[2]])

@@ -1,0 +1,174 @@
+"""The measured studio of PTB's third round robin: reading it, measuring in it, and counting the errors.
+
+A music studio of about 400 m³ at PTB Braunschweig (Bork 2002–2005), measured with open and with closed curtains, and
+predicted by participants' programs, 16 of them with full data. The data are PTB's and not part of this package: set
+HARKEN_DATA to the folder that holds ``ptb_round_robin_3``.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from harken.acoustics import measures
+from harken.acoustics.protocol import Listener, Source
+from harken.acoustics.reference import EnergyResponse
+from harken.scene import AcousticMaterial, Scene
+
+__all__ = ["MEASURES", "STATES", "Studio", "measure_energy", "measure_samples"]
+
+STATES = ("open", "closed")
+BANDS = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
+MIDDLE = slice(2, 5)
+MEASURES = ("T30/s", "EDT/s", "D/%", "C/dB", "TS/ms", "G/dB")
+"""What the bar is counted over; LF and IACC are reported beside it."""
+
+Values = dict[tuple[str, str], dict[str, np.ndarray]]
+"""Values ``(6 bands,)`` by (state, position) and measure."""
+
+
+class Studio:
+    """The room, what was measured in it and what others predicted."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.data = json.loads((folder / "round_robin_3.json").read_text())
+
+    @staticmethod
+    def find() -> "Studio | None":
+        """Return the studio, or None where its data are not."""
+        given = os.environ.get("HARKEN_DATA")
+        parent = Path(given).expanduser() if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+        folder = parent / "ptb_round_robin_3"
+        return Studio(folder) if folder.is_dir() else None
+
+    def scene(self, state: str, scattering: float | None = None) -> Scene:
+        """Return the room with its curtains "open" or "closed", made of the materials that all participants were given.
+
+        With `scattering` all surfaces scatter that much instead of what was given, for ablations.
+        """
+        vertices, faces, material = [], [], []
+        names: list[str] = []
+        current = ""
+        for line in (self.folder / f"ptb_studio_phase3_curtains_{state}.obj").read_text().splitlines():
+            word, *rest = line.split() or [""]
+            if word == "v":
+                vertices.append([float(value) for value in rest])
+            elif word == "usemtl":
+                current = rest[0]
+                names += [] if current in names else [current]
+            elif word == "f":
+                faces.append([int(corner) - 1 for corner in rest])
+                material.append(names.index(current))
+        given = self.data["materials"]
+        materials = tuple(
+            AcousticMaterial(
+                name=name,
+                absorption=tuple(given[name]["absorption"]),
+                scattering=tuple(given[name]["scattering"]) if scattering is None else (scattering,),
+            )
+            for name in names
+        )
+        return Scene(
+            vertices=upright(np.array(vertices)), faces=np.array(faces), materials=materials,
+            material=np.array(material), name=f"studio, curtains {state}",
+        )  # fmt: skip
+
+    def places(self, kind: str) -> dict[str, np.ndarray]:
+        """Return the "sources" or "receivers" by name."""
+        return {name: upright(np.array(place, float)) for name, place in self.data[kind].items()}
+
+    def run(self, heard_from: Callable[[Scene], Callable], **options: float) -> Values:
+        """Let an engine predict everything.
+
+        Args:
+            heard_from: Takes the scene and returns a function of a `Source` and listeners that returns for each the
+                measures by name.
+            options: For `scene`.
+        """
+        values = {}
+        for state in STATES:
+            hear = heard_from(self.scene(state, **options))
+            receivers = self.places("receivers")
+            for name, place in self.places("sources").items():
+                listeners = [
+                    Listener(position=at, heading=facing(at, place), format="mono") for at in receivers.values()
+                ]
+                for receiver, found in zip(receivers, hear(Source(position=place), listeners), strict=True):
+                    values[state, name + receiver] = found
+        return values
+
+    def errors(self, values: Values, measure: str) -> np.ndarray:
+        """Return errors ``(2 states, 6 bands, 6 positions)`` in just-noticeable differences, with their sign."""
+        how, size = self.data["jnd"][measure]
+        table = np.empty((2, 6, 6))
+        for i, state in enumerate(STATES):
+            for j, position in enumerate(self.data["positions"]):
+                measured = self._column(self.data["measurement_mean"], state, measure, j)
+                noticeable = size * (measured if how == "rel" else 1.0)
+                table[i, :, j] = (values[state, position][measure] - measured) / noticeable
+        return table
+
+    def score(self, values: Values) -> tuple[float, float]:
+        """Return the mean absolute error [JND] over all bands and over 500–2000 Hz."""
+        tables = np.abs([self.errors(values, measure) for measure in MEASURES])
+        return float(np.nanmean(tables)), float(np.nanmean(tables[:, :, MIDDLE]))
+
+    def participants(self) -> dict[str, tuple[float, float]]:
+        """Return the scores of the participants with full data; zeros in their data mean missing."""
+        scores = {}
+        for number, given in self.data["participants"].items():
+            values = {}
+            for state in STATES:
+                for j, position in enumerate(self.data["positions"]):
+                    column = {m: self._column(given, state, m, j) for m in MEASURES}
+                    values[state, position] = {m: np.where(v == 0, np.nan, v) for m, v in column.items()}
+            scores[number] = self.score(values)
+        return scores
+
+    @staticmethod
+    def _column(table: dict, state: str, measure: str, position: int) -> np.ndarray:
+        return np.array([table[state][f"{band:g}"][measure][position] for band in BANDS], float)
+
+
+def upright(points: np.ndarray) -> np.ndarray:
+    """Bring PTB's coordinates (z up) into Harken's frame (y up, −z forward)."""
+    return points[..., [0, 2, 1]] * [1.0, 1.0, -1.0]
+
+
+def facing(at: np.ndarray, target: np.ndarray) -> float:
+    """Return the heading [rad] of one who looks at a target."""
+    way = target - at
+    return float(np.arctan2(-way[0], -way[2]))
+
+
+def measure_energy(response: EnergyResponse, listener: Listener) -> dict[str, np.ndarray]:
+    """Measure an energy response; the lateral axis is the listener's, who faces the source."""
+    start, rate, energy = response.arrival, 1.0 / response.bin, response.energy[:6]
+    lateral = response.received([np.cos(listener.heading), 0.0, -np.sin(listener.heading)])[:6]
+    begin = int(start * rate)
+    early, upto = begin + round(0.005 * rate), begin + round(0.080 * rate)
+    return {
+        "T30/s": measures.decay_time(energy, rate, levels=(-5.0, -35.0), start=start),
+        "EDT/s": measures.decay_time(energy, rate, levels=(0.0, -10.0), start=start),
+        "D/%": 100.0 * measures.definition(energy, rate, start=start),
+        "C/dB": measures.clarity(energy, rate, limit=0.08, start=start),
+        "TS/ms": 1000.0 * measures.centre_time(energy, rate, start=start),
+        "G/dB": measures.strength(energy),
+        "LF/%": 100.0 * lateral[:, early:upto].sum(1) / energy[:, begin:upto].sum(1),
+    }
+
+
+def measure_samples(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+    """Measure an impulse response ``(samples,)`` through octave filters."""
+    found = measures.room_measures(samples, rate, BANDS)
+    return {
+        "T30/s": found.t30,
+        "EDT/s": found.edt,
+        "D/%": 100.0 * found.d50,
+        "C/dB": found.c80,
+        "TS/ms": 1000.0 * found.centre_time,
+        "G/dB": found.strength,
+    }
