@@ -1,6 +1,7 @@
 """Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
 
 import hashlib
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -72,8 +73,7 @@ class FastPropagation:
         scene: The scene.
         settings: How sound is propagated.
         ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
-        head.
-            A listener elsewhere is heard too, at the cost of a tracing for the place.
+            head. A listener elsewhere is heard too, at the cost of a tracing for the place.
         route: Proposes ways for sound around obstacles; without it nothing is diffracted.
     """
 
@@ -97,6 +97,8 @@ class FastPropagation:
         self._grid = None if ears is None else self._build_grid(np.asarray(ears, np.float64))
         self._fields: OrderedDict[tuple, EnergyField] = OrderedDict()
         self._outside: set[bytes] = set()
+        # Environments in several threads share an engine; the lock keeps them from tracing the same source twice.
+        self._lock = threading.Lock()
         self._places: OrderedDict[tuple, CellGrid] = OrderedDict()
 
     def _build_grid(self, ears: np.ndarray) -> CellGrid:
@@ -112,9 +114,8 @@ class FastPropagation:
 
         Args:
             source: The source.
-            listener: ``(3,)`` where it will be read [m]; where the floor's cells do not reach, a field for this place
-            is
-                traced.
+            listener: ``(3,)`` where it will be read [m]; where the floor's cells do not reach, a field for this
+                place is traced.
         """
         grid, place = self._grid, None
         if grid is None or (listener is not None and cell_at(grid, listener) < 0):
@@ -124,6 +125,10 @@ class FastPropagation:
                 )
             place, grid = self._place(listener)
         key = (source.position.tobytes(), place)
+        with self._lock:
+            return self._traced(key, source, grid)
+
+    def _traced(self, key: tuple, source: Source, grid: CellGrid) -> EnergyField:
         if key not in self._fields:
             self._fields[key] = trace_field(
                 self.scene,

@@ -58,8 +58,7 @@ class SoundPath:
     """A way that sound takes from a source to a listener, kept exact: its delay, level and direction."""
 
     kind: PathKind
-    """"direct" in view, "transmitted" straight through something, "diffracted" around corners, "specular" by
-    mirrors."""
+    """"direct" in view, "transmitted" straight through, "diffracted" around corners, "specular" as by mirrors."""
     points: np.ndarray
     """``(n, 3)`` points from the source to the listener [m]."""
     length: float

@@ -47,22 +47,21 @@ def _add_delayed(out, taps, delay):
 
 
 @kernel(fastmath=True)
-def _add_path(tables, band_filters, out, direction, delay, rate, amplitude, shaped, scratch_filters, scratch_delays):
+def _add_path(tables, band_filters, out, direction, delay, rate, amplitude, shaped):
     """Add one path: for two channels through the head, for one channel as a plain impulse."""
     channels = out.shape[0]
     half = band_filters.shape[1] // 2
+    filters, delays = np.zeros((2, tables[5].shape[2]), np.float32), np.zeros(2, np.float32)
     if channels == 2:
-        interpolate_head(tables, direction[0], direction[1], direction[2], scratch_filters, scratch_delays)
+        interpolate_head(tables, direction[0], direction[1], direction[2], filters, delays)
     else:
-        scratch_filters[:] = 0.0
-        scratch_filters[0, 0] = 1.0
-        scratch_delays[:] = 0.0
+        filters[0, 0] = 1.0
     mean = np.float32(0.0)
     for b in range(len(amplitude)):
         mean += np.float32(amplitude[b] / len(amplitude))
     for c in range(channels):
-        at = delay + scratch_delays[c] * rate
-        taps = scratch_filters[c]
+        at = delay + delays[c] * rate
+        taps = filters[c]
         if not shaped:
             _add_delayed(out[c], taps * mean, at)
             continue
@@ -149,8 +148,6 @@ class Synthesizer:
         self._noise[2] *= np.float32(np.sqrt(plain / np.maximum(level, 1e-20)))
         self._direction_gains = _direction_gains(self.head)
         self._band_filters = np.ascontiguousarray(band_filters(rate, BAND_TAPS), np.float32)
-        taps = self.head.filters.shape[2]
-        self._scratch = np.zeros((2, taps), np.float32), np.zeros(2)
 
     def add_path(self, out: np.ndarray, path: SoundPath, heading: float, speed: float) -> None:
         """Add an exact path to a response ``(channels, samples)`` in place; `heading` in rad, `speed` in m/s."""
@@ -164,9 +161,7 @@ class Synthesizer:
         direction = np.array([c * x - s * z, y, s * x + c * z])
         shaped = bool(amplitude.min() < 0.97 * loudest)
         delay = path.length / speed * self.rate
-        _add_path(
-            self.head.tables, self._band_filters, out, direction, delay, self.rate, amplitude, shaped, *self._scratch
-        )
+        _add_path(self.head.tables, self._band_filters, out, direction, delay, self.rate, amplitude, shaped)
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, heading: float, first: int, offset: int
