@@ -139,6 +139,7 @@ class FastPropagation:
                 seed=self.settings.seed,
                 air=self._attenuation,
                 speed=self.speed,
+                transmission=self.settings.transmission,
             )
             while len(self._fields) > self.settings.cached_fields:
                 self._fields.popitem(last=False)

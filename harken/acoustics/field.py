@@ -320,6 +320,7 @@ def trace_field(
     seed: int,
     air: np.ndarray,
     speed: float,
+    transmission: bool = True,
 ) -> EnergyField:
     """Trace a source through a scene.
 
@@ -332,12 +333,15 @@ def trace_field(
         seed: Chooses the rays; the same seed gives the same bytes.
         air: ``(bands,)`` energy attenuation of air [1/m].
         speed: Speed of sound [m/s].
+        transmission: Whether sound passes through walls and furniture.
 
     Returns:
         The field.
     """
     energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
-    surfaces = (scene.normals, scene.material, scene.coefficients)
+    coefficients = scene.coefficients.copy()
+    coefficients[2] *= transmission
+    surfaces = (scene.normals, scene.material, coefficients)
     cells = (grid.origin, grid.size, grid.index, grid.visible, grid.volume)
     escaped = _trace(
         scene.triangles.kernel_data,

@@ -111,6 +111,23 @@ def test_a_cell_cut_by_a_wall_counts_only_the_air_on_its_anchors_side():
     assert field.energy[behind].max() == 0.0, "a wall that transmits nothing lets nothing through"
 
 
+def test_sound_passes_through_a_wall_only_where_transmission_is_on():
+    size = np.array([6.0, 3.0, 4.0])
+    shell = trimesh.creation.box(extents=size).apply_translation(size / 2)
+    wall = trimesh.creation.box(extents=[0.1, 3.0, 4.0]).apply_translation([3.0, 1.5, 2.0])
+    mesh = trimesh.util.concatenate([shell, wall])
+    thin = AcousticMaterial(name="thin", absorption=(0.2,), transmission=(0.05,))
+    scene = Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(thin,), material=np.zeros(len(mesh.faces), int))
+    levels = []
+    for transmission in (True, False):
+        settings = AcousticSettings(rays=1000, duration=0.5, transmission=transmission)
+        engine = FastPropagation(scene, settings)
+        heard = engine.impulse_response(Source(position=[1, 1.5, 1]), Listener(position=[5, 1.5, 3])).samples
+        levels.append(float(np.sum(heard**2)))
+    assert levels[0] > 0.0
+    assert levels[1] == 0.0
+
+
 def test_air_shortens_the_decay_at_high_frequencies():
     scene = box_scene(0.05)
     engine = FastPropagation(scene, AcousticSettings(duration=1.5, rays=500), ears=ears_in_box())

@@ -16,31 +16,10 @@ from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.homes import HomeConfig, Plan, generate_home, generate_plan
 from harken.scene.homes.outline import clear_area, rectangles
 from harken.scene.homes.surfaces import HOME_MATERIALS, home_material
+from harken.scene.labels import SOUNDING_CATEGORIES
 from harken.scene.material_table import MATERIALS
 
-SOUNDING = {
-    "chair",
-    "table",
-    "picture",
-    "cabinet",
-    "cushion",
-    "sofa",
-    "bed",
-    "chest_of_drawers",
-    "plant",
-    "sink",
-    "toilet",
-    "stool",
-    "towel",
-    "tv_monitor",
-    "shower",
-    "bathtub",
-    "counter",
-    "fireplace",
-    "gym_equipment",
-    "seating",
-    "clothes",
-}
+SOUNDING = set(SOUNDING_CATEGORIES)
 STRUCTURE = {"wall", "floor", "ceiling", "window", "door"}
 HUNG = {"picture", "mirror", "curtain", "towel", "radiator", "clothes", "cabinet", "tv_monitor"}
 # What lies in another thing's bounding box because that thing is hollow there: on a seat, on a mattress, in a worktop.

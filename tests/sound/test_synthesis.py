@@ -5,35 +5,12 @@ import numpy as np
 import pytest
 
 from harken.errors import UnknownNameError
+from harken.scene.labels import SOUNDING_CATEGORIES
 from harken.sound import ClipLibrary, spectrogram
 from harken.sound.level import active_part, active_rms
 from harken.sound.synthesis import CLIPS, clip_split, synthesise
 from harken.sound.synthesis_dsp import RATE, Draw, Loop, band
 from harken.sound.synthesis_furniture import FURNITURE
-
-SAVI = [
-    "chair",
-    "table",
-    "picture",
-    "cabinet",
-    "cushion",
-    "sofa",
-    "bed",
-    "chest_of_drawers",
-    "plant",
-    "sink",
-    "toilet",
-    "stool",
-    "towel",
-    "tv_monitor",
-    "shower",
-    "bathtub",
-    "counter",
-    "fireplace",
-    "gym_equipment",
-    "seating",
-    "clothes",
-]
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +29,8 @@ def spectra(library):
 
 
 def test_every_category_of_semantic_audiogoal_has_a_clip_per_split():
-    assert sorted(FURNITURE) == sorted(SAVI)
-    for category in SAVI:
+    assert sorted(FURNITURE) == sorted(SOUNDING_CATEGORIES)
+    for category in SOUNDING_CATEGORIES:
         splits = [clip_split(name) for name, kind in CLIPS.items() if kind == category]
         assert sorted(splits) == ["test", "train", "val"]
 
