@@ -20,7 +20,7 @@ import numpy as np
 from harken.envs import NavigationEnv
 from harken.scene import HomeConfig, Scene, generate_home
 from harken.sim import Simulator, World
-from harken.sound import ClipLibrary
+from harken.sound import spectrogram
 from harken.tasks import NavigationSettings, NavigationTask
 
 
@@ -88,10 +88,7 @@ def peer_rate(scene: Scene, seconds: float, rng: np.random.Generator) -> float |
 
 def phases(env: NavigationEnv, count: int) -> dict[str, float]:
     """Return milliseconds of the parts of a step."""
-    simulator, clip = env.simulator, ClipLibrary.builtin(16_000).clip("telephone")
-    assert clip.samples is not None
-    from harken.sound import spectrogram
-
+    simulator = env.simulator
     padded = np.zeros((2, 16_000), np.float32)
     times = dict.fromkeys(("response", "convolution", "depth", "spectrogram"), 0.0)
     for i in range(count):

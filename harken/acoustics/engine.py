@@ -185,17 +185,27 @@ class FastPropagation:
         out = np.zeros((2 if listener.format == "binaural" else 1, self._synthesizer.samples), np.float32)
         paths = self.paths(source, listener)
         if self.settings.reverberation:
-            energy = read_field(self.scene, self.field(source, listener.position), listener.position)
-            if energy is not None:
-                nearest = float(np.linalg.norm(source.position - listener.position))
-                first = int(np.ceil(nearest / self.speed * self.rate))
-                self._synthesizer.add_tail(
-                    out, energy, self._bins.edges, listener.heading, first, _noise_offset(source.position)
-                )
-                self._synthesizer.fade_end(out)
+            energy = self._energy_at(source, listener.position)
+            nearest = float(np.linalg.norm(source.position - listener.position))
+            first = int(np.ceil(nearest / self.speed * self.rate))
+            self._synthesizer.add_tail(
+                out, energy, self._bins.edges, listener.heading, first, _noise_offset(source.position)
+            )
+            self._synthesizer.fade_end(out)
         for path in paths:
             self._synthesizer.add_path(out, path, listener.heading, self.speed)
         return ImpulseResponse(samples=out, rate=self.rate, paths=paths)
+
+    def _energy_at(self, source: Source, position: np.ndarray) -> np.ndarray:
+        """Return the field ``(bins, bands, 4)`` at a listener, traced for the place where it sees no cell."""
+        energy = read_field(self.scene, self.field(source, position), position)
+        if energy is None:
+            place, grid = self._place(position)
+            with self._lock:
+                field = self._traced((source.position.tobytes(), place), source, grid)
+            energy = read_field(self.scene, field, position)
+        assert energy is not None, "a cell whose anchor is the listener is always seen"
+        return energy
 
     def _check_source(self, position: np.ndarray) -> None:
         key = position.tobytes()

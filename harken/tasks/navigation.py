@@ -198,6 +198,7 @@ class NavigationTask:
 
         Raises:
             ActionError: The action is none of `Action`.
+            EpisodeError: The body stands where no way leads to the goal.
         """
         if not isinstance(action, (int, np.integer)) or not 0 <= int(action) < len(Action):
             raise ActionError(
@@ -218,6 +219,11 @@ class NavigationTask:
         self.stopped = action == Action.STOP
         self.path_length += float(np.linalg.norm(simulator.position - before))
         distance = simulator.geodesic_distance(simulator.position, self.goal)
+        if not np.isfinite(distance):  # the reward would be infinite now and NaN at the next step
+            raise EpisodeError(
+                f"From {simulator.position.round(3).tolist()} in {simulator.world.scene.name} no way leads to the goal "
+                f"{self.goal.round(3).tolist()}: the body left its island of the floor. Please report the scene."
+            )
         reward = settings.step_reward + settings.distance_reward * (self.distance - distance)
         self.distance = distance
         if self.success:

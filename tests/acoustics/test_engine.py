@@ -140,6 +140,22 @@ def test_the_tail_holds_the_energy_of_the_field(format):
     assert 10 * np.log10(np.mean(energies) / np.mean(expected)) == pytest.approx(0.0, abs=0.5)
 
 
+def test_a_listener_who_sees_no_cell_still_hears_the_room():
+    # A screen stands between the listener and the only place where listeners were expected, in the same cell.
+    scene = scene_of(([-3, -0.1, -3], [3, 0, 3]), ([-3, 0, -3.1], [3, 3, -3]), ([0.2, 0, -0.5], [0.22, 3, 0.5]))
+    settings = AcousticSettings(rays=20_000, duration=0.2)  # few of them meet one cell in the open
+    engine = FastPropagation(scene, settings, ears=np.array([[0.1, 1.5, 0.1]]))
+    heard = engine.impulse_response(Source(position=[2, 1.5, -1]), Listener(position=[0.4, 1.5, 0.1])).samples
+    alone = FastPropagation(scene, settings).impulse_response(
+        Source(position=[2, 1.5, -1]), Listener(position=[0.4, 1.5, 0.1])
+    )
+    assert heard.tobytes() == alone.samples.tobytes()
+    dry = FastPropagation(scene, replace(settings, reverberation=False)).impulse_response(
+        Source(position=[2, 1.5, -1]), Listener(position=[0.4, 1.5, 0.1])
+    )
+    assert np.abs(heard - dry.samples).max() > 1e-3, "the floor and the wall reflect"
+
+
 def test_low_frequencies_bend_more_than_high_ones():
     energy = knife_edge_energy(0.5, 343.0 / np.array(OCTAVE_BANDS))
     assert (np.diff(energy) < 0).all()
