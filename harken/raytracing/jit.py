@@ -4,6 +4,8 @@ import functools
 import hashlib
 import logging
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,8 @@ __all__ = ["cache_folder", "kernel"]
 from harken.errors import CacheError
 
 _log = logging.getLogger("harken")
+
+_IMPORT = re.compile(rb"^[ ]*from (harken[\w.]*) import ", re.MULTILINE)
 
 
 def cache_folder() -> Path:
@@ -73,7 +77,7 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
         return lambda f: kernel(f, **options)
     configuration: Any = numba.config  # its members are made at run time
     before = configuration.CACHE_DIR
-    configuration.CACHE_DIR = str(_kernel_folder())
+    configuration.CACHE_DIR = str(_kernel_folder(function.__module__))
     try:
         return numba.njit(nogil=True, cache=True, **options)(function)
     finally:
@@ -81,15 +85,29 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
 
 
 @functools.cache
-def _kernel_folder() -> Path:
-    """Return the folder of the kernels as they are written today.
+def _kernel_folder(module: str) -> Path:
+    """Return the folder of a module's kernels as they are written today.
 
-    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel that another
-    file calls. The folder's name therefore depends on all files that hold kernels.
+    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel or a constant
+    that another file defines. The folder's name therefore depends on all files of the package that the module imports,
+    and on theirs; an edit recompiles what depends on it and nothing else.
     """
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(Path(__file__).parent.parent.rglob("*.py")):
-        source = path.read_bytes()
-        if b"kernel" in source:
-            digest.update(source)
+    seen, waiting = {module}, [module]
+    for name in waiting:
+        source, imported = _source_and_imports(name)
+        digest.update(source)
+        waiting += sorted(imported - seen)
+        seen |= imported
     return cache_folder() / f"kernels-{digest.hexdigest()[:12]}"
+
+
+@functools.cache
+def _source_and_imports(module: str) -> tuple[bytes, frozenset[str]]:
+    """Return the text of a module, and the modules of the package that it imports."""
+    stem = Path(__file__).parent.parent.joinpath(*module.split(".")[1:])
+    path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+    if module.partition(".")[0] != "harken":  # a user's own kernel
+        path = Path(getattr(sys.modules.get(module), "__file__", None) or "unknown")
+    source = path.read_bytes() if path.is_file() else b""
+    return source, frozenset(name.decode() for name in _IMPORT.findall(source))
