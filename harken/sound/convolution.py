@@ -113,7 +113,7 @@ def _cut_clip(clip, first, block, offset, start, end, spans):
 
     The first span ends with the block that begins at sample `first` of the stream.
     """
-    count, size = spans.shape
+    count = spans.shape[0]
     at = (first - block + offset) % len(clip)
     for s in range(count):
         time, place = first + (s - 1) * block, at
