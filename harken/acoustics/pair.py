@@ -13,6 +13,7 @@ from harken.acoustics.field import (
     BANDS,
     FAINTEST,
     FAST,
+    HALVING,
     MIRRORED,
     NEVER,
     OMNIDIRECTIONAL,
@@ -21,6 +22,7 @@ from harken.acoustics.field import (
     THINNING,
     TimeBins,
     emit,
+    goes_on,
     meet,
     radiate,
     traced_world,
@@ -65,7 +67,7 @@ def _arrive(bins, out, way, speed, energy, share, x, y, z):
 @kernel(fastmath=FAST)
 def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
     """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
-    normals, material, coefficients = surfaces
+    normals, material, coefficients, _, _ = surfaces
     at, inside = 0.0, 0
     for crossing in range(8):
         length, triangle, _, _ = closest_hit(
@@ -95,7 +97,7 @@ def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share)
 @kernel(fastmath=FAST)
 def _rain(rays, buffer, world, seed, k, draw, triangle, length, travelled, followed, energy, ends, bins, out, scratch):
     """Send what a surface scatters straight to the listener."""
-    (normals, material, coefficients), _, _, air = world
+    (normals, material, coefficients, _, _), _, _, air = world
     o, d, listener, speed = ends
     p, share = scratch
     m = material[triangle]
@@ -144,7 +146,7 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 @kernel(fastmath=FAST)
 def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bins, out):
     buffer = ray_buffer()
-    (normals, _, _), _, order, air = world
+    (normals, _, _, _, _), _, order, air = world
     energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     point, share = np.empty(3), np.empty(BANDS)
     ends, reach = (o, d, listener, speed), len(bins[0]) * bins[1] * speed
@@ -153,7 +155,7 @@ def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bin
         o[:] = source
         radiate(pattern, d, POWER / count, energy)
         walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
-        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
+        travelled, draw, thinning, halving = 0.0, 3, THINNING / count * POWER, HALVING * speed
         while travelled < reach:
             length, triangle, _, _ = closest_hit(
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
@@ -174,9 +176,10 @@ def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bin
                 )  # fmt: skip
             travelled += length
             thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
-            if thinning < 0:
+            if thinning < 0 or (travelled > halving and not goes_on(seed, k, draw + 14, energy)):
                 break
-            draw += 14
+            halving *= 2.0 if travelled > halving else 1.0
+            draw += 15
 
 
 def trace_pair(
