@@ -45,6 +45,10 @@ THINNING = 4e-3
 
 Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
+LATE = (0.03, 0.1)
+"""Time between which energy goes over from that of a cell alone to that of its neighbourhood [s]: late energy is alike
+in all of a room, and the more cells are averaged, the fewer rays are needed."""
+
 HALVING = 0.1
 """Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
 wider, and as many rays cross each."""
@@ -362,6 +366,25 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
     return escaped
 
 
+@kernel(fastmath=FAST)
+def _smooth(energy, share, borders, numbers, out):
+    """Mix the energies of each cell with the mean over its neighbourhood, of which `share` ``(bins,)`` counts."""
+    for c in range(len(energy)):
+        first, last = borders[c], borders[c + 1]
+        for t in range(energy.shape[1]):
+            own, others = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
+            target = out[c, t]
+            for b in range(BANDS):
+                for i in range(4):
+                    target[b, i] = own * energy[c, t, b, i]
+            if others > 0.0:
+                for k in range(first, last):
+                    part = energy[numbers[k], t]
+                    for b in range(BANDS):
+                        for i in range(4):
+                            target[b, i] += others * part[b, i]
+
+
 def trace_field(
     scene: Scene,
     source: np.ndarray,
@@ -410,7 +433,10 @@ def trace_field(
         (bins.lookup, bins.step),
         energy,
     )
-    return EnergyField(grid=grid, bins=bins, energy=energy, escaped=float(escaped[SCATTERING_BAND] / POWER))
+    share = np.clip((bins.centres - LATE[0]) / (LATE[1] - LATE[0]), 0.0, 1.0).astype(np.float32)
+    smooth = np.empty_like(energy)
+    _smooth(energy, share, *grid.neighbours, smooth)
+    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
 
 
 def traced_world(
