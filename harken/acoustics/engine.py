@@ -36,7 +36,7 @@ class AcousticSettings:
     """Sampling rate [Hz]."""
     duration: float = 1.0
     """Length of every impulse response [s]; what comes later is cut."""
-    rays: int = 4_000
+    rays: int = 6_000
     """Rays traced per source."""
     pair_rays: int = 1_000
     """Rays traced for a source and a listener that no field serves."""
@@ -194,15 +194,15 @@ class FastPropagation:
         return self._sources.get(_source_key(source), lambda: self._prepare(source))
 
     def _prepare(self, source: Source) -> ExactSource:
-        self._check_place(source.position)
+        self._check_place(source.position, "source")
         near = self._waypoints_near(source) if source.moving else []
         return self.exact.prepare(source, near=near[0][0] if near else None)
 
-    def _check_place(self, position: np.ndarray) -> None:
+    def _check_place(self, position: np.ndarray, what: str) -> None:
         if self.scene.is_inside_solid(position):
             raise SoundError(
-                f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
-                f"{self.scene.name}, where nothing can sound. Move it into the open."
+                f"The {what} at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
+                f"{self.scene.name}, where there is no sound. Move it into the open."
             )
 
     def field(self, source: Source) -> EnergyField:
@@ -288,7 +288,7 @@ class FastPropagation:
             The response, ``duration × rate`` samples long.
 
         Raises:
-            SoundError: The source lies inside a wall or a piece of furniture.
+            SoundError: The source or the listener lies inside a wall or a piece of furniture.
             ConfigurationError: The listener's head has another sampling rate.
         """
         exact = self._prepared(source)
@@ -313,6 +313,7 @@ class FastPropagation:
             energy = self._read(source, exact, position)
             if energy is not None:
                 return energy
+        self._check_place(position, "listener")
         rays = self.settings.pair_rays
         return trace_pair(self.scene, source.position, position, self._bins, rays=rays, **self._tracing(exact))
 
