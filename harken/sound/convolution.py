@@ -98,9 +98,7 @@ class StreamingConvolver:
         channels, now = partitions.shape[1], self._position // self._block
         # The old response's output is transformed along with the new one's: four transforms cost little more than two.
         spectra = np.empty((channels * (1 + fading), self._ring.shape[1]), np.complex64)
-        _filter(self._ring, now, partitions, spectra[:channels])
-        if fading:
-            _filter(self._ring, now, old, spectra[channels:])
+        _filter(self._ring, now, partitions, partitions if old is None else old, spectra)
         filtered = scipy.fft.irfft(spectra, self._size, overwrite_x=True)
         out = np.empty((channels, self._block), np.float32)
         _fade_over(filtered, self._block, self._fade, out)
@@ -140,14 +138,17 @@ def _cut_response(response, block, parts):
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
-def _filter(ring, now, partitions, spectra):
-    """Write into `spectra` ``(channels, bins)`` the sum of the input's last blocks, each times its partition."""
-    count, channels, bins = partitions.shape
-    for c in range(channels):
-        row = spectra[c]
+def _filter(ring, now, partitions, old, spectra):
+    """Sum the input's last blocks, each times its partition; `spectra` has rows for the channels, or twice as many.
+
+    The second half is for the old response.
+    """
+    channels, bins = partitions.shape[1], partitions.shape[2]
+    for r in range(len(spectra)):
+        row, parts = spectra[r], partitions if r < channels else old
         row[:] = 0.0
-        for p in range(min(count, now + 1)):
-            x, h = ring[(now - p) % len(ring)], partitions[p, c]
+        for p in range(min(len(parts), now + 1)):
+            x, h = ring[(now - p) % len(ring)], parts[p, r % channels]
             for k in range(bins):
                 row[k] += x[k] * h[k]
 
@@ -159,6 +160,6 @@ def _fade_over(filtered, block, fade, out):
     for c in range(channels):
         out[c] = filtered[c, block : 2 * block]
         if len(filtered) > channels:
-            before = filtered[channels + c]
+            row, before = out[c], filtered[channels + c, block : 2 * block]
             for i in range(len(fade)):
-                out[c, i] = fade[i] * out[c, i] + fade[len(fade) - 1 - i] * before[block + i]
+                row[i] = fade[i] * row[i] + (np.float32(1.0) - fade[i]) * before[i]
