@@ -48,6 +48,9 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         threads: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ):
+        # First, for older versions of Gymnasium close what is collected, half made too.
+        self.envs: list[gym.Env] = []
+        self._pool: ThreadPoolExecutor | None = None
         if len(env_fns) == 0:
             raise ConfigurationError("No environments were given; expected at least one.")
         self.threads = min(_check_threads(threads), len(env_fns))
@@ -67,7 +70,6 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
                     )
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._pool: ThreadPoolExecutor | None = None
         self._observations: list[Any] = [None] * self.num_envs
         self._ended = np.zeros(self.num_envs, bool)
         self._begun = False
