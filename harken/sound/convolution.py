@@ -113,9 +113,8 @@ def _cut_clip(clip, first, block, offset, start, end, spans):
 
     The first span ends with the block that begins at sample `first` of the stream.
     """
-    count = spans.shape[0]
     at = (first - block + offset) % len(clip)
-    for s in range(count):
+    for s in range(len(spans)):
         time, place = first + (s - 1) * block, at
         for i in range(2 * block):
             spans[s, i] = clip[place] if start <= time + i < end else np.float32(0.0)
