@@ -1,20 +1,21 @@
 """The reference tier: slow, unbiased, and honest about its own error.
 
 Paths are followed from the source to point listeners as `harken.acoustics.reference_tracing` describes. The straight
-path and, up to an order, mirror reflections are exact; everything else is an average over rays, with the standard error
-that the spread of independent batches gives it. Batches are summed in a fixed order, so the number of threads does not
-change a bit of the result.
+path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average over rays,
+with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order, so the
+number of threads does not change a bit of the result.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from harken.acoustics.air import Air
+from harken.acoustics.diffraction import DiffractionPaths, EdgeWays
 from harken.acoustics.facets import Facets
 from harken.acoustics.field import TimeBins
 from harken.acoustics.image_sources import MAXIMUM_ORDER, ImageSources
@@ -69,6 +70,9 @@ class ReferenceSettings:
     Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
     transmission: bool = True
     """Whether sound passes through walls and furniture."""
+    diffraction: bool = True
+    """Whether the direct sound feels the edges beside its way and sound bends around edges where the source is out of
+    view, as at rigid wedges (`harken.acoustics.diffraction`). Reflections are not diffracted."""
     detector_radius: float = 0.3
     """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
     temperature_celsius: float = 20.0
@@ -140,7 +144,8 @@ class EnergyResponse:
     """Relative standard error of the traced energy in windows of 10 ms, root mean square over the first 30 dB of the
     decay, of the band where it is greatest; 0 where nothing was traced."""
     paths: tuple[SoundPath, ...]
-    """The exact paths, not part of `traced`: the straight one first, then mirror reflections."""
+    """The exact paths, not part of `traced`: the straight one first, then those around edges, then mirror
+    reflections."""
     delays: np.ndarray
     """``(paths,)`` delays of the exact paths [s]."""
     path_energy: np.ndarray
@@ -216,6 +221,10 @@ class ReferencePropagation:
         return Facets.build(self.scene)
 
     @cached_property
+    def _diffraction(self) -> DiffractionPaths:
+        return DiffractionPaths(self.scene, air=self._attenuation, speed=self.speed)
+
+    @cached_property
     def _surfaces(self) -> tuple:
         """What the tracing kernel takes as surfaces."""
         coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._chosen])
@@ -229,7 +238,11 @@ class ReferencePropagation:
         return Synthesizer(self.rate, round(self.settings.duration * self.rate), self.settings.seed)
 
     def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
-        """Return the exact paths: the straight one, through what stands between, then mirror reflections."""
+        """Return the exact paths.
+
+        The straight one, through what stands between, comes first, then those around edges where source and listener do
+        not see each other, then mirror reflections.
+        """
         return self._exact_paths(source, [listener])[0]
 
     def energy(self, source: Source, listener: Listener) -> EnergyResponse:
@@ -311,15 +324,21 @@ class ReferencePropagation:
         if self.settings.image_order:
             order, air = self.settings.image_order, self._attenuation
             images = ImageSources(self.scene, self._facets, source.position, order, IMAGE_RAYS, 0, air)
+        ways: EdgeWays | None = None
         found: list[tuple[SoundPath, ...]] = []
         for listener in listeners:
             straight = straight_path(self.scene, source.position, listener.position, self._attenuation)
+            bent: tuple[SoundPath, ...] = ()
+            if self.settings.diffraction and straight.kind == "direct":
+                passing = self._diffraction.passing(source.position, listener.position)
+                straight = replace(straight, energy=passing * straight.energy)
+            elif self.settings.diffraction:
+                ways = self._diffraction.prepare(source.position) if ways is None else ways
+                bent = self._diffraction.paths(ways, listener.position)
             if straight.kind == "transmitted" and not self.settings.transmission:
-                straight = SoundPath(
-                    kind=straight.kind, points=straight.points, length=straight.length, energy=0.0 * straight.energy
-                )
+                straight = replace(straight, energy=0.0 * straight.energy)
             mirrored = images.paths(listener.position).sound_paths() if images is not None else ()
-            found.append((straight, *mirrored))
+            found.append((straight, *bent, *mirrored))
         return found
 
     def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:

@@ -8,6 +8,7 @@ import trimesh
 from scipy.stats import norm
 
 from harken.acoustics.bands import energy_weights
+from harken.acoustics.diffraction_wedge import wedge_energy, wedge_pressure
 from harken.acoustics.measures import decay_time
 from harken.acoustics.protocol import Listener, Propagation, Source
 from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
@@ -108,6 +109,71 @@ def test_rigid_floor_makes_two_paths_and_a_comb():
     # The reflection is weaker by the ratio of the ways, so the comb swings between their difference and their sum.
     assert spectrum[round(3 * notch)] == pytest.approx(1 / ways[0] - 1 / ways[1], rel=0.1)
     assert spectrum[round(4 * notch)] == pytest.approx(1 / ways[0] + 1 / ways[1], rel=0.05)
+
+
+def heard_past_a_screen(heights, **settings) -> list:
+    """What is heard behind a screen, 1 m high in the open, at some heights; source 2 m before it, listener 3 m behind.
+
+    All that is not reflected goes astray, so nothing is left but the straight path and those over the screen's edge.
+    """
+    screen = scene_of((sheet((-60, -60, 0), (60, -60, 0), (60, 1, 0), (-60, 1, 0)), made_of(1.0, 0.5, 0.0)))
+    propagation = ReferencePropagation(screen, ReferenceSettings(rays=160, duration=0.1, image_order=0, **settings))
+    listeners = [Listener(position=(0.0, height, -3.0)) for height in heights]
+    return [propagation, *propagation.energies(Source(position=(0.0, 0.0, 2.0)), listeners)]
+
+
+def test_sound_bends_over_a_screen_as_over_the_wedge():
+    propagation, response = heard_past_a_screen([0.2])
+    straight, bent = response.paths
+    assert (straight.kind, bent.kind) == ("transmitted", "diffracted") and response.traced.max() == 0.0
+    assert response.arrival == pytest.approx(np.hypot(5.0, 0.2) / propagation.speed, rel=1e-12)
+    r_s, r_r = np.hypot(2.0, 1.0), np.hypot(3.0, 0.8)
+    places = (r_s, np.arctan2(2.0, 1.0)), (r_r, 2 * np.pi - np.arctan2(3.0, 0.8))
+    share = wedge_energy(2 * np.pi, *places, speed=propagation.speed)
+    length = r_s + r_r
+    expected = share * np.exp(-propagation.air.attenuation(OCTAVE_BANDS) * length) / length**2
+    assert response.delays[1] == pytest.approx(length / propagation.speed, rel=1e-6)
+    # Paths are evaluated at fewer frequencies than the wedge, which costs a quarter of a decibel.
+    np.testing.assert_allclose(10 * np.log10(response.path_energy[1] / expected), 0.0, atol=0.25)
+    found = response.energy[:, int(response.delays[1] / response.bin)]
+    np.testing.assert_allclose(found, response.path_energy[1], rtol=1e-12)
+
+
+def test_the_level_is_continuous_from_the_light_into_the_shadow():
+    # The line from the source over the edge is 2.5 m high where the listener is.
+    propagation, *responses = heard_past_a_screen([2.501, 2.499])
+    assert [[path.kind for path in r.paths] for r in responses] == [["direct"], ["transmitted", "diffracted"]]
+    levels = [10 * np.log10(r.path_energy.sum(0) * r.paths[-1].length ** 2) for r in responses]
+    np.testing.assert_allclose(levels[0], levels[1], atol=0.3)
+    places = (
+        (np.hypot(2, 1), np.arctan2(2, 1)),
+        (np.hypot(3, 1.5), np.pi + np.arctan2(2, 1) + 1e-6),
+    )  # just in the shadow
+    exact = wedge_pressure(np.array(OCTAVE_BANDS), 2 * np.pi, *places) * np.hypot(5, 2.5)
+    air = 10 * np.log10(np.exp(-propagation.air.attenuation(OCTAVE_BANDS) * np.hypot(5, 2.5)))
+    np.testing.assert_allclose(levels[0] - air, 20 * np.log10(np.abs(exact)), atol=0.3)
+    # The higher the frequency, the less does the screen's face matter, and half of the pressure is left.
+    np.testing.assert_allclose((levels[0] - air)[-1], -6.02, atol=0.3)
+
+
+def test_without_diffraction_light_is_whole_and_shadow_is_silent():
+    _, light, shadow = heard_past_a_screen([2.501, 2.499], diffraction=False)
+    (path,) = light.paths
+    np.testing.assert_allclose(path.energy[0] * path.length**2, 1.0, rtol=1e-3)
+    assert len(shadow.paths) == 1 and shadow.energy.max() == 0.0
+
+
+def test_what_edges_do_is_the_same_from_either_side():
+    scene = scene_of(
+        (block((0, 0, 0), (6, 3, 5)), made_of(0.3)), (block((2.5, 0, 2.0), (2.8, 2.0, 5)), made_of(0.4, name="board"))
+    )
+    a, b = (1.2, 1.5, 3.6), (4.8, 1.2, 3.9)
+    propagation = ReferencePropagation(scene, ReferenceSettings(transmission=False, image_order=0))
+    there, back = (propagation.paths(Source(position=p), Listener(position=q)) for p, q in ((a, b), (b, a)))
+    assert [path.kind for path in there] == ["transmitted", *["diffracted"] * (len(there) - 1)] and len(there) > 1
+    assert there[0].energy.max() == 0.0
+    for one, other in zip(there[1:], back[1:], strict=True):
+        assert one.energy.tobytes() == other.energy.tobytes() and one.length == other.length
 
 
 def test_mirror_reflections_are_counted_once_whether_traced_or_imaged():
