@@ -21,6 +21,7 @@ from harken.raytracing import kernel
 
 __all__ = [
     "HIGHEST_ORDER",
+    "Ambisonics",
     "BinauralDecoder",
     "Normalization",
     "channel_orders",
@@ -42,6 +43,31 @@ HIGHEST_ORDER = 3
 
 Normalization = Literal["sn3d", "n3d"]
 """SN3D: no channel is louder than W for a single plane wave. N3D: all channels are alike in a diffuse field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ambisonics:
+    """A listener's format: a sound field as spherical harmonics in the listener's frame, channels in the order ACN.
+
+    Raises:
+        ConfigurationError: The order or the normalisation does not exist.
+    """
+
+    order: int = 1
+    """Order, 0 to 3: (order + 1)² channels."""
+    normalization: Normalization = "sn3d"
+    """Normalisation: "sn3d", as AmbiX files have it, or "n3d"."""
+
+    def __post_init__(self) -> None:
+        """Check the order and the normalisation."""
+        channel_orders(self.order)
+        _scale(self.order, self.normalization)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return (self.order + 1) ** 2
+
 
 _SAMPLES = 64
 _HEAD_SAMPLES = 600

@@ -6,6 +6,7 @@ What passes an edge in view of it is disturbed as well (`DiffractionPaths.passin
 from the light into the shadow.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from harken.errors import ConfigurationError
 from harken.raytracing import kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["DiffractionPaths", "EdgeWays"]
+__all__ = ["DiffractionPaths", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
 SLOTS = 6
 """Ways kept per last edge and number of edges."""
@@ -159,10 +160,24 @@ def _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, len
 
 
 @kernel
-def _find(rays, rule, table, ways, ends, air, wanted, points, counts, lengths, energies):
-    """Fill the `wanted` strongest paths; returns how many places were filled. A length of 0 stands for none.
+def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, lengths, energies):
+    """Fill the strongest paths over edges from inside a kernel.
 
-    `ways` are those of `EdgeWays`: reached, ways, came; `ends` are source and listener.
+    Args:
+        rays: `Triangles.kernel_data`.
+        rule: The first part of `DiffractionPaths.kernel_data`.
+        table: The third part.
+        ways: The fourth part.
+        ends: Source and listener, each ``(3,)`` float64 [m], who do not see each other.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        wanted: How many paths.
+        points: ``(wanted + 1, order + 2, 3)`` float64, set to the points from source to listener.
+        counts: ``(wanted + 1,)`` int64, set to the number of edges.
+        lengths: ``(wanted + 1,)`` float64, set to the lengths; 0 stands for no path.
+        energies: ``(wanted + 1, bands)`` float64, set to the energies.
+
+    Returns:
+        How many places were filled.
     """
     buffer = ray_buffer()
     source, listener = ends
@@ -195,7 +210,17 @@ def _find(rays, rule, table, ways, ends, air, wanted, points, counts, lengths, e
 
 
 @kernel
-def _pass_once(rays, rule, table, a, b, product):
+def pass_in_view(rays, rule, table, a, b, product):
+    """Set `product` to what edges beside a free line of sight do to its pressure; returns whether any does.
+
+    Args:
+        rays: `Triangles.kernel_data`.
+        rule: The second part of `DiffractionPaths.kernel_data`.
+        table: The third part.
+        a: ``(3,)`` float64 one end [m].
+        b: ``(3,)`` float64 the other end [m].
+        product: ``(frequencies,)`` complex128 factor of the pressure at each frequency of the rule, as many per band.
+    """
     forth = _before(a, b)
     return pass_sight(rays, ray_buffer(), rule, table, a if forth else b, b if forth else a, product)
 
@@ -264,6 +289,10 @@ class DiffractionPaths:
         reached = np.flatnonzero((ways[..., -1] > 0.0).any((0, 2)))
         return EdgeWays(source=source, reached=reached, ways=ways, came=came)
 
+    def kernel_data(self, ways: EdgeWays) -> tuple:
+        """Return what kernels take: a coarse and a fine rule, the table of edges, the ways, and most paths."""
+        return self._rule, self._fine_rule, self._table, (ways.reached, ways.ways, ways.came), self.most
+
     def paths(self, ways: EdgeWays, listener: np.ndarray) -> tuple[SoundPath, ...]:
         """Return the strongest paths over edges from a source to a listener who does not see it.
 
@@ -280,7 +309,7 @@ class DiffractionPaths:
         spare = self.most + 1  # one path may turn out to cut an edge
         points, counts = np.empty((spare, self.order + 2, 3)), np.empty(spare, np.int64)
         lengths, energies = np.empty(spare), np.empty((spare, bands))
-        kept = _find(
+        kept = find_bent_paths(
             self.scene.triangles.kernel_data,
             self._rule,
             self._table,
@@ -317,9 +346,18 @@ class DiffractionPaths:
         """
         a, b = _point(source, "source"), _point(listener, "listener")
         product = np.empty(len(self._fine_rule[0]), np.complex128)
-        if not _pass_once(self.scene.triangles.kernel_data, self._fine_rule, self._table, a, b, product):
+        if not pass_in_view(self.scene.triangles.kernel_data, self._fine_rule, self._table, a, b, product):
             return np.ones(len(OCTAVE_BANDS))
         return (np.abs(product) ** 2).reshape(len(OCTAVE_BANDS), -1).mean(1)
+
+
+@functools.cache
+def no_edges() -> tuple:
+    """Return what `DiffractionPaths.kernel_data` would for a scene without edges."""
+    rules = (WedgeRule.bands(343.2, 1, PATH_NODES), WedgeRule.bands(343.2, 3))
+    coarse, fine = ((rule.wavenumbers, rule.nodes, rule.weights) for rule in rules)
+    ways = np.zeros(0, np.int64), np.zeros((1, 0, SLOTS, 5)), np.zeros((1, 0, SLOTS, 2), np.int32)
+    return coarse, fine, np.zeros((0, 19)), ways, 1
 
 
 def _point(value: np.ndarray, what: str) -> np.ndarray:

@@ -1,22 +1,31 @@
 """Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
 
 import hashlib
-import threading
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from harken.acoustics.air import Air
 from harken.acoustics.cells import CellGrid, build_cells, cell_at
+from harken.acoustics.exact import ExactPaths, ExactSource
 from harken.acoustics.field import EnergyField, TimeBins, read_field, trace_field
-from harken.acoustics.paths import Route, diffracted_path, straight_path
-from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, Source
-from harken.acoustics.synthesis import Synthesizer
+from harken.acoustics.field_files import field_path, load_field, save_field
+from harken.acoustics.pair import trace_pair
+from harken.acoustics.paths import Route
+from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
+from harken.acoustics.receivers import Synthesizer
+from harken.acoustics.recent import RecentlyUsed
+from harken.acoustics.waypoints import blend_waypoints
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["AcousticSettings", "FastPropagation"]
+__all__ = ["AcousticSettings", "EnergyHistogram", "FastPropagation"]
+
+SOURCES_KEPT = 256
+"""Sources whose images and ways around edges are kept; they are small."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +38,35 @@ class AcousticSettings:
     """Length of every impulse response [s]; what comes later is cut."""
     rays: int = 4_000
     """Rays traced per source."""
+    pair_rays: int = 1_000
+    """Rays traced for a source and a listener that no field serves."""
+    waypoint_rays: int = 600
+    """Rays traced for each of the places whose fields a moving source blends."""
+    image_order: int = 2
+    """Mirror reflections in a row that are exact paths, 0 to 4."""
     cell: float = 0.5
     """Edge of the cells in which a source's energy is kept [m]; larger where memory would exceed `field_megabytes`."""
     transmission: bool = True
     """Whether sound passes through walls and furniture."""
     diffraction: bool = True
-    """Whether sound bends around corners and through doors by the shortest way."""
+    """Whether sound bends around edges."""
     reverberation: bool = True
     """Whether reflected sound is heard; without it only the direct, transmitted and diffracted paths are."""
     temperature_celsius: float = 20.0
     """Temperature of the air [°C]."""
     humidity_percent: float = 50.0
     """Relative humidity of the air [%]."""
+    pressure_kilopascal: float = 101.325
+    """Static pressure of the air [kPa]."""
     seed: int = 0
     """Chooses the rays and the noise of the tail."""
     field_megabytes: float = 64.0
     """Most memory that one source's field may take [MB]."""
-    cached_fields: int = 16
-    """Number of sources whose fields are kept, the least recently heard dropped first."""
+    cached_megabytes: float = 256.0
+    """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
+    field_folder: str | None = None
+    """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
+    """
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -54,27 +74,72 @@ class AcousticSettings:
             ("rate", 8_000, 192_000),
             ("duration", 0.01, 20.0),
             ("rays", 1, 100_000_000),
+            ("pair_rays", 1, 100_000_000),
+            ("waypoint_rays", 1, 100_000_000),
+            ("image_order", 0, 4),
             ("cell", 0.1, 10.0),
-            ("cached_fields", 1, 1_000_000),
+            ("cached_megabytes", 0.1, 1e6),
             ("field_megabytes", 0.1, 1e6),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ConfigurationError(f"Acoustic setting {name} is {value!r}; expected {low:g} to {high:g}.")
 
+    @property
+    def air(self) -> Air:
+        """The air that sound goes through."""
+        return Air(
+            temperature_celsius=self.temperature_celsius,
+            humidity_percent=self.humidity_percent,
+            pressure_kilopascal=self.pressure_kilopascal,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnergyHistogram:
+    """The energy that a listener receives over time: exact paths, and the rest in time bins."""
+
+    paths: SoundPaths
+    """The exact paths, not part of `energy`."""
+    energy: np.ndarray
+    """``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame."""
+    edges: np.ndarray
+    """``(bins + 1,)`` edges of the time bins [s]."""
+    delays: np.ndarray
+    """``(paths,)`` delays of the exact paths [s]."""
+
+    def over_time(self, width: float) -> np.ndarray:
+        """Return everything in bins of one width, as `harken.acoustics.measures` takes at the rate 1/width.
+
+        Args:
+            width: Width of the bins [s].
+
+        Returns:
+            ``(bands, n)`` float64; the energy of a bin of the field is spread evenly over it.
+        """
+        count = int(np.ceil(self.edges[-1] / width - 1e-9))
+        grid = np.arange(count + 1) * width
+        summed = np.concatenate([np.zeros((1, self.energy.shape[1])), np.cumsum(self.energy[:, :, 0], 0, np.float64)])
+        spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
+        total = np.diff(spread, axis=1)
+        at = (self.delays / width).astype(int)
+        kept = at < count
+        np.add.at(total.T, at[kept], self.paths.energy[kept])
+        return total
+
 
 class FastPropagation:
-    """The fast tier: exact direct, transmitted and diffracted sound, and a reverberation read from an energy field.
+    """The fast tier: exact paths, and a reverberation read from an energy field.
 
     A source is traced once; its field is then read wherever the listener goes. Results depend on the scene, the
-    settings, the source and the listener only, never on what was asked before.
+    settings, the source and the listener only, never on what was asked before. Threads may share an engine.
 
     Args:
         scene: The scene.
         settings: How sound is propagated.
         ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
-            head. A listener elsewhere is heard too, at the cost of a tracing for the place.
-        route: Proposes ways for sound around obstacles; without it nothing is diffracted.
+            head. A listener elsewhere, and every one without `ears`, is heard at the cost of a tracing for the pair.
+        route: Proposes ways for sound around obstacles where none over edges is found.
     """
 
     def __init__(
@@ -86,141 +151,205 @@ class FastPropagation:
         route: Route | None = None,
     ):
         self.scene, self.settings, self.route = scene, settings or AcousticSettings(), route
-        self.rate = self.settings.rate
-        self.air = Air(
-            temperature_celsius=self.settings.temperature_celsius, humidity_percent=self.settings.humidity_percent
-        )
+        self.rate, self.air = self.settings.rate, self.settings.air
         self.speed = float(self.air.speed_of_sound)
         self._attenuation = np.asarray(self.air.attenuation(np.array(OCTAVE_BANDS)), np.float64)
         self._bins = TimeBins.build(self.settings.duration)
-        self._synthesizer = Synthesizer(self.rate, round(self.settings.duration * self.rate), self.settings.seed)
-        self._grid = None if ears is None else self._build_grid(np.asarray(ears, np.float64))
-        self._fields: OrderedDict[tuple, EnergyField] = OrderedDict()
-        self._outside: set[bytes] = set()
-        # Environments in several threads share an engine; the lock keeps them from tracing the same source twice.
-        self._lock = threading.Lock()
-        self._places: OrderedDict[tuple, CellGrid] = OrderedDict()
+        samples = round(self.settings.duration * self.rate)
+        self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+        self._ears = None if ears is None else np.asarray(ears, np.float64)
+        self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
+        self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
+        self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
 
-    def _build_grid(self, ears: np.ndarray) -> CellGrid:
-        size = self.settings.cell
+    def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         while True:
             cells = len(np.unique(np.floor(ears / size), axis=0))
             if cells * len(self._bins.widths) * len(OCTAVE_BANDS) * 16 <= self.settings.field_megabytes * 1e6:
                 return build_cells(self.scene.triangles, ears, size=size)
             size *= 1.25
 
-    def field(self, source: Source, listener: np.ndarray | None = None) -> EnergyField:
+    @cached_property
+    def _coarse_grid(self) -> CellGrid:
+        """The cells of places around moving sources: larger, since several fields with fewer rays are blended."""
+        assert self._ears is not None
+        return self._build_grid(self._ears, 2.0 * self.settings.cell)
+
+    @cached_property
+    def exact(self) -> ExactPaths:
+        """What finds the exact paths in this scene; made on first use, in a second or less."""
+        settings = self.settings
+        return ExactPaths(
+            self.scene,
+            air=self._attenuation,
+            speed=self.speed,
+            transmission=settings.transmission,
+            diffraction=settings.diffraction,
+            image_order=settings.image_order if settings.reverberation else 0,
+            route=self.route if settings.diffraction else None,
+        )
+
+    def _prepared(self, source: Source) -> ExactSource:
+        return self._sources.get(_source_key(source), lambda: self._prepare(source))
+
+    def _prepare(self, source: Source) -> ExactSource:
+        self._check_place(source.position)
+        near = self._waypoints_near(source) if source.moving else []
+        return self.exact.prepare(source, near=near[0][0] if near else None)
+
+    def _check_place(self, position: np.ndarray) -> None:
+        if self.scene.is_inside_solid(position):
+            raise SoundError(
+                f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
+                f"{self.scene.name}, where nothing can sound. Move it into the open."
+            )
+
+    def field(self, source: Source) -> EnergyField:
         """Return the energy field of a source, traced on first use.
 
         Args:
             source: The source.
-            listener: ``(3,)`` where it will be read [m]; where the floor's cells do not reach, a field for this
-                place is traced.
+
+        Raises:
+            ConfigurationError: The engine was made without `ears`, so that it has no cells to keep a field in.
+            SoundError: The source lies inside a wall or a piece of furniture.
         """
-        grid, place = self._grid, None
-        if grid is None or (listener is not None and cell_at(grid, listener) < 0):
-            if listener is None:
-                raise ConfigurationError(
-                    "This propagation was made without `ears`, so a field needs the listener's position."
-                )
-            place, grid = self._place(listener)
-        key = (source.position.tobytes(), place)
-        with self._lock:
-            return self._traced(key, source, grid)
-
-    def _traced(self, key: tuple, source: Source, grid: CellGrid) -> EnergyField:
-        if key not in self._fields:
-            self._fields[key] = trace_field(
-                self.scene,
-                source.position,
-                grid,
-                self._bins,
-                rays=self.settings.rays,
-                seed=self.settings.seed,
-                air=self._attenuation,
-                speed=self.speed,
-                transmission=self.settings.transmission,
+        if self._grid is None:
+            raise ConfigurationError(
+                "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
+                "or ask for energy(source, listener)."
             )
-            while len(self._fields) > self.settings.cached_fields:
-                self._fields.popitem(last=False)
-        self._fields.move_to_end(key)
-        return self._fields[key]
+        return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
-    def _place(self, listener: np.ndarray) -> tuple[tuple, CellGrid]:
-        """Return a grid of the one cell around a listener away from the floor, and what names it."""
-        key = tuple(np.asarray(listener, np.float64).tolist())
-        if key not in self._places:
-            self._places[key] = build_cells(self.scene.triangles, np.array([key]), size=self.settings.cell)
-            while len(self._places) > self.settings.cached_fields:
-                self._places.popitem(last=False)
-        return key, self._places[key]
+    def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
+        return self._fields.get((rays, *_source_key(source)), lambda: self._trace(exact, grid, rays))
 
-    def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
+    def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
+        path = field_path(self.scene, self.settings, exact.position, exact.gains, exact.frame, grid, rays)
+        kept = None if path is None else load_field(path, grid, self._bins)
+        if kept is not None:
+            return kept
+        field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
+        if path is not None:
+            save_field(path, field)
+        return field
+
+    def _tracing(self, exact: ExactSource) -> dict[str, Any]:
+        """Return the arguments that `trace_field` and `trace_pair` share."""
+        return {
+            "seed": self.settings.seed,
+            "air": self._attenuation,
+            "speed": self.speed,
+            "transmission": self.settings.transmission,
+            "pattern": (exact.gains, exact.frame),
+            "facets": self.exact.facets,
+            "image_order": self.exact.image_order,
+        }
+
+    def _waypoints_near(self, source: Source) -> list[tuple[ExactSource, float]]:
+        """Return the places around a moving source that serve it, prepared, and their weights."""
+        return blend_waypoints(self.scene, source.position, lambda place: self._waypoint(source, place))
+
+    def _waypoint(self, source: Source, place: np.ndarray) -> ExactSource | None:
+        there = _standing(source, place)
+        inside = self.scene.is_inside_solid
+        return self._waypoints.get(_source_key(there), lambda: None if inside(place) else self.exact.prepare(there))
+
+    def paths(self, source: Source, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
-        s, r = source.position, listener.position
-        straight = straight_path(self.scene, s, r, self._attenuation)
-        if straight.kind == "direct":
-            return (straight,)
-        found = [straight] if self.settings.transmission and straight.energy.max() > 0 else []
-        if self.settings.diffraction and self.route is not None:
-            around = diffracted_path(self.scene, s, r, self.route, self._attenuation, self.speed)
-            if around is not None:
-                found.append(around)
-        return tuple(found)
+        return self.exact.find(self._prepared(source), listener.position)
+
+    def energy(self, source: Source, listener: Listener) -> EnergyHistogram:
+        """Return the energy that a listener receives over time.
+
+        Args:
+            source: The source.
+            listener: The listener; only its position matters.
+
+        Raises:
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        exact = self._prepared(source)
+        paths = self.exact.find(exact, listener.position)
+        energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+        if self.settings.reverberation:
+            energy = self._energy_at(source, exact, listener.position)
+        return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
     def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
 
         Args:
             source: The source.
-            listener: The listener; ``format="binaural"`` gives two channels, left first.
+            listener: The listener; `Listener.format` says what it hears with.
 
         Returns:
             The response, ``duration × rate`` samples long.
 
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
+            ConfigurationError: The listener's head has another sampling rate.
         """
-        self._check_source(source.position)
-        out = np.zeros((2 if listener.format == "binaural" else 1, self._synthesizer.samples), np.float32)
-        paths = self.paths(source, listener)
-        if self.settings.reverberation:
-            energy = self._energy_at(source, listener.position)
-            nearest = float(np.linalg.norm(source.position - listener.position))
-            first = int(np.ceil(nearest / self.speed * self.rate))
-            self._synthesizer.add_tail(
-                out, energy, self._bins.edges, listener.heading, first, _noise_offset(source.position)
-            )
-            self._synthesizer.fade_end(out)
-        for path in paths:
-            self._synthesizer.add_path(out, path, listener.heading, self.speed)
-        return ImpulseResponse(samples=out, rate=self.rate, paths=paths)
+        exact = self._prepared(source)
+        paths = self.exact.find(exact, listener.position)
+        if not self.settings.reverberation:
+            return self._synthesizer.respond(listener, paths)
+        energy = self._energy_at(source, exact, listener.position)
+        nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
+        return self._synthesizer.respond(
+            listener, paths, energy, self._bins.edges, first=nearest, offset=self._noise_offset(source)
+        )
 
-    def _energy_at(self, source: Source, position: np.ndarray) -> np.ndarray:
-        """Return the field ``(bins, bands, 4)`` at a listener, traced for the place where it sees no cell."""
-        energy = read_field(self.scene, self.field(source, position), position)
-        if energy is None:
-            place, grid = self._place(position)
-            with self._lock:
-                field = self._traced((source.position.tobytes(), place), source, grid)
-            energy = read_field(self.scene, field, position)
-        assert energy is not None, "a cell whose anchor is the listener is always seen"
-        return energy
+    def impulse_responses(
+        self, sources: Sequence[Source], listeners: Sequence[Listener]
+    ) -> tuple[tuple[ImpulseResponse, ...], ...]:
+        """Return the responses of all sources at all listeners: one row per source, one column per listener."""
+        return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
 
-    def _check_source(self, position: np.ndarray) -> None:
-        key = position.tobytes()
-        if key in self._outside:
-            return
-        if self.scene.is_inside_solid(position):
-            raise SoundError(
-                f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
-                f"{self.scene.name}, where nothing can sound. Move it into the open."
-            )
-        if len(self._outside) > 10_000:
-            self._outside.clear()
-        self._outside.add(key)
+    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
+        """Return the reflected energy ``(bins, bands, 4)`` at a listener: from fields, or traced for the pair."""
+        if self._grid is not None and cell_at(self._grid, position) >= 0:
+            energy = self._read(source, exact, position)
+            if energy is not None:
+                return energy
+        rays = self.settings.pair_rays
+        return trace_pair(self.scene, source.position, position, self._bins, rays=rays, **self._tracing(exact))
+
+    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
+        """Return the reflected energy that fields have at a listener, None where it sees no cell."""
+        assert self._grid is not None
+        if not source.moving:
+            return read_field(self.scene, self._field(source, exact, self._grid, self.settings.rays), position)
+        total, energy = 0.0, None
+        for place, weight in self._waypoints_near(source):
+            there = _standing(source, place.position)
+            field = self._field(there, place, self._coarse_grid, self.settings.waypoint_rays)
+            part = read_field(self.scene, field, position)
+            if part is not None:
+                total += weight
+                energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
+        return None if energy is None else energy / np.float32(total)
+
+    def _noise_offset(self, source: Source) -> int:
+        """Return a number that differs between sources; that of a moving one stays, so that its tail does not jump."""
+        return 0 if source.moving else _offset_of(source.position.tobytes())
 
 
-def _noise_offset(position: np.ndarray) -> int:
-    """Return a number that differs between sources, from their position alone."""
-    return int.from_bytes(hashlib.sha256(np.round(position, 4).tobytes()).digest()[:4], "little")
+def _standing(source: Source, place: np.ndarray) -> Source:
+    """Return a source like a moving one that stands at a place and faces one of eight directions."""
+    eighth = 0.25 * np.pi
+    return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
+
+
+def _source_key(source: Source) -> tuple:
+    """Return what tells sources apart: place, orientation, directivity, and whether the source moves."""
+    if source.directivity is None:
+        return source.position.tobytes(), source.moving
+    return source.position.tobytes(), source.moving, source.heading, source.pitch, source.directivity
+
+
+def _offset_of(position: bytes) -> int:
+    """Return a number that differs between places."""
+    rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0
+    return int.from_bytes(hashlib.sha256(rounded.tobytes()).digest()[:4], "little")

@@ -6,7 +6,7 @@ bin and octave band, the energy and the net vector that points to where the ener
 
 Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in
 all. Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are
-exact paths.
+exact paths, and so are mirror reflections where image sources render them.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.acoustics.cells import SUBDIVISION, CellGrid
+from harken.acoustics.directivity import read_gains
+from harken.acoustics.facets import Facets
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyField", "TimeBins", "read_field", "trace_field"]
+__all__ = ["EnergyField", "TimeBins", "read_field", "trace_field", "traced_world"]
 
 
 FAST = {"contract", "reassoc", "arcp", "nsz"}
@@ -28,6 +30,9 @@ ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 POWER, TURN, GOLDEN_ANGLE = 4 * np.pi, 2 * np.pi, np.pi * (3 - np.sqrt(5))
 """Power of a source, a full turn and the golden angle [rad]."""
+
+OMNIDIRECTIONAL = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32), np.eye(3)
+"""Pattern of a source that radiates equally in all directions."""
 
 BANDS = len(OCTAVE_BANDS)
 """Number of octave bands; a constant lets the compiler unroll the loops over them."""
@@ -41,7 +46,14 @@ THINNING = 4e-3
 Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
 SCATTERING_BAND = 3
-"""A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz."""
+"""A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz; where image sources take their
+share of each band, the bands are weighed instead."""
+
+SCATTERED, MIRRORED = 1, 2
+"""What the last reflection of a ray was."""
+
+NEVER = -1
+"""Number of mirror reflections of a ray that image sources do not follow, or no more."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,23 +63,29 @@ class TimeBins:
     edges: np.ndarray
     """``(n + 1,)`` float64 edges [s], from 0."""
     lookup: np.ndarray
-    """``(milliseconds,)`` int32: bin of each millisecond."""
+    """``(steps,)`` int32: bin of each `step`."""
+    step: float = 0.001
+    """Time that all widths are multiples of [s]."""
 
     @staticmethod
-    def build(duration: float, *, first: float = 0.004, growth: float = 0.06, widest: float = 0.016) -> "TimeBins":
-        """Make bins of whole milliseconds.
+    def build(
+        duration: float, *, first: float = 0.004, growth: float = 0.06, widest: float = 0.016, step: float = 0.001
+    ) -> "TimeBins":
+        """Make bins of whole steps.
 
         Args:
             duration: Length covered [s].
             first: Width of the first bins [s].
             growth: Width of a bin as a share of its time.
             widest: Greatest width [s].
+            step: Time that all widths are multiples of [s].
         """
         edges = [0]
-        while edges[-1] < duration * 1000:
-            edges.append(edges[-1] + round(1000 * min(widest, max(first, growth * edges[-1] / 1000))))
+        while edges[-1] * step < duration - 1e-9:
+            width = min(widest, max(first, growth * edges[-1] * step))
+            edges.append(edges[-1] + max(1, round(width / step)))
         lookup = np.repeat(np.arange(len(edges) - 1, dtype=np.int32), np.diff(edges))
-        return TimeBins(edges=np.array(edges) / 1000.0, lookup=lookup)
+        return TimeBins(edges=np.array(edges) * step, lookup=lookup, step=step)
 
     @property
     def centres(self) -> np.ndarray:
@@ -95,7 +113,7 @@ class EnergyField:
 
 
 @kernel
-def _uniform(seed, ray, draw):
+def uniform(seed, ray, draw):
     """Return a number in [0, 1) that depends on its arguments only (splitmix64, Steele et al. 2014)."""
     x = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * (
         (np.uint64(ray) << np.uint64(20)) + np.uint64(draw) + np.uint64(1)
@@ -135,12 +153,13 @@ def _clip(p, d, shape, reach):
 
 
 @kernel(fastmath=FAST)
-def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, walk):
+def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, walk):
     """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
 
     `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
     """
     origin, size, index, visible, volume = grid
+    lookup, step = bins
     p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
     for axis in range(3):
         p[axis] = (o[axis] - origin[axis]) / size
@@ -156,14 +175,12 @@ def _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, w
         axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
         until = min(border[axis], far)
         kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
-        millisecond = int((travelled + 0.5 * (t + until) * size) / speed * 1000.0)
-        if kept >= 0 and until > t and millisecond < len(lookup):
+        at = int((travelled + 0.5 * (t + until) * size) / (speed * step))
+        if kept >= 0 and until > t and at < len(lookup):
             share = 1.0 if visible[kept] == ALL_VISIBLE else _seen_share(visible[kept], p, cell, d, t, until)
             if share > 0:
                 gone = 0.5 * (t + until) * size
-                _leave(
-                    field[kept, lookup[millisecond]], energy, air, share * (until - t) * size / volume[kept], gone, d
-                )
+                _leave(field[kept, lookup[at]], energy, air, share * (until - t) * size / volume[kept], gone, d)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -185,19 +202,52 @@ def _leave(target, energy, air, weight, gone, d):
 
 
 @kernel(fastmath=FAST)
-def _emit(seed, k, count, d):
+def emit(seed, k, count, d):
     """Set the direction of ray `k` of `count`: a spiral over the sphere, jittered."""
-    z = 1.0 - 2.0 * (k + _uniform(seed, k, 0)) / count
-    phi = k * GOLDEN_ANGLE + TURN * (_uniform(seed, count, 1) + 0.25 * _uniform(seed, k, 2) / count)
+    z = 1.0 - 2.0 * (k + uniform(seed, k, 0)) / count
+    phi = k * GOLDEN_ANGLE + TURN * (uniform(seed, count, 1) + 0.25 * uniform(seed, k, 2) / count)
     q = np.sqrt(max(0.0, 1.0 - z * z))
     d[0], d[1], d[2] = q * np.cos(phi), z, q * np.sin(phi)
 
 
 @kernel(fastmath=FAST)
-def _reflect(seed, k, draw, scattering, n, d):
-    """Turn `d` at a surface of normal `n`: like a mirror, or after Lambert's law with the chance `scattering`."""
-    if _uniform(seed, k, draw) < scattering:
-        c, f = 1.0 - 2.0 * _uniform(seed, k, draw + 1), TURN * _uniform(seed, k, draw + 2)
+def radiate(pattern, d, power, energy):
+    """Set the energy of a ray that leaves a source of some `power` along `d`."""
+    table, frame = pattern
+    energy[:] = 1.0
+    if len(table) > 0:
+        x = frame[0, 0] * d[0] + frame[0, 1] * d[1] + frame[0, 2] * d[2]
+        y = frame[1, 0] * d[0] + frame[1, 1] * d[1] + frame[1, 2] * d[2]
+        z = frame[2, 0] * d[0] + frame[2, 1] * d[1] + frame[2, 2] * d[2]
+        read_gains(table, x, y, z, energy)
+    for b in range(len(energy)):
+        energy[b] *= power * energy[b]
+
+
+@kernel(fastmath=FAST)
+def scatters(seed, k, draw, coefficients, m, followed, energy):
+    """Decide whether a ray scatters at a material; weighs the bands where image sources still follow the ray.
+
+    They keep the share 1 − s of every band, so the ray has to keep it too, on average (`Facets.covered`).
+    """
+    chance = np.float64(coefficients[1, m, SCATTERING_BAND])
+    if followed:
+        chance = 0.0
+        for b in range(BANDS):
+            chance += coefficients[1, m, b] / BANDS
+    result = uniform(seed, k, draw) < chance
+    if followed:
+        for b in range(BANDS):
+            s = coefficients[1, m, b]
+            energy[b] *= s / chance if result else (1.0 - s) / (1.0 - chance)
+    return result
+
+
+@kernel(fastmath=FAST)
+def reflect(seed, k, draw, scattered, n, d):
+    """Turn `d` at a surface of normal `n`: after Lambert's law, or like a mirror."""
+    if scattered:
+        c, f = 1.0 - 2.0 * uniform(seed, k, draw), TURN * uniform(seed, k, draw + 1)
         s = np.sqrt(max(0.0, 1.0 - c * c))
         d[0], d[1], d[2] = n[0] + s * np.cos(f), n[1] + s * np.sin(f), n[2] + c
     else:
@@ -210,7 +260,7 @@ def _reflect(seed, k, draw, scattering, n, d):
 
 
 @kernel(fastmath=FAST)
-def _pass_chance(coefficients, m):
+def pass_chance(coefficients, m):
     """Return the chance with which a ray goes through material `m`: the share of the band that does so most."""
     chance = 0.0
     for b in range(BANDS):
@@ -231,79 +281,84 @@ def _lose(energy, air, length, coefficients, m, chance, passes):
 
 
 @kernel(fastmath=FAST)
-def _follow(
-    rays, buffer, surfaces, seed, k, faintest, air, speed, duration, grid, lookup, field, energy, o, d, scratch
-):
+def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n):
+    """Let a ray meet a surface at the end of a leg: it passes, is reflected, or ends.
+
+    `walk` is (inside, followed, last): how many solids the ray is in; the mirror reflections in a row that image
+    sources follow, `NEVER` where they do not; and what the last reflection was, `SCATTERED`, `MIRRORED` or none (0).
+    Returns the threshold below which the ray may end by chance, or -1 where it ended.
+    """
+    (normals, material, coefficients), covered, order, air = world
+    m = material[triangle]
+    leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
+    for axis in range(3):
+        n[axis] = -normals[triangle, axis] if leaves else normals[triangle, axis]
+        o[axis] += d[axis] * length
+    # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
+    free = leaves and walk[0] > 0
+    chance = pass_chance(coefficients, m)
+    passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
+    if free:
+        for b in range(BANDS):
+            energy[b] *= np.exp(-air[b] * length)
+    else:
+        loudest = _lose(energy, air, length, coefficients, m, chance, passes)
+        if loudest < thinning:
+            if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
+                return -1.0
+            for b in range(BANDS):
+                energy[b] *= 2.0
+            thinning *= 0.5
+    if passes:
+        walk[0] += -1 if free else (0 if leaves else 1)
+        walk[1] = NEVER
+        for axis in range(3):
+            o[axis] -= 1e-4 * n[axis]
+        return thinning
+    followed = walk[1] >= 0 and covered[triangle]
+    scattered = scatters(seed, k, draw + 2, coefficients, m, followed, energy)
+    walk[1] = walk[1] + 1 if followed and not scattered and walk[1] < order else NEVER
+    walk[2] = SCATTERED if scattered else MIRRORED
+    for axis in range(3):
+        o[axis] += 1e-4 * n[axis]
+    reflect(seed, k, draw + 3, scattered, n, d)
+    return thinning
+
+
+@kernel(fastmath=FAST)
+def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins, field, energy, o, d, scratch):
     """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
-    normals, material, coefficients = surfaces
-    n, walk = scratch[0], scratch[1:]
-    travelled, reflected, inside, draw = 0.0, False, 0, 3
+    order, air = world[2], world[3]
+    n, steps, walk = scratch[0], scratch[1:5], scratch[5]
+    walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
+    travelled, draw = 0.0, 3
     thinning = THINNING * faintest / FAINTEST * POWER
     while travelled < duration * speed:
         length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
         if triangle < 0:
             return True
-        if reflected:
-            _deposit(grid, lookup, energy, air, travelled, o, d, length, speed, field, walk)
+        if walk[2] > 0 and walk[1] < 0:  # reflected, and not along a path that image sources follow
+            _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, steps)
         travelled += length
-        m = material[triangle]
-        leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
-        for axis in range(3):
-            n[axis] = -normals[triangle, axis] if leaves else normals[triangle, axis]
-        # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
-        free = leaves and inside > 0
-        chance = _pass_chance(coefficients, m)
-        passes = free or (chance > 0 and _uniform(seed, k, draw) < chance)
-        if free:
-            for b in range(BANDS):
-                energy[b] *= np.exp(-air[b] * length)
-        else:
-            loudest = _lose(energy, air, length, coefficients, m, chance, passes)
-            if loudest < thinning:
-                if loudest < faintest or _uniform(seed, k, draw + 4) < 0.5:
-                    return False
-                for b in range(BANDS):
-                    energy[b] *= 2.0
-                thinning *= 0.5
-        if passes:
-            inside += -1 if free else (0 if leaves else 1)
-        for axis in range(3):
-            o[axis] += d[axis] * length + (-1e-4 if passes else 1e-4) * n[axis]
-        if not passes:
-            reflected = True
-            _reflect(seed, k, draw + 1, coefficients[1, m, SCATTERING_BAND], n, d)
+        thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n)
+        if thinning < 0:
+            return False
         draw += 5
     return False
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, surfaces, source, count, seed, air, speed, duration, grid, lookup, field):
+def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field):
     """Trace `count` rays from `source`; returns the energy per band that left the scene."""
     buffer = ray_buffer()
-    bands = surfaces[2].shape[2]
-    energy, o, d, scratch = np.empty(bands), np.empty(3), np.empty(3), np.empty((5, 3))
-    escaped = np.zeros(bands)
+    energy, o, d, scratch = np.empty(BANDS), np.empty(3), np.empty(3), np.empty((6, 3))
+    escaped = np.zeros(BANDS)
     for k in range(count):
-        _emit(seed, k, count, d)
+        emit(seed, k, count, d)
         o[:] = source
-        energy[:] = POWER / count
+        radiate(pattern, d, POWER / count, energy)
         gone = _follow(
-            rays,
-            buffer,
-            surfaces,
-            seed,
-            k,
-            FAINTEST / count,
-            air,
-            speed,
-            duration,
-            grid,
-            lookup,
-            field,
-            energy,
-            o,
-            d,
-            scratch,
+            rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, scratch
         )
         if gone:
             escaped += energy
@@ -321,6 +376,9 @@ def trace_field(
     air: np.ndarray,
     speed: float,
     transmission: bool = True,
+    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
 ) -> EnergyField:
     """Trace a source through a scene.
 
@@ -334,29 +392,39 @@ def trace_field(
         air: ``(bands,)`` energy attenuation of air [1/m].
         speed: Speed of sound [m/s].
         transmission: Whether sound passes through walls and furniture.
+        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        facets: The facets whose reflections are heard as image sources, and so left out here.
+        image_order: Mirror reflections in a row that are left out (`Facets.covered` has the rule).
 
     Returns:
         The field.
     """
     energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
-    coefficients = scene.coefficients.copy()
-    coefficients[2] *= transmission
-    surfaces = (scene.normals, scene.material, coefficients)
-    cells = (grid.origin, grid.size, grid.index, grid.visible, grid.volume)
     escaped = _trace(
         scene.triangles.kernel_data,
-        surfaces,
+        traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order),
         np.asarray(source, np.float64),
+        pattern,
         rays,
         seed,
-        np.asarray(air, np.float64),
         float(speed),
         float(bins.edges[-1]),
-        cells,
-        bins.lookup,
+        (grid.origin, grid.size, grid.index, grid.visible, grid.volume),
+        (bins.lookup, bins.step),
         energy,
     )
-    return EnergyField(grid=grid, bins=bins, energy=energy, escaped=float(escaped[3] / (4 * np.pi)))
+    return EnergyField(grid=grid, bins=bins, energy=energy, escaped=float(escaped[SCATTERING_BAND] / POWER))
+
+
+def traced_world(
+    scene: Scene, air: np.ndarray, *, transmission: bool, facets: Facets | None, image_order: int
+) -> tuple:
+    """Return what kernels that trace rays take: surfaces, triangles with images, order of these, and air."""
+    coefficients = scene.coefficients.copy()
+    coefficients[2] *= transmission
+    covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
+    order = 0 if facets is None else int(image_order)
+    return (scene.normals, scene.material, coefficients), covered, order, np.asarray(air, np.float64)
 
 
 @kernel(fastmath=FAST)

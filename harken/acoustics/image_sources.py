@@ -10,6 +10,7 @@ Berkley 1979 for boxes; Borish 1984, "Extension of the image model to arbitrary 
    first, then one ray per leg, each of which has to meet the expected facet before anything else.
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["MAXIMUM_ORDER", "ImageSources", "SpecularPaths", "specular_paths"]
+__all__ = ["MAXIMUM_ORDER", "ImageSources", "SpecularPaths", "no_images", "specular_paths"]
 
 MAXIMUM_ORDER = 4
 """Greatest number of reflections that image sources follow."""
@@ -399,6 +400,16 @@ class ImageSources:
             points=points,
             facets=facets,
         )
+
+
+@functools.cache
+def no_images() -> tuple[tuple, tuple]:
+    """Return the `tables` and `surfaces` that `ImageSources` of a scene without facets would have."""
+    bands, place = len(OCTAVE_BANDS), np.zeros((0, 3))
+    tables = np.zeros(0, np.int32), np.zeros((0, 2), np.int32), np.zeros((0, 3, 3)), np.zeros((0, 2))
+    planes = place, np.zeros(0), place, place, np.zeros(0, np.int32)
+    surfaces = np.zeros(0, np.int32), np.zeros((3, 0, bands), np.float32), np.zeros(bands)
+    return (*tables, *planes), surfaces
 
 
 def _directions(count: int, seed: int) -> np.ndarray:

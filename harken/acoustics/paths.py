@@ -8,18 +8,24 @@ from harken.acoustics.protocol import SoundPath
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["Route", "diffracted_path", "knife_edge_energy", "straight_path"]
+__all__ = ["NEAREST", "Route", "diffracted_path", "knife_edge_energy", "share_through", "straight_path"]
 
 Route = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 """Finds a way for sound around obstacles: points ``(n, 3)`` from a source to a listener, or None."""
+
+NEAREST = 0.1
+"""Distance below which a source gets no louder [m]: it would be inside the listener's head."""
 
 MAXIMUM_CROSSINGS = 32
 """Surfaces that the straight path passes before it counts as silent."""
 
 
 @kernel
-def _through(rays, normals, material, coefficients, start, end, share):
-    """Multiply `share` by the transmission of every surface between two points; returns how many were crossed."""
+def share_through(rays, normals, material, coefficients, start, end, share):
+    """Set `share` ``(bands,)`` to what the surfaces between two points let through; returns how many were crossed.
+
+    A solid counts once, at the face through which it is entered.
+    """
     buffer = ray_buffer()
     bands = coefficients.shape[2]
     share[:] = 1.0
@@ -66,16 +72,12 @@ def straight_path(scene: Scene, source: np.ndarray, listener: np.ndarray, air: n
     """
     share = np.empty(len(OCTAVE_BANDS))
     points = np.array([source, listener], np.float64)
-    crossed = _through(
+    crossed = share_through(
         scene.triangles.kernel_data, scene.normals, scene.material, scene.coefficients, points[0], points[1], share
     )
     length = float(np.linalg.norm(points[1] - points[0]))
     energy = share * np.exp(-air * length) / max(length, NEAREST) ** 2
     return SoundPath(kind="transmitted" if crossed else "direct", points=points, length=length, energy=energy)
-
-
-NEAREST = 0.1
-"""Distance below which a source gets no louder [m]: it would be inside the listener's head."""
 
 
 @kernel

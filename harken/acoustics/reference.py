@@ -20,9 +20,9 @@ from harken.acoustics.facets import Facets
 from harken.acoustics.field import TimeBins
 from harken.acoustics.image_sources import MAXIMUM_ORDER, ImageSources
 from harken.acoustics.paths import straight_path
-from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, Source
+from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, SoundPaths, Source
+from harken.acoustics.receivers import Synthesizer
 from harken.acoustics.reference_tracing import MOMENTS, trace_batch, visible_ball
-from harken.acoustics.synthesis import Synthesizer
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -235,7 +235,8 @@ class ReferencePropagation:
 
     @cached_property
     def _synthesizer(self) -> Synthesizer:
-        return Synthesizer(self.rate, round(self.settings.duration * self.rate), self.settings.seed)
+        samples = round(self.settings.duration * self.rate)
+        return Synthesizer(self.rate, samples, self.settings.seed, self.speed)
 
     def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.
@@ -284,7 +285,7 @@ class ReferencePropagation:
 
         Args:
             source: The source.
-            listener: The listener; ``format="binaural"`` gives two channels, left first.
+            listener: The listener; `Listener.format` says what it hears with.
 
         Returns:
             The response, ``duration × rate`` samples long.
@@ -298,18 +299,10 @@ class ReferencePropagation:
                 f"Impulse responses need all octave bands, {OCTAVE_BANDS}; the setting bands is {self.settings.bands}."
             )
         energy = self.energy(source, listener)
-        synthesizer = self._synthesizer
-        out = np.zeros((2 if listener.format == "binaural" else 1, synthesizer.samples), np.float32)
         bins = TimeBins.build(self.settings.duration)
-        field = _rebinned(energy.traced[:, :, :4], self.settings.bin, bins.edges)
-        if listener.format == "mono":
-            field[:, :, 1:] = 0.0  # one omnidirectional microphone hears no directions
-        first = int(np.ceil(energy.arrival * self.rate))
-        synthesizer.add_tail(out, field, bins.edges, listener.heading, first, 0)
-        synthesizer.fade_end(out)
-        for path in energy.paths:
-            synthesizer.add_path(out, path, listener.heading, self.speed)
-        return ImpulseResponse(samples=out, rate=self.rate, paths=tuple(sorted(energy.paths, key=lambda p: p.length)))
+        field = np.ascontiguousarray(_rebinned(energy.traced[:, :, :4], self.settings.bin, bins.edges), np.float32)
+        paths = SoundPaths.of(energy.paths)
+        return self._synthesizer.respond(listener, paths, field, bins.edges, first=energy.arrival)
 
     @property
     def _bins(self) -> int:

@@ -19,7 +19,7 @@ speed of sound [m/s], width of a time bin [s]), and `scratch` is what a walk nee
 
 import numpy as np
 
-from harken.acoustics.field import _emit, _uniform
+from harken.acoustics.field import emit, uniform
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 
 __all__ = ["MOMENTS", "trace_batch", "visible_ball"]
@@ -258,7 +258,7 @@ def _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, histo
             walk[AT + axis] -= OFFSET * n[axis]
         return top
     for c in range(4):
-        chances[c] = _uniform(seed, k, int(walk[DRAW]) + c)
+        chances[c] = uniform(seed, k, int(walk[DRAW]) + c)
     walk[DRAW] += 4
     mask = int(walk[MASK])
     if not vector:
@@ -286,7 +286,7 @@ def _survives(walk, seed, k, faintest):
     if loudest <= 0.0:
         return False
     walk[DRAW] += 1
-    if _uniform(seed, k, int(walk[DRAW]) - 1) >= ROULETTE_SURVIVES:
+    if uniform(seed, k, int(walk[DRAW]) - 1) >= ROULETTE_SURVIVES:
         return False
     for b in range(len(walk) - ENERGY):
         walk[ENERGY + b] /= ROULETTE_SURVIVES
@@ -305,7 +305,7 @@ def _follow(
             world[0], world[1], walk[0], walk[1], walk[2], walk[3], walk[4], walk[5], 0.0, np.float32(1e30)
         )
         if walk[LAST] == MIRRORED and not 0 < walk[ORDER] <= image_order:
-            chance = _uniform(seed, k, int(walk[DRAW]))
+            chance = uniform(seed, k, int(walk[DRAW]))
             walk[DRAW] += 1
             for i in range(len(listeners)):
                 _detect(world, medium, walk, length, listeners[i], balls[i], chance, scratch[4], histogram[i])
@@ -353,7 +353,7 @@ def trace_batch(
     for k in range(count):
         walks[0] = 0.0
         walks[0, AT : AT + 3] = source
-        _emit(seed, k, count, walks[0, TO : TO + 3])
+        emit(seed, k, count, walks[0, TO : TO + 3])
         walks[0, DRAW] = 3
         walks[0, MASK] = (1 << bands) - 1
         walks[0, ENERGY:] = POWER / count
@@ -370,7 +370,7 @@ def visible_ball(rays, listener, radius, count):
     d = np.empty(3)
     volume = 0.0
     for k in range(count):
-        _emit(np.uint64(1), k, count, d)
+        emit(np.uint64(1), k, count, d)
         length, triangle, _, _ = closest_hit(
             rays, buffer, listener[0], listener[1], listener[2], d[0], d[1], d[2], 0.0, np.float32(radius)
         )

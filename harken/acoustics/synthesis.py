@@ -1,229 +1,167 @@
 """From paths and energies to pressure: the impulse response.
 
-Exact paths become delayed, filtered impulses. The energy field becomes noise whose envelope follows the
-field per octave band and ear. What flows along the field's mean direction, as through a door, has the head's level
-and time differences of that direction; the rest has the interaural coherence of a diffuse field (Pulkki 2007).
-Energies are right on average in every time bin (Schröder 2011, §5.4; unit-variance noise over Δ samples has the
-spectrum |N(f)|² = Δ, hence the division by Δ below).
+Exact paths become delayed, filtered impulses. The energy field becomes noise whose envelope follows the field per
+octave band and channel. What flows along the field's mean direction, as through a door, reaches the channels from
+there, on one carrier; the rest has the coherence of a diffuse field on carriers of their own (Pulkki 2007, "Spatial
+sound reproduction with directional audio coding"). Energies are right on average in every time bin (Schröder 2011,
+§5.4; unit-variance noise over Δ samples has the spectrum |N(f)|² = Δ, hence the division by Δ in the envelopes).
+
+What a channel makes of a direction is the receivers' business: `harken.acoustics.receivers`.
 """
 
+import functools
+
 import numpy as np
+from scipy.fft import irfft, rfft
 
 from harken.acoustics.bands import band_filters, energy_weights
-from harken.acoustics.hrtf import HeadResponse, interpolate_head
-from harken.acoustics.protocol import SoundPath
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["Synthesizer"]
+__all__ = ["FAST", "PathFilters", "add_noise", "add_shaped", "band_carriers", "fade_end", "path_filters"]
+
+FAST = {"contract", "reassoc", "arcp", "nsz"}
+"""Floating-point liberties of the compiler; NaN and infinity stay what they are."""
+
+PHASES = 32
+"""Fractions of a sample at which path filters are tabulated; between them they are interpolated, to -60 dB."""
 
 SINC_TAPS = 32
 """Length of the fractional-delay filter [samples]."""
 
-BAND_TAPS = 255
-"""Length of the filters that shape a path whose bands differ [samples]."""
+LONG, SHORT = 16e-3, 4e-3
+"""Length of the filters that shape a path whose bands differ [s]: what is straight or bent, and mirror reflections,
+whose bands differ less."""
+
+ALIKE = 0.97
+"""Bands whose amplitudes differ by less than this are one plain impulse."""
 
 FADE_OUT = 0.02
 """Share of the response over which its end fades, so that a cut tail does not click."""
 
+HIGHPASS = 30.0
+"""Below this the positive pressures of many reflections would only add up to an offset [Hz]."""
 
-@kernel(inline="always")
-def _sinc(x):
-    return 1.0 if abs(x) < 1e-9 else np.sin(np.pi * x) / (np.pi * x)
-
-
-@kernel(fastmath=True)
-def _add_delayed(out, taps, delay):
-    """Add `taps` to `out`, delayed by a fractional number of samples (Lanczos' window of the sinc)."""
-    whole = int(np.floor(delay))
-    fraction = delay - whole
-    for i in range(SINC_TAPS):
-        x = i - (SINC_TAPS // 2 - 1) - fraction
-        weight = np.float32(_sinc(x) * _sinc(x / (SINC_TAPS // 2)))
-        start = whole + i - (SINC_TAPS // 2 - 1)
-        low, high = max(0, -start), min(len(taps), len(out) - start)
-        for j in range(low, high):
-            out[start + j] += weight * taps[j]
+PathFilters = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Tables ``(PHASES + 1, bands, taps)`` float32 of plain, short and long filters, delayed by fractions of a sample."""
 
 
-@kernel(fastmath=True)
-def _add_path(tables, band_filters, out, direction, delay, rate, amplitude, shaped):
-    """Add one path: for two channels through the head, for one channel as a plain impulse."""
-    channels = out.shape[0]
-    half = band_filters.shape[1] // 2
-    filters, delays = np.zeros((2, tables[5].shape[2]), np.float32), np.zeros(2, np.float32)
-    if channels == 2:
-        interpolate_head(tables, direction[0], direction[1], direction[2], filters, delays)
-    else:
-        filters[0, 0] = 1.0
-    mean = np.float32(0.0)
-    for b in range(len(amplitude)):
-        mean += np.float32(amplitude[b] / len(amplitude))
-    for c in range(channels):
-        at = delay + delays[c] * rate
-        taps = filters[c]
-        if not shaped:
-            _add_delayed(out[c], taps * mean, at)
-            continue
-        shape = np.zeros(band_filters.shape[1], np.float32)
-        for b in range(len(amplitude)):
-            a = np.float32(amplitude[b])
-            for i in range(len(shape)):
-                shape[i] += a * band_filters[b, i]
-        both = np.zeros(len(shape) + len(taps) - 1, np.float32)
-        for j in range(len(taps)):
-            if taps[j] != 0.0:
-                for i in range(len(shape)):
-                    both[i + j] += taps[j] * shape[i]
-        _add_delayed(out[c], both, at - half)
+def path_filters(rate: int) -> PathFilters:
+    """Return the filters of exact paths at a sampling rate.
 
-
-@kernel(fastmath=True)
-def _add_noise(out, envelope, centres, carrier, first):
-    """Add noise whose amplitude runs linearly between the bins' `centres`; `envelope` has one more at each end."""
-    length, bins = len(out), len(centres)
-    start = 0
-    for t in range(bins + 1):
-        end = min(int(centres[t]), length) if t < bins else length
-        if end <= start:
-            continue
-        a = envelope[t]
-        slope = (envelope[t + 1] - a) / np.float32(end - start)
-        for n in range(max(start, first), end):
-            out[n] += (a + slope * np.float32(n - start)) * carrier[n]
-        start = end
-
-
-@kernel(fastmath=True)
-def _add_tail(out, field, harmonics, beam, gains, delays, turn, centres, widths, noise, beam_noise, offset, first):
-    """Add the field as noise from sample `first` on.
-
-    The part of the energy that flows along `beam`, the field's mean direction, reaches the ears as from there: with the
-    head's `gains` and `delays` [samples] and one carrier for both. The rest is diffuse: its carriers have the
-    coherence of a diffuse field. `turn` is (cos, sin) of the heading.
+    Row p of a table delays by p/`PHASES` of a sample beyond half of its taps (Lanczos' window of the sinc). A path is
+    the sum of the bands' filters, each times the band's amplitude; with amplitudes of one that is a plain impulse.
     """
-    bins, bands = field.shape[0], field.shape[1]
-    length = out.shape[1]
-    diffuse, directed = np.zeros(bins + 2, np.float32), np.zeros(bins + 2, np.float32)
-    for c in range(out.shape[0]):
-        shift = offset + delays[c]
-        for b in range(bands):
-            c0, cx, cy, cz = harmonics[b, c, 0], harmonics[b, c, 1], harmonics[b, c, 2], harmonics[b, c, 3]
-            for t in range(bins):
-                e, x, y, z = field[t, b, 0], field[t, b, 1], field[t, b, 2], field[t, b, 3]
-                along = max(np.float32(0.0), x * beam[0] + y * beam[1] + z * beam[2])
-                e, x, y, z = e - along, x - along * beam[0], y - along * beam[1], z - along * beam[2]
-                heard = c0 * e + cx * (turn[0] * x - turn[1] * z) + cy * y + cz * (turn[1] * x + turn[0] * z)
-                diffuse[t + 1] = np.sqrt(max(heard, np.float32(0.02) * c0 * e, np.float32(0.0)) / widths[t])
-                directed[t + 1] = np.sqrt(along * gains[b, c] / widths[t])
-            diffuse[0], diffuse[bins + 1] = diffuse[1], diffuse[bins]
-            directed[0], directed[bins + 1] = directed[1], directed[bins]
-            _add_noise(out[c], diffuse, centres, noise[b, c, offset : offset + length], first)
-            _add_noise(out[c], directed, centres, beam_noise[b, 0, shift : shift + length], first)
+    x = np.arange(SINC_TAPS) - (SINC_TAPS // 2 - 1) - np.arange(PHASES + 1)[:, None] / PHASES
+    sinc = np.sinc(x) * np.sinc(x / (SINC_TAPS // 2)) * (np.abs(x) < SINC_TAPS // 2)
+    plain = np.zeros((PHASES + 1, len(OCTAVE_BANDS), SINC_TAPS))
+    plain[:] = sinc[:, None] / len(OCTAVE_BANDS)
+    tables = [plain.astype(np.float32)]
+    for seconds in (SHORT, LONG):
+        bands = band_filters(rate, 2 * int(0.5 * seconds * rate) + 1)
+        taps = bands.shape[1] + SINC_TAPS - 1
+        both = irfft(rfft(bands, taps)[None] * rfft(sinc, taps)[:, None], taps)
+        tables.append(np.ascontiguousarray(both, np.float32))
+    return tables[0], tables[1], tables[2]
 
 
-class Synthesizer:
-    """Make impulse responses of one rate and length.
+@kernel(fastmath=FAST)
+def add_shaped(filters, exact, amplitude, delay, taps, out):
+    """Add one impulse to a channel in place, from inside a kernel.
 
     Args:
-        rate: Sampling rate [Hz].
-        samples: Length of the responses.
-        seed: Chooses the noise that carries the tail.
+        filters: What `path_filters` returned.
+        exact: Whether the long filters shape it, not the short ones.
+        amplitude: ``(bands,)`` amplitudes.
+        delay: When it arrives [samples].
+        taps: ``(n,)`` float32 filter of the channel in its direction.
+        out: ``(samples,)`` float32 the channel.
     """
-
-    def __init__(self, rate: int, samples: int, seed: int):
-        self.rate, self.samples = rate, samples
-        self.head = HeadResponse.kemar(rate)
-        rng = np.random.default_rng(seed)
-        # Each band has a noise of its own: neighbours overlap, and only independent noises add up in energy there.
-        two = np.stack([self.head.diffuse_noise(2 * samples, rng) for _ in OCTAVE_BANDS])
-        one = rng.standard_normal((len(OCTAVE_BANDS), 1, 2 * samples))
-        self._noise = {2: _in_bands(two, rate), 1: _in_bands(one, rate)}
-        self._harmonics = {
-            2: self.head.energy_harmonics().astype(np.float32),
-            1: np.tile(np.array([1, 0, 0, 0], np.float32), (len(OCTAVE_BANDS), 1, 1)),
-        }
-        # The head's colour is in the harmonics; what the diffuse noise has of it, per band, is taken out.
-        level, plain = (np.mean(self._noise[channels] ** 2, axis=(1, 2), keepdims=True) for channels in (2, 1))
-        self._noise[2] *= np.float32(np.sqrt(plain / np.maximum(level, 1e-20)))
-        self._direction_gains = _direction_gains(self.head)
-        self._band_filters = np.ascontiguousarray(band_filters(rate, BAND_TAPS), np.float32)
-
-    def add_path(self, out: np.ndarray, path: SoundPath, heading: float, speed: float) -> None:
-        """Add an exact path to a response ``(channels, samples)`` in place; `heading` in rad, `speed` in m/s."""
-        amplitude = np.sqrt(path.energy)
-        loudest = float(amplitude.max())
-        if loudest <= 0.0:
-            return
-        c, s = np.cos(heading), np.sin(heading)
-        x, y, z = path.direction
-        # World to head: right = (cos h, 0, −sin h), back = (sin h, 0, cos h).
-        direction = np.array([c * x - s * z, y, s * x + c * z])
-        shaped = bool(amplitude.min() < 0.97 * loudest)
-        delay = path.length / speed * self.rate
-        _add_path(self.head.tables, self._band_filters, out, direction, delay, self.rate, amplitude, shaped)
-
-    def add_tail(
-        self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, heading: float, first: int, offset: int
-    ) -> None:
-        """Add an energy field as noise in place.
-
-        Args:
-            out: ``(channels, samples)`` float32.
-            field: ``(bins, bands, 4)`` energy and vector to where it comes from, in the world's frame.
-            edges: ``(bins + 1,)`` edges of the time bins [s].
-            heading: Heading [rad].
-            first: First sample at which anything can arrive.
-            offset: Where in the noise to start: sources with different offsets get independent tails.
-        """
-        channels = out.shape[0]
-        cosine, sine = np.cos(heading), np.sin(heading)
-        flow = field[..., 1:].sum((0, 1), dtype=np.float64)
-        # One microphone has no direction, and both parts would be carried by the same noise.
-        beam = flow / max(float(np.linalg.norm(flow)), 1e-30) if channels == 2 else np.zeros(3)
-        gains, delays = np.ones((len(OCTAVE_BANDS), channels), np.float32), np.zeros(channels, np.int64)
-        if channels == 2:
-            head = np.array([cosine * beam[0] - sine * beam[2], beam[1], sine * beam[0] + cosine * beam[2]])
-            nearest = int(np.argmax(self.head.directions @ head))
-            gains = self._direction_gains[nearest]
-            # A later carrier is read further on; the carriers of both ears start within a millisecond.
-            lag = self.head.lookup(head)[1]
-            delays = np.round((lag.max() - lag) * self.rate).astype(np.int64)
-        _add_tail(
-            out,
-            field,
-            self._harmonics[channels],
-            beam.astype(np.float32),
-            gains,
-            delays,
-            np.array([cosine, sine], np.float32),
-            0.5 * (edges[1:] + edges[:-1]) * self.rate,
-            (np.diff(edges) * self.rate).astype(np.float32),
-            self._noise[channels],
-            self._noise[1],
-            offset % (self.samples - self.samples // 8),
-            max(first, 0),
-        )
-
-    def fade_end(self, out: np.ndarray) -> None:
-        """Fade the end of a response in place, so that a cut tail does not click."""
-        n = max(1, int(FADE_OUT * out.shape[1]))
-        out[:, -n:] *= np.linspace(1.0, 0.0, n, dtype=np.float32)
+    low, high = np.inf, 0.0
+    for b in range(len(amplitude)):
+        low, high = min(low, abs(amplitude[b])), max(high, abs(amplitude[b]))
+    if high <= 0.0:
+        return
+    table = filters[0] if low >= ALIKE * high else (filters[2] if exact else filters[1])
+    size = table.shape[2]
+    begin = delay - (size // 2 - 1)
+    whole = int(np.floor(begin))
+    phase = (begin - whole) * PHASES
+    row = min(int(phase), PHASES - 1)
+    share = np.float32(phase - row)
+    shape = np.zeros(size, np.float32)
+    for b in range(len(amplitude)):
+        near = np.float32(amplitude[b]) * (np.float32(1.0) - share)
+        far = np.float32(amplitude[b]) * share
+        first, second = table[row, b], table[row + 1, b]
+        for i in range(size):
+            shape[i] += near * first[i] + far * second[i]
+    for j in range(len(taps)):
+        gain, start = taps[j], whole + j
+        if gain == 0.0:
+            continue
+        for i in range(max(0, -start), min(size, len(out) - start)):
+            out[start + i] += gain * shape[i]
 
 
-def _in_bands(noise: np.ndarray, rate: int) -> np.ndarray:
-    """Keep of each noise ``(bands, channels, n)`` its own band only."""
+@kernel(fastmath=FAST)
+def add_noise(out, diffuse, directed, shifts, centres, carriers, beam, offset, first):
+    """Add noise with given envelopes to a response in place, from compiled code or from Python.
+
+    Args:
+        out: ``(channels, samples)`` float32.
+        diffuse: ``(channels, bands, bins + 2)`` float32 amplitudes on the channels' own carriers at the bins' centres,
+            with one more at each end; they run linearly in between.
+        directed: Likewise, on the one carrier of the beam; signed.
+        shifts: ``(channels,)`` int64 how much later in the beam's carrier a channel begins [samples].
+        centres: ``(bins,)`` int64 centres of the bins [samples].
+        carriers: ``(bands, channels, n)`` float32 noises.
+        beam: ``(bands, n)`` float32 noises.
+        offset: Where in the noises to begin [samples].
+        first: Sample before which nothing is added.
+    """
+    length, bins = out.shape[1], len(centres)
+    longest = 1
+    for t in range(bins):
+        longest = max(longest, centres[t] - (centres[t - 1] if t > 0 else 0))
+    longest = max(longest, length - centres[bins - 1])
+    ramp = np.arange(longest).astype(np.float32)
+    for c in range(out.shape[0]):
+        start = 0
+        for t in range(bins + 1):
+            end = min(centres[t], length) if t < bins else length
+            begin = max(start, first)
+            if end <= begin:
+                start = max(start, end)
+                continue
+            inverse, skipped = np.float32(1.0 / (end - start)), np.float32(begin - start)
+            target = out[c, begin:end]
+            for b in range(carriers.shape[0]):
+                rise, climb = diffuse[c, b, t + 1] - diffuse[c, b, t], directed[c, b, t + 1] - directed[c, b, t]
+                rise, climb = rise * inverse, climb * inverse
+                level, height = diffuse[c, b, t] + rise * skipped, directed[c, b, t] + climb * skipped
+                own = carriers[b, c, offset + begin : offset + end]
+                common = beam[b, offset + shifts[c] + begin : offset + shifts[c] + end]
+                for i in range(end - begin):
+                    target[i] += (level + rise * ramp[i]) * own[i] + (height + climb * ramp[i]) * common[i]
+            start = end
+
+
+def band_carriers(noise: np.ndarray, rate: int) -> np.ndarray:
+    """Keep of each noise ``(bands, ..., n)`` its own octave band only; float32."""
     n = noise.shape[-1]
     frequencies = np.fft.rfftfreq(n, 1 / rate)
-    # Below 30 Hz the positive pressures of many reflections would only add up to an offset.
-    highpass = 1.0 / np.sqrt(1.0 + (30.0 / np.maximum(frequencies, 1e-3)) ** 4)
-    return np.fft.irfft(np.fft.rfft(noise) * (energy_weights(frequencies) * highpass)[:, None], n).astype(np.float32)
+    highpass = 1.0 / np.sqrt(1.0 + (HIGHPASS / np.maximum(frequencies, 1e-3)) ** 4)
+    weights = (energy_weights(frequencies) * highpass).reshape(len(OCTAVE_BANDS), *[1] * (noise.ndim - 2), -1)
+    return irfft(rfft(noise) * weights, n).astype(np.float32)
 
 
-def _direction_gains(head: HeadResponse) -> np.ndarray:
-    """Return the band energies ``(directions, bands, 2)`` float32 of the head's filters."""
-    size = 1024
-    frequencies = np.fft.rfftfreq(size, 1 / head.rate)
-    weights = energy_weights(frequencies) ** 2
-    spectra = np.abs(np.fft.rfft(head.filters, size)) ** 2
-    return (np.einsum("def,bf->dbe", spectra, weights) / weights.sum(1)[None, :, None]).astype(np.float32)
+def fade_end(out: np.ndarray) -> None:
+    """Fade the end of a response ``(channels, samples)`` in place, so that a cut tail does not click."""
+    n = max(1, int(FADE_OUT * out.shape[1]))
+    out[:, -n:] *= _fade(n)
+
+
+@functools.lru_cache(maxsize=16)
+def _fade(n: int) -> np.ndarray:
+    return np.linspace(1.0, 0.0, n, dtype=np.float32)

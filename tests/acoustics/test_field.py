@@ -138,7 +138,7 @@ def test_air_shortens_the_decay_at_high_frequencies():
 
 
 def test_responses_do_not_depend_on_what_was_asked_before():
-    scene, settings = box_scene(0.3), AcousticSettings(duration=0.3, rays=300, cached_fields=2)
+    scene, settings = box_scene(0.3), AcousticSettings(duration=0.3, rays=300, cached_megabytes=5.0)
     sources = [Source(position=[x, 1.5, 3]) for x in (1, 2, 3, 4)]
     listener = Listener(position=[6, 1.5, 2], heading=0.4)
     fresh = [

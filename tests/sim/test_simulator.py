@@ -69,9 +69,8 @@ def test_a_sound_in_the_next_room_comes_from_the_door(door):
     simulator.place(np.array([3.0, 0.0, 3.0]), -np.pi / 2)
     simulator.set_sources([SoundSource(position=[7.0, 1.5, 3.0], samples=clip())])
     response = simulator.impulse_response()
-    kinds = [path.kind for path in response.paths]
-    assert kinds == ["transmitted", "diffracted"]
-    towards = response.paths[1].direction
+    assert response.paths[0].kind == "transmitted"
+    towards = next(path for path in response.paths if path.kind == "diffracted").direction
     to_door = np.array([5.0, 1.5, middle]) - simulator.ears.position
     assert np.dot(towards, to_door) / np.linalg.norm(to_door) > np.cos(np.radians(10)), (
         "the first arrival is the door's"

@@ -32,7 +32,7 @@ import numpy as np
 from scipy.io import wavfile
 
 from harken.acoustics.engines.soundspaces1_graph import read_graph
-from harken.acoustics.protocol import ImpulseResponse, Listener, Propagation, Source
+from harken.acoustics.protocol import ImpulseResponse, Listener, Propagation, Source, check_plain
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError, UnknownNameError
 from harken.scene import NavigationGraph
 
@@ -177,12 +177,10 @@ class SoundSpaces1Propagation:
 
         Raises:
             SoundError: Source or listener is not at a point, or the response cannot be read.
-            ConfigurationError: The listener is not binaural, or faces where there are no responses for.
+            ConfigurationError: The listener is not binaural, the source is directional, or the listener faces where
+                there are no responses for.
         """
-        if listener.format != "binaural":
-            raise ConfigurationError(
-                f"Listener format is {listener.format!r}; the responses of SoundSpaces 1.0 are 'binaural' only."
-            )
+        check_plain(source, listener, ("binaural",), "A folder of SoundSpaces 1.0's responses")
         receiver = self._node(listener.position, "listener")
         found = self.folder.response(receiver, self._node(source.position, "source"), self._azimuth(listener.heading))
         if self.duration is None:

@@ -39,7 +39,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from harken.acoustics.protocol import ImpulseResponse, Listener, Source
+from harken.acoustics.protocol import ImpulseResponse, Listener, Source, check_plain
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -175,14 +175,17 @@ class SoundSpaces2Propagation:
 
         Args:
             source: The source.
-            listener: The listener; ``format="binaural"`` gives two channels, left first.
+            listener: The listener, binaural (left first) or mono.
 
         Returns:
             The response, ``duration × rate`` samples long. Its paths are empty: the engine does not tell.
 
         Raises:
             SoundError: The engine fails, or returns nothing or numbers that are not finite.
+            ConfigurationError: The listener is neither binaural nor mono or looks up or down, or the source is
+                directional.
         """
+        check_plain(source, listener, ("binaural", "mono"), "SoundSpaces 2.0's engine")
         try:
             with self._asking:
                 raw = self._ask(self._context(source, listener).engine, source, listener)
@@ -190,7 +193,7 @@ class SoundSpaces2Propagation:
             self._contexts.clear()
             raise SoundError(f"{self._place(source, listener)}: SoundSpaces 2.0's engine failed ({error}).") from error
         self._check(raw, source, listener)
-        return ImpulseResponse(samples=self._convert(raw, listener.format), rate=self.rate)
+        return ImpulseResponse(samples=self._convert(raw, str(listener.format)), rate=self.rate)
 
     def _ask(self, engine: Any, source: Source, listener: Listener) -> np.ndarray:
         half = 0.5 * listener.heading
@@ -202,18 +205,20 @@ class SoundSpaces2Propagation:
 
     def _context(self, source: Source, listener: Listener) -> _Context:
         """Return the context to ask: a fresh one unless this response goes on from the last."""
-        kept = self._contexts.get(listener.format)
+        kept = self._contexts.get(str(listener.format))
         if kept is None or not self.settings.temporal_coherence:
             with suppress(KeyError):
-                del self._contexts[listener.format]
-            kept = _Context(engine=self._start(listener.format), source=source.position, listener=listener.position)
+                del self._contexts[str(listener.format)]
+            kept = _Context(
+                engine=self._start(str(listener.format)), source=source.position, listener=listener.position
+            )
             if self.settings.temporal_coherence:
-                self._contexts[listener.format] = kept
+                self._contexts[str(listener.format)] = kept
         jump = max(np.linalg.norm(kept.source - source.position), np.linalg.norm(kept.listener - listener.position))
         if jump > JUMP:
             kept.engine.clear_listeners()
             kept.engine.clear_sources()
-            self._populate(kept.engine, listener.format)
+            self._populate(kept.engine, str(listener.format))
         kept.source, kept.listener = source.position, listener.position
         return kept
 

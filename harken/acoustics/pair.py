@@ -1,0 +1,224 @@
+"""One source and one listener: what is reflected between them, traced for this pair alone.
+
+Where both are new every time, a field over the whole floor would be traced for one reading of it. Here rays from the
+source meet the listener directly: at every reflection the scattered share is sent straight to it (next-event
+estimation, "diffuse rain", Schröder 2011, §3.3), and mirrored rays count by the length of their way through a ball
+around it. Both are unbiased; rays, bands, losses and what image sources take over are those of energy fields.
+"""
+
+import numpy as np
+
+from harken.acoustics.facets import Facets
+from harken.acoustics.field import (
+    BANDS,
+    FAINTEST,
+    FAST,
+    MIRRORED,
+    NEVER,
+    OMNIDIRECTIONAL,
+    POWER,
+    SCATTERING_BAND,
+    THINNING,
+    TimeBins,
+    emit,
+    meet,
+    radiate,
+    traced_world,
+    uniform,
+)
+from harken.acoustics.reference_tracing import visible_ball
+from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["trace_pair"]
+
+RADIUS = 0.4
+"""Radius of the ball around the listener in which mirrored rays count [m]."""
+
+BALL_RAYS = 256
+"""Rays that find how much of the ball the listener sees."""
+
+THROUGH = 10.0
+"""A scattered ray to the listener goes on through a wall with this many times the chance that its energy does, and with
+that much less of it: what passes is faint, and one ray in ten is enough for it."""
+
+STEP = 1e-4
+"""Way by which rays start off a surface [m]."""
+
+
+@kernel(fastmath=FAST)
+def _arrive(bins, out, way, speed, energy, share, x, y, z):
+    """Add energy that comes from (x, y, z), after a way [m], to its time bin."""
+    lookup, step = bins
+    at = int(way / (speed * step))
+    if at >= len(lookup):
+        return
+    target = out[lookup[at]]
+    for b in range(BANDS):
+        e = np.float32(energy[b] * share[b])
+        target[b, 0] += e
+        target[b, 1] += e * np.float32(x)
+        target[b, 2] += e * np.float32(y)
+        target[b, 3] += e * np.float32(z)
+
+
+@kernel(fastmath=FAST)
+def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
+    """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
+    normals, material, coefficients = surfaces
+    at, inside = 0.0, 0
+    for crossing in range(8):
+        length, triangle, _, _ = closest_hit(
+            rays, buffer, o[0] + x * at, o[1] + y * at, o[2] + z * at, x, y, z, 0.0, np.float32(distance - at)
+        )
+        if triangle < 0:
+            return True
+        facing = x * normals[triangle, 0] + y * normals[triangle, 1] + z * normals[triangle, 2]
+        if facing > 0 and inside > 0:
+            inside -= 1
+        else:
+            inside += 1 if facing < 0 else 0
+            m, loudest = material[triangle], 0.0
+            for b in range(BANDS):
+                loudest = max(loudest, coefficients[2, m, b])
+            chance = min(1.0, THROUGH * loudest)
+            if uniform(seed, k, draw + crossing) >= chance:
+                return False
+            for b in range(BANDS):
+                share[b] *= coefficients[2, m, b] / chance
+        at += length + STEP
+        if at >= distance:
+            return True
+    return False
+
+
+@kernel(fastmath=FAST)
+def _rain(rays, buffer, world, seed, k, draw, triangle, length, travelled, followed, energy, ends, bins, out, scratch):
+    """Send what a surface scatters straight to the listener."""
+    (normals, material, coefficients), _, _, air = world
+    o, d, listener, speed = ends
+    p, share = scratch
+    m = material[triangle]
+    turn = 1.0 if d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] < 0 else -1.0
+    for axis in range(3):
+        p[axis] = o[axis] + d[axis] * length + turn * STEP * normals[triangle, axis]
+    x, y, z = listener[0] - p[0], listener[1] - p[1], listener[2] - p[2]
+    distance = max(np.sqrt(x * x + y * y + z * z), 1e-3)
+    x, y, z = x / distance, y / distance, z / distance
+    cosine = turn * (x * normals[triangle, 0] + y * normals[triangle, 1] + z * normals[triangle, 2])
+    way = travelled + length + distance
+    if cosine <= 0.0 or way >= len(bins[0]) * bins[1] * speed:
+        return
+    loudest = 0.0
+    for b in range(BANDS):
+        s = coefficients[1, m, b if followed else SCATTERING_BAND]
+        share[b] = (1.0 - coefficients[0, m, b]) * s * np.exp(-air[b] * (length + distance))
+        share[b] *= cosine / (np.pi * max(distance * distance, 0.01))
+        loudest = max(loudest, share[b])
+    if loudest > 0.0 and _reaches(rays, buffer, world[0], seed, k, draw, p, x, y, z, distance, share):
+        _arrive(bins, out, way, speed, energy, share, -x, -y, -z)
+
+
+@kernel(fastmath=FAST)
+def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, ball, bins, out, share):
+    """Count a mirrored leg by its way through the part of the ball that the listener sees."""
+    o, d, listener, speed = ends
+    x, y, z = listener[0] - o[0], listener[1] - o[1], listener[2] - o[2]
+    middle = x * d[0] + y * d[1] + z * d[2]
+    half = ball[0] * ball[0] - (x * x + y * y + z * z - middle * middle)
+    if half <= 0.0:
+        return
+    near, far = max(0.0, middle - np.sqrt(half)), min(np.float64(length), middle + np.sqrt(half))
+    if far <= near:
+        return
+    at = near + (far - near) * uniform(seed, k, draw)
+    px, py, pz = d[0] * at - x, d[1] * at - y, d[2] * at - z
+    end = np.float32(1.0 - STEP)
+    if is_occluded(rays, buffer, listener[0], listener[1], listener[2], px, py, pz, np.float32(0.0), end):
+        return
+    for b in range(BANDS):
+        share[b] = np.exp(-air[b] * at) * (far - near) / ball[1]
+    _arrive(bins, out, travelled + at, speed, energy, share, -d[0], -d[1], -d[2])
+
+
+@kernel(fastmath=FAST)
+def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bins, out):
+    buffer = ray_buffer()
+    (normals, _, _), _, order, air = world
+    energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    point, share = np.empty(3), np.empty(BANDS)
+    ends, reach = (o, d, listener, speed), len(bins[0]) * bins[1] * speed
+    for k in range(count):
+        emit(seed, k, count, d)
+        o[:] = source
+        radiate(pattern, d, POWER / count, energy)
+        walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
+        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
+        while travelled < reach:
+            length, triangle, _, _ = closest_hit(
+                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
+            )
+            if walk[2] == MIRRORED and walk[1] < 0:
+                _detect(
+                    rays, buffer, air, seed, k, draw + 5, length if triangle >= 0 else 1e9, travelled, energy, ends,
+                    ball, bins, out, share,
+                )  # fmt: skip
+            if triangle < 0:
+                break
+            leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
+            if not (leaves and walk[0] > 0):
+                followed = walk[1] >= 0 and world[1][triangle]
+                _rain(
+                    rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, bins,
+                    out, (point, share),
+                )  # fmt: skip
+            travelled += length
+            thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
+            if thinning < 0:
+                break
+            draw += 14
+
+
+def trace_pair(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    rays: int,
+    seed: int,
+    air: np.ndarray,
+    speed: float,
+    transmission: bool = True,
+    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
+) -> np.ndarray:
+    """Trace what is reflected from a source to one listener; arguments as `trace_field`.
+
+    Args:
+        scene: The scene.
+        source: ``(3,)`` position [m].
+        listener: ``(3,)`` position [m].
+        bins: Time bins.
+        rays: Number of rays.
+        seed: Chooses the rays; the same seed gives the same bytes.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        speed: Speed of sound [m/s].
+        transmission: Whether sound passes through walls and furniture.
+        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        facets: The facets whose reflections are heard as image sources, and so left out here.
+        image_order: Mirror reflections in a row that are left out.
+
+    Returns:
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
+    """
+    out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    place, triangles = np.asarray(listener, np.float64), scene.triangles.kernel_data
+    ball = np.array([RADIUS, max(visible_ball(triangles, place, RADIUS, BALL_RAYS), 1e-6)])
+    world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
+    _trace(
+        triangles, world, np.asarray(source, np.float64), pattern, rays, seed, place, float(speed), ball,
+        (bins.lookup, bins.step), out,
+    )  # fmt: skip
+    return out
