@@ -21,9 +21,9 @@ from harken.acoustics.image_sources import ImageSources
 from harken.acoustics.measures import MODULATION_FREQUENCIES, decay_time, speech_transmission_index
 from harken.acoustics.microphones import MicrophoneArray
 from harken.acoustics.paths import straight_path
-from harken.acoustics.protocol import Listener, SoundPath, Source
+from harken.acoustics.protocol import Listener, SoundPath, SoundPaths, Source
+from harken.acoustics.receivers import Synthesizer
 from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
-from harken.acoustics.synthesis import Synthesizer
 from harken.scene import OCTAVE_BANDS
 
 __all__ = ["SPHERE", "closed_forms", "convergence", "shoebox_responses"]
@@ -145,9 +145,8 @@ def shoebox_responses() -> tuple[np.ndarray, np.ndarray]:
     scene = scene_of((block((0, 0, 0), SIZE), wall))
     paths: list[SoundPath] = [straight_path(scene, SOURCE, LISTENER, np.zeros(len(OCTAVE_BANDS)))]
     paths += ImageSources(scene, Facets.build(scene), SOURCE, 3).paths(LISTENER).sound_paths()
-    ours, synthesizer = np.zeros((1, samples), np.float32), Synthesizer(48_000, samples, 0)
-    for path in paths:
-        synthesizer.add_path(ours, path, 0.0, 343.0)
+    listener = Listener(position=LISTENER, format="mono")
+    ours = Synthesizer(48_000, samples, 0, 343.0).respond(listener, SoundPaths.of(paths)).samples[0]
     pyroomacoustics.constants.set("rir_hpf_enable", False)
     turn = [0, 2, 1]  # its z is up
     room = pyroomacoustics.ShoeBox(
@@ -161,7 +160,7 @@ def shoebox_responses() -> tuple[np.ndarray, np.ndarray]:
     theirs = np.zeros(samples)
     given = np.asarray(room.rir[0][0])[delay : delay + samples]
     theirs[: len(given)] = given
-    return ours[0].astype(np.float64), theirs
+    return ours.astype(np.float64), theirs
 
 
 def free_path(settings: ReferenceSettings, scale: float) -> Iterator[Check]:

@@ -68,7 +68,7 @@ def wedge(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
             for side in (-1, 1)
         ]
         expected = 20 * np.log10(0.5)
-        what = f"wedge of {degrees}°, boundary of the shadow, 8 kHz"
+        what = f"wedge of {degrees}°, boundary of the shadow, 8 kHz (limit: -6.02)"
         yield Check(case="A9", what=what, found=near[1], expected=expected, unit="dB")
         yield Check(case="A9", what="its jump from light to shadow", found=near[1] - near[0], expected=0.0, unit="dB")
     yield from over_a_screen(settings)
