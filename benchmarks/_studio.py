@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from _round_robin import BANDS, MEASURES, MIDDLE, STATES, Studio, measure_energy, measure_samples
+from _round_robin import BANDS, MEASURES, MIDDLE, STATES, Studio, facing, measure_energy, measure_samples
 
 from harken.acoustics.measures import interaural_coherence
 from harken.acoustics.protocol import Listener, Source
@@ -15,11 +15,11 @@ from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
 from harken.errors import HarkenWarning
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["reference_in", "studio", "studio_settings"]
+__all__ = ["interaural", "mean_errors", "participants_errors", "reference_in", "studio", "studio_settings"]
 
 
 def studio_settings(rays: int, threads: int, **changes: object) -> ReferenceSettings:
-    """The one setting for everything in the studio: vector scattering, the room's air, 1 ms bins."""
+    """The one setting for everything in the studio: vector scattering, diffraction, the room's air, 1 ms bins."""
     settings = ReferenceSettings(
         rays=rays, threads=threads, duration=1.8, scattering="vector", image_order=0, pressure_kilopascal=100.0,
         bands=BANDS,
@@ -62,18 +62,37 @@ def peer_in(rays: int) -> Callable[[Scene], Callable]:
     return enter
 
 
+def mean_errors(table: np.ndarray) -> tuple[float, float]:
+    """Return the mean size of errors ``(2 states, 6 bands, 6 positions)``, over all bands and over 500–2000 Hz."""
+    return float(np.nanmean(np.abs(table))), float(np.nanmean(np.abs(table[:, MIDDLE])))
+
+
+def participants_errors(room: Studio, measure: str) -> np.ndarray:
+    """Return the same of the participants who predicted a quantity, ``(n, 2)``."""
+    tables = [room.errors(room.predicted(number), measure) for number in room.data["participants"]]
+    return np.array([mean_errors(table) for table in tables if np.isfinite(table).mean() > 0.5])
+
+
 def report(room: Studio, values: dict, title: str, participants: dict) -> None:
     everything, middle = room.score(values)
     ranks = [1 + sum(p[i] < score for p in participants.values()) for i, score in enumerate((everything, middle))]
     print(f"{title}: {everything:.3f} JND all bands, {middle:.3f} JND 500–2000 Hz")
     print(f"  ranks {ranks[0]} and {ranks[1]} among {len(participants)} + 1, non-blind")
     for measure in (*MEASURES, "LF/%"):
-        if measure not in next(iter(values.values())):
-            continue
-        table = room.errors(values, measure)
-        everything, middle = np.abs(table).mean(), np.abs(table[:, MIDDLE]).mean()
-        bias = [f"{state} {table[i].mean(1).round(1)}" for i, state in enumerate(STATES)]
-        print(f"  {measure:6} {everything:.2f}, 500–2000 Hz {middle:.2f}; with sign, by band: {', '.join(bias)}")
+        if measure in next(iter(values.values())):
+            print(f"  {quantity(room, measure, room.errors(values, measure))}", flush=True)
+
+
+def quantity(room: Studio, measure: str, table: np.ndarray) -> str:
+    """Return a line about the errors ``(2 states, 6 bands, 6 positions)`` of one quantity, beside the participants'."""
+    ours, others = mean_errors(table), participants_errors(room, measure)
+    parts = []
+    for name, own, theirs in zip(("all bands", "500–2000 Hz"), ours, others.T, strict=True):
+        parts.append(
+            f"{name} {own:.2f} ({len(theirs)} programs: best {theirs.min():.2f}, median {np.median(theirs):.2f})"
+        )
+    bias = [f"{state} {table[i].mean(1).round(1)}" for i, state in enumerate(STATES)]
+    return f"{measure:6} " + ", ".join(parts) + f"; with sign, by band: {', '.join(bias)}"
 
 
 def studio(rays: int, threads: int, quick: bool, ablations: bool) -> None:
@@ -97,7 +116,8 @@ def studio(rays: int, threads: int, quick: bool, ablations: bool) -> None:
         report(
             room, room.run(reference_in(on_off)), "Harken, on–off scattering, image sources to order 2", participants
         )
-        interaural(room, max(rays // 40, 1_000), threads)
+        table = interaural(room, max(rays // 40, 1_000), threads)
+        print(f"  {quantity(room, 'IACC', table)} (KEMAR facing the source, whole response)")
     if importlib.util.find_spec("rlr_audio_propagation") is None:
         print("SoundSpaces 2.0's engine: skipped, rlr-audio-propagation is not installed.")
     else:
@@ -108,28 +128,23 @@ def studio(rays: int, threads: int, quick: bool, ablations: bool) -> None:
         ablate(room, replace(settings, rays=max(rays // 4, 1_000)))
 
 
-def interaural(room: Studio, rays: int, threads: int) -> None:
-    """Print IACC of binaural responses, KEMAR facing the source, over the whole response."""
+def interaural(room: Studio, rays: int, threads: int) -> np.ndarray:
+    """Return the errors of IACC ``(2 states, 6 bands, 6 positions)``, KEMAR facing the source, whole response."""
     jnd, table = room.data["jnd"]["IACC"][1], np.empty((2, len(BANDS), 6))
     settings = studio_settings(rays, threads, bands=OCTAVE_BANDS, rate=24_000, scattering="on-off", image_order=2)
-    receivers = room.places("receivers")
+    receivers, sources = room.places("receivers"), room.places("sources")
     for i, state in enumerate(STATES):
         propagation = ReferencePropagation(room.scene(state), settings)
         for j, position in enumerate(room.data["positions"]):
-            source, at = room.places("sources")[position[:2]], receivers[position[2:]]
-            heading = float(np.arctan2(at[0] - source[0], at[2] - source[2]))
+            source, at = sources[position[:2]], receivers[position[2:]]
             heard = propagation.impulse_response(
-                Source(position=source), Listener(position=at, heading=heading, format="binaural")
+                Source(position=source), Listener(position=at, heading=facing(at, source))
             )
             for b, band in enumerate(BANDS):
                 limits = band / np.sqrt(2), band * np.sqrt(2)
                 measured = room.data["measurement_mean"][state][f"{band:g}"]["IACC"][j]
                 table[i, b, j] = (interaural_coherence(heard.samples, heard.rate, band=limits) - measured) / jnd
-    print(
-        f"  IACC   {np.abs(table).mean():.2f}, 500–2000 Hz {np.abs(table[:, MIDDLE]).mean():.2f}; with sign, by band: ",
-        end="",
-    )
-    print(f"{table.mean((0, 2)).round(1)} (KEMAR facing the source, whole response)")
+    return table
 
 
 def ablate(room: Studio, settings: ReferenceSettings) -> None:
