@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,9 @@ def field_path(
 def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None:
     """Return the field of a file, None where there is no file or none that can be read."""
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             energy, escaped = stored["energy"], float(stored["escaped"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     if energy.shape[:2] != (len(grid.anchors), len(bins.widths)) or energy.dtype != np.float32:
         return None

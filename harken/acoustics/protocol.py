@@ -108,6 +108,15 @@ class Listener:
         """``(3, 3)`` rotation from the world into the listener's frame: rows right, up and back."""
         return body_frame(self.heading, self.pitch)
 
+    @property
+    def channels(self) -> int:
+        """Number of channels that the format has."""
+        if isinstance(self.format, Ambisonics):
+            return self.format.channels
+        if isinstance(self.format, MicrophoneArray):
+            return len(self.format)
+        return 1 if self.format == "mono" else 2
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoundPath:

@@ -8,18 +8,17 @@ number of threads does not change a bit of the result.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from harken.acoustics.air import Air
-from harken.acoustics.diffraction import DiffractionPaths, EdgeWays
-from harken.acoustics.facets import Facets
+from harken.acoustics.directivity import body_frame
+from harken.acoustics.exact import ExactPaths, source_gains
 from harken.acoustics.field import TimeBins
-from harken.acoustics.image_sources import MAXIMUM_ORDER, ImageSources
-from harken.acoustics.paths import straight_path
+from harken.acoustics.image_sources import MAXIMUM_ORDER
 from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, SoundPaths, Source
 from harken.acoustics.receivers import Synthesizer
 from harken.acoustics.reference_tracing import MOMENTS, trace_batch, visible_ball
@@ -217,12 +216,17 @@ class ReferencePropagation:
         self._chosen = np.array([OCTAVE_BANDS.index(band) for band in self.settings.bands])
 
     @cached_property
-    def _facets(self) -> Facets:
-        return Facets.build(self.scene)
-
-    @cached_property
-    def _diffraction(self) -> DiffractionPaths:
-        return DiffractionPaths(self.scene, air=self._attenuation, speed=self.speed)
+    def _exact(self) -> ExactPaths:
+        settings = self.settings
+        return ExactPaths(
+            self.scene,
+            air=self._attenuation,
+            speed=self.speed,
+            transmission=settings.transmission,
+            diffraction=settings.diffraction,
+            image_order=settings.image_order,
+            image_rays=IMAGE_RAYS,
+        )
 
     @cached_property
     def _surfaces(self) -> tuple:
@@ -230,7 +234,8 @@ class ReferencePropagation:
         coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._chosen])
         if not self.settings.transmission:
             coefficients[2] = 0.0
-        covered = self._facets.covered if self.settings.image_order else np.zeros(len(self.scene.faces), bool)
+        facets = self._exact.facets
+        covered = np.zeros(len(self.scene.faces), bool) if facets is None else facets.covered
         return self.scene.normals, self.scene.material, coefficients, bool((coefficients[2] > 0).any()), covered
 
     @cached_property
@@ -313,28 +318,23 @@ class ReferencePropagation:
         return -(-self.settings.rays // BATCHES)
 
     def _exact_paths(self, source: Source, listeners: Sequence[Listener]) -> list[tuple[SoundPath, ...]]:
-        images = None
-        if self.settings.image_order:
-            order, air = self.settings.image_order, self._attenuation
-            images = ImageSources(self.scene, self._facets, source.position, order, IMAGE_RAYS, 0, air)
-        ways: EdgeWays | None = None
+        prepared = self._exact.prepare(source)
         found: list[tuple[SoundPath, ...]] = []
         for listener in listeners:
-            straight = straight_path(self.scene, source.position, listener.position, self._attenuation)
-            bent: tuple[SoundPath, ...] = ()
-            if self.settings.diffraction and straight.kind == "direct":
-                passing = self._diffraction.passing(source.position, listener.position)
-                straight = replace(straight, energy=passing * straight.energy)
-            elif self.settings.diffraction:
-                ways = self._diffraction.prepare(source.position) if ways is None else ways
-                bent = self._diffraction.paths(ways, listener.position)
-            if straight.kind == "transmitted" and not self.settings.transmission:
-                straight = replace(straight, energy=0.0 * straight.energy)
-            mirrored = images.paths(listener.position).sound_paths() if images is not None else ()
-            found.append((straight, *bent, *mirrored))
+            paths = tuple(self._exact.find(prepared, listener.position))
+            straight = [path for path in paths if path.kind in ("direct", "transmitted")]
+            if not straight:
+                points = np.array([source.position, listener.position])
+                length = float(np.linalg.norm(points[1] - points[0]))
+                straight = [
+                    SoundPath(kind="transmitted", points=points, length=length, energy=np.zeros(len(OCTAVE_BANDS)))
+                ]
+            found.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
         return found
 
     def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:
+        gains = np.ascontiguousarray(source_gains(source)[:, :, self._chosen])
+        pattern = gains, body_frame(source.heading, source.pitch)
         positions = np.array([listener.position for listener in listeners])
         radius, rays = self.settings.detector_radius, self.scene.triangles.kernel_data
         balls = np.array([(radius, visible_ball(rays, p, radius, 8192)) for p in positions])
@@ -349,6 +349,7 @@ class ReferencePropagation:
                 self.settings.scattering == "vector",
                 self.settings.image_order,
                 source.position.copy(),
+                pattern,
                 self._rays_per_batch,
                 seed,
                 FAINTEST,

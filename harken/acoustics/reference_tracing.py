@@ -19,7 +19,7 @@ speed of sound [m/s], width of a time bin [s]), and `scratch` is what a walk nee
 
 import numpy as np
 
-from harken.acoustics.field import emit, uniform
+from harken.acoustics.field import emit, radiate, uniform
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 
 __all__ = ["MOMENTS", "trace_batch", "visible_ball"]
@@ -324,7 +324,20 @@ def _follow(
 
 @kernel(fastmath=FAST)
 def trace_batch(
-    rays, surfaces, vector, image_order, source, count, seed, faintest, medium, listeners, balls, histogram, balance
+    rays,
+    surfaces,
+    vector,
+    image_order,
+    source,
+    pattern,
+    count,
+    seed,
+    faintest,
+    medium,
+    listeners,
+    balls,
+    histogram,
+    balance,
 ):
     """Trace `count` rays from a source and add what reaches the listeners.
 
@@ -335,6 +348,8 @@ def trace_batch(
         vector: Whether scattering bends the mirrored direction; else a share of the energy is scattered.
         image_order: Mirror-like reflections in a row from the source that are not counted, on covered triangles.
         source: ``(3,)`` [m].
+        pattern: The source's table of gains, as `read_gains` takes, of the bands that are traced, and the ``(3, 3)``
+            rotation into its frame.
         count: Number of rays.
         seed: Chooses the rays (uint64).
         faintest: Share of a ray's first energy below which it may end by chance.
@@ -356,7 +371,7 @@ def trace_batch(
         emit(seed, k, count, walks[0, TO : TO + 3])
         walks[0, DRAW] = 3
         walks[0, MASK] = (1 << bands) - 1
-        walks[0, ENERGY:] = POWER / count
+        radiate(pattern, walks[0, TO : TO + 3], POWER / count, walks[0, ENERGY:])
         least = faintest * POWER / count
         _follow(
             world, medium, vector, image_order, seed, k, walks, least, listeners, balls, histogram, balance, scratch

@@ -2,6 +2,7 @@
 
 from harken.sim.protocol import SimulatorProtocol, SoundSource
 from harken.sim.simulator import Mount, Simulator, forward_vector
+from harken.sim.trajectory import Trajectory
 from harken.sim.world import World
 
-__all__ = ["Mount", "Simulator", "SimulatorProtocol", "SoundSource", "World", "forward_vector"]
+__all__ = ["Mount", "Simulator", "SimulatorProtocol", "SoundSource", "Trajectory", "World", "forward_vector"]

@@ -2,19 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Source
+from harken.acoustics.directivity import Directivity
 from harken.errors import SoundError
+from harken.sim.trajectory import Trajectory
 
 __all__ = ["SimulatorProtocol", "SoundSource"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoundSource:
-    """Something that sounds: a clip at a place, repeated from an offset on."""
+    """Something that sounds: a clip at a place or on its way, repeated from an offset on."""
 
     position: np.ndarray
     """``(3,)`` position [m]."""
@@ -26,6 +28,31 @@ class SoundSource:
     """When it starts to sound [s]."""
     duration: float = float("inf")
     """How long it sounds [s]."""
+    directivity: Directivity | None = None
+    """How it radiates by direction; equally in all directions if None."""
+    heading: float = 0.0
+    """Where it faces [rad]; a source on its way faces where it goes."""
+    pitch: float = 0.0
+    """Angle above the horizon at which it faces [rad]."""
+    trajectory: Trajectory | None = None
+    """Its way, from the moment at which the sources are set; `position` is where it starts."""
+
+    @staticmethod
+    def moving(trajectory: Trajectory, samples: np.ndarray, **settings: Any) -> "SoundSource":
+        """Return a source on its way; `settings` are the other fields."""
+        return SoundSource(position=trajectory.position(0.0), samples=samples, trajectory=trajectory, **settings)
+
+    def at(self, time: float) -> Source:
+        """Return what propagation needs to know of it at a time [s]."""
+        if self.trajectory is None:
+            return Source(position=self.position, directivity=self.directivity, heading=self.heading, pitch=self.pitch)
+        return Source(
+            position=self.trajectory.position(time),
+            directivity=self.directivity,
+            heading=self.trajectory.heading(time),
+            pitch=self.pitch,
+            moving=True,
+        )
 
     def __post_init__(self) -> None:
         """Check the samples."""
@@ -64,7 +91,7 @@ class SimulatorProtocol(Protocol):
         ...
 
     def hear(self, samples: int) -> np.ndarray:
-        """Let time pass and return ``(2, samples)`` float32, what the ears heard."""
+        """Let time pass and return ``(channels, samples)`` float32, what the ears heard."""
         ...
 
     def see(self, channels: Sequence[str]) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Propagation, Source
+from harken.acoustics.protocol import ListenerFormat
 from harken.errors import ConfigurationError, NavigationError, StateError
 from harken.scene import Scene
 from harken.sim.protocol import SoundSource
@@ -18,6 +19,9 @@ __all__ = ["Mount", "Simulator", "forward_vector"]
 
 CROSSFADE = 0.05
 """Time over which the sound changes from one response to the next [s]."""
+
+MOVING_BLOCK = 0.05
+"""Most time for which a moving source is taken to be at one place [s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,7 @@ class Simulator:
         mount: Where on the body the camera sits; ahead at the height of the ears by default.
         propagation: What carries sound to this body; the world's own by default. An engine that remembers what it was
             asked before belongs to one simulator.
+        hearing: What the body hears with; two ears by default.
         options: Settings of `World`, where a scene is given.
     """
 
@@ -60,6 +65,7 @@ class Simulator:
         camera: Camera | None = None,
         mount: Mount | None = None,
         propagation: Propagation | None = None,
+        hearing: ListenerFormat = "binaural",
         **options: Any,
     ):
         if isinstance(world, World) and options:
@@ -70,13 +76,14 @@ class Simulator:
         self.camera = camera or Camera()
         self.mount = mount or Mount(height=self.world.ear_height)
         self._propagation = propagation
+        self.hearing: ListenerFormat = hearing
         self.position = np.zeros(3)
         self.heading = 0.0
         self.node = -1
         self._placed = False
         self._sources: list[SoundSource] = []
         self._convolvers: list[StreamingConvolver | None] = []
-        self._response: tuple[tuple, list[np.ndarray]] | None = None
+        self._responses: dict[int, tuple[tuple, np.ndarray]] = {}
         self._samples_heard = 0
 
     @property
@@ -122,7 +129,7 @@ class Simulator:
         self._sources = list(sources)
         self._convolvers = [None] * len(self._sources)
         self._samples_heard = 0
-        self._response = None
+        self._responses = {}
 
     def move_forward(self, distance: float) -> bool:
         """Walk ahead, sliding along what is in the way; on a grid go to the next node if there is one.
@@ -158,7 +165,8 @@ class Simulator:
     @property
     def ears(self) -> Listener:
         """The body's ears, as a listener."""
-        return Listener(position=self.position + [0.0, self.world.ear_height, 0.0], heading=self.heading)
+        place = self.position + [0.0, self.world.ear_height, 0.0]
+        return Listener(position=place, heading=self.heading, format=self.hearing)
 
     def hear(self, samples: int) -> np.ndarray:
         """Let time pass and return what the ears heard.
@@ -167,38 +175,42 @@ class Simulator:
             samples: How many samples of time pass; the same at every call between two `set_sources`.
 
         Returns:
-            ``(2, samples)`` float32 pressure, left first.
+            ``(channels, samples)`` float32 pressure; for two ears the left is first.
         """
         self._check_placed()
-        total = np.zeros((2, samples), np.float32)
-        for i, response in enumerate(self._responses()):
+        ears = self.ears
+        total = np.zeros((ears.channels, samples), np.float32)
+        for i, source in enumerate(self._sources):
+            block = samples if source.trajectory is None else _divided(samples, round(MOVING_BLOCK * self.rate))
             convolver = self._convolvers[i]
             if convolver is None:
-                convolver = self._convolvers[i] = self._convolver(self._sources[i], samples)
-            total += convolver.advance(response)
+                convolver = self._convolvers[i] = self._convolver(source, block)
+            for start in range(0, samples, block):
+                total[:, start : start + block] += convolver.advance(self._heard(i, ears, start + block))
         self._samples_heard += samples
         return total
 
-    def _convolver(self, source: SoundSource, samples: int) -> StreamingConvolver:
+    def _convolver(self, source: SoundSource, block: int) -> StreamingConvolver:
         onset = round(source.onset * self.rate)
         return StreamingConvolver(
             source.samples,
-            samples,
+            block,
             offset=source.offset,
             fade=round(CROSSFADE * self.rate),
             sounding=(onset, onset + source.duration * self.rate),
         )
 
-    def _responses(self) -> list[np.ndarray]:
-        """Return the responses of all sources at the body's pose, computed once per pose."""
-        key = (self.position.tobytes(), self.heading)
-        if self._response is None or self._response[0] != key:
-            ears = self.ears
-            responses = [
-                self.propagation.impulse_response(Source(position=s.position), ears).samples for s in self._sources
-            ]
-            self._response = (key, responses)
-        return self._response[1]
+    def _heard(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
+        """Return the response of a source some samples ahead; that of one at rest is computed once per pose."""
+        source = self._sources[i]
+        if source.trajectory is not None:
+            moved = source.at((self._samples_heard + ahead) / self.rate)
+            return self.propagation.impulse_response(moved, ears).samples
+        pose = self.position.tobytes(), self.heading
+        known = self._responses.get(i)
+        if known is None or known[0] != pose:
+            known = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
+        return known[1]
 
     @property
     def time(self) -> float:
@@ -225,7 +237,7 @@ class Simulator:
         """Return what a listener hears of an impulse at a source.
 
         Args:
-            source: The first of the simulator's sources by default.
+            source: The first of the simulator's sources by default, where it is now.
             listener: The body's ears by default.
 
         Raises:
@@ -234,7 +246,7 @@ class Simulator:
         if source is None:
             if not self._sources:
                 raise StateError("There is no source: pass one, or set some with set_sources().")
-            source = Source(position=self._sources[0].position)
+            source = self._sources[0].at(self.time)
         if listener is None:
             self._check_placed()
             listener = self.ears
@@ -257,6 +269,15 @@ class Simulator:
     def _check_placed(self) -> None:
         if not self._placed:
             raise StateError("The body stands nowhere yet: call place(position, heading) first.")
+
+
+def _divided(samples: int, most: int) -> int:
+    """Return the length of the fewest equal pieces of `samples` that are at most `most` long.
+
+    Where none of a reasonable number of pieces fits, there is one.
+    """
+    fewest = -(-samples // most)
+    return next((samples // n for n in range(fewest, 8 * fewest + 1) if samples % n == 0), samples)
 
 
 def _wrap(angle: float) -> float:

@@ -4,16 +4,21 @@ import numpy as np
 import scipy.fft
 
 from harken.errors import ConfigurationError
+from harken.raytracing import kernel
 
 __all__ = ["StreamingConvolver"]
+
+AHEAD = 4
+"""Blocks of input that are transformed in one call: the clip is known in advance, and four transforms of float32 run in
+the time of little more than one, because they share the processor's vector registers."""
 
 
 class StreamingConvolver:
     """Convolve a looping clip with a response that may change at every block (uniformly partitioned overlap-save).
 
-    The spectra of past input are kept in a ring, so a block costs one transform of its input, the partitions of the new
-    response, and one inverse transform per channel. Where the response changed, the block is computed with the old and
-    the new one and the outputs are crossfaded (Wefers 2015, §6.3): no clicks, and no second history.
+    The spectra of the input are kept in a ring, so a block costs its share of one transform of input, the partitions of
+    the new response, and one inverse transform per channel. Where the response changed, the block is computed with the
+    old and the new one and the outputs are crossfaded (Wefers 2015, §6.3): no clicks, and no second history.
 
     Args:
         clip: ``(n,)`` float32 samples, repeated without end.
@@ -39,9 +44,9 @@ class StreamingConvolver:
         self._size = scipy.fft.next_fast_len(2 * block, real=True)
         self._fade = np.linspace(0.0, 1.0, min(fade, block) + 2, dtype=np.float32)[1:-1]
         self._position = 0
-        self._last = np.zeros(block, np.float32)
-        self._ring: list[np.ndarray] = []
-        self._longest = 1
+        # Block i of the input has its spectrum in row i modulo the length; those before `_transformed` are there.
+        self._ring = np.zeros((0, self._size // 2 + 1), np.complex64)
+        self._transformed = 0
         self._response: np.ndarray | None = None
         self._partitions: np.ndarray | None = None
 
@@ -50,29 +55,31 @@ class StreamingConvolver:
         """Samples that have been produced."""
         return self._position
 
-    def _next_input(self) -> np.ndarray:
-        n = np.arange(self._position, self._position + self._block)
-        samples = self._clip[(n + self._offset) % len(self._clip)]
+    def _prepare_input(self, partitions: int) -> None:
+        """Have the spectra of this block and of as many before it as there are partitions."""
+        now = self._position // self._block
+        rows = -(-(partitions + AHEAD - 1) // AHEAD) * AHEAD
+        if rows > len(self._ring):
+            self._ring = np.zeros((rows, self._ring.shape[1]), np.complex64)
+            self._transformed = max(0, now + 1 - partitions) // AHEAD * AHEAD
+        while self._transformed <= now:
+            # Always the same four together: their bytes then do not depend on when they are asked for.
+            first, row = self._transformed, self._transformed % len(self._ring)
+            spans = np.empty((AHEAD, self._size), np.float32)
+            _cut_clip(self._clip, first * self._block, self._block, self._offset, *self._audible(), spans)
+            self._ring[row : row + AHEAD] = scipy.fft.rfft(spans, overwrite_x=True)
+            self._transformed += AHEAD
+
+    def _audible(self) -> tuple[int, int]:
         start, end = self._sounding
-        if self._position < start or self._position + self._block > end:
-            samples = np.where((n >= start) & (n < end), samples, np.float32(0))
-        return samples
+        return max(0, int(np.ceil(start))), int(min(np.ceil(end), 2**62))
 
     def _transform(self, response: np.ndarray) -> np.ndarray:
         """Return the spectra ``(partitions, channels, bins)`` of a response cut into blocks."""
-        channels, length = response.shape
-        partitions = max(1, -(-length // self._block))
-        padded = np.zeros((channels, partitions * self._block), np.float32)
-        padded[:, :length] = response
-        parts = padded.reshape(channels, partitions, self._block).transpose(1, 0, 2)
-        return scipy.fft.rfft(parts, self._size, axis=-1)
-
-    def _filter(self, partitions: np.ndarray) -> np.ndarray:
-        used = min(len(self._ring), len(partitions))
-        total = self._ring[0] * partitions[0]
-        for p in range(1, used):
-            total += self._ring[p] * partitions[p]
-        return scipy.fft.irfft(total, self._size, axis=-1)[:, self._block : 2 * self._block]
+        partitions = max(1, -(-response.shape[1] // self._block))
+        parts = np.empty((partitions, response.shape[0], self._size), np.float32)
+        _cut_response(np.ascontiguousarray(response, np.float32), self._block, parts)
+        return scipy.fft.rfft(parts, overwrite_x=True)
 
     def advance(self, response: np.ndarray) -> np.ndarray:
         """Produce the next block.
@@ -83,20 +90,76 @@ class StreamingConvolver:
         Returns:
             ``(channels, block)`` float32.
         """
-        samples = self._next_input()
-        spectrum = scipy.fft.rfft(np.concatenate([self._last, samples]), self._size)
-        if response is self._response and self._partitions is not None:
-            partitions = self._partitions
-        else:
+        old, partitions = self._partitions, self._partitions
+        if old is None or partitions is None or response is not self._response:
             partitions = self._transform(response)
-        self._ring.insert(0, spectrum)
-        self._longest = max(self._longest, len(partitions))
-        del self._ring[self._longest :]
-        out = np.ascontiguousarray(self._filter(partitions), np.float32)
-        old = self._partitions
-        if old is not None and old is not partitions and old.shape[1] == partitions.shape[1]:
-            n = len(self._fade)
-            out[:, :n] = out[:, :n] * self._fade + self._filter(old)[:, :n] * self._fade[::-1]
-        self._last, self._response, self._partitions = samples, response, partitions
+        fading = old is not None and old is not partitions and old.shape[1] == partitions.shape[1]
+        self._prepare_input(max(len(partitions), len(old) if old is not None else 0))
+        channels, now = partitions.shape[1], self._position // self._block
+        # The old response's output is transformed along with the new one's: four transforms cost little more than two.
+        spectra = np.empty((channels * (1 + fading), self._ring.shape[1]), np.complex64)
+        _filter(self._ring, now, partitions, partitions if old is None else old, spectra)
+        filtered = scipy.fft.irfft(spectra, self._size, overwrite_x=True)
+        out = np.empty((channels, self._block), np.float32)
+        _fade_over(filtered, self._block, self._fade, out)
+        self._response, self._partitions = response, partitions
         self._position += self._block
         return out
+
+
+@kernel
+def _cut_clip(clip, first, block, offset, start, end, spans):
+    """Cut the looping clip into `spans`, each a block and the one before it, then zeros; silent outside `start`…`end`.
+
+    The first span ends with the block that begins at sample `first` of the stream.
+    """
+    count = spans.shape[0]
+    at = (first - block + offset) % len(clip)
+    for s in range(count):
+        time, place = first + (s - 1) * block, at
+        for i in range(2 * block):
+            spans[s, i] = clip[place] if start <= time + i < end else np.float32(0.0)
+            place += 1
+            if place == len(clip):
+                place = 0
+        spans[s, 2 * block :] = 0.0
+        at = (at + block) % len(clip)
+
+
+@kernel
+def _cut_response(response, block, parts):
+    """Cut a response ``(channels, n)`` into `parts` ``(partitions, channels, size)`` of a block each, then zeros."""
+    channels, length = response.shape
+    for p in range(parts.shape[0]):
+        used = max(0, min(block, length - p * block))
+        for c in range(channels):
+            parts[p, c, :used] = response[c, p * block : p * block + used]
+            parts[p, c, used:] = 0.0
+
+
+@kernel(fastmath={"contract", "reassoc", "nsz"})
+def _filter(ring, now, partitions, old, spectra):
+    """Sum the input's last blocks, each times its partition; `spectra` has rows for the channels, or twice as many.
+
+    The second half is for the old response.
+    """
+    channels, bins = partitions.shape[1], partitions.shape[2]
+    for r in range(len(spectra)):
+        row, parts = spectra[r], partitions if r < channels else old
+        row[:] = 0.0
+        for p in range(min(len(parts), now + 1)):
+            x, h = ring[(now - p) % len(ring)], parts[p, r % channels]
+            for k in range(bins):
+                row[k] += x[k] * h[k]
+
+
+@kernel
+def _fade_over(filtered, block, fade, out):
+    """Write the new response's output into `out`; in its first samples the old one's, further down, fades away."""
+    channels = out.shape[0]
+    for c in range(channels):
+        out[c] = filtered[c, block : 2 * block]
+        if len(filtered) > channels:
+            row, before = out[c], filtered[channels + c, block : 2 * block]
+            for i in range(len(fade)):
+                row[i] = fade[i] * row[i] + (np.float32(1.0) - fade[i]) * before[i]

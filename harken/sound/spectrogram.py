@@ -49,6 +49,9 @@ class Spectrogram:
 
 SOUNDSPACES = Spectrogram()
 
+RUN = 64
+"""Samples that are tested for silence together."""
+
 
 def spectrogram_shape(samples: int, *, channels: int = 2, settings: Spectrogram = SOUNDSPACES) -> tuple[int, int, int]:
     """Return the shape ``(frequencies, frames, channels)`` of the spectrogram of a waveform.
@@ -90,14 +93,12 @@ def spectrogram(waveform: np.ndarray, settings: Spectrogram = SOUNDSPACES) -> np
             'use "zeros" or a longer waveform.'
         )
     result = np.zeros(spectrogram_shape(count, channels=channels, settings=settings), np.float32)
-    first, last = _sounding_frames(samples, settings)
-    if first < last:
-        # Whole blocks only, so that the averages can be taken block by block.
-        first -= first % settings.downsample
-        reflect = settings.padding == "reflect"
-        frames = _frames(samples, _window(settings), first, last, settings.n_fft, settings.hop, reflect)
-        _reduce(scipy.fft.rfft(frames, overwrite_x=True), first // settings.downsample, settings.downsample, result)
-    if not np.isfinite(result).all():
+    block, reflect = settings.downsample, settings.padding == "reflect"
+    frames, first = _sounding_frames(samples, _window(settings), settings.hop, block, reflect)
+    finite = True
+    if frames.size:
+        finite = _reduce(scipy.fft.rfft(frames, overwrite_x=True), first // block, block, result)
+    if not finite:
         bad = int((~np.isfinite(samples)).sum())
         raise SoundError(
             f"{bad} of {samples.size} samples are NaN or infinite (or too large for float32); "
@@ -115,47 +116,59 @@ def _window(settings: Spectrogram) -> np.ndarray:
     return np.pad(hann, (before, settings.n_fft - settings.window - before)).astype(np.float32)
 
 
-def _sounding_frames(samples: np.ndarray, settings: Spectrogram) -> tuple[int, int]:
-    """Return the range of frames that can hold sound: most waveforms of a quarter-second step end in zeros."""
-    frames = samples.shape[1] // settings.hop + 1
-    first, last = _sounding_samples(samples)
-    if first > last:
-        return 0, 0
-    reach = settings.n_fft // 2
-    if settings.padding == "reflect" and (first < reach or last >= samples.shape[1] - reach):
-        return 0, frames
-    return max(0, (first - reach) // settings.hop), min(frames, (last + reach) // settings.hop + 1)
-
-
 @kernel
 def _sounding_samples(samples):
     """First and last sample at which a channel is not zero; NaN counts as sound, to be reported later."""
     channels, count = samples.shape
     first, last = count, -1
     for c in range(channels):
+        row = samples[c]
+        bits = row.view(np.int32)
         for i in range(first):
-            if samples[c, i] != 0.0:
+            if row[i] != 0.0:
                 first = i
                 break
-        for i in range(count - 1, last, -1):
-            if samples[c, i] != 0.0:
+        # From the end in runs without a branch, which vectorise: most of a step's waveform is zeros.
+        end = count
+        while end - RUN > last:
+            run, any_bit = bits[end - RUN : end], np.int32(0)
+            for i in range(RUN):
+                any_bit |= run[i]
+            if any_bit & 0x7FFFFFFF:
+                break
+            end -= RUN
+        for i in range(end - 1, last, -1):
+            if row[i] != 0.0:
                 last = i
                 break
     return first, last
 
 
 @kernel
-def _frames(samples, window, first, last, n_fft, hop, reflect):
-    """Cut windowed frames ``(channels, last - first, n_fft)`` centred on multiples of `hop`."""
+def _sounding_frames(samples, window, hop, block, reflect):
+    """Cut windowed frames ``(channels, n, n_fft)`` centred on multiples of `hop`, and tell the number of the first.
+
+    Only those that can hold sound are cut, for most waveforms of a quarter-second step end in zeros; the first is a
+    multiple of `block`, so that averages can be taken block by block.
+    """
     channels, count = samples.shape
-    frames = np.empty((channels, last - first, n_fft), np.float32)
+    n_fft = len(window)
+    reach, first, last = n_fft // 2, 0, count // hop + 1
+    begin, end = _sounding_samples(samples)
+    if begin > end:
+        last = 0
+    elif not (reflect and (begin < reach or end >= count - reach)):
+        first, last = max(0, (begin - reach) // hop), min(last, (end + reach) // hop + 1)
+    first -= first % block
+    frames = np.empty((channels, max(0, last - first), n_fft), np.float32)
     for c in range(channels):
-        for t in range(last - first):
-            start = (first + t) * hop - n_fft // 2
+        for t in range(frames.shape[1]):
+            start = (first + t) * hop - reach
             frame, row = frames[c, t], samples[c]
             if start >= 0 and start + n_fft <= count:
+                piece = row[start : start + n_fft]
                 for i in range(n_fft):
-                    frame[i] = row[start + i] * window[i]
+                    frame[i] = piece[i] * window[i]
                 continue
             for i in range(n_fft):
                 at = start + i
@@ -164,15 +177,19 @@ def _frames(samples, window, first, last, n_fft, hop, reflect):
                     if at >= count:
                         at = 2 * (count - 1) - at
                 frame[i] = row[at] * window[i] if 0 <= at < count else np.float32(0.0)
-    return frames
+    return frames, first
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
 def _reduce(spectrum, first_block, block, result):
-    """Write ``log1p`` of the mean magnitude over blocks into `result` from its column `first_block` on."""
+    """Write ``log1p`` of the mean magnitude over blocks into `result` from its column `first_block` on.
+
+    Returns whether all of it is finite.
+    """
     channels, frames, bins = spectrum.shape
     share = np.float32(1.0 / (block * block))
     sums = np.empty(bins, np.float32)
+    finite = True
     for c in range(channels):
         for column in range(-(-frames // block)):
             sums[:] = 0.0
@@ -184,4 +201,6 @@ def _reduce(spectrum, first_block, block, result):
                 total = np.float32(0.0)
                 for k in range(band * block, min(bins, (band + 1) * block)):
                     total += sums[k]
+                finite = finite and np.isfinite(total)
                 result[band, first_block + column, c] = np.log1p(total * share)
+    return finite

@@ -165,7 +165,7 @@ def test_the_tail_holds_the_energy_of_the_field(format):
     if isinstance(format, Ambisonics):
         level += 10 * np.log10(2 * channel_orders(2) + 1)  # SN3D of a diffuse field
     elif isinstance(format, MicrophoneArray):
-        level -= 10 * np.log10((0.5**2 + 0.5**2 / 3))  # cardioids
+        level -= 10 * np.log10(0.5**2 + 0.5**2 / 3)  # cardioids
     # Six independent noises of some thousand degrees of freedom: a few per cent; a room's field is not quite diffuse.
     assert np.mean(level) == pytest.approx(0.0, abs=0.5)
     np.testing.assert_allclose(level, 0.0, atol=1.2)

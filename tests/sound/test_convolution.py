@@ -63,6 +63,35 @@ def test_a_longer_response_than_before_finds_the_history_that_was_heard():
     np.testing.assert_allclose(last[0, 10:], expected[10:], atol=1e-3)
 
 
+@pytest.mark.parametrize("blocks", [2, 5, 9])
+def test_a_response_longer_than_any_before_is_heard_with_its_whole_history(blocks):
+    rng = np.random.default_rng(3)
+    clip = np.float32(rng.normal(size=330))
+    short, long = np.float32(rng.normal(size=(2, 50))), np.float32(rng.normal(size=(2, 1250)))
+    convolver = StreamingConvolver(clip, 100, offset=20, fade=10, sounding=(40, np.inf))
+    for response in [short] * blocks + [long]:
+        last = convolver.advance(response)
+    played = np.resize(np.roll(clip, -20), 100 * (blocks + 1))
+    played[:40] = 0.0
+    for channel, heard in zip(long, last, strict=True):
+        np.testing.assert_allclose(heard[10:], fftconvolve(played, channel)[100 * blocks :][10:100], atol=1e-3)
+
+
+def test_the_first_samples_go_from_the_old_response_to_the_new():
+    rng = np.random.default_rng(4)
+    clip = np.float32(rng.normal(size=300))
+    one, other = (np.float32(rng.normal(size=(2, 250))) for _ in range(2))
+    convolver = StreamingConvolver(clip, 100, fade=60)
+    for response in (one, one, one, other):
+        last = convolver.advance(response)
+    played = np.resize(clip, 400)
+    before, after = (
+        np.stack([fftconvolve(played, channel)[300:400] for channel in response]) for response in (one, other)
+    )
+    share = np.r_[np.arange(1, 61) / 61, np.ones(40)]
+    np.testing.assert_allclose(last, share * after + (1 - share) * before, atol=1e-3)
+
+
 @pytest.mark.parametrize(("clip", "block"), [(np.zeros(0, np.float32), 10), (np.ones(5, np.float32), 0)])
 def test_an_empty_clip_or_block_is_refused(clip, block):
     with pytest.raises(ConfigurationError, match="must be positive"):

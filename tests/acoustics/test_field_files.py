@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import trimesh
+
+from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
+from harken.acoustics.recent import RecentlyUsed
+from harken.errors import CacheError
+from harken.scene import AcousticMaterial, Scene
+
+EARS = np.stack(np.meshgrid(np.arange(0.25, 6, 0.5), [1.5], np.arange(0.25, 4, 0.5)), -1).reshape(-1, 3)
+SOURCE, LISTENER = Source(position=[2, 1.5, 2]), Listener(position=[4.1, 1.5, 3], heading=0.3)
+
+
+def engine(folder, **settings):
+    box = trimesh.creation.box(extents=[6, 3, 4]).apply_translation([3, 1.5, 2])
+    wall = AcousticMaterial(name="wall", absorption=(0.2,), scattering=(0.5,))
+    scene = Scene(vertices=box.vertices, faces=box.faces, materials=(wall,), material=np.zeros(12, int))
+    choice = AcousticSettings(duration=0.2, rays=100, field_folder=None if folder is None else str(folder), **settings)
+    return FastPropagation(scene, choice, ears=EARS)
+
+
+def test_a_field_from_disk_is_the_field_that_was_traced(tmp_path):
+    traced = engine(None).impulse_response(SOURCE, LISTENER).samples
+    written = engine(tmp_path).impulse_response(SOURCE, LISTENER).samples
+    (file,) = tmp_path.iterdir()
+    time = file.stat().st_mtime_ns
+    read = engine(tmp_path).impulse_response(SOURCE, LISTENER).samples
+    assert traced.tobytes() == written.tobytes() == read.tobytes()
+    assert file.stat().st_mtime_ns == time, "read, not traced and written again"
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"transmission": False}, {"humidity_percent": 20.0}, {"cell": 1.0}])
+def test_a_field_of_other_settings_is_another_file(tmp_path, change):
+    engine(tmp_path).field(SOURCE)
+    engine(tmp_path, **change).field(SOURCE)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_file_is_traced_again(tmp_path):
+    fresh = engine(tmp_path).field(SOURCE).energy
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:100])
+    assert engine(tmp_path).field(SOURCE).energy.tobytes() == fresh.tobytes()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    with pytest.raises(CacheError, match="field_folder"):
+        engine(blocked / "fields").field(SOURCE)
+
+
+def test_fields_beyond_the_limit_are_dropped_the_oldest_first():
+    small = engine(None, cached_megabytes=0.1)
+    for x in (1, 2, 3):
+        small.field(Source(position=[x, 1.5, 2]))
+    assert len(small._fields) == 1
+
+
+def test_the_least_recently_used_is_dropped_and_nothing_is_computed_twice():
+    made = []
+    kept = RecentlyUsed[int](limit=10, weigh=lambda value: value)
+
+    def ask(value):
+        return kept.get(value, lambda: made.append(value) or value)
+
+    assert [ask(v) for v in (4, 5, 4, 3, 4)] == [4, 5, 4, 3, 4]
+    assert made == [4, 5, 3], "5 was dropped for 3"
+    ask(5)
+    assert made == [4, 5, 3, 5]
+    ask(99)
+    assert len(kept) == 1, "one that is too heavy alone is kept, alone"
