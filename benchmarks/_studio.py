@@ -148,10 +148,12 @@ def interaural(room: Studio, rays: int, threads: int) -> np.ndarray:
 
 
 def ablate(room: Studio, settings: ReferenceSettings) -> None:
-    print("Ablations, JND all bands / 500–2000 Hz (each a departure from the first line of Harken above)")
+    print(f"Ablations with {settings.rays} rays a source, JND all bands / 500–2000 Hz")
     on_off = replace(settings, scattering="on-off")
     cases: list[tuple[str, ReferenceSettings, dict]] = [
+        ("vector scattering", settings, {}),
         ("vector scattering, other seed", replace(settings, seed=1), {}),
+        ("vector scattering, no diffraction", replace(settings, diffraction=False), {}),
         ("vector scattering, detector of 0.15 m", replace(settings, detector_radius=0.15), {}),
         ("vector scattering, detector of 0.6 m", replace(settings, detector_radius=0.6), {}),
         ("vector scattering, 10 % of the rays", replace(settings, rays=settings.rays // 10), {}),
