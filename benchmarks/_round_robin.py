@@ -17,13 +17,14 @@ from harken.acoustics.protocol import Listener, Source
 from harken.acoustics.reference import EnergyResponse
 from harken.scene import AcousticMaterial, Scene
 
-__all__ = ["MEASURES", "STATES", "Studio", "measure_energy", "measure_samples"]
+__all__ = ["BANDS", "MEASURES", "MIDDLE", "STATES", "Studio", "facing", "measure_energy", "measure_samples"]
 
 STATES = ("open", "closed")
 BANDS = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
 MIDDLE = slice(2, 5)
 MEASURES = ("T30/s", "EDT/s", "D/%", "C/dB", "TS/ms", "G/dB")
 """What the bar is counted over; LF and IACC are reported beside it."""
+REPORTED = (*MEASURES, "LF/%", "IACC")
 
 Values = dict[tuple[str, str], dict[str, np.ndarray]]
 """Values ``(6 bands,)`` by (state, position) and measure."""
@@ -117,16 +118,17 @@ class Studio:
         return float(np.nanmean(tables)), float(np.nanmean(tables[:, :, MIDDLE]))
 
     def participants(self) -> dict[str, tuple[float, float]]:
-        """Return the scores of the participants with full data; zeros in their data mean missing."""
-        scores = {}
-        for number, given in self.data["participants"].items():
-            values = {}
-            for state in STATES:
-                for j, position in enumerate(self.data["positions"]):
-                    column = {m: self._column(given, state, m, j) for m in MEASURES}
-                    values[state, position] = {m: np.where(v == 0, np.nan, v) for m, v in column.items()}
-            scores[number] = self.score(values)
-        return scores
+        """Return the scores of the participants with full data."""
+        return {number: self.score(self.predicted(number)) for number in self.data["participants"]}
+
+    def predicted(self, number: str) -> Values:
+        """Return what a participant predicted; zeros in their data mean missing, and are NaN here."""
+        given, values = self.data["participants"][number], {}
+        for state in STATES:
+            for j, position in enumerate(self.data["positions"]):
+                column = {m: self._column(given, state, m, j) for m in REPORTED}
+                values[state, position] = {m: np.where(v == 0, np.nan, v) for m, v in column.items()}
+        return values
 
     @staticmethod
     def _column(table: dict, state: str, measure: str, position: int) -> np.ndarray:

@@ -143,8 +143,8 @@ class EnergyResponse:
     """Relative standard error of the traced energy in windows of 10 ms, root mean square over the first 30 dB of the
     decay, of the band where it is greatest; 0 where nothing was traced."""
     paths: tuple[SoundPath, ...]
-    """The exact paths, not part of `traced`: the straight one first, then those around edges, then mirror
-    reflections."""
+    """The exact paths, not part of `traced`: the straight one first, then those around edges and mirror
+    reflections, shortest first."""
     delays: np.ndarray
     """``(paths,)`` delays of the exact paths [s]."""
     path_energy: np.ndarray
@@ -246,8 +246,8 @@ class ReferencePropagation:
     def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.
 
-        The straight one, through what stands between, comes first, then those around edges where source and listener do
-        not see each other, then mirror reflections.
+        The straight one, through what stands between, comes first, then those around edges, where source and listener
+        do not see each other, and mirror reflections, shortest first.
         """
         return self._exact_paths(source, [listener])[0]
 
