@@ -27,8 +27,14 @@ from harken.sound.synthesis_voices import some_talker, speech
 __all__ = ["BACKGROUNDS"]
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float, size: int | None = None) -> np.ndarray | float:
-    return np.exp(rng.uniform(np.log(low), np.log(high), size))
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _several(rng: np.random.Generator, low: float, high: float, count: int) -> list[float]:
+    """Draw some numbers whose logarithms are uniform."""
+    return np.exp(rng.uniform(np.log(low), np.log(high), count)).tolist()
 
 
 def _impulses(loop: Loop, rng: np.random.Generator, rate: float, spread: float, gains: Gains) -> np.ndarray:
@@ -62,9 +68,8 @@ def _applause(rng: np.random.Generator, seconds: float) -> Loop:
     for _ in range(people):
         pitch, rate = _log_uniform(rng, 700, 2300), rng.uniform(2.6, 4.6)
         clap = burst(rng, resonances([pitch, 2.4 * pitch], 0.7, 0.06), 0.0006, rng.uniform(0.004, 0.011))
-        times = (
-            np.arange(rng.uniform(), rate * seconds) / rate + rng.normal(0.0, 0.02, int(np.ceil(rate * seconds)) + 1)[0]
-        )
+        times = np.arange(rng.uniform(), rate * seconds) / rate
+        times += rng.normal(0.0, 0.02, len(times))
         clatter(loop, rng, np.float32(_log_uniform(rng, 0.3, 1.0)) * clap, times, 2.0)
     loop.samples += 0.05 * people**0.5 * loop.noise(rng, band(600, 5000, 1)) * loop.swell(rng, 2.0, 1.0)
     return loop
@@ -72,7 +77,7 @@ def _applause(rng: np.random.Generator, seconds: float) -> Loop:
 
 def _babble(rng: np.random.Generator, seconds: float) -> Loop:
     """A crowd talks: six people, of whom three are three others' words at another time and in another room."""
-    loop = Loop(round(200 * seconds) / 200)
+    loop = Loop(seconds)
     far = band(rng.uniform(80, 200), rng.uniform(2500, 6000), 1)
     for _ in range(2):
         said = speech(rng, some_talker(rng), seconds).samples
@@ -89,7 +94,7 @@ def _birds(rng: np.random.Generator, seconds: float) -> Loop:
     for _ in range(int(rng.integers(2, 5))):
         pitch, level = _log_uniform(rng, 1800, 5500), rng.uniform(0.3, 1.0)
         motifs = [
-            [(rng.uniform(0.03, 0.16), pitch * rng.uniform(0.75, 1.35, int(rng.integers(2, 5)))) for _ in range(int(n))]
+            [(rng.uniform(0.03, 0.16), pitch * rng.uniform(0.75, 1.35, rng.integers(2, 5))) for _ in range(int(n))]
             for n in rng.integers(1, 7, 2)
         ]
         at = rng.uniform(0.0, 0.5)
@@ -108,9 +113,9 @@ def _fire(rng: np.random.Generator, seconds: float) -> Loop:
     loop = Loop(seconds)
     loop.samples += loop.noise(rng, band(30, rng.uniform(150, 500), 1)) * loop.swell(rng, 6.0, 3.0)
     loop.samples += rng.uniform(0.1, 0.3) * loop.noise(rng, band(900, 6000, 1)) * loop.swell(rng, 9.0, 3.0)
-    crackle = resonances(list(_log_uniform(rng, 900, 7000, 4)), 0.5, 0.05)
+    crackle = resonances(_several(rng, 900, 7000, 4), 0.5, 0.05)
     loop.samples += rng.uniform(0.5, 1.2) * _impulses(loop, rng, _log_uniform(rng, 8, 60), 8.0, crackle)
-    crack = burst(rng, resonances(list(_log_uniform(rng, 500, 3000, 3)), 0.4, 0.1), 0.0005, 0.012)
+    crack = burst(rng, resonances(_several(rng, 500, 3000, 3), 0.4, 0.1), 0.0005, 0.012)
     clatter(loop, rng, crack, rng.uniform(0, seconds, rng.poisson(1.2 * seconds)), 4.0)
     return loop
 
@@ -154,12 +159,12 @@ def _kitchen(rng: np.random.Generator, seconds: float) -> Loop:
 def _rain(rng: np.random.Generator, seconds: float) -> Loop:
     """From single drops on a sill to a downpour on leaves or a roof."""
     loop, heavy = Loop(seconds), rng.uniform()
-    roof = resonances(list(_log_uniform(rng, 300, 6000, 4)), 0.5, 0.06)
+    roof = resonances(_several(rng, 300, 6000, 4), 0.5, 0.06)
     far = band(_log_uniform(rng, 200, 1500), _log_uniform(rng, 4000, 12000), 1)
     loop.samples += np.float32(0.25 + heavy) * loop.noise(rng, far) * loop.swell(rng, 3.0, 0.7)
     loop.samples += _impulses(loop, rng, _log_uniform(rng, 40, 600), 5.0, roof)
     if heavy < 0.6:
-        drop = burst(rng, resonances(list(_log_uniform(rng, 400, 2500, 2)), 0.2, 0.02), 0.0005, 0.015)
+        drop = burst(rng, resonances(_several(rng, 400, 2500, 2), 0.2, 0.02), 0.0005, 0.015)
         clatter(loop, rng, drop, rng.uniform(0, seconds, rng.poisson(4.0 * seconds)), 5.0)
     return loop
 
@@ -185,7 +190,7 @@ def _traffic(rng: np.random.Generator, seconds: float) -> Loop:
     loop = Loop(seconds)
     loop.samples += 0.3 * loop.noise(rng, band(35, rng.uniform(250, 600), 1)) * loop.swell(rng, 1.0, 1.5)
     for _ in range(max(1, rng.poisson(0.6 * seconds))):
-        length, peak = rng.uniform(1.2, 3.5), rng.uniform(0.25, 0.75)
+        length, peak = 0.05 * rng.integers(24, 70), rng.uniform(0.25, 0.75)
         time = np.linspace(0.0, 1.0, round(RATE * length), dtype=np.float32)
         # Passing at a distance: the level of a point that moves past, cut off softly at both ends.
         near = np.float32(1.0) / (1.0 + np.square((time - peak) / np.float32(rng.uniform(0.06, 0.16))))
@@ -206,7 +211,7 @@ def _traffic(rng: np.random.Generator, seconds: float) -> Loop:
 def _ventilation(rng: np.random.Generator, seconds: float) -> Loop:
     """Air through a duct and a grille, a motor, sometimes a bearing that rattles."""
     loop, air = Loop(seconds), _log_uniform(rng, 200, 1800)
-    duct = resonances(list(_log_uniform(rng, 80, 1500, 4)), 0.3, 0.25)
+    duct = resonances(_several(rng, 80, 1500, 4), 0.3, 0.25)
     loop.samples += loop.noise(rng, lambda f: band(40, air, 1)(f) * duct(f)) * loop.swell(rng, 1.0, 0.5)
     blades = loop.cycle(_log_uniform(rng, 4, 28))
     loop.samples *= 1.0 + np.float32(rng.uniform(0.0, 0.5)) * blades
@@ -245,7 +250,7 @@ def _waves(rng: np.random.Generator, seconds: float) -> Loop:
     loop = Loop(seconds)
     count = max(1, round(seconds / rng.uniform(2.5, 5.0)))
     for k in range(count):
-        length = 1.4 * seconds / count
+        length = 0.05 * round(28.0 * seconds / count)
         foam = filtered(
             rng.standard_normal(round(RATE * length), dtype=np.float32), band(_log_uniform(rng, 250, 900), 6000.0, 1)
         )
@@ -258,12 +263,13 @@ def _waves(rng: np.random.Generator, seconds: float) -> Loop:
 
 def _wind(rng: np.random.Generator, seconds: float) -> Loop:
     """Gusts that roar and, through a gap, whistle."""
-    loop, gust = Loop(seconds), None
+    loop = Loop(seconds)
+    gust = _gust(loop, rng, rng.uniform(0.6, 2.0))
     for low, high, follow in ((30.0, 180.0, 0.5), (120.0, 700.0, 1.0), (500.0, 2500.0, 2.0)):
         shift = _log_uniform(rng, 0.7, 1.5)
         noise = loop.noise(rng, band(shift * low, shift * high, 2))
-        gust = _gust(loop, rng, rng.uniform(0.6, 2.0)) if gust is None else 0.7 * gust + 0.3 * _gust(loop, rng, 3.0)
         loop.samples += np.float32((low / 30.0) ** -0.35) * noise * (0.05 + gust) ** np.float32(follow)
+        gust = np.float32(0.7) * gust + np.float32(0.3) * _gust(loop, rng, 3.0)
     if rng.random() < 0.5:
         pitch = _log_uniform(rng, 350, 1300)
         tone = loop.noise(rng, resonances([pitch, 1.04 * pitch], 0.03, 0.0))

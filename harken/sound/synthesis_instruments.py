@@ -99,7 +99,8 @@ def _tune(
             step, middle = int(motif[k]), 0.5 * (len(pitches) - 1)
             step = -step if step * (place - middle) > 0 and abs(place - middle) > 0.3 * len(pitches) else step
             place = max(0, min(len(pitches) - 1, place + step))
-            if k == 0 or rng.random() > 0.08:
+            # Rests are short, so that no second of a clip is silent.
+            if k == 0 or length * beat > 0.45 or rng.random() > 0.12:
                 accent = 1.0 if k == 0 else 0.8
                 notes.append(_Note(at * beat, length * beat, float(pitches[place]), accent * rng.uniform(0.75, 1.0)))
             at += length
@@ -248,6 +249,11 @@ class _Sustained:
     """Share of its time for which a note sounds."""
 
 
+def _even(seconds: float) -> int:
+    """Return about as many samples as `seconds` have, of a number whose spectrum is fast to compute."""
+    return 480 * max(1, round(seconds * RATE / 480))
+
+
 def _table(gains: np.ndarray) -> np.ndarray:
     """Return one period of harmonics, repeated by one sample; phases as the square of the order keep its peak low."""
     spectrum = np.zeros(_TABLE // 2 + 1, np.complex128)
@@ -262,7 +268,7 @@ def _sustained(loop: Loop, rng: np.random.Generator, notes: list[_Note], how: _S
     """Play notes on an instrument that is bowed or blown."""
     rate = rng.uniform(4.6, 6.2)
     for note in notes:
-        count = round(RATE * max(0.08, how.legato * note.seconds))
+        count = _even(max(0.08, how.legato * note.seconds))
         time = np.arange(count, dtype=np.float32) / np.float32(RATE)
         # Players begin the vibrato after the note has settled.
         sway = np.sin(np.float32(2 * np.pi * rate) * time + rng.uniform(0, 6)) * np.clip(4.0 * time - 0.6, 0.0, 1.0)

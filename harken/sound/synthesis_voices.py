@@ -254,7 +254,7 @@ def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
     """Return the circular moving average of ``(n, …)`` over 2·frames + 1 values with a raised cosine."""
     window = np.hanning(2 * frames + 3)[1:-1]
     window /= window.sum()
-    return sum(w * np.roll(track, k - frames, axis=0) for k, w in enumerate(window))
+    return np.sum([w * np.roll(track, k - frames, axis=0) for k, w in enumerate(window)], axis=0)
 
 
 def _formants(sounds: list[_Sound], ends: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -333,12 +333,13 @@ def _tract(formants: np.ndarray, talker: Talker) -> np.ndarray:
     The first three move; above them lie those of a tube of the tract's length, closed at one end.
     """
     scale = np.float32(_TRACT / talker.tract)
-    f, poles = _frequencies(), None
+    f = _frequencies()
+    poles = np.ones((len(formants), len(f)), np.complex64)
     for centre, width in zip(formants.T.astype(np.float32), (80.0, 100.0, 140.0), strict=True):
         # With F the centre and B the width: 1 − (f/F)² + j f B/F².
         pole = np.multiply.outer(np.square(centre) ** -1, (1j * f * np.float32(width) * scale - f * f))
         pole += 1.0
-        poles = pole if poles is None else np.multiply(poles, pole, out=poles)
+        poles *= pole
     return np.divide(_upper_tract(talker), poles, out=poles)
 
 
