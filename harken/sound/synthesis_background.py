@@ -190,7 +190,7 @@ def _traffic(rng: np.random.Generator, seconds: float) -> Loop:
     loop = Loop(seconds)
     loop.samples += 0.3 * loop.noise(rng, band(35, rng.uniform(250, 600), 1)) * loop.swell(rng, 1.0, 1.5)
     for _ in range(max(1, rng.poisson(0.6 * seconds))):
-        length, peak = 0.05 * rng.integers(24, 70), rng.uniform(0.25, 0.75)
+        length, peak = min(1.5 * seconds, 0.05 * rng.integers(24, 70)), rng.uniform(0.25, 0.75)
         time = np.linspace(0.0, 1.0, round(RATE * length), dtype=np.float32)
         # Passing at a distance: the level of a point that moves past, cut off softly at both ends.
         near = np.float32(1.0) / (1.0 + np.square((time - peak) / np.float32(rng.uniform(0.06, 0.16))))

@@ -99,8 +99,9 @@ def _tune(
             step, middle = int(motif[k]), 0.5 * (len(pitches) - 1)
             step = -step if step * (place - middle) > 0 and abs(place - middle) > 0.3 * len(pitches) else step
             place = max(0, min(len(pitches) - 1, place + step))
-            # Rests are short, so that no second of a clip is silent.
-            if k == 0 or length * beat > 0.45 or rng.random() > 0.12:
+            # Rests are short and apart, so that no second of a clip is silent.
+            rests = length * beat < 0.35 and len(notes) > 0 and at * beat - notes[-1].at - notes[-1].seconds < 0.01
+            if k == 0 or not rests or rng.random() > 0.12:
                 accent = 1.0 if k == 0 else 0.8
                 notes.append(_Note(at * beat, length * beat, float(pitches[place]), accent * rng.uniform(0.75, 1.0)))
             at += length
