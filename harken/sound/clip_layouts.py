@@ -78,9 +78,9 @@ def voxceleb(
 
     - Category: the speaker, ``id10270``. Name: ``id10270/<video>/00001``.
     - Split: speakers are disjoint. Who is in the published test set is read from ``vox1_meta.csv`` or
-      ``vox2_meta.csv`` (column Set), else from a folder such as ``test``, ``dev`` or ``vox1_dev_wav``, else, for VoxCeleb 1,
-      from the speaker: id10270–id10309 are its test set. A share of the other speakers, chosen by a digest of the
-      name, is in split "val", for which the data set has no rule; the rest is in train.
+      ``vox2_meta.csv`` (column Set), else from a folder such as ``test``, ``dev`` or ``vox1_dev_wav``, else, for
+      VoxCeleb 1, from the speaker: id10270–id10309 are its test set. A share of the other speakers, chosen by a digest
+      of the name, is in split "val", for which the data set has no rule; the rest is in train.
 
     Args:
         path: A folder above the speakers' folders, at any distance, such as that of ``wav`` or of ``dev`` and ``test``.
@@ -359,16 +359,20 @@ def _folder(path: str | Path) -> Path:
 
 def _recordings_below(root: Path) -> list[Path]:
     """Return the files of sound in a folder, relative to it and sorted; hidden ones are passed over."""
-    found = []
-    for folder, folders, names in os.walk(root):
+    found, seen = [], set()
+    for folder, folders, names in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(folder).relative_to(root)
+        real, below = os.path.realpath(folder), Path(folder).relative_to(root)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
         found += [
             below / name
             for name in sorted(names)
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES
         ]
-    return found
+    return sorted(found)
 
 
 def _found(path: str | Path, expected: str) -> tuple[Path, list[Path]]:

@@ -303,21 +303,22 @@ def _glottis(pitch: np.ndarray, talker: Talker, count: int) -> np.ndarray:
     return np.float32(2.5) * flow
 
 
-def _filtered_frames(samples: np.ndarray, response: Callable[[slice], np.ndarray]) -> np.ndarray:
+def _filtered_frames(samples: np.ndarray, response: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return samples, half-overlapping frame by frame, through a filter that changes; circular.
 
     Args:
         samples: ``(frames · hop,)`` samples.
-        response: Returns ``(rows, bins)`` response of some frames.
+        response: Returns ``(rows, bins)`` response of the frames with some numbers ``(rows,)``.
     """
     blocks = samples.reshape(-1, _HOP)
     window = (0.5 - 0.5 * np.cos(np.pi * np.arange(2 * _HOP) / _HOP)).astype(np.float32)
+    # Most frames have no hiss, and pauses have nothing.
+    busy = np.flatnonzero(blocks.any(axis=1) | np.roll(blocks.any(axis=1), -1))
     total = np.zeros_like(blocks)
-    for start in range(0, len(blocks), _CHUNK):
-        rows = slice(start, min(start + _CHUNK, len(blocks)))
-        places = np.arange(rows.start, rows.stop)
-        frames = np.concatenate([blocks[rows], blocks[(places + 1) % len(blocks)]], axis=1) * window
-        pieces = scipy.fft.irfft(scipy.fft.rfft(frames, _FFT, axis=1) * response(rows), _FFT, axis=1)
+    for start in range(0, len(busy), _CHUNK):
+        places = busy[start : start + _CHUNK]
+        frames = np.concatenate([blocks[places], blocks[(places + 1) % len(blocks)]], axis=1) * window
+        pieces = scipy.fft.irfft(scipy.fft.rfft(frames, _FFT, axis=1) * response(places), _FFT, axis=1)
         for k in range(_FFT // _HOP):
             total[(places + k) % len(blocks)] += pieces[:, k * _HOP : (k + 1) * _HOP]
     return total.ravel()
