@@ -13,8 +13,11 @@ __all__ = ["CONTAINER_SUFFIXES", "HIGHEST_RATE", "LOWEST_RATE", "check_recording
 CONTAINER_SUFFIXES: tuple[str, ...] = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mov", ".3gp")
 """Endings of the files whose first sound track FFmpeg reads; libsndfile reads all others."""
 
-LOWEST_RATE, HIGHEST_RATE = 2000, 384000
-"""Sample rates that a recording of sound can have [Hz]."""
+LOWEST_RATE: int = 2000
+"""Lowest sample rate that a recording of sound can have [Hz]."""
+
+HIGHEST_RATE: int = 384000
+"""Highest sample rate that a recording of sound can have [Hz]."""
 
 _SHORTEST = 0.05
 # Encoders begin and end with up to two frames of padding, which some decoders give back and some do not.
