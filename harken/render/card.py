@@ -60,8 +60,8 @@ def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
     rows = [(sample["__key__"], _pictures(sample)) for sample in samples]
     columns = max(1, *(len(pictures) for _, pictures in rows))
     line, gap = 16, 8
-    width = gap + columns * (_TILE + gap)
-    sheet = Image.new("RGB", (max(width, 360), gap + len(rows) * (_TILE + 2 * line + gap)), "white")
+    size = (max(360, gap + columns * (_TILE + gap)), gap + len(rows) * (_TILE + 2 * line + gap))
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for row, (key, pictures) in enumerate(rows):
         top = gap + row * (_TILE + 2 * line + gap)
@@ -69,10 +69,9 @@ def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
         for column, (name, picture) in enumerate(pictures):
             left = gap + column * (_TILE + gap)
             tile = Image.fromarray(picture)
-            scale = _TILE / max(tile.size)
-            tile = tile.resize(tuple(max(1, round(side * scale)) for side in tile.size), Image.Resampling.BICUBIC)
-            sheet.paste(tile, (left, top + line))
-            draw.text((left, top + line + tile.size[1] + 1), name, fill=(90, 90, 90))
+            width, height = (max(1, round(side * _TILE / max(tile.size))) for side in tile.size)
+            sheet.paste(tile.resize((width, height), Image.Resampling.BICUBIC), (left, top + line))
+            draw.text((left, top + line + height + 1), name, fill=(90, 90, 90))
     return np.array(sheet)
 
 
@@ -114,7 +113,7 @@ def _sound_picture(samples: np.ndarray) -> np.ndarray:
     magnitude = np.expm1(spectrogram(samples[None], _SPECTROGRAM)[..., 0])
     loudest = float(magnitude.max())
     level = decibels(magnitude / loudest) if loudest > 0 else np.full(magnitude.shape, -np.inf)
-    index = np.uint8(255 * np.clip(1.0 + level / _RANGE_DB, 0.0, 1.0))
+    index = (255 * np.clip(1.0 + level / _RANGE_DB, 0.0, 1.0)).astype(np.uint8)
     picture = color_ramp("inferno", 256)[index[::-1]]
     columns = np.linspace(0, picture.shape[1] - 1, max(_TILE, 1)).round().astype(int)
     rows = np.linspace(0, picture.shape[0] - 1, _TILE * 3 // 4).round().astype(int)
@@ -131,7 +130,9 @@ def _png(image: np.ndarray) -> bytes:
 
 def _page(manifest: Manifest, samples: Sequence[dict[str, Any]]) -> str:
     """Return a page that shows the samples and plays their sounds; it needs nothing but itself."""
-    title = html.escape(f"{manifest.recipe}, {manifest.split}: the first {len(samples)} of {manifest.samples:,} samples")
+    title = html.escape(
+        f"{manifest.recipe}, {manifest.split}: the first {len(samples)} of {manifest.samples:,} samples"
+    )
     blocks = []
     for sample in samples:
         figures = [
@@ -194,8 +195,9 @@ def _readme(manifests: Sequence[Manifest], description: str, first: dict[str, An
 
 {" ".join(description.split())}
 
-Rendered by Harken {manifest.harken}, recipe `{manifest.recipe}` version {manifest.recipe_version}, seed {manifest.seed}.
-The same recipe, settings, seed and versions of packages give the same bytes; they stand in the manifests.
+Rendered by Harken {manifest.harken}: recipe `{manifest.recipe}`, version {manifest.recipe_version}, seed
+{manifest.seed}. The same recipe, settings, seed and versions of packages give the same bytes; they stand in the
+manifests.
 
 | split | samples | shards | MB | look and listen |
 |---|---|---|---|---|
@@ -221,9 +223,9 @@ Its metadata, beside `parts`, which says how each file is to be read:
 {json.dumps(example, indent=2, ensure_ascii=False)}
 ```
 
-Sound is pressure relative to 1 at 1 m from the source in the free field, `(channels, samples)`, left first. Where a FLAC
-file's `scale` is not 1, its samples have to be multiplied by it. Depth is in metres (`.npy`) or, where `unit` is `mm`,
-in whole millimetres; 0 means that nothing was hit.
+Sound is pressure relative to 1 at 1 m from the source in the free field, `(channels, samples)`, left first. Where the
+`scale` of a FLAC file is not 1, its samples have to be multiplied by it. Depth is in metres (`.npy`) or, where `unit`
+is `mm`, in whole millimetres; 0 means that nothing was hit.
 
 ## Reading it
 

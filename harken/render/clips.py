@@ -40,7 +40,6 @@ class ClipsRecipe:
 
     name: ClassVar[str] = "clips"
     version: ClassVar[int] = 1
-    licence: ClassVar[str] = "The sounds are synthesised by Harken and free of restrictions (CC0)."
 
     settings: ClipsSettings = field(default_factory=ClipsSettings)
     """What is rendered."""
@@ -52,6 +51,11 @@ class ClipsRecipe:
     def __post_init__(self) -> None:
         """Check split and seed."""
         check_split_and_seed(self.split, self.seed)
+
+    @property
+    def licence(self) -> str:
+        """What the samples may be used for."""
+        return "The sounds are synthesised by Harken; its licence, MIT, sets no condition on what it renders."
 
     @cached_property
     def _library(self) -> ClipLibrary:

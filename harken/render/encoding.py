@@ -312,7 +312,7 @@ def _decode_mp4(content: bytes, description: Mapping[str, Any]) -> np.ndarray:
     import av
 
     count, height, width, _ = description["shape"]
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         frames = [frame.to_ndarray(format="rgb24")[:height, :width] for frame in container.decode(video=0)]
     if len(frames) != count:
         raise DataSetError(f"A video has {len(frames)} frames; its metadata says {count}.")

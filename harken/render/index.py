@@ -38,7 +38,7 @@ def write_index(job: Job, shards: Sequence[ShardRecord]) -> FileRecord:
     pa, parquet = require("pyarrow"), require("pyarrow.parquet")
     schema = None
     for record in shards:
-        found = _table(pa, _rows(job.folder / record.name)).schema
+        found = _table(pa, list(_rows(job.folder / record.name))).schema
         schema = found if schema is None else _merged(pa, schema, found, record.name)
     assert schema is not None
     order = sorted(set(schema.names) - set(PLACE_COLUMNS))
@@ -103,8 +103,7 @@ def _holds_mappings(values: list[Any]) -> bool:
     return any(isinstance(value, dict) or (isinstance(value, list) and _holds_mappings(value)) for value in values)
 
 
-def _table(pa: Any, rows: Iterator[dict[str, Any]]) -> Any:
-    rows = list(rows)
+def _table(pa: Any, rows: list[dict[str, Any]]) -> Any:
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {}
     for name in names:
@@ -113,8 +112,8 @@ def _table(pa: Any, rows: Iterator[dict[str, Any]]) -> Any:
             columns[name] = pa.array(values)
         except (pa.ArrowException, TypeError) as error:
             raise DataSetError(
-                f"Metadata {name!r} of samples {rows[0]['key']} to {rows[-1]['key']} has no one type ({error}). Let the "
-                "recipe give the same type in every sample, None where there is no value."
+                f"Metadata {name!r} of samples {rows[0]['key']} to {rows[-1]['key']} has no one type ({error}). Let "
+                "the recipe give the same type in every sample, None where there is no value."
             ) from error
     return pa.table(columns)
 

@@ -4,7 +4,7 @@ import os
 import socket
 import traceback
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ __all__ = ["render_on_ray"]
 _ATTEMPTS = 3
 
 
-def render_on_ray(job: Job, shards: Sequence[int], address: str) -> Iterator[Event]:
+def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], None], *, address: str) -> None:
     """Render shards on a Ray cluster, one at a time on each of its cores.
 
     Every machine writes its shards itself, so the data set's folder must be shared by all and have the same path on
@@ -28,11 +28,9 @@ def render_on_ray(job: Job, shards: Sequence[int], address: str) -> Iterator[Eve
     Args:
         job: The data set; its recipe is pickled to every worker.
         shards: Numbers of the shards to make.
+        report: Called with what happens; samples are counted at the end of their shard.
         address: Address of the cluster as `ray.init` takes it: ``auto``, ``host:6379`` or ``ray://host:10001``;
             ``local`` starts one on this machine.
-
-    Yields:
-        Events.
 
     Raises:
         DataSetError: The cluster cannot be reached, the folder is not shared, a machine has other versions of packages,
@@ -57,14 +55,14 @@ def render_on_ray(job: Job, shards: Sequence[int], address: str) -> Iterator[Eve
             max_restarts=-1,
             max_task_retries=_ATTEMPTS - 1,
         )
-        yield from _events(ray, done)
+        _report_all(ray, done, report)
     finally:
         token.unlink(missing_ok=True)
         if started:
             ray.shutdown()
 
 
-def _events(ray: Any, done: Any) -> Iterator[Event]:
+def _report_all(ray: Any, done: Any, report: Callable[[Event], None]) -> None:
     try:
         for row in done.iter_rows():
             if row["error"]:
@@ -72,12 +70,12 @@ def _events(ray: Any, done: Any) -> Iterator[Event]:
                 error.add_note(f"In the worker on {row['host']}:\n{row['trace']}")
                 raise error
             record = ShardRecord(**{name: row[name] for name in ShardRecord.__dataclass_fields__})
-            yield record.samples
-            yield record
+            report(record.samples)
+            report(record)
     except ray.exceptions.RayError as error:
         raise DataSetError(
-            f"Ray gave up ({type(error).__name__}: {error}). Finished shards stay; run the same command again to go on. "
-            "If memory ran out, give Ray fewer cores per machine (`ray start --num-cpus`)."
+            f"Ray gave up ({type(error).__name__}: {error}). Finished shards stay; run the same command again to go "
+            "on. If memory ran out, give Ray fewer cores per machine (`ray start --num-cpus`)."
         ) from error
 
 

@@ -131,7 +131,9 @@ class RenderedSamples:
                 members = [(info.name.partition("."), tar.extractfile(info)) for info in tar]
                 parts = {name[2]: file.read() for name, file in members if file is not None and name[0] == key}
         except (OSError, tarfile.TarError) as error:
-            raise DataSetError(f"{path}, sample {key}: {error}. `harken render verify` tells what is damaged.") from error
+            raise DataSetError(
+                f"{path}, sample {key}: {error}. `harken render verify` tells what is damaged."
+            ) from error
         wanted = parts if self.extensions is None else self._chosen(parts, key)
         return {"__key__": key, **_decoded(path, key, wanted, decode=self.decode)}
 

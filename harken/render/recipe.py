@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,15 +26,10 @@ class Recipe(Protocol):
     the process or on the clock: a data set is rendered in pieces, in any order, and its bytes must not tell.
     """
 
-    @property
-    def name(self) -> str:
-        """Name of the recipe, as on the command line."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raised whenever the same settings give other contents, so that old and new samples are never mixed."""
-        ...
+    name: ClassVar[str]
+    """Name of the recipe, as on the command line."""
+    version: ClassVar[int]
+    """Raised whenever the same settings give other contents, so that old and new samples are never mixed."""
 
     @property
     def licence(self) -> str:

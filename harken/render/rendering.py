@@ -3,12 +3,11 @@
 import dataclasses
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning
-from harken.render.card import write_card
 from harken.render.dependencies import require
 from harken.render.index import index_name, write_index
 from harken.render.lock import locked
@@ -81,17 +80,20 @@ def render(
             _forget_index(job)
         with _Progress(job, manifest, done, show=progress) as state:
             missing = [shard for shard in range(job.shards) if shard not in done]
-            for event in _execute(job, missing, workers, ray) if missing else ():
-                state.take(event)
+            if missing:
+                _execute(job, missing, state.take, workers, ray)
         return _finish(job, state.manifest, before)
 
 
-def _execute(job: Job, shards: list[int], workers: int, ray: str | None) -> Iterator[Event]:
+def _execute(job: Job, shards: list[int], report: Callable[[Event], None], workers: int, ray: str | None) -> None:
     if ray is not None:
         from harken.render.ray_workers import render_on_ray
 
-        return render_on_ray(job, shards, ray)
-    return render_here(job, shards) if workers == 1 else render_in_processes(job, shards, workers)
+        render_on_ray(job, shards, report, address=ray)
+    elif workers > 1:
+        render_in_processes(job, shards, report, workers=workers)
+    else:
+        render_here(job, shards, report)
 
 
 def _earlier(job: Job) -> Manifest | None:
@@ -123,7 +125,7 @@ def _earlier(job: Job) -> Manifest | None:
 def _refuse_strangers(job: Job) -> None:
     """Refuse tar files of unknown origin; they would be overwritten."""
     found = sorted(path.name for path in job.folder.glob("*.tar"))
-    if found and not (job.folder / ".started").is_file():
+    if found:
         raise DataSetError(
             f"{job.folder} holds {found[0]} and no manifest: its origin is unknown and it is not overwritten. Choose "
             "another folder, or delete these files if they are not needed."
@@ -220,6 +222,8 @@ class _Progress:
 
 def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     """Write the index and the card of a data set whose shards are all there."""
+    from harken.render.card import write_card  # Not at the top: workers need no reports.
+
     index = _kept_index(job, manifest, before) or write_index(job, manifest.shards)
     manifest = dataclasses.replace(manifest, index=index)
     manifest.write(job.folder)

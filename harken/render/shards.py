@@ -133,8 +133,8 @@ def _encoded(job: Job, number: int) -> dict[str, bytes]:
             raise
         kind = "" if isinstance(error, HarkenError) else f"{type(error).__name__}: "
         raise DataSetError(
-            f"Sample {number} of split {job.recipe.split!r} of recipe {job.recipe.name!r} cannot be made. {kind}{error} "
-            "Nothing of its shard was kept; finished shards stay."
+            f"Sample {number} of split {job.recipe.split!r} of recipe {job.recipe.name!r} cannot be made. "
+            f"{kind}{error} Nothing of its shard was kept; finished shards stay."
         ) from error
 
 
@@ -161,9 +161,9 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
     """
     key, start, end, parts = None, 0, 0, {}
     try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:", ignore_zeros=False) as tar:
-            for info in tar:
-                tar.members = []  # tarfile keeps all it has seen
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
                 found, dot, extension = info.name.partition(".")
                 content = tar.extractfile(info) if info.isreg() and dot else None
                 if content is None:

@@ -146,12 +146,13 @@ def _check_parts(where: str, parts: dict[str, bytes]) -> list[str]:
 
 def _first_damage(path: Path) -> str:
     """Say where a damaged shard stops making sense, if it does."""
-    key = None
+    whole = ""
     try:
         for key, _, _, parts in iterate_shard(path):
             decode_sample(parts)
+            whole = key
     except (DataSetError, ValueError):
-        return f", after sample {key}" if key else ", at its beginning"
+        return f", after sample {whole}" if whole else ", at its beginning"
     return ""
 
 

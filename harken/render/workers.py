@@ -1,5 +1,6 @@
 """Render shards in this process, or in several processes of this machine."""
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -7,7 +8,7 @@ import signal
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -19,29 +20,28 @@ from harken.render.shards import Job, ShardRecord, write_shard
 __all__ = ["Event", "render_here", "render_in_processes"]
 
 Event = ShardRecord | int
-"""What an executor yields: a finished shard, or by how many the number of samples made has changed."""
+"""What an executor reports: a finished shard, or by how many the number of samples made has changed."""
 
 _ATTEMPTS = 3
 _TICK_SECONDS = 0.25
 
 
-def render_here(job: Job, shards: Sequence[int]) -> Iterator[Event]:
+def render_here(job: Job, shards: Sequence[int], report: Callable[[Event], None]) -> None:
     """Render shards one after the other in this process.
 
     Args:
         job: The data set.
         shards: Numbers of the shards to make.
+        report: Called with what happens.
 
-    Yields:
-        Events; samples are counted at the end of their shard.
+    Raises:
+        DataSetError: A sample cannot be made, or there is no space left.
     """
     for shard in shards:
-        record = write_shard(job, shard)
-        yield record.samples
-        yield record
+        report(write_shard(job, shard, tick=lambda: report(1)))
 
 
-def render_in_processes(job: Job, shards: Sequence[int], workers: int) -> Iterator[Event]:
+def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event], None], *, workers: int) -> None:
     """Render shards in processes of their own, each one shard at a time.
 
     A process that dies, killed by the system for want of memory, say, is noticed at once; another takes its place and
@@ -50,10 +50,8 @@ def render_in_processes(job: Job, shards: Sequence[int], workers: int) -> Iterat
     Args:
         job: The data set; its recipe is pickled to every process.
         shards: Numbers of the shards to make.
+        report: Called with what happens; the number of samples falls when a process dies in the middle of a shard.
         workers: Number of processes.
-
-    Yields:
-        Events; the number of samples falls when a process dies in the middle of a shard.
 
     Raises:
         DataSetError: A sample cannot be made, there is no space left, or a shard's process died three times.
@@ -72,10 +70,10 @@ def render_in_processes(job: Job, shards: Sequence[int], workers: int) -> Iterat
                 message = worker.receive()
                 if isinstance(message, int):
                     worker.made += message
-                    yield message
+                    report(message)
                 elif isinstance(message, ShardRecord):
-                    yield message.samples - worker.made
-                    yield message
+                    report(message.samples - worker.made)
+                    report(message)
                     if waiting:
                         worker.give(waiting.pop())
                     else:
@@ -85,7 +83,7 @@ def render_in_processes(job: Job, shards: Sequence[int], workers: int) -> Iterat
                     raise message.error()
                 else:
                     del busy[worker.connection]
-                    yield -worker.made
+                    report(-worker.made)
                     attempts[worker.shard] = attempts.get(worker.shard, 0) + 1
                     _report_death(job, worker, attempts[worker.shard])
                     again = _start(job)
@@ -120,10 +118,8 @@ class _Worker:
 
     def give(self, shard: int) -> None:
         self.shard, self.made = shard, 0
-        try:
+        with contextlib.suppress(ConnectionError):  # It died; the next receive says so.
             self.connection.send(shard)
-        except (BrokenPipeError, ConnectionError):
-            pass  # It died; the next receive says so.
 
     def receive(self) -> Any:
         """Return a message, or None where the process died."""
@@ -201,9 +197,9 @@ def _report_death(job: Job, worker: _Worker, attempt: int) -> None:
     )
     if attempt >= _ATTEMPTS:
         raise DataSetError(
-            f"{what}, the {attempt}rd process to die there. Finished shards stay. If memory ran out, use fewer workers; "
-            f"to find the sample, render with one worker. A script that renders with several workers must do so under "
-            f'`if __name__ == "__main__":`.'
+            f"{what}, as {attempt - 1} did before it. Finished shards stay. If memory ran out, use fewer workers; to "
+            "find the sample, render with one worker. A script that renders with several must do so under "
+            '`if __name__ == "__main__":`.'
         )
     warnings.warn(f"{what}. Another does it again; nothing is lost.", HarkenWarning, stacklevel=3)
 
@@ -215,5 +211,3 @@ def _death(code: int | None) -> str:
         return f"was killed ({signal.Signals(-code).name})"
     except ValueError:
         return f"was killed (signal {-code})"
-
-
