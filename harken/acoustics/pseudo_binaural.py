@@ -56,7 +56,7 @@ DECODERS: tuple[Decoder, ...] = ("least-squares", "projection")
 """Ways from an ambisonic signal to loudspeakers; the first is the paper's, the second the released code's."""
 
 _HIGHEST_ORDER = 30
-_LEAD = 0.002
+_LEAD = 0.005
 _BLOCK = 4096
 
 
@@ -195,7 +195,8 @@ def direct_filters(head: HeadResponse, directions: np.ndarray) -> np.ndarray:
         directions: ``(n, 3)`` to the sources, in the head's frame.
 
     Returns:
-        ``(n, 2, taps)`` float64, left ear first. The arrival at the centre of the head is at `lead_of` samples.
+        ``(n, 2, taps)`` float64, left ear first. The arrival at the centre of the head is at `lead_of` samples; the
+        highest twentieth of the spectrum fades out.
 
     Raises:
         ConfigurationError: A direction is zero or not finite.
@@ -203,23 +204,24 @@ def direct_filters(head: HeadResponse, directions: np.ndarray) -> np.ndarray:
     lead, taps = lead_of(head), head.taps + 2 * lead_of(head)
     size = next_fast_len(4 * taps, real=True)
     turns = np.arange(size // 2 + 1) / size
+    # A shift by part of a sample rings at half the rate, beyond the filters' ends: the highest twentieth fades out.
+    fade = np.cos(0.5 * np.pi * np.clip((turns - 0.475) / 0.025, 0.0, 1.0)) ** 2
     out = np.empty((len(directions), 2, taps))
     for k, direction in enumerate(unit_directions(directions)):
         filters, delays = head.lookup(direction)
         samples = lead + delays.astype(np.float64)[:, None] * head.rate
         spectra = rfft(filters.astype(np.float64), size) * np.exp(-2j * np.pi * turns * samples)
-        # A shift by a part of a sample has no real value at half the rate; the responses have nothing there.
-        spectra[:, -1] = 0.0
-        out[k] = irfft(spectra, size)[:, :taps]
+        out[k] = irfft(spectra * fade, size)[:, :taps]
     return out
 
 
 def lead_of(head: HeadResponse) -> int:
     """Return how much later than at the centre of the head the filters of this module are [samples].
 
-    The nearer ear is reached before the centre. 2 ms, more for a head whose delays are stretched.
+    The nearer ear is reached before the centre, and a shift by part of a sample rings ahead: 5 ms, more for a head
+    whose delays are stretched.
     """
-    return int(np.ceil(max(_LEAD, 2.0 * float(np.abs(head.delays).max(initial=0.0))) * head.rate))
+    return int(np.ceil(max(_LEAD, 6.0 * float(np.abs(head.delays).max(initial=0.0))) * head.rate))
 
 
 def stereo_gains(directions: np.ndarray) -> np.ndarray:

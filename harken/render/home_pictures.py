@@ -102,10 +102,10 @@ def _exhibition(things: list[tuple[Scene, int]]) -> tuple[Scene, np.ndarray, lis
     first: dict[int, int] = {}
     stands, fronts, rooms, count = np.empty((len(things), 3), np.float32), [], [], 0
     for k, (home, index) in enumerate(things):
+        thing, look = home.objects[index], home.appearance or Appearance.plain(len(home.faces))
         if id(home) not in first:
             first[id(home)] = len(textures)
-            textures += home.appearance.textures
-        thing, look = home.objects[index], home.appearance
+            textures += look.textures
         mine = home.instance == thing.instance
         middle = (thing.lower + thing.upper) / 2
         stand = np.array([_SPACING * (k % 10), 1.5, _SPACING * (k // 10)], np.float32)
@@ -155,12 +155,14 @@ def _cut_out(
     camera = Camera(width=2 * _SIZE, height=2 * _SIZE, field_of_view=2.1 * float(np.arcsin(radius / distance)))
     seen = renderer.observe(camera, middle + distance * back, heading, pitch, ("rgb", "instance"))
     mask = seen["instance"] == instance
-    corners = [(i, j) for i in (0, 1) for j in (0, 1)]
-    share = sum(mask[i::2, j::2].astype(np.uint16) for i, j in corners)
-    color = sum(seen["rgb"][i::2, j::2] * mask[i::2, j::2].astype(np.uint16) for i, j in corners)
+    share, color = np.zeros((_SIZE, _SIZE, 1), np.uint16), np.zeros((_SIZE, _SIZE, 3), np.uint16)
+    for corner in ((slice(i, None, 2), slice(j, None, 2)) for i in (0, 1) for j in (0, 1)):
+        share += mask[corner]
+        color += seen["rgb"][corner] * mask[corner].astype(np.uint16)
     opaque = np.maximum(share, 1)
     picture = np.concatenate([(color + opaque // 2) // opaque, share * 255 // 4], -1).astype(np.uint8)
-    rows, columns = share[..., 0].any(1).nonzero()[0], share[..., 0].any(0).nonzero()[0]
+    seen_at = share[..., 0] > 0
+    rows, columns = np.flatnonzero(seen_at.any(axis=1)), np.flatnonzero(seen_at.any(axis=0))
     if len(rows) < SMALLEST or len(columns) < SMALLEST or share.sum() < 16 * SMALLEST**2:
         return None
     return np.ascontiguousarray(picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])

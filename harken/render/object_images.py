@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harken.errors import DataSetError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["IMAGE_SUFFIXES", "SMALLEST", "ObjectImage", "image_groups", "load_background", "load_object"]
 
@@ -140,7 +144,7 @@ def load_background(path: str, height: int, width: int) -> np.ndarray:
 
 
 def object_image(name: str, pixels: np.ndarray, height: int | None = None, width: int | None = None) -> ObjectImage:
-    """Return pixels ``(h, w, 4)`` uint8, made read-only, as an object's picture; the size before is theirs if left out."""
+    """Return pixels ``(h, w, 4)`` uint8, made read-only, as a picture; the size before is theirs if left out."""
     pixels.flags.writeable = False
     return ObjectImage(name=name, pixels=pixels, height=height or pixels.shape[0], width=width or pixels.shape[1])
 
@@ -163,7 +167,7 @@ def resized(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def _upright(path: str) -> "Image.Image":  # noqa: F821 - Pillow is imported where it is needed
+def _upright(path: str) -> "Image.Image":
     from PIL import Image, ImageOps
 
     try:
