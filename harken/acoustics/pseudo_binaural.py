@@ -51,9 +51,10 @@ __all__ = [
 ]
 
 Decoder = Literal["least-squares", "projection"]
+"""How an ambisonic signal comes to loudspeakers; see `decoding_matrix`."""
 
 DECODERS: tuple[Decoder, ...] = ("least-squares", "projection")
-"""Ways from an ambisonic signal to loudspeakers; the first is the paper's, the second the released code's."""
+"""The decoders; the first is the paper's, the second the released code's."""
 
 _HIGHEST_ORDER = 30
 _LEAD = 0.005
