@@ -16,7 +16,7 @@ from harken.render.reading import read_samples
 from harken.render.shards import write_whole
 from harken.sound import Spectrogram, decibels, spectrogram
 
-__all__ = ["contact_sheet", "write_card"]
+__all__ = ["card_names", "contact_sheet", "write_card"]
 
 _SHOWN = 12
 _TILE = 160
@@ -24,6 +24,11 @@ _SPECTROGRAM = Spectrogram(n_fft=512, hop=128, window=512, downsample=1)
 _RANGE_DB = 80.0
 _SECONDS = 10.0
 _CHANNELS = 2
+
+
+def card_names(split: str) -> tuple[str, ...]:
+    """Return the names of the card's files for a split."""
+    return "README.md", f"{split}-sheet.png", f"{split}-sheet.html"
 
 
 def write_card(folder: Path, *, description: str) -> None:
@@ -36,9 +41,10 @@ def write_card(folder: Path, *, description: str) -> None:
     manifests = [manifest for manifest in read_manifests(folder) if manifest.complete]
     for manifest in manifests:
         shown = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
-        with write_whole(folder / f"{manifest.split}-sheet.png") as file:
+        _, picture, page = card_names(manifest.split)
+        with write_whole(folder / picture) as file:
             file.write(_png(contact_sheet(shown)))
-        with write_whole(folder / f"{manifest.split}-sheet.html") as file:
+        with write_whole(folder / page) as file:
             file.write(_page(manifest, shown).encode())
     if manifests:
         first = next(read_samples(folder, manifests[0].split, decode=False))
@@ -124,7 +130,7 @@ def _png(image: np.ndarray) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
+    Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 
