@@ -16,14 +16,20 @@ from harken.render.reading import read_samples
 from harken.render.shards import write_whole
 from harken.sound import Spectrogram, decibels, spectrogram
 
-__all__ = ["contact_sheet", "write_card"]
+__all__ = ["card_names", "contact_sheet", "write_card"]
 
 _SHOWN = 12
 _TILE = 160
+_ACROSS = 6
 _SPECTROGRAM = Spectrogram(n_fft=512, hop=128, window=512, downsample=1)
 _RANGE_DB = 80.0
 _SECONDS = 10.0
 _CHANNELS = 2
+
+
+def card_names(split: str) -> tuple[str, ...]:
+    """Return the names of the card's files for a split."""
+    return "README.md", f"{split}-sheet.png", f"{split}-sheet.html"
 
 
 def write_card(folder: Path, *, description: str) -> None:
@@ -36,9 +42,10 @@ def write_card(folder: Path, *, description: str) -> None:
     manifests = [manifest for manifest in read_manifests(folder) if manifest.complete]
     for manifest in manifests:
         shown = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
-        with write_whole(folder / f"{manifest.split}-sheet.png") as file:
+        _, picture, page = card_names(manifest.split)
+        with write_whole(folder / picture) as file:
             file.write(_png(contact_sheet(shown)))
-        with write_whole(folder / f"{manifest.split}-sheet.html") as file:
+        with write_whole(folder / page) as file:
             file.write(_page(manifest, shown).encode())
     if manifests:
         first = next(read_samples(folder, manifests[0].split, decode=False))
@@ -47,7 +54,7 @@ def write_card(folder: Path, *, description: str) -> None:
 
 
 def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Draw samples below each other: their images, depth, the first frame of videos, and spectrograms of their sounds.
+    """Draw samples: their images, depth, the first frame of videos, and spectrograms of their sounds.
 
     Args:
         samples: Decoded samples, as `harken.render.read_samples` gives them.
@@ -57,17 +64,20 @@ def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
     """
     from PIL import Image, ImageDraw
 
-    rows = [(sample["__key__"], _pictures(sample)) for sample in samples]
-    columns = max(1, *(len(pictures) for _, pictures in rows))
+    found = [(sample["__key__"], _pictures(sample)) for sample in samples]
+    tiles = max(1, *(len(pictures) for _, pictures in found))
     line, gap = 16, 8
-    size = (max(360, gap + columns * (_TILE + gap)), gap + len(rows) * (_TILE + 2 * line + gap))
-    sheet = Image.new("RGB", size, "white")
+    # As many samples side by side as fit; one below the other where each has many pictures.
+    across = max(1, _ACROSS // tiles)
+    block = (tiles * (_TILE + gap) + gap, _TILE + 2 * line + gap)
+    rows = -(-len(found) // across)
+    sheet = Image.new("RGB", (gap + across * block[0], gap + rows * block[1]), "white")
     draw = ImageDraw.Draw(sheet)
-    for row, (key, pictures) in enumerate(rows):
-        top = gap + row * (_TILE + 2 * line + gap)
-        draw.text((gap, top), key, fill="black")
+    for place, (key, pictures) in enumerate(found):
+        corner, top = gap + place % across * block[0], gap + place // across * block[1]
+        draw.text((corner, top), key, fill="black")
         for column, (name, picture) in enumerate(pictures):
-            left = gap + column * (_TILE + gap)
+            left = corner + column * (_TILE + gap)
             tile = Image.fromarray(picture)
             width, height = (max(1, round(side * _TILE / max(tile.size))) for side in tile.size)
             sheet.paste(tile.resize((width, height), Image.Resampling.BICUBIC), (left, top + line))
@@ -124,7 +134,7 @@ def _png(image: np.ndarray) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(image).save(file, "PNG", optimize=True)
+    Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 

@@ -145,7 +145,7 @@ def decode_part(extension: str, content: bytes, description: Mapping[str, Any] |
     codec = extension.rpartition(".")[2]
     try:
         return _DECODERS[codec](content, description)
-    except (ValueError, RuntimeError, OSError, SyntaxError, KeyError) as error:
+    except (DataSetError, ValueError, RuntimeError, OSError, SyntaxError, KeyError) as error:
         raise DataSetError(f"Part {extension!r} of {len(content)} bytes cannot be decoded ({error}).") from error
 
 

@@ -1,10 +1,12 @@
 """Render shards on the machines of a Ray cluster, through Ray Data."""
 
+import contextlib
+import logging
 import os
 import socket
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +45,18 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
     try:
         with write_whole(token) as file:
             file.write(b"This folder is shared.")
-        context = data.DataContext.get_current()
-        context.enable_progress_bars = False
         # One row a block, so that what is lost with a worker is one shard.
         rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
         done = rows.map(
             _ShardMaker,
             fn_constructor_args=(job, token.name, library_versions()),
-            concurrency=(1, _cores(ray)),
+            # Shards wait for whoever is free, and not in the queue of one that is busy.
+            compute=data.ActorPoolStrategy(min_size=1, max_size=_cores(ray), max_tasks_in_flight_per_actor=1),
             num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=_ATTEMPTS - 1,
+            ray_remote_args_fn=_fault_tolerance,
         )
-        _report_all(ray, done, report)
+        with _quiet(data):
+            _report_all(ray, done, report)
     finally:
         token.unlink(missing_ok=True)
         if started:
@@ -91,6 +92,25 @@ def _connect(ray: Any, address: str) -> bool:
             '"local" for one on this machine.'
         ) from error
     return True
+
+
+def _fault_tolerance() -> dict[str, int]:
+    """Return how often a worker is started again, and what it was at is tried again."""
+    return {"max_restarts": -1, "max_task_retries": _ATTEMPTS - 1}
+
+
+@contextlib.contextmanager
+def _quiet(data: Any) -> Iterator[None]:
+    """Keep Ray Data's own bars and plans off the terminal while ours is there."""
+    context, log = data.DataContext.get_current(), logging.getLogger("ray.data")
+    bars, level = context.enable_progress_bars, log.level
+    context.enable_progress_bars = False
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = bars
+        log.setLevel(level)
 
 
 def _cores(ray: Any) -> int:

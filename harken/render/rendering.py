@@ -222,11 +222,13 @@ class _Progress:
 
 def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     """Write the index and the card of a data set whose shards are all there."""
-    from harken.render.card import write_card  # Not at the top: workers need no reports.
+    from harken.render.card import card_names, write_card  # Not at the top: workers need no reports.
 
-    index = _kept_index(job, manifest, before) or write_index(job, manifest.shards)
-    manifest = dataclasses.replace(manifest, index=index)
+    kept = _kept_index(job, manifest, before)
+    manifest = dataclasses.replace(manifest, index=kept or write_index(job, manifest.shards))
     manifest.write(job.folder)
+    if kept and all((job.folder / name).is_file() for name in card_names(manifest.split)):
+        return manifest  # Whoever has written into the card keeps what they wrote.
     write_card(job.folder, description=type(job.recipe).__doc__ or "")
     return manifest
 
