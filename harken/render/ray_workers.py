@@ -19,6 +19,7 @@ from harken.render.workers import Event
 __all__ = ["render_on_ray"]
 
 _ATTEMPTS = 3
+_KNOCK_SECONDS = 10.0
 
 
 def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], None], *, address: str) -> None:
@@ -85,6 +86,7 @@ def _connect(ray: Any, address: str) -> bool:
     if ray.is_initialized():
         return False
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="WARNING")
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
         raise DataSetError(
@@ -92,6 +94,17 @@ def _connect(ray: Any, address: str) -> bool:
             '"local" for one on this machine.'
         ) from error
     return True
+
+
+def _knock(address: str) -> None:
+    """Find out whether anybody answers at ``host:port``; `ray.init` itself tries for many minutes.
+
+    Raises:
+        OSError: Nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _fault_tolerance() -> dict[str, int]:
