@@ -376,7 +376,7 @@ def _projections(spectra: np.ndarray, wanted: np.ndarray, taps: int, size: int) 
 
     residual = wanted.copy()
     gradient = correlate(residual)
-    direction = step = cho_solve(factor, gradient, check_finite=False)
+    direction = step = np.asarray(cho_solve(factor, gradient, check_finite=False))
     slope = np.einsum("ie,ie->e", gradient, step)
     for _ in range(_MOST_STEPS):
         filters = rfft(direction.reshape(sources, taps, signals), size, axis=1)
@@ -386,7 +386,7 @@ def _projections(spectra: np.ndarray, wanted: np.ndarray, taps: int, size: int) 
         if (length * slope <= _SETTLED).all():
             break
         gradient = correlate(residual)
-        step = cho_solve(factor, gradient, check_finite=False)
+        step = np.asarray(cho_solve(factor, gradient, check_finite=False))
         former, slope = slope, np.einsum("ie,ie->e", gradient, step)
         direction = step + direction * (slope / np.maximum(former, np.finfo(np.float64).tiny))
     return wanted - residual
@@ -414,7 +414,8 @@ def _factor(gram: np.ndarray) -> tuple[np.ndarray, bool]:
     loaded = gram
     while True:
         try:
-            return cho_factor(loaded, lower=True, check_finite=False)
+            factor, lower = cho_factor(loaded, lower=True, check_finite=False)
+            return np.asarray(factor), bool(lower)
         except LinAlgError:
             loaded = gram.copy()
             loaded.flat[:: len(gram) + 1] += load

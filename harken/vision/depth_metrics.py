@@ -40,7 +40,7 @@ class DepthRange:
         """Check every field."""
         for name in ("maximum", "minimum"):
             value = getattr(self, name)
-            if value is not None and not (np.isscalar(value) and np.isfinite(value) and value > 0):
+            if value is not None and not (isinstance(value, int | float | np.number) and 0 < value < np.inf):
                 raise ConfigurationError(f"DepthRange: {name} is {value!r}; expected metres above 0, or None.")
         if self.beyond not in ("clip", "ignore"):
             raise ConfigurationError(f'DepthRange: beyond is {self.beyond!r}; expected "clip" or "ignore".')
