@@ -2,7 +2,7 @@
 
 from gymnasium.envs.registration import register, registry
 
-__all__ = ["ENVIRONMENTS", "register_environments"]
+__all__ = ["ENVIRONMENTS", "SEPARATION_ENVIRONMENTS", "register_environments"]
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "harken/AudioGoal-v0": {"task": "audiogoal"},
@@ -10,6 +10,12 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
     "harken/PointGoal-v0": {"task": "pointgoal"},
 }
 """Ids and the arguments that make each environment what it is."""
+
+SEPARATION_ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "harken/ActiveSeparation-v0": {"preset": "near-target"},
+    "harken/ActiveDynamicSeparation-v0": {"preset": "dynamic"},
+}
+"""Ids of active separation and the arguments that make each environment what it is."""
 
 
 def register_environments() -> None:
@@ -20,5 +26,13 @@ def register_environments() -> None:
                 id=name,
                 entry_point="harken.envs:NavigationEnv",
                 vector_entry_point="harken.envs:navigation_vector_env",
+                kwargs=dict(arguments),
+            )
+    for name, arguments in SEPARATION_ENVIRONMENTS.items():
+        if name not in registry:
+            register(
+                id=name,
+                entry_point="harken.envs.separation:SeparationEnv",
+                vector_entry_point="harken.envs.separation:separation_vector_env",
                 kwargs=dict(arguments),
             )
