@@ -100,6 +100,12 @@ RECIPES: dict[str, RecipeEntry] = {
         settings="ClipsSettings",
         description="The built-in clips at random levels: the smallest recipe, and an example to copy.",
     ),
+    "mixtures": RecipeEntry(
+        module="harken.render.mixtures",
+        recipe="MixturesRecipe",
+        settings="MixturesSettings",
+        description="Sounding objects of a home heard at once: mixture, stems, ideal masks, places and pictures.",
+    ),
 }
 """The recipes of the command line by name."""
 
