@@ -1,6 +1,6 @@
 """Processor time of a step of active separation beside AudioGoal's, and mixtures a second; the agents' table on request.
 
-Both environments hear in the same home with depth and colour alike: AudioGoal one source and SoundSpaces' spectrogram,
+Both environments hear in the same homes with depth alike: AudioGoal one source and SoundSpaces' spectrogram,
 active separation two sources, the published 512 × 32 spectrograms of mixture and target, and the reward. On the same
 grid both step 1 s of sound; the continuous AudioGoal steps 0.25 s. Times are processor time of this process.
 
