@@ -223,10 +223,15 @@ def main() -> None:
         options.homes, options.sources, options.listeners, options.rays = 1, 1, 3, 320
     found = {"fast": Differences(), "finer": Differences(), "floor": Differences(), "angle": [], "coherence": []}
     rng, pairs, start = np.random.default_rng(0), 0, time.perf_counter()
-    for number in range(options.homes):
-        pairs += compare_home(number, options, found, rng)
-        print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
-    found["fast"].report(f"Fast tier against the reference, {pairs} pairs in {options.homes} homes")
+    homes = 0
+    try:
+        for number in range(options.homes):
+            pairs += compare_home(number, options, found, rng)
+            homes += 1
+            print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what follows is what was compared so far")
+    found["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
     found["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
     if options.floor:
         found["floor"].report("The reference against itself with other rays: what its own noise leaves")
