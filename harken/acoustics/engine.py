@@ -66,7 +66,7 @@ class AcousticSettings:
     """Chooses the rays and the noise of the tail."""
     field_megabytes: float = 64.0
     """Most memory that one source's field may take [MB]."""
-    cached_megabytes: float = 256.0
+    cached_megabytes: float = 64.0
     """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
     field_folder: str | None = None
     """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
