@@ -94,7 +94,7 @@ def phases(env: NavigationEnv, count: int) -> dict[str, float]:
     for i in range(count):
         simulator.turn(0.1 + 0.001 * i)
         marks = [time.perf_counter()]
-        simulator.impulse_response()
+        simulator.impulse_response(listener=simulator.ears)
         marks.append(time.perf_counter())
         padded[:, :4000] = simulator.hear(4000)
         marks.append(time.perf_counter())

@@ -1,6 +1,8 @@
-"""The command line: ``harken demo · eval · scene · bench · doctor``."""
+"""The command line: ``harken demo · eval · render · scene · bench · doctor``."""
 
 import dataclasses
+import functools
+import operator
 import os
 import shlex
 import sys
@@ -12,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from harken.errors import HarkenError, HarkenWarning
+from harken.render.recipe import RECIPES
 
 __all__ = ["main"]
 
@@ -63,6 +66,58 @@ class Eval:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Render:
+    """Render a data set: WebDataset shards, an index, checksums and a data card. A run that was ended continues."""
+
+    recipe: tyro.conf.Suppress[str]
+    """What a sample is."""
+    out: Path
+    """Folder of the data set."""
+    samples: int
+    """Number of samples; more than the folder holds adds to it."""
+    split: Literal["train", "val", "test"] = "train"
+    """Split of homes and sounds."""
+    seed: int = 0
+    """Seed of every random draw."""
+    samples_per_shard: int = 100
+    """Number of samples in a file; workers share out files."""
+    workers: int = 1
+    """Processes on this machine."""
+    ray: str | None = None
+    """Address of a Ray cluster that renders in place of this machine: auto, host:6379, or local to start one here."""
+    config: Path | None = None
+    """YAML file of the recipe's settings; settings that are not in it keep their defaults."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RenderVerify:
+    """Check a data set: every checksum, every part of every sample, the index."""
+
+    folder: Annotated[Path, tyro.conf.Positional]
+    """Folder of the data set."""
+
+
+def _render_commands() -> Any:
+    """Return the type of what can follow ``harken render``: a command for each recipe, and one that checks."""
+    kinds: list[Any] = [Annotated[RenderVerify, tyro.conf.subcommand(name="verify")]]
+    for name, entry in RECIPES.items():
+        default = Render(recipe=name, out=tyro.MISSING, samples=tyro.MISSING)
+        kinds.append(Annotated[Render, tyro.conf.subcommand(name=name, description=entry.description, default=default)])
+    return functools.reduce(operator.or_, kinds)
+
+
+_RenderCommands: Any = _render_commands()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RenderCommand:
+    """Render a data set, or check one: shards, an index, checksums and a data card. A run that was ended continues."""
+
+    what: Annotated[_RenderCommands, tyro.conf.arg(name="")]
+    """A recipe, or verify."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SceneCommand:
     """Report on a mesh: size, triangles, leaks, storeys, walkable area, reverberation time; draws its plan."""
 
@@ -94,6 +149,7 @@ class Doctor:
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": Demo,
     "eval": Eval,
+    "render": RenderCommand,
     "scene": SceneCommand,
     "bench": Bench,
     "doctor": Doctor,

@@ -18,7 +18,7 @@ from harken.eval import Evaluation, evaluate, format_table, write_results
 from harken.tasks import NavigationSettings
 
 if TYPE_CHECKING:
-    from harken.cli import Bench, Demo, Doctor, Eval, SceneCommand
+    from harken.cli import Bench, Demo, Doctor, Eval, RenderCommand, SceneCommand
 
 __all__ = ["run"]
 
@@ -33,9 +33,14 @@ def run(command: Any, line: str) -> None:
         command: One of the dataclasses of `harken.cli`.
         line: The command line as it was given, for the reports.
     """
-    {"Demo": demo, "Eval": evaluation, "SceneCommand": scene, "Bench": bench, "Doctor": doctor}[type(command).__name__](
-        command, line
-    )
+    {
+        "Demo": demo,
+        "Eval": evaluation,
+        "RenderCommand": rendering,
+        "SceneCommand": scene,
+        "Bench": bench,
+        "Doctor": doctor,
+    }[type(command).__name__](command, line)
 
 
 def demo(command: "Demo", line: str) -> None:
@@ -99,6 +104,31 @@ def evaluation(command: "Eval", line: str) -> None:
     print(format_table(summary, SHOWN))
     print(f"\nReport   {(command.out / 'report.html').resolve()}")
     print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
+
+
+def rendering(command: "RenderCommand", line: str) -> None:
+    """Render a data set or check one; ends with status 1 where the check finds damage."""
+    from harken.render import make_recipe, render, verify
+
+    what = command.what
+    if type(what).__name__ == "RenderVerify":
+        found = verify(what.folder, progress=True)
+        print(found)
+        if not found.passed:
+            raise SystemExit(1)
+        return
+    manifest = render(
+        make_recipe(what.recipe, settings=what.config, split=what.split, seed=what.seed),
+        what.out,
+        samples=what.samples,
+        samples_per_shard=what.samples_per_shard,
+        workers=what.workers,
+        ray=what.ray,
+    )
+    size = sum(shard.bytes for shard in manifest.shards)
+    print(f"Samples  {manifest.samples:,} in {len(manifest.shards):,} shards, {size / 1e6:,.1f} MB")
+    print(f"Card     {(what.out / 'README.md').resolve()}")
+    print(f"Listen   {(what.out / f'{manifest.split}-sheet.html').resolve()}")
 
 
 def scene(command: "SceneCommand", line: str) -> None:
@@ -206,6 +236,8 @@ CHECKS: dict[str, Callable[[], str]] = {
 OPTIONAL = {
     "torch": "training agents",
     "stable-baselines3": "training agents",
+    "pyarrow": "rendering data sets",
+    "ray": "rendering data sets on several machines",
     "rlr-audio-propagation": "SoundSpaces 2.0's acoustic engine, to compare with",
 }
 """Packages that are not required, and what they are for."""

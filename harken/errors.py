@@ -7,6 +7,7 @@ __all__ = [
     "ActionError",
     "CacheError",
     "ConfigurationError",
+    "DataSetError",
     "EpisodeError",
     "HarkenError",
     "HarkenWarning",
@@ -38,6 +39,10 @@ class SoundError(HarkenError):
 
 class EpisodeError(HarkenError):
     """An episode cannot be sampled, read or started."""
+
+
+class DataSetError(HarkenError):
+    """A data set cannot be rendered, continued, verified or read."""
 
 
 class ConfigurationError(HarkenError, ValueError):

@@ -13,7 +13,12 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 
 
 def register_environments() -> None:
-    """Register every environment once, by the name of its class, so that nothing is loaded before it is made."""
+    """Register every environment once, by the names of what makes it, so that nothing is loaded before it is made."""
     for name, arguments in ENVIRONMENTS.items():
         if name not in registry:
-            register(id=name, entry_point="harken.envs:NavigationEnv", kwargs=dict(arguments))
+            register(
+                id=name,
+                entry_point="harken.envs:NavigationEnv",
+                vector_entry_point="harken.envs:navigation_vector_env",
+                kwargs=dict(arguments),
+            )

@@ -5,8 +5,10 @@ listener can be, and counts only the part of its air that the anchor sees (64 su
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
 
@@ -14,6 +16,9 @@ __all__ = ["CellGrid", "build_cells", "cell_at"]
 
 SUBDIVISION = 4
 """Sub-cubes along each edge of a cell."""
+
+NEIGHBOURHOOD = 1.5
+"""Distance within which cells that see each other have late energy in common [m]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,6 +37,23 @@ class CellGrid:
     """``(cells,)`` uint64: bit ``i·16 + j·4 + k`` tells whether the anchor sees sub-cube (i, j, k)."""
     volume: np.ndarray
     """``(cells,)`` float64 volume of the part that the anchor sees [m³]."""
+    triangles: Triangles
+    """The geometry that decides what sees what."""
+
+    @cached_property
+    def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
+        """Cells whose anchors see each other within `NEIGHBOURHOOD`, itself included.
+
+        ``(cells + 1,)`` int64 borders and ``(n,)`` int32 numbers: those of cell c are ``numbers[borders[c] :
+        borders[c + 1]]``.
+        """
+        pairs = KDTree(self.anchors).query_pairs(NEIGHBOURHOOD, output_type="ndarray")
+        a, b = self.anchors[pairs[:, 0]], self.anchors[pairs[:, 1]]
+        seen = pairs[~self.triangles.occluded(a, b)] if len(pairs) else pairs
+        own = np.arange(len(self.anchors))
+        first, second = np.concatenate([seen, seen[:, ::-1], np.stack([own, own], 1)]).T
+        order = np.lexsort((second, first))
+        return np.searchsorted(first[order], np.arange(len(own) + 1)), second[order].astype(np.int32)
 
 
 @kernel
@@ -87,7 +109,15 @@ def build_cells(
     index[tuple(cells.T)] = np.arange(len(cells))
     visible, share = np.zeros(len(cells), np.uint64), np.zeros(len(cells))
     _see(triangles.kernel_data, origin, size, cells, anchors, visible, share)
-    return CellGrid(origin=origin, size=size, index=index, anchors=anchors, visible=visible, volume=share * size**3)
+    return CellGrid(
+        origin=origin,
+        size=size,
+        index=index,
+        anchors=anchors,
+        visible=visible,
+        volume=share * size**3,
+        triangles=triangles,
+    )
 
 
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:

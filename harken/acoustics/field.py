@@ -45,6 +45,14 @@ THINNING = 4e-3
 
 Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
+LATE = (0.03, 0.1)
+"""Time between which energy goes over from that of a cell alone to that of its neighbourhood [s]: late energy is alike
+in all of a room, and the more cells are averaged, the fewer rays are needed."""
+
+HALVING = 0.1
+"""Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
+wider, and as many rays cross each."""
+
 SCATTERING_BAND = 3
 """A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz; where image sources take their
 share of each band, the bands are weighed instead."""
@@ -225,20 +233,16 @@ def radiate(pattern, d, power, energy):
 
 
 @kernel(fastmath=FAST)
-def scatters(seed, k, draw, coefficients, m, followed, energy):
+def scatters(seed, k, draw, scattering, mean, followed, energy):
     """Decide whether a ray scatters at a material; weighs the bands where image sources still follow the ray.
 
     They keep the share 1 − s of every band, so the ray has to keep it too, on average (`Facets.covered`).
     """
-    chance = np.float64(coefficients[1, m, SCATTERING_BAND])
-    if followed:
-        chance = 0.0
-        for b in range(BANDS):
-            chance += coefficients[1, m, b] / BANDS
+    chance = mean if followed else np.float64(scattering[SCATTERING_BAND])
     result = uniform(seed, k, draw) < chance
     if followed:
         for b in range(BANDS):
-            s = coefficients[1, m, b]
+            s = scattering[b]
             energy[b] *= s / chance if result else (1.0 - s) / (1.0 - chance)
     return result
 
@@ -260,24 +264,24 @@ def reflect(seed, k, draw, scattered, n, d):
 
 
 @kernel(fastmath=FAST)
-def pass_chance(coefficients, m):
-    """Return the chance with which a ray goes through material `m`: the share of the band that does so most."""
-    chance = 0.0
+def _lose(energy, air, length, kept):
+    """Take from `energy` what air and a surface take; returns the loudest band."""
+    loudest = 0.0
     for b in range(BANDS):
-        back, through = 1.0 - coefficients[0, m, b], coefficients[2, m, b]
-        chance = max(chance, through / (back + through + 1e-9))
-    return chance
+        loss = air[b] * length  # at most some tenths, so three terms of the exponential are enough
+        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * kept[b]
+        loudest = max(loudest, energy[b])
+    return loudest
 
 
 @kernel(fastmath=FAST)
-def _lose(energy, air, length, coefficients, m, chance, passes):
-    """Take from `energy` what air and a surface take, over the chance of what happened; returns the loudest band."""
-    loudest = 0.0
+def goes_on(seed, k, draw, energy):
+    """End a ray with the chance 1/2, or double its energy; returns whether it goes on."""
+    if uniform(seed, k, draw) < 0.5:
+        return False
     for b in range(BANDS):
-        kept = coefficients[2, m, b] / chance if passes else (1.0 - coefficients[0, m, b]) / (1.0 - chance)
-        energy[b] *= np.exp(-air[b] * length) * kept
-        loudest = max(loudest, energy[b])
-    return loudest
+        energy[b] *= 2.0
+    return True
 
 
 @kernel(fastmath=FAST)
@@ -288,7 +292,7 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
     sources follow, `NEVER` where they do not; and what the last reflection was, `SCATTERED`, `MIRRORED` or none (0).
     Returns the threshold below which the ray may end by chance, or -1 where it ended.
     """
-    (normals, material, coefficients), covered, order, air = world
+    (normals, material, coefficients, chances, kept), covered, order, air = world
     m = material[triangle]
     leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
     for axis in range(3):
@@ -296,19 +300,15 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
         o[axis] += d[axis] * length
     # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
     free = leaves and walk[0] > 0
-    chance = pass_chance(coefficients, m)
+    chance = chances[m, 0]
     passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
-    if free:
+    loudest = _lose(energy, air, length, kept[2 if free else (1 if passes else 0), m])
+    if not free and loudest < thinning:
+        if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
+            return -1.0
         for b in range(BANDS):
-            energy[b] *= np.exp(-air[b] * length)
-    else:
-        loudest = _lose(energy, air, length, coefficients, m, chance, passes)
-        if loudest < thinning:
-            if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
-                return -1.0
-            for b in range(BANDS):
-                energy[b] *= 2.0
-            thinning *= 0.5
+            energy[b] *= 2.0
+        thinning *= 0.5
     if passes:
         walk[0] += -1 if free else (0 if leaves else 1)
         walk[1] = NEVER
@@ -316,7 +316,7 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
             o[axis] -= 1e-4 * n[axis]
         return thinning
     followed = walk[1] >= 0 and covered[triangle]
-    scattered = scatters(seed, k, draw + 2, coefficients, m, followed, energy)
+    scattered = scatters(seed, k, draw + 2, coefficients[1, m], chances[m, 1], followed, energy)
     walk[1] = walk[1] + 1 if followed and not scattered and walk[1] < order else NEVER
     walk[2] = SCATTERED if scattered else MIRRORED
     for axis in range(3):
@@ -331,7 +331,7 @@ def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins,
     order, air = world[2], world[3]
     n, steps, walk = scratch[0], scratch[1:5], scratch[5]
     walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
-    travelled, draw = 0.0, 3
+    travelled, draw, halving = 0.0, 3, HALVING * speed
     thinning = THINNING * faintest / FAINTEST * POWER
     while travelled < duration * speed:
         length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
@@ -341,9 +341,10 @@ def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins,
             _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, steps)
         travelled += length
         thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n)
-        if thinning < 0:
+        if thinning < 0 or (travelled > halving and not goes_on(seed, k, draw + 5, energy)):
             return False
-        draw += 5
+        halving *= 2.0 if travelled > halving else 1.0
+        draw += 6
     return False
 
 
@@ -363,6 +364,25 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
         if gone:
             escaped += energy
     return escaped
+
+
+@kernel(fastmath=FAST)
+def _smooth(energy, share, borders, numbers, out):
+    """Mix the energies of each cell with the mean over its neighbourhood, of which `share` ``(bins,)`` counts."""
+    for c in range(len(energy)):
+        first, last = borders[c], borders[c + 1]
+        for t in range(energy.shape[1]):
+            own, others = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
+            target = out[c, t]
+            for b in range(BANDS):
+                for i in range(4):
+                    target[b, i] = own * energy[c, t, b, i]
+            if others > 0.0:
+                for k in range(first, last):
+                    part = energy[numbers[k], t]
+                    for b in range(BANDS):
+                        for i in range(4):
+                            target[b, i] += others * part[b, i]
 
 
 def trace_field(
@@ -413,18 +433,37 @@ def trace_field(
         (bins.lookup, bins.step),
         energy,
     )
-    return EnergyField(grid=grid, bins=bins, energy=energy, escaped=float(escaped[SCATTERING_BAND] / POWER))
+    smooth = np.empty_like(energy)
+    _smooth(energy, late_share(bins).astype(np.float32), *grid.neighbours, smooth)
+    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
+
+
+def late_share(bins: TimeBins) -> np.ndarray:
+    """Return the share ``(bins,)`` of each time bin's energy that is taken for alike in the neighbourhood, 0 to 1."""
+    return np.clip((bins.centres - LATE[0]) / (LATE[1] - LATE[0]), 0.0, 1.0)
 
 
 def traced_world(
     scene: Scene, air: np.ndarray, *, transmission: bool, facets: Facets | None, image_order: int
 ) -> tuple:
-    """Return what kernels that trace rays take: surfaces, triangles with images, order of these, and air."""
+    """Return what kernels that trace rays take: surfaces, triangles with images, order of these, and air.
+
+    Surfaces are normals, materials, coefficients, the chances ``(materials, 2)`` to go through and to scatter, and what
+    a ray keeps ``(3, materials, bands)`` when it is reflected, goes through, or leaves a solid.
+    """
     coefficients = scene.coefficients.copy()
     coefficients[2] *= transmission
+    back, through = 1.0 - coefficients[0].astype(np.float64), coefficients[2].astype(np.float64)
+    # A ray goes through with the share of the band that does so most; what is kept is divided by that chance.
+    passing = (through / (back + through + 1e-9)).max(1)
+    kept = np.stack(
+        [back / (1.0 - passing)[:, None], through / np.maximum(passing, 1e-30)[:, None], np.ones_like(back)]
+    )
+    chances = np.stack([passing, coefficients[1].mean(1, dtype=np.float64)], 1)
     covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
     order = 0 if facets is None else int(image_order)
-    return (scene.normals, scene.material, coefficients), covered, order, np.asarray(air, np.float64)
+    surfaces = scene.normals, scene.material, coefficients, chances, kept
+    return surfaces, covered, order, np.asarray(air, np.float64)
 
 
 @kernel(fastmath=FAST)

@@ -13,6 +13,7 @@ from harken.acoustics.field import (
     BANDS,
     FAINTEST,
     FAST,
+    HALVING,
     MIRRORED,
     NEVER,
     OMNIDIRECTIONAL,
@@ -21,6 +22,8 @@ from harken.acoustics.field import (
     THINNING,
     TimeBins,
     emit,
+    goes_on,
+    late_share,
     meet,
     radiate,
     traced_world,
@@ -32,8 +35,9 @@ from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["trace_pair"]
 
-RADIUS = 0.4
-"""Radius of the ball around the listener in which mirrored rays count [m]."""
+RADII = (0.6, 1.5)
+"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
+of a room, as for fields."""
 
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
@@ -65,7 +69,7 @@ def _arrive(bins, out, way, speed, energy, share, x, y, z):
 @kernel(fastmath=FAST)
 def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
     """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
-    normals, material, coefficients = surfaces
+    normals, material, coefficients, _, _ = surfaces
     at, inside = 0.0, 0
     for crossing in range(8):
         length, triangle, _, _ = closest_hit(
@@ -95,7 +99,7 @@ def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share)
 @kernel(fastmath=FAST)
 def _rain(rays, buffer, world, seed, k, draw, triangle, length, travelled, followed, energy, ends, bins, out, scratch):
     """Send what a surface scatters straight to the listener."""
-    (normals, material, coefficients), _, _, air = world
+    (normals, material, coefficients, _, _), _, _, air = world
     o, d, listener, speed = ends
     p, share = scratch
     m = material[triangle]
@@ -120,8 +124,11 @@ def _rain(rays, buffer, world, seed, k, draw, triangle, length, travelled, follo
 
 
 @kernel(fastmath=FAST)
-def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, ball, bins, out, share):
-    """Count a mirrored leg by its way through the part of the ball that the listener sees."""
+def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, ball, late, bins, out, share):
+    """Count a mirrored leg by its way through the part of a ball that the listener sees.
+
+    `late` is the share of each time bin that counts, or one less that.
+    """
     o, d, listener, speed = ends
     x, y, z = listener[0] - o[0], listener[1] - o[1], listener[2] - o[2]
     middle = x * d[0] + y * d[1] + z * d[2]
@@ -132,19 +139,23 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
     if far <= near:
         return
     at = near + (far - near) * uniform(seed, k, draw)
+    lookup, step = bins
+    arrives = int((travelled + at) / (speed * step))
+    if arrives >= len(lookup) or late[lookup[arrives]] <= 0.0:
+        return
     px, py, pz = d[0] * at - x, d[1] * at - y, d[2] * at - z
     end = np.float32(1.0 - STEP)
     if is_occluded(rays, buffer, listener[0], listener[1], listener[2], px, py, pz, np.float32(0.0), end):
         return
     for b in range(BANDS):
-        share[b] = np.exp(-air[b] * at) * (far - near) / ball[1]
+        share[b] = late[lookup[arrives]] * np.exp(-air[b] * at) * (far - near) / ball[1]
     _arrive(bins, out, travelled + at, speed, energy, share, -d[0], -d[1], -d[2])
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bins, out):
+def _trace(rays, world, source, pattern, count, seed, listener, speed, balls, late, bins, out):
     buffer = ray_buffer()
-    (normals, _, _), _, order, air = world
+    (normals, _, _, _, _), _, order, air = world
     energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
     point, share = np.empty(3), np.empty(BANDS)
     ends, reach = (o, d, listener, speed), len(bins[0]) * bins[1] * speed
@@ -153,16 +164,18 @@ def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bin
         o[:] = source
         radiate(pattern, d, POWER / count, energy)
         walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
-        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
+        travelled, draw, thinning, halving = 0.0, 3, THINNING / count * POWER, HALVING * speed
         while travelled < reach:
             length, triangle, _, _ = closest_hit(
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
             )
             if walk[2] == MIRRORED and walk[1] < 0:
-                _detect(
-                    rays, buffer, air, seed, k, draw + 5, length if triangle >= 0 else 1e9, travelled, energy, ends,
-                    ball, bins, out, share,
-                )  # fmt: skip
+                reach_of_leg = np.float64(length) if triangle >= 0 else 1e9
+                for i in range(2):
+                    _detect(
+                        rays, buffer, air, seed, k, draw + 5, reach_of_leg, travelled, energy, ends, balls[i], late[i],
+                        bins, out, share,
+                    )  # fmt: skip
             if triangle < 0:
                 break
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
@@ -174,9 +187,10 @@ def _trace(rays, world, source, pattern, count, seed, listener, speed, ball, bin
                 )  # fmt: skip
             travelled += length
             thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
-            if thinning < 0:
+            if thinning < 0 or (travelled > halving and not goes_on(seed, k, draw + 14, energy)):
                 break
-            draw += 14
+            halving *= 2.0 if travelled > halving else 1.0
+            draw += 15
 
 
 def trace_pair(
@@ -215,10 +229,11 @@ def trace_pair(
     """
     out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     place, triangles = np.asarray(listener, np.float64), scene.triangles.kernel_data
-    ball = np.array([RADIUS, max(visible_ball(triangles, place, RADIUS, BALL_RAYS), 1e-6)])
+    balls = np.array([[r, max(visible_ball(triangles, place, r, BALL_RAYS), 1e-6)] for r in RADII])
+    late = late_share(bins)
     world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
     _trace(
-        triangles, world, np.asarray(source, np.float64), pattern, rays, seed, place, float(speed), ball,
-        (bins.lookup, bins.step), out,
+        triangles, world, np.asarray(source, np.float64), pattern, rays, seed, place, float(speed), balls,
+        np.stack([1.0 - late, late]), (bins.lookup, bins.step), out,
     )  # fmt: skip
     return out

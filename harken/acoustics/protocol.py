@@ -12,6 +12,7 @@ from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.hrtf import HeadResponse
 from harken.acoustics.microphones import MicrophoneArray
 from harken.errors import ConfigurationError
+from harken.scene import OCTAVE_BANDS
 
 __all__ = [
     "PATH_KINDS",
@@ -175,7 +176,7 @@ class SoundPaths(Sequence[SoundPath]):
         return SoundPaths(
             kind=np.array([PATH_KINDS.index(path.kind) for path in paths], np.int8),
             length=np.array([path.length for path in paths], np.float64),
-            energy=np.array([path.energy for path in paths], np.float64).reshape(len(paths), -1),
+            energy=np.array([path.energy for path in paths], np.float64).reshape(len(paths), len(OCTAVE_BANDS)),
             points=points,
             point_count=counts,
         )

@@ -1,6 +1,7 @@
 """Navigation as Gymnasium environments."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,6 @@ from harken.envs.sensors import check_sensors, sense, sensor_space
 from harken.envs.view import View
 from harken.errors import ActionError, ConfigurationError, EpisodeError, StateError, UnknownNameError
 from harken.sim import Mount, Simulator, World
-from harken.sound.level import decibels
 from harken.tasks import Action, Episode, NavigationSettings, NavigationTask, read_episodes
 from harken.tasks.sounds import Sounds
 from harken.tasks.worlds import SPLITS, load_world, scene_name
@@ -125,7 +125,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
             self.settings = dataclasses.replace(self.settings, propagation=propagation)
         self.sensors = check_sensors(TASKS[task] if sensors is None else sensors, task=task)
         self.sounds = None if task == "pointgoal" else Sounds(sound, split, self.settings.acoustics.rate)
-        self.scene, self._options = (None, {}) if scene is None else (str(scene), {"up": up, "scale": scale})
+        self.scene = None if scene is None else str(scene)
+        self._options: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self.episodes = _episodes(episodes)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.settings.step_time}
         self.observation_space = gym.spaces.Dict({name: sensor_space(name, self.settings) for name in self.sensors})
@@ -277,7 +278,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         """``(2,)`` level of the step's sound at the left and right ear [dB re 1], −120 for silence."""
         if self.waveform is None:
             return np.full(2, -120.0)
-        return np.maximum(decibels(np.sqrt(np.mean(self.waveform**2, axis=1)) + 1e-9), -120.0)
+        power = np.einsum("cn,cn->c", self.waveform, self.waveform) / self.waveform.shape[1]
+        return np.array([max(20.0 * math.log10(math.sqrt(ear) + 1e-9), -120.0) for ear in power.tolist()])
 
     def render(self) -> np.ndarray | None:
         """Return what a person looks at: the camera's image beside the plan with body, goal and trail.

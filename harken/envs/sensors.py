@@ -93,9 +93,10 @@ def sense(
     result: dict[str, np.ndarray | np.int64] = {}
     images = [name for name in ("rgb", "depth", "semantic") if name in sensors]
     if images:
-        result.update(simulator.see(images))
-        if "depth" in result:
-            result["depth"] = np.minimum(result["depth"], np.float32(settings.max_depth))
+        views = simulator.see(images)
+        if "depth" in views:
+            np.minimum(views["depth"], np.float32(settings.max_depth), out=views["depth"])
+        result.update(views)
     if waveform is not None and ("waveform" in sensors or "spectrogram" in sensors):
         padded = np.zeros((2, round(settings.observation_time * simulator.rate)), np.float32)
         padded[:, : waveform.shape[1]] = waveform

@@ -154,6 +154,9 @@ def _encoder(av: ModuleType, names: tuple[str, ...]) -> Any:
 
 def _video_stream(container: Any, encoder: str, rate: Fraction, shape: tuple[int, ...]) -> Any:
     options = {"preset": "medium", "crf": "20", "tune": "animation"} if encoder == "libx264" else {}
+    if encoder == "libx264":
+        # Without it x264's choices differ between processors, and now and then between runs on one.
+        options["x264-params"] = "cpu-independent=1"
     stream = container.add_stream(encoder, rate=rate, options=options)
     stream.height, stream.width = shape[:2]
     stream.pix_fmt = "yuv420p"

@@ -1,6 +1,7 @@
 """The walkable floor of any mesh: where a body can stand, how it moves, and how far it is from here to there."""
 
 import logging
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,9 @@ _MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
 _LEAST_AREA = 1.0
 _FIELD_BYTES = 128 * 2**20
 _MOST_FIELDS = 64
+
+# Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
+_fields_lock = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -364,15 +368,17 @@ class WalkableFloor:
         if goals.ndim != 2 or goals.shape[1] != 3 or len(goals) == 0:
             raise NavigationError(f"The goal has shape {np.shape(goal)}; expected (3,) or (n, 3).")
         key = goals.tobytes()
-        if key in self._fields:
-            self._fields.move_to_end(key)
-            return self._fields[key]
+        with _fields_lock:
+            if key in self._fields:
+                self._fields.move_to_end(key)
+                return self._fields[key]
         for point in goals:
             self._quad(point)
         field = DistanceField(self.grid, goals)
-        self._fields[key] = field
-        while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
-            self._fields.popitem(last=False)
+        with _fields_lock:
+            self._fields[key] = field
+            while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
+                self._fields.popitem(last=False)
         return field
 
     def shortest_path(self, start: Point, goal: Point) -> Path:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.fft
 
+from harken.errors import SoundError
+from harken.sound.level import CLIP_RMS, active_rms
+
 __all__ = [
     "BELL",
     "CERAMIC",
@@ -30,10 +33,13 @@ __all__ = [
     "filtered",
     "fm",
     "glide",
+    "levelled",
     "modes",
+    "partials",
     "path",
     "pluck",
     "pulses",
+    "resampled",
     "resonances",
     "struck",
     "voice",
@@ -47,6 +53,8 @@ Gains = Callable[[np.ndarray], np.ndarray]
 
 Values = Sequence[float] | np.ndarray
 """Some numbers."""
+
+_PEAK = 0.98
 
 Material = tuple[tuple[float, ...], float]
 """A struck body: the ratios of its modes, and how much faster the high ones decay (exponent of the ratio)."""
@@ -259,6 +267,32 @@ def modes(frequencies: Values, decays: Values, gains: Values) -> np.ndarray:
     return event
 
 
+def partials(frequencies: Values, decays: Values, gains: Values, seconds: float) -> np.ndarray:
+    """Return a sum of many decaying sines, cut after `seconds`: as `modes`, at a tenth of its cost.
+
+    With z = exp((−1/τ + iω)/RATE), sample 256·a + b of a partial is z^(256·a)·z^b: an outer product, so that a sum of
+    partials is a product of two small matrices. Partials above 0.45 of the rate are left out.
+
+    Args:
+        frequencies: Frequency of each partial [Hz].
+        decays: Time constant of each [s].
+        gains: Amplitude of each at its start.
+        seconds: Length [s].
+
+    Returns:
+        ``(n,)`` float32; begins with zero, and breaks off at its end.
+    """
+    heard = np.asarray(frequencies) < 0.45 * RATE
+    exponent = (-1.0 / np.asarray(decays)[heard] + 2j * np.pi * np.asarray(frequencies)[heard]) / RATE
+    count = max(1, round(seconds * RATE))
+    fine = np.exp(exponent[:, None] * np.arange(256))
+    coarse = np.exp(exponent[:, None] * (256 * np.arange(-(-count // 256)))) * np.asarray(gains)[heard][:, None]
+    left = np.concatenate([coarse.imag, coarse.real]).astype(np.float32)
+    right = np.concatenate([fine.real, fine.imag]).astype(np.float32)
+    # Not a BLAS product: its order of summation, and so the last bit, may depend on the number of threads.
+    return np.einsum("ka,kb->ab", left, right).ravel()[:count]
+
+
 def burst(rng: np.random.Generator, gains: Gains, attack: float, decay: float) -> np.ndarray:
     """Return noise that rises linearly for `attack` and then decays with time constant `decay` [s]."""
     size = round((attack + 5.0 * decay) * RATE)
@@ -333,3 +367,47 @@ def voice(
     ends = [filtered(source, resonances([size * f for f in VOWELS[vowel]], 0.16, 0.004)) for vowel in vowels]
     part = np.linspace(0.0, 1.0, len(source), dtype=np.float32)
     return ends[0] * (1.0 - part) + ends[1] * part
+
+
+def resampled(loop: np.ndarray, rate: int) -> np.ndarray:
+    """Bring a periodic signal to another rate, exactly, by its spectrum; also takes out what lies below hearing.
+
+    Args:
+        loop: ``(n,)`` one period at `RATE`.
+        rate: Sample rate to which it is brought [Hz].
+
+    Returns:
+        ``(m,)`` float64, one period at `rate`.
+    """
+    count = round(len(loop) * rate / RATE)
+    spectrum = scipy.fft.rfft(loop.astype(np.float64))[: count // 2 + 1]
+    frequencies = np.arange(len(spectrum)) * (RATE / len(loop))
+    # The spectrum fades out over its highest twentieth, so that clicks do not ring at half the sample rate.
+    limit = 0.5 * min(rate, RATE)
+    spectrum *= np.clip((limit - frequencies) / (0.05 * limit), 0.0, 1.0) * np.clip(
+        (frequencies - 15.0) / 15.0, 0.0, 1.0
+    )
+    return scipy.fft.irfft(spectrum, count) * (count / len(loop))
+
+
+def levelled(samples: np.ndarray, rate: int, name: str) -> np.ndarray:
+    """Scale to the common level; rounds off the peaks of what is too impulsive to have that level otherwise.
+
+    Args:
+        samples: ``(n,)`` samples.
+        rate: Sample rate [Hz].
+        name: Name of the clip, for the error.
+
+    Returns:
+        ``(n,)`` float32 without a mean, of RMS `harken.sound.level.CLIP_RMS` over its active part and a peak below 1.
+
+    Raises:
+        SoundError: The sound is too impulsive for that.
+    """
+    for _ in range(20):
+        samples = samples - samples.mean()
+        samples *= CLIP_RMS / active_rms(samples, rate)
+        if np.abs(samples).max() <= _PEAK:
+            return samples.astype(np.float32)
+        samples = 0.85 * np.tanh(samples / 0.85)
+    raise SoundError(f"Clip {name!r} cannot have RMS {CLIP_RMS:g} at a peak below 1: its recipe is too impulsive.")

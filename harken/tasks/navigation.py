@@ -3,6 +3,7 @@
 Rules, reward and measures are those of SoundSpaces (Chen et al. 2020) and Habitat (Anderson et al. 2018).
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
@@ -217,9 +218,10 @@ class NavigationTask:
         self.steps += 1
         self.collisions += collided
         self.stopped = action == Action.STOP
-        self.path_length += float(np.linalg.norm(simulator.position - before))
-        distance = simulator.geodesic_distance(simulator.position, self.goal)
-        if not np.isfinite(distance):  # the reward would be infinite now and NaN at the next step
+        way = math.dist(simulator.position.tolist(), before.tolist())
+        self.path_length += way
+        distance = simulator.geodesic_distance(simulator.position, self.goal) if way > 0.0 else self.distance
+        if not math.isfinite(distance):  # the reward would be infinite now and NaN at the next step
             raise EpisodeError(
                 f"From {simulator.position.round(3).tolist()} in {simulator.world.scene.name} no way leads to the goal "
                 f"{self.goal.round(3).tolist()}: the body left its island of the floor. Please report the scene."

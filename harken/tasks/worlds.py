@@ -1,6 +1,7 @@
 """Where episodes take place: generated homes by split and number, or a scene file."""
 
 import functools
+import threading
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -20,6 +21,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 WORLDS_KEPT = 8
 """Worlds that a process keeps, the least recently used dropped first."""
 
+_lock = threading.Lock()
+
 
 def scene_name(split: str, number: int) -> str:
     """Return the name of a generated home, "home:<split>:<number>"."""
@@ -28,7 +31,6 @@ def scene_name(split: str, number: int) -> str:
     return f"home:{split}:{number}"
 
 
-@functools.lru_cache(maxsize=WORLDS_KEPT)
 def load_world(
     scene: str, settings: NavigationSettings, *, up: Literal["auto", "y", "z"] = "auto", scale: float = 1.0
 ) -> World:
@@ -44,6 +46,12 @@ def load_world(
         EpisodeError: The name of a home is malformed.
         SceneError: The file cannot be read.
     """
+    with _lock:  # or environments in several threads would each make the world, and share nothing
+        return _load_world(scene, settings, up, scale)
+
+
+@functools.lru_cache(maxsize=WORLDS_KEPT)
+def _load_world(scene: str, settings: NavigationSettings, up: Literal["auto", "y", "z"], scale: float) -> World:
     return World(
         scene=_load_scene(scene, up, scale),
         body=settings.body,

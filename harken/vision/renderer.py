@@ -96,7 +96,7 @@ def _check_channels(channels: Sequence[str]) -> None:
 
 def _check_pose(position: Sequence[float] | np.ndarray, heading: float, pitch: float) -> tuple[np.ndarray, np.ndarray]:
     place = np.asarray(position, np.float32)
-    if place.shape != (3,) or not np.isfinite(place).all():
+    if place.shape != (3,) or not all(map(math.isfinite, place.tolist())):
         raise ConfigurationError(f"position is {position!r}; expected three finite numbers x, y, z [m].")
     if not (math.isfinite(heading) and math.isfinite(pitch)):
         raise ConfigurationError(f"heading is {heading!r} and pitch is {pitch!r}; expected finite angles [rad].")

@@ -19,7 +19,7 @@ from harken.acoustics.diffraction import DiffractionPaths
 from harken.acoustics.edges import Edges
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
 from harken.acoustics.paths import knife_edge_energy, straight_path
-from harken.errors import ConfigurationError
+from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 
 RATE = 16_000
@@ -206,6 +206,40 @@ def test_no_energy_counts_twice_between_images_and_the_field(order):
         totals.append(engine.energy(source, Listener(position=listener)).over_time(0.01).sum(1))
     # A ray may weigh several times another where scattering differs between bands: a per cent is what is left.
     np.testing.assert_allclose(totals[1] / totals[0], 1.0, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("source", "listener", "who"), [([0, 1, 0], [2, 1, 0], "source"), ([2, 1, 0], [0, 1, 0], "listener")]
+)
+def test_nobody_sounds_or_hears_inside_a_solid(source, listener, who):
+    scene = scene_of(([-0.2, 0, -2], [0.2, 3, 2]), ([-5, -0.2, -5], [5, 0, 5]))
+    engine = FastPropagation(scene, AcousticSettings(duration=0.1))
+    with pytest.raises(SoundError, match=f"The {who} at .* inside a wall"):
+        engine.impulse_response(Source(position=source), Listener(position=listener))
+
+
+def test_zero_area_and_duplicate_triangles_change_nothing_but_the_rays():
+    scene, source, listener = box_of([6, 3, 4]), Source(position=[1, 1.5, 1]), Listener(position=[4, 1.2, 3])
+    faces = np.concatenate([scene.faces, scene.faces[:4], [[0, 0, 1], [2, 2, 2]]])
+    doubled = Scene(vertices=scene.vertices, faces=faces, materials=scene.materials, material=np.zeros(len(faces), int))
+    clean, dirty = (
+        FastPropagation(s, AcousticSettings(duration=0.2)).energy(source, listener) for s in (scene, doubled)
+    )
+    np.testing.assert_allclose(dirty.paths.energy, clean.paths.energy)
+    np.testing.assert_allclose(dirty.energy.sum((0, 2)), clean.energy.sum((0, 2)), rtol=0.2)
+
+
+def test_energy_that_leaves_through_an_opening_is_told():
+    closed = box_of([6, 3, 4], absorption=0.0, scattering=1.0)
+    ears = np.array([[4, 1.5, 3]])
+    scene = Scene(
+        vertices=closed.vertices, faces=closed.faces[2:], materials=closed.materials, material=np.zeros(10, int)
+    )
+    whole, opened = (
+        FastPropagation(s, AcousticSettings(duration=1.0), ears=ears).field(Source(position=[2, 1.5, 2])).escaped
+        for s in (closed, scene)
+    )
+    assert whole == 0.0 and 0.5 < opened < 1.0, "little is left after a second with a wall missing"
 
 
 def test_low_frequencies_bend_more_than_high_ones():

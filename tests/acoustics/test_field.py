@@ -76,7 +76,7 @@ def test_a_field_points_to_where_the_energy_comes_from():
     scene = box_scene(0.5, size=size)
     grid = build_cells(scene.triangles, ears_in_box(size))
     bins = TimeBins.build(0.3)
-    field = trace_field(scene, np.array([1, 1.5, 1.5]), grid, bins, rays=4000, seed=0, air=SILENT_AIR, speed=343.0)
+    field = trace_field(scene, np.array([1, 1.5, 1.5]), grid, bins, rays=20_000, seed=0, air=SILENT_AIR, speed=343.0)
     far = read_field(scene, field, np.array([15.0, 1.5, 1.5]))
     energy, x = far[:, 3, 0].sum(), far[:, 3, 1].sum()
     assert x < -0.3 * energy, "down a long corridor the energy arrives from the source's end, −x"

@@ -1,0 +1,212 @@
+"""Responses with both ends new every time: their error beside their speed, and SoundSpaces 2.0's engine on the same.
+
+Nothing that belongs to a source or a listener is reused; what belongs to the scene (the tree of triangles, facets and
+edges; the peer's mesh) is made before. Both engines give mono responses, measured alike through octave filters, and the
+error is the mean difference from the reference tier over T20, EDT, C50 and level, octaves 250-4000 Hz, in
+just-noticeable differences (5 %, 5 %, 1 dB, 1 dB). The peer hears with its own ideas of diffraction and scattering, so
+its error does not go to zero; "spread" is what its own random numbers, or ours, change: two runs beside each other.
+
+    pip install rlr-audio-propagation==0.0.1   # the peer: CC-BY-NC-4.0, Linux x86-64, needs a C++ compiler
+    python benchmarks/responses.py [--quick] [--plot FILE.png]
+"""
+
+import argparse
+import importlib.util
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from environment import home_of
+
+from harken.acoustics import (
+    AcousticSettings,
+    FastPropagation,
+    Listener,
+    ReferencePropagation,
+    ReferenceSettings,
+    Source,
+)
+from harken.acoustics.measures import band_energies, clarity, decay_time
+from harken.errors import HarkenWarning, SoundError
+from harken.scene import Scene
+from harken.sim import World
+
+BANDS = (250.0, 500.0, 1000.0, 2000.0, 4000.0)
+JND = np.array([0.05, 0.05, 1.0, 1.0])
+RATE, DURATION = 16_000, 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """An engine's setting on the front of error over speed."""
+
+    name: str
+    rays: int
+    rate: float
+    error: float
+    spread: float
+
+
+def measure(response: np.ndarray, start: float) -> np.ndarray:
+    """Return T20, EDT, C50 and level per band ``(4, bands)`` of a mono response; NaN where there is nothing."""
+    energy = band_energies(response, RATE, BANDS)
+    found = np.full((4, len(BANDS)), np.nan)
+    for b, row in enumerate(energy):
+        try:
+            found[0, b] = decay_time(row, RATE, levels=(-5.0, -25.0), start=start)
+            found[1, b] = decay_time(row, RATE, levels=(0.0, -10.0), start=start)
+            found[2, b] = clarity(row, RATE, start=start)
+            found[3, b] = 10 * np.log10(row.sum())
+        except SoundError:
+            continue
+    return found
+
+
+def differences(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Return the mean difference of measures ``(pairs, 4, bands)`` in just-noticeable differences."""
+    relative = ours[:, :2] / theirs[:, :2] - 1.0
+    both = np.concatenate([relative, ours[:, 2:] - theirs[:, 2:]], 1) / JND[:, None]
+    return float(np.nanmean(np.abs(both)))
+
+
+def pairs_of(world: World, count: int) -> list[tuple[Source, Listener]]:
+    """Draw sources and listeners in the open."""
+    rng, found = np.random.default_rng(5), []
+    while len(found) < count:
+        a, b = (np.array(world.floor.random_point(rng)) + [0.0, world.ear_height, 0.0] for _ in range(2))
+        if not (world.scene.is_inside_solid(a) or world.scene.is_inside_solid(b)) and np.linalg.norm(a - b) > 1.0:
+            found.append((Source(position=a), Listener(position=b, format="mono")))
+    return found
+
+
+def harken_at(scene: Scene, rays: int, seed: int = 0) -> Callable[[Source, Listener], np.ndarray]:
+    """Harken without cells of a floor, so that every pair is traced, and every source moved so that none is known."""
+    engine = FastPropagation(scene, AcousticSettings(rate=RATE, duration=DURATION, pair_rays=rays, seed=seed))
+    _ = engine.exact
+    asked = iter(range(10**9))
+
+    def hear(source: Source, listener: Listener) -> np.ndarray:
+        moved = Source(position=source.position + [1e-6 * next(asked), 0.0, 0.0])
+        return engine.impulse_response(moved, listener).samples[0]
+
+    return hear
+
+
+def peer_engine(scene: Scene, rays: int) -> Callable[[Source, Listener], np.ndarray]:
+    """The peer with its mesh loaded once and everything else new, for its speed."""
+    from rlr_audio_propagation import ChannelLayout, ChannelLayoutType, Config, Context
+
+    config = Config()
+    config.indirect_ray_count, config.temporal_coherence = rays, False
+    config.sample_rate, config.thread_count, config.max_ir_length = RATE, 1, DURATION
+    context = Context(config)
+    context.add_object()
+    context.add_mesh_vertices(scene.vertices.flatten().tolist())
+    context.add_mesh_indices(scene.faces.flatten().tolist(), 3, "default")
+    context.finalize_object_mesh(0)
+    context.add_listener(ChannelLayout(ChannelLayoutType.Mono, 1))
+    context.add_source()
+
+    def hear(source: Source, listener: Listener) -> np.ndarray:
+        context.set_source_position(0, source.position.tolist())
+        context.set_listener_position(0, listener.position.tolist())
+        context.simulate()
+        return np.asarray(context.get_listener_audio(0)[0])
+
+    return hear
+
+
+def peer_heard(scene: Scene, rays: int, pairs: list, seed: int) -> list[np.ndarray]:
+    """Return the peer's responses with the scene's materials, levels and delays as Harken has them."""
+    from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HarkenWarning)
+        settings = SoundSpaces2Settings(rate=RATE, duration=DURATION, rays=rays, temporal_coherence=False)
+        engine = SoundSpaces2Propagation(scene, settings)
+        for _ in range(seed):  # every context draws the same numbers; those of a later response are others
+            engine.impulse_response(*pairs[0])
+        return [engine.impulse_response(source, listener).samples[0] for source, listener in pairs]
+
+
+def speed(hear: Callable[[Source, Listener], np.ndarray], pairs: list, seconds: float) -> float:
+    hear(*pairs[0])
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds or count < 3:
+        hear(*pairs[count % len(pairs)])
+        count += 1
+    return count / (time.perf_counter() - start)
+
+
+def plot(points: list[Point], file: str) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for name in dict.fromkeys(point.name for point in points):
+        own = [point for point in points if point.name == name]
+        axes.plot([p.rate for p in own], [p.error for p in own], "o-", label=name)
+        for p in own:
+            axes.annotate(f"{p.rays} rays", (p.rate, p.error), textcoords="offset points", xytext=(4, 4), fontsize=7)
+    axes.set(xscale="log", xlabel="responses per second, both ends new, one core", ylabel="error [JND]")
+    axes.set_ylim(bottom=0.0)
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few pairs and rays: shows only that it works")
+    parser.add_argument("--plot", help="write the front as a picture")
+    parser.add_argument("--pairs", type=int, default=16)
+    parser.add_argument("--triangles", type=int, default=40_000)
+    options = parser.parse_args()
+    counts, peer_counts, seconds, rays = (30, 60, 125, 250, 500, 1000, 2000), (500, 5000), 3.0, 8_000
+    if options.quick:
+        counts, peer_counts, seconds, rays, options.pairs = (60,), (500,), 0.3, 160, 2
+    scene = home_of(options.triangles)
+    pairs = pairs_of(World(scene=scene), options.pairs)
+    starts = [float(np.linalg.norm(s.position - r.position)) / 343.2 for s, r in pairs]
+    reference = ReferencePropagation(scene, ReferenceSettings(rate=RATE, duration=DURATION, rays=rays, threads=2))
+    truth = np.array([
+        measure(reference.impulse_response(*pair).samples[0], t) for pair, t in zip(pairs, starts, strict=True)
+    ])  # fmt: skip
+    print(f"{len(scene.faces):,} triangles, {len(pairs)} pairs; error and spread in JND")
+    points = []
+    for count in counts:
+        heard = []
+        for seed in (0, 1):
+            hear = harken_at(scene, count, seed)
+            heard.append(np.array([measure(hear(*pair), t) for pair, t in zip(pairs, starts, strict=True)]))
+        rate = speed(harken_at(scene, count), pairs, seconds)
+        points.append(
+            Point(name="Harken", rays=count, rate=rate, error=differences(heard[0], truth), spread=differences(*heard))
+        )
+    if importlib.util.find_spec("rlr_audio_propagation") is None:
+        print("SoundSpaces 2.0's engine: not installed (pip install rlr-audio-propagation==0.0.1)")
+    else:
+        for count in peer_counts:
+            heard = [
+                np.array([measure(r, t) for r, t in zip(peer_heard(scene, count, pairs, seed), starts, strict=True)])
+                for seed in (0, 1)
+            ]
+            rate = speed(peer_engine(scene, count), pairs, seconds)
+            error, spread = differences(heard[0], truth), differences(*heard)
+            points.append(Point(name="SoundSpaces 2.0's engine", rays=count, rate=rate, error=error, spread=spread))
+    print(f"  {'engine':26s} {'rays':>6s} {'responses/s':>12s} {'error':>7s} {'spread':>7s}")
+    for p in points:
+        print(f"  {p.name:26s} {p.rays:6d} {p.rate:12.1f} {p.error:7.2f} {p.spread:7.2f}")
+    for peer in (p for p in points if p.name != "Harken"):
+        as_good = [p for p in points if p.name == "Harken" and p.error <= peer.error]
+        if as_good:
+            best = max(as_good, key=lambda p: p.rate)
+            print(f"  at no more error than {peer.rays} rays of the peer: {best.rate / peer.rate:.1f} times as fast")
+    if options.plot:
+        plot(points, options.plot)
+
+
+if __name__ == "__main__":
+    main()

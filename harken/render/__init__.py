@@ -1,0 +1,22 @@
+"""Data sets out of the simulator: recipes, sharded and resumable rendering, and readers."""
+
+from harken.render.encoding import Audio, Depth, Video
+from harken.render.reading import RenderedSamples, read_samples
+from harken.render.recipe import RECIPES, Recipe, make_recipe, sample_generator
+from harken.render.rendering import render
+from harken.render.verification import Verification, verify
+
+__all__ = [
+    "RECIPES",
+    "Audio",
+    "Depth",
+    "Recipe",
+    "RenderedSamples",
+    "Verification",
+    "Video",
+    "make_recipe",
+    "read_samples",
+    "render",
+    "sample_generator",
+    "verify",
+]

@@ -1,0 +1,263 @@
+"""Shards: tar files of samples as WebDataset reads them, with nothing in them that depends on when or where.
+
+A shard appears whole under its final name or not at all.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import socket
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from harken.errors import ConfigurationError, DataSetError, HarkenError
+from harken.render.encoding import encode_sample
+from harken.render.recipe import Recipe
+
+__all__ = [
+    "Job",
+    "ShardRecord",
+    "file_digest",
+    "iterate_shard",
+    "remove_partial_files",
+    "single_threaded",
+    "write_shard",
+    "write_whole",
+]
+
+_BLOCK = tarfile.BLOCKSIZE
+_MOST_SAMPLES = 10**8
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A data set to be rendered: the first samples of a recipe, in shards."""
+
+    recipe: Recipe
+    """What a sample is."""
+    folder: Path
+    """Where the shards go."""
+    samples: int
+    """Number of samples, 1 to 10⁸."""
+    samples_per_shard: int = 100
+    """Number of samples in every shard but the last."""
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("samples", "samples_per_shard"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SAMPLES:
+                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {_MOST_SAMPLES}.")
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.samples // self.samples_per_shard)
+
+    def shard_name(self, shard: int) -> str:
+        """Return the name of a shard's file, such as ``train-000012.tar``."""
+        return f"{self.recipe.split}-{shard:06d}.tar"
+
+    def numbers(self, shard: int) -> range:
+        """Return the numbers of a shard's samples."""
+        return range(shard * self.samples_per_shard, min(self.samples, (shard + 1) * self.samples_per_shard))
+
+    def key(self, number: int) -> str:
+        """Return the name of a sample, such as ``train-00001234``."""
+        return f"{self.recipe.split}-{number:08d}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardRecord:
+    """What the manifest says of a shard."""
+
+    name: str
+    """Name of the file."""
+    first: int
+    """Number of the first sample."""
+    samples: int
+    """Number of samples."""
+    bytes: int
+    """Size of the file."""
+    sha256: str
+    """Checksum of the file, in hexadecimal."""
+
+
+def write_shard(job: Job, shard: int, *, tick: Callable[[], None] = lambda: None) -> ShardRecord:
+    """Make the samples of a shard and write it, holding one sample in memory at a time.
+
+    Args:
+        job: The data set.
+        shard: Number of the shard.
+        tick: Called after every sample.
+
+    Returns:
+        The shard's entry in the manifest.
+
+    Raises:
+        DataSetError: A sample cannot be made or encoded, with its number; or there is no space left.
+    """
+    digest, size, numbers = hashlib.sha256(), 0, job.numbers(shard)
+    with write_whole(job.folder / job.shard_name(shard)) as file, single_threaded():
+        for number in numbers:
+            for extension, content in _encoded(job, number).items():
+                for block in _member(f"{job.key(number)}.{extension}", content):
+                    file.write(block)
+                    digest.update(block)
+                    size += len(block)
+            tick()
+        end = bytes(2 * _BLOCK)
+        file.write(end)
+        digest.update(end)
+    return ShardRecord(
+        name=job.shard_name(shard),
+        first=numbers.start,
+        samples=len(numbers),
+        bytes=size + len(end),
+        sha256=digest.hexdigest(),
+    )
+
+
+def _encoded(job: Job, number: int) -> dict[str, bytes]:
+    try:
+        return encode_sample(job.recipe.sample(number), number=number, split=job.recipe.split)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise
+        kind = "" if isinstance(error, HarkenError) else f"{type(error).__name__}: "
+        raise DataSetError(
+            f"Sample {number} of split {job.recipe.split!r} of recipe {job.recipe.name!r} cannot be made. "
+            f"{kind}{error} Nothing of its shard was kept; finished shards stay."
+        ) from error
+
+
+def _member(name: str, content: bytes) -> Iterator[bytes]:
+    """Yield header, content and padding of a file in a tar; see POSIX.1-1988, ustar."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = len(content), 0o644
+    yield info.tobuf(tarfile.USTAR_FORMAT)
+    yield content
+    yield bytes(-len(content) % _BLOCK)
+
+
+def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]]:
+    """Read a shard from its beginning to its end.
+
+    Args:
+        path: The tar file.
+
+    Yields:
+        Of every sample: key, offset of its first byte in the file, number of bytes, and its parts' bytes by extension.
+
+    Raises:
+        DataSetError: The file is missing, cut off, or not such a tar.
+    """
+    key, start, end, parts = None, 0, 0, {}
+    try:
+        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
+                found, dot, extension = info.name.partition(".")
+                content = tar.extractfile(info) if info.isreg() and dot else None
+                if content is None:
+                    raise DataSetError(f"{path}: member {info.name!r} is no part of a sample.")
+                if found != key:
+                    if key is not None:
+                        yield key, start, end - start, parts
+                    key, start, parts = found, info.offset, {}
+                parts[extension] = content.read()
+                if len(parts[extension]) != info.size:
+                    raise tarfile.ReadError(f"member {info.name} is cut off")
+                end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
+            if path.stat().st_size < end + 2 * _BLOCK:
+                raise tarfile.ReadError("the end of the archive is missing")
+    except (tarfile.TarError, OSError) as error:
+        where = f"after sample {key!r}" if key is not None else "at its beginning"
+        raise DataSetError(f"{path} cannot be read {where} ({error}).") from error
+    if key is not None:
+        yield key, start, end - start, parts
+
+
+@contextlib.contextmanager
+def write_whole(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file under a temporary name that takes its final name, synchronised to the disk, when all went well.
+
+    Args:
+        path: The final name.
+
+    Raises:
+        DataSetError: There is no space left; the temporary file is gone by then.
+    """
+    # The host too: a folder may be shared by machines.
+    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{_PARTIAL}")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno in _NO_SPACE:
+            raise _no_space(path, error) from error
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _no_space(path: Path, error: OSError) -> DataSetError:
+    where = f"{error.filename}, for {path}" if error.filename else str(path)
+    return DataSetError(
+        f"No space left while writing {where} ({error.strerror}; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB "
+        "free there). Finished shards stay and nothing half-written does. Make room and run the same command again: "
+        "it goes on where it stopped."
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last; what Windows does not need and cannot do."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_partial_files(folder: Path) -> int:
+    """Remove what killed processes left half-written, and return how many files that were."""
+    found = [path for path in folder.glob(f".*{_PARTIAL}") if path.is_file()]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def single_threaded() -> Any:
+    """Return a context in which linear algebra runs on one thread.
+
+    Sums are taken in another order with another number of threads, so that the bytes of a data set would depend on the
+    number of a machine's cores; and workers that each use all cores hinder each other.
+
+    Raises:
+        MissingDependencyError: threadpoolctl is not installed.
+    """
+    import scipy.linalg  # noqa: F401  Only libraries that are loaded by then can be limited.
+
+    from harken.render.dependencies import require
+
+    return require("threadpoolctl").threadpool_limits(limits=1)

@@ -1,0 +1,60 @@
+"""The complex short-time Fourier transform in double precision, for measures that compare waveforms."""
+
+from typing import Literal
+
+import numpy as np
+from scipy.fft import rfft
+
+from harken.errors import ConfigurationError, SoundError
+
+__all__ = ["stft"]
+
+
+def stft(
+    waveform: np.ndarray,
+    *,
+    n_fft: int = 512,
+    hop: int = 160,
+    window: int = 400,
+    padding: Literal["reflect", "zeros"] = "reflect",
+) -> np.ndarray:
+    """Return the short-time Fourier transform over the last axis, as librosa's with ``center=True`` defines it.
+
+    A periodic Hann window of `window` samples stands in the middle of each frame of `n_fft`, and frames are centred on
+    multiples of the hop. `harken.sound.spectrogram` has the magnitudes in single precision, for observations.
+
+    Args:
+        waveform: ``(..., n)`` samples.
+        n_fft: Length of the Fourier transform [samples].
+        hop: Distance between frames [samples].
+        window: Length of the window [samples], at most `n_fft`.
+        padding: What lies before the first and after the last sample: the signal mirrored (librosa's default before
+            0.10, under which the published systems were evaluated) or silence.
+
+    Returns:
+        ``(..., n_fft // 2 + 1, frames)`` complex128; the frames are those that end within the padded waveform:
+        ``n // hop + 1``, or ``(n - 1) // hop + 1`` for an odd `n_fft`.
+
+    Raises:
+        SoundError: The waveform is empty, holds NaN or infinite samples, or is too short to be mirrored.
+        ConfigurationError: A setting is out of range.
+    """
+    samples = np.asarray(waveform)
+    if not (1 <= window <= n_fft and hop >= 1) or padding not in ("reflect", "zeros"):
+        raise ConfigurationError(
+            f"STFT of n_fft {n_fft!r}, hop {hop!r}, window {window!r}, padding {padding!r}; expected a hop of at least "
+            '1, a window from 1 to n_fft, and "reflect" or "zeros".'
+        )
+    if samples.ndim == 0 or 0 in samples.shape or not np.isrealobj(samples) or not np.isfinite(samples).all():
+        raise SoundError(f"A waveform of shape {samples.shape}; expected (..., n) real samples, not empty, all finite.")
+    if padding == "reflect" and samples.shape[-1] <= n_fft // 2:
+        raise SoundError(
+            f'Padding "reflect" needs more than {n_fft // 2} samples, got {samples.shape[-1]}; '
+            'use "zeros" or a longer waveform.'
+        )
+    ends = [(0, 0)] * (samples.ndim - 1) + [(n_fft // 2, n_fft // 2)]
+    padded = np.pad(samples.astype(np.float64), ends, mode="reflect" if padding == "reflect" else "constant")
+    before = (n_fft - window) // 2
+    hann = np.pad(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window), (before, n_fft - window - before))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[..., ::hop, :]
+    return np.swapaxes(rfft(frames * hann), -1, -2)
