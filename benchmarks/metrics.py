@@ -4,7 +4,7 @@
 
 Speeds are calls per second of processor time, measured in turns within one run. Linear algebra runs on one core where
 threadpoolctl is installed; otherwise set OPENBLAS_NUM_THREADS=1.
-References that are not installed are left out: pip install torch torchmetrics mir_eval fast_bss_eval pyemd threadpoolctl.
+References that are not installed are left out: pip install torch torchmetrics mir_eval fast_bss_eval pyemd.
 """
 
 import argparse
