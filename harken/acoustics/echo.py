@@ -52,8 +52,8 @@ FADE_FROM = 0.9
 def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float = 20_000.0) -> np.ndarray:
     """Return a linear sweep of amplitude 1, as VisualEchoes plays it.
 
-    Where it would pass the Nyquist frequency it fades out before (raised cosine from 90 % of it on) and is silent after:
-    at 16 kHz the first 1.2 of 3 ms sound.
+    Where it would pass the Nyquist frequency it fades out before (raised cosine from 90 % of it on) and is silent
+    after: at 16 kHz the first 1.2 of 3 ms sound.
 
     Args:
         rate: Sampling rate [Hz].
@@ -277,9 +277,7 @@ class EchoPropagation:
             SoundError: The listener lies inside a wall or a piece of furniture.
             ConfigurationError: The listener's head has another sampling rate.
         """
-        heard = self.energy(
-            listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch
-        )
+        heard = self.energy(listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch)
         receiver, frame = self._synthesizer.receiver(listener.format), listener.frame
         out = np.zeros((receiver.channels, self.settings.samples), np.float32)
         self._add_scattered(out, heard.energy, listener)
@@ -333,7 +331,7 @@ class EchoPropagation:
         if len(samples) > self.settings.samples:
             raise SoundError(
                 f"The signal is {len(samples)} samples long, {1e3 * len(samples) / self.rate:.4g} ms at {self.rate} Hz,"
-                f" but only {1e3 * self.settings.duration:.4g} ms are heard. Shorten it, or raise EchoSettings.duration."
+                f" but only {1e3 * self.settings.duration:.4g} ms are heard. Shorten it or raise EchoSettings.duration."
             )
         response = self.impulse_response(listener, directivity=directivity).samples
         heard = fftconvolve(response, samples[None], axes=1)[:, : self.settings.samples]
@@ -342,9 +340,7 @@ class EchoPropagation:
     def _checked(self, signal: np.ndarray) -> np.ndarray:
         samples = np.asarray(signal, np.float32)
         if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-            raise SoundError(
-                f"The signal has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0."
-            )
+            raise SoundError(f"The signal has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0.")
         if not samples.any():
             raise SoundError(f"All {len(samples)} samples of the signal are 0: silence has no echo. Give a sound.")
         return samples
