@@ -1,7 +1,4 @@
-"""Agents of depth from echoes over the episodes of a split, and their table.
-
-python -m harken.eval.echo_depth --episodes 500
-"""
+"""Agents of depth from echoes over the episodes of a split; ``python -m harken.eval.echo_depth`` prints a table."""
 
 import argparse
 from collections.abc import Mapping

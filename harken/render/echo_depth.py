@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 
 from harken.acoustics import Listener
-from harken.acoustics.echo import EchoPropagation, EchoSettings, sweep
+from harken.acoustics.echo import EchoPropagation, EchoSettings
 from harken.errors import ConfigurationError, DataSetError, UnknownNameError
 from harken.render.encoding import Audio, Depth
 from harken.render.recipe import check_split_and_seed, sample_generator
@@ -64,10 +64,6 @@ class EchoDepthRenderSettings:
             raise ConfigurationError(f"height is {self.height!r} m; expected 0.1 to 3.")
         if not 0.1 <= self.max_depth <= 65.5:
             raise ConfigurationError(f"max_depth is {self.max_depth!r} m; expected 0.1 to 65.5.")
-        if self.echo.samples < len(sweep(self.echo.rate)):
-            raise ConfigurationError(
-                f"The window of {1e3 * self.echo.duration:g} ms is shorter than the sweep of 3 ms: raise echo.duration."
-            )
 
 
 @lru_cache(maxsize=HOMES_KEPT)

@@ -71,7 +71,7 @@ class EchoDepthSettings:
     """What the body sees with; its size is that of the depth map."""
     echo: EchoSettings = field(default_factory=EchoSettings)
     """How echoes are simulated."""
-    low_light: LowLight = LowLight()
+    low_light: LowLight = field(default_factory=LowLight)
     """How dark the sensor "low_light" is."""
 
     def __post_init__(self) -> None:
