@@ -100,6 +100,12 @@ RECIPES: dict[str, RecipeEntry] = {
         settings="ClipsSettings",
         description="The built-in clips at random levels: the smallest recipe, and an example to copy.",
     ),
+    "echo-depth": RecipeEntry(
+        module="harken.render.echo_depth",
+        recipe="EchoDepthRecipe",
+        settings="EchoDepthRenderSettings",
+        description="Echoes of a sweep with image, depth, semantic and material map, for depth from echoes.",
+    ),
 }
 """The recipes of the command line by name."""
 
