@@ -106,6 +106,18 @@ RECIPES: dict[str, RecipeEntry] = {
         settings="EchoDepthRenderSettings",
         description="Echoes of a sweep with image, depth, semantic and material map, for depth from echoes.",
     ),
+    "mixtures": RecipeEntry(
+        module="harken.render.mixtures",
+        recipe="MixturesRecipe",
+        settings="MixturesSettings",
+        description="Sounding objects of a home heard at once: mixture, stems, ideal masks, places and pictures.",
+    ),
+    "pseudo-binaural": RecipeEntry(
+        module="harken.render.pseudo_binaural",
+        recipe="PseudoBinauralRecipe",
+        settings="PseudoBinauralSettings",
+        description="Images of objects and the stereo sound that they would make where they are seen (PseudoBinaural).",
+    ),
 }
 """The recipes of the command line by name."""
 
