@@ -2,14 +2,19 @@
 
 from gymnasium.envs.registration import register, registry
 
-__all__ = ["ENVIRONMENTS", "SEPARATION_ENVIRONMENTS", "register_environments"]
+__all__ = ["ENVIRONMENTS", "OTHER_ENVIRONMENTS", "SEPARATION_ENVIRONMENTS", "register_environments"]
 
 ENVIRONMENTS: dict[str, dict[str, str]] = {
     "harken/AudioGoal-v0": {"task": "audiogoal"},
     "harken/AudioPointGoal-v0": {"task": "audiopointgoal"},
     "harken/PointGoal-v0": {"task": "pointgoal"},
 }
-"""Ids and the arguments that make each environment what it is."""
+"""Ids of the navigation tasks, and the arguments that make each environment what it is."""
+
+OTHER_ENVIRONMENTS: dict[str, str] = {
+    "harken/EchoDepth-v0": "harken.envs.echo_depth:EchoDepthEnv",
+}
+"""Ids of the other tasks, and what makes their environments."""
 
 SEPARATION_ENVIRONMENTS: dict[str, dict[str, str]] = {
     "harken/ActiveSeparation-v0": {"preset": "near-target"},
@@ -28,6 +33,9 @@ def register_environments() -> None:
                 vector_entry_point="harken.envs:navigation_vector_env",
                 kwargs=dict(arguments),
             )
+    for name, entry_point in OTHER_ENVIRONMENTS.items():
+        if name not in registry:
+            register(id=name, entry_point=entry_point)
     for name, arguments in SEPARATION_ENVIRONMENTS.items():
         if name not in registry:
             register(

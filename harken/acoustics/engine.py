@@ -1,5 +1,6 @@
 """Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["AcousticSettings", "EnergyHistogram", "FastPropagation"]
 
+HISTOGRAMS_KEPT = 64
+"""Pairs of source and listener whose energies are kept."""
+
 SOURCES_KEPT = 256
 """Sources whose images and ways around edges are kept; they are small."""
 
@@ -40,7 +44,7 @@ class AcousticSettings:
     """Rays traced per source."""
     pair_rays: int = 1_000
     """Rays traced for a source and a listener that no field serves."""
-    waypoint_rays: int = 600
+    waypoint_rays: int = 400
     """Rays traced for each of the places whose fields a moving source blends."""
     image_order: int = 2
     """Mirror reflections in a row that are exact paths, 0 to 4."""
@@ -62,7 +66,7 @@ class AcousticSettings:
     """Chooses the rays and the noise of the tail."""
     field_megabytes: float = 64.0
     """Most memory that one source's field may take [MB]."""
-    cached_megabytes: float = 256.0
+    cached_megabytes: float = 64.0
     """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
     field_folder: str | None = None
     """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
@@ -162,6 +166,9 @@ class FastPropagation:
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
+        self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
+        # A head that turns where it is asks for the same energies again.
+        self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         while True:
@@ -194,7 +201,8 @@ class FastPropagation:
         return self._sources.get(_source_key(source), lambda: self._prepare(source))
 
     def _prepare(self, source: Source) -> ExactSource:
-        self._check_place(source.position, "source")
+        if self.exact.facets is None:  # else the source's images check it
+            self._check_place(source.position, "source")
         near = self._waypoints_near(source) if source.moving else []
         return self.exact.prepare(source, near=near[0][0] if near else None)
 
@@ -249,7 +257,10 @@ class FastPropagation:
 
     def _waypoints_near(self, source: Source) -> list[tuple[ExactSource, float]]:
         """Return the places around a moving source that serve it, prepared, and their weights."""
-        return blend_waypoints(self.scene, source.position, lambda place: self._waypoint(source, place))
+        blend = functools.partial(
+            blend_waypoints, self.scene, source.position, functools.partial(self._waypoint, source)
+        )
+        return self._blends.get(_source_key(source), blend)
 
     def _waypoint(self, source: Source, place: np.ndarray) -> ExactSource | None:
         there = _standing(source, place)
@@ -270,11 +281,15 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
+        key = _source_key(source), listener.position.tobytes()
+        return self._histograms.get(key, lambda: self._histogram(source, listener.position))
+
+    def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
         exact = self._prepared(source)
-        paths = self.exact.find(exact, listener.position)
+        paths = self.exact.find(exact, position)
         energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
         if self.settings.reverberation:
-            energy = self._energy_at(source, exact, listener.position)
+            energy = self._energy_at(source, exact, position)
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
     def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
@@ -291,15 +306,13 @@ class FastPropagation:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
             ConfigurationError: The listener's head has another sampling rate.
         """
-        exact = self._prepared(source)
-        paths = self.exact.find(exact, listener.position)
+        heard = self.energy(source, listener)
         if not self.settings.reverberation:
-            return self._synthesizer.respond(listener, paths)
-        energy = self._energy_at(source, exact, listener.position)
+            return self._synthesizer.respond(listener, heard.paths)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
-        return self._synthesizer.respond(
-            listener, paths, energy, self._bins.edges, first=nearest, offset=self._noise_offset(source)
-        )
+        # That of a moving source stays, so that its tail does not jump.
+        offset = 0 if source.moving else _offset_of(source.position.tobytes())
+        return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
 
     def impulse_responses(
         self, sources: Sequence[Source], listeners: Sequence[Listener]
@@ -332,10 +345,6 @@ class FastPropagation:
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
         return None if energy is None else energy / np.float32(total)
 
-    def _noise_offset(self, source: Source) -> int:
-        """Return a number that differs between sources; that of a moving one stays, so that its tail does not jump."""
-        return 0 if source.moving else _offset_of(source.position.tobytes())
-
 
 def _standing(source: Source, place: np.ndarray) -> Source:
     """Return a source like a moving one that stands at a place and faces one of eight directions."""
@@ -350,6 +359,7 @@ def _source_key(source: Source) -> tuple:
     return source.position.tobytes(), source.moving, source.heading, source.pitch, source.directivity
 
 
+@functools.lru_cache(maxsize=1024)
 def _offset_of(position: bytes) -> int:
     """Return a number that differs between places."""
     rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0

@@ -20,7 +20,7 @@ __all__ = ["Mount", "Simulator", "forward_vector"]
 CROSSFADE = 0.05
 """Time over which the sound changes from one response to the next [s]."""
 
-MOVING_BLOCK = 0.05
+MOVING_BLOCK = 0.0625
 """Most time for which a moving source is taken to be at one place [s]."""
 
 
