@@ -94,11 +94,23 @@ class RecipeEntry:
 
 
 RECIPES: dict[str, RecipeEntry] = {
+    "binaural-video": RecipeEntry(
+        module="harken.render.binaural_video",
+        recipe="BinauralVideoRecipe",
+        settings="BinauralVideoSettings",
+        description="Videos in homes with sounding objects in view: binaural, stems, masks, depth, positions; or 360°.",
+    ),
     "clips": RecipeEntry(
         module="harken.render.clips",
         recipe="ClipsRecipe",
         settings="ClipsSettings",
         description="The built-in clips at random levels: the smallest recipe, and an example to copy.",
+    ),
+    "localization": RecipeEntry(
+        module="harken.render.localization",
+        recipe="LocalizationRecipe",
+        settings="LocalizationSettings",
+        description="The scenes of binaural-video with labels: which pixels sound, when each source is on, and where.",
     ),
 }
 """The recipes of the command line by name."""
