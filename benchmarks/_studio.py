@@ -95,7 +95,7 @@ def quantity(room: Studio, measure: str, table: np.ndarray) -> str:
     return f"{measure:6} " + ", ".join(parts) + f"; with sign, by band: {', '.join(bias)}"
 
 
-def studio(rays: int, threads: int, quick: bool, ablations: bool) -> None:
+def studio(rays: int, threads: int, seed: int, quick: bool, ablations: bool) -> None:
     room = Studio.find()
     if room is None:
         print("Measured studio: skipped, ptb_round_robin_3 was not found. Set HARKEN_DATA to the folder that holds it.")
@@ -104,7 +104,7 @@ def studio(rays: int, threads: int, quick: bool, ablations: bool) -> None:
     scores = np.sort(np.array(list(participants.values())), axis=0)
     print(f"Measured studio (PTB round robin III), {len(scores)} participants with full data, who were blind:")
     print(f"  best {scores[0].round(2)}, median {np.median(scores, 0).round(2)}, worst {scores[-1].round(2)} [JND]")
-    settings = studio_settings(rays, threads)
+    settings = studio_settings(rays, threads, seed=seed)
     start = time.perf_counter()
     values = room.run(reference_in(settings))
     spent = time.perf_counter() - start
@@ -152,7 +152,7 @@ def ablate(room: Studio, settings: ReferenceSettings) -> None:
     on_off = replace(settings, scattering="on-off")
     cases: list[tuple[str, ReferenceSettings, dict]] = [
         ("vector scattering", settings, {}),
-        ("vector scattering, other seed", replace(settings, seed=1), {}),
+        ("vector scattering, other seed", replace(settings, seed=settings.seed + 1), {}),
         ("vector scattering, no diffraction", replace(settings, diffraction=False), {}),
         ("vector scattering, detector of 0.15 m", replace(settings, detector_radius=0.15), {}),
         ("vector scattering, detector of 0.6 m", replace(settings, detector_radius=0.6), {}),

@@ -5,7 +5,7 @@ Every figure is printed beside what it should be; ± is one standard error. The 
 are "non-blind". Two peers are used where they are installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's
 engine, in the studio (``pip install rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
 
-    python benchmarks/acoustics.py [--quick] [--ablations] [--threads 2] [--only closed,studio]
+    python benchmarks/acoustics.py [--quick] [--ablations] [--threads 2] [--seed 0] [--only closed,studio]
 """
 
 import argparse
@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--ablations", action="store_true", help="what each physical choice changes in the studio")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rays", type=int, default=160_000, help="rays a source in the studio")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the rays in the studio")
     parser.add_argument("--only", default="closed,studio")
     options = parser.parse_args()
     parts = options.only.split(",")
@@ -28,7 +29,8 @@ def main() -> None:
         for check in closed_forms(0.04 if options.quick else 1.0, options.threads):
             print(check, flush=True)
     if "studio" in parts:
-        studio(800 if options.quick else options.rays, options.threads, options.quick, options.ablations)
+        rays = 800 if options.quick else options.rays
+        studio(rays, options.threads, options.seed, options.quick, options.ablations)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ directional moments give through the head's measured filters.
 
 import argparse
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,9 @@ JND = {"T20": 0.05, "EDT": 0.05, "C50": 1.0, "DRR": 2.0, "level": 1.0}
 
 MIDDLE = [OCTAVE_BANDS.index(band) for band in (500.0, 1000.0)]
 SIX = [OCTAVE_BANDS.index(band) for band in (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)]
+
+MANY_RAYS = 24_000
+"""Rays of the fast tier where time does not matter."""
 
 TAIL = 0.08
 """Time after the first arrival at which the tail begins [s]."""
@@ -157,6 +160,8 @@ def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.
     world = World(scene=generate_home(number, split="test"))
     engine = world.propagation
     assert isinstance(engine, FastPropagation)
+    finer = World(scene=world.scene, acoustics=replace(world.acoustics, rays=MANY_RAYS)).propagation
+    assert isinstance(finer, FastPropagation)
     settings = ReferenceSettings(
         rate=16_000, duration=world.acoustics.duration, bin=0.001, rays=options.rays, threads=options.threads
     )
@@ -175,6 +180,8 @@ def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.
                 np.linalg.norm(source.position - listener.position) if arrival is None else arrival[0]
             ) / engine.speed
             found["fast"].add(fast.over_time(0.001), reference.energy, 0.001, start)
+            many = finer.energy(source, listener).over_time(0.001)
+            found["finer"].add(many, reference.energy, 0.001, start)
             if options.floor:
                 found["floor"].add(other.energy, reference.energy, 0.001, start)
             ours = first_direction(fast.paths)
@@ -214,12 +221,18 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.homes, options.sources, options.listeners, options.rays = 1, 1, 3, 320
-    found = {"fast": Differences(), "floor": Differences(), "angle": [], "coherence": []}
+    found = {"fast": Differences(), "finer": Differences(), "floor": Differences(), "angle": [], "coherence": []}
     rng, pairs, start = np.random.default_rng(0), 0, time.perf_counter()
-    for number in range(options.homes):
-        pairs += compare_home(number, options, found, rng)
-        print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
-    found["fast"].report(f"Fast tier against the reference, {pairs} pairs in {options.homes} homes")
+    homes = 0
+    try:
+        for number in range(options.homes):
+            pairs += compare_home(number, options, found, rng)
+            homes += 1
+            print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted: what follows is what was compared so far")
+    found["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
+    found["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
     if options.floor:
         found["floor"].report("The reference against itself with other rays: what its own noise leaves")
     angle, coherence = np.array(found["angle"]), np.array(found["coherence"])

@@ -135,7 +135,7 @@ def peers(scene: Scene, headings: np.ndarray, place: np.ndarray) -> dict[str, Ca
     TriangleMesh(theirs, scene.vertices[scene.faces])
     origins = np.ascontiguousarray(np.broadcast_to(place, (SIZE * SIZE, 3)))
     flat = [np.ascontiguousarray(g.reshape(-1, 3, 16).swapaxes(1, 2).reshape(-1, 3)) for g in given]
-    rays = scene.triangles.kernel_data
+    rays = scene.triangles.image_data
     return {
         "raw Embree packets": lambda i: cast_given(rays, place, given[i % len(given)], hits),
         "embreex, Python": lambda i: theirs.run(origins, flat[i % len(flat)], query="DISTANCE"),

@@ -17,7 +17,7 @@ __all__ = ["CellGrid", "build_cells", "cell_at"]
 SUBDIVISION = 4
 """Sub-cubes along each edge of a cell."""
 
-NEIGHBOURHOOD = 1.5
+NEIGHBOURHOOD = 2.5
 """Distance within which cells that see each other have late energy in common [m]."""
 
 

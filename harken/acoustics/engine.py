@@ -1,5 +1,6 @@
 """Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["AcousticSettings", "EnergyHistogram", "FastPropagation"]
+
+HISTOGRAMS_KEPT = 64
+"""Pairs of source and listener whose energies are kept."""
 
 SOURCES_KEPT = 256
 """Sources whose images and ways around edges are kept; they are small."""
@@ -62,7 +66,7 @@ class AcousticSettings:
     """Chooses the rays and the noise of the tail."""
     field_megabytes: float = 64.0
     """Most memory that one source's field may take [MB]."""
-    cached_megabytes: float = 256.0
+    cached_megabytes: float = 64.0
     """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
     field_folder: str | None = None
     """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
@@ -162,6 +166,8 @@ class FastPropagation:
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
+        # A head that turns where it is asks for the same energies again.
+        self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         while True:
@@ -270,11 +276,15 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
+        key = _source_key(source), listener.position.tobytes()
+        return self._histograms.get(key, lambda: self._histogram(source, listener.position))
+
+    def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
         exact = self._prepared(source)
-        paths = self.exact.find(exact, listener.position)
+        paths = self.exact.find(exact, position)
         energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
         if self.settings.reverberation:
-            energy = self._energy_at(source, exact, listener.position)
+            energy = self._energy_at(source, exact, position)
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
     def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
@@ -291,15 +301,13 @@ class FastPropagation:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
             ConfigurationError: The listener's head has another sampling rate.
         """
-        exact = self._prepared(source)
-        paths = self.exact.find(exact, listener.position)
+        heard = self.energy(source, listener)
         if not self.settings.reverberation:
-            return self._synthesizer.respond(listener, paths)
-        energy = self._energy_at(source, exact, listener.position)
+            return self._synthesizer.respond(listener, heard.paths)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
-        return self._synthesizer.respond(
-            listener, paths, energy, self._bins.edges, first=nearest, offset=self._noise_offset(source)
-        )
+        # That of a moving source stays, so that its tail does not jump.
+        offset = 0 if source.moving else _offset_of(source.position.tobytes())
+        return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
 
     def impulse_responses(
         self, sources: Sequence[Source], listeners: Sequence[Listener]
@@ -332,10 +340,6 @@ class FastPropagation:
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
         return None if energy is None else energy / np.float32(total)
 
-    def _noise_offset(self, source: Source) -> int:
-        """Return a number that differs between sources; that of a moving one stays, so that its tail does not jump."""
-        return 0 if source.moving else _offset_of(source.position.tobytes())
-
 
 def _standing(source: Source, place: np.ndarray) -> Source:
     """Return a source like a moving one that stands at a place and faces one of eight directions."""
@@ -350,6 +354,7 @@ def _source_key(source: Source) -> tuple:
     return source.position.tobytes(), source.moving, source.heading, source.pitch, source.directivity
 
 
+@functools.lru_cache(maxsize=1024)
 def _offset_of(position: bytes) -> int:
     """Return a number that differs between places."""
     rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0

@@ -35,7 +35,7 @@ from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["trace_pair"]
 
-RADII = (0.6, 1.5)
+RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
 of a room, as for fields."""
 

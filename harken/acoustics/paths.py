@@ -130,15 +130,15 @@ def knife_edge_energy(detour: np.ndarray | float, wavelength: np.ndarray) -> np.
     """Return the share of energy that bends around an edge, by Kurze and Anderson's fit to Maekawa's measurements.
 
     Args:
-        detour: How much longer the way over the edge is than the straight one [m].
+        detour: How much longer the way over the edge is than the straight one [m], of any shape.
         wavelength: ``(bands,)`` [m].
 
     Returns:
-        ``(bands,)`` share of energy: insertion loss 5 + 20 log₁₀(√(2πN) / tanh √(2πN)) dB with the Fresnel number
+        ``(..., bands)`` share of energy: insertion loss 5 + 20 log₁₀(√(2πN) / tanh √(2πN)) dB with the Fresnel number
         N = 2·detour/wavelength (Kurze and Anderson 1971, eq. 5).
     """
-    root = np.sqrt(2 * np.pi * 2 * np.maximum(detour, 1e-9) / wavelength)
-    return 10.0 ** (-(5.0 + 20.0 * np.log10(root / np.tanh(root))) / 10.0)
+    root = np.sqrt(4 * np.pi * np.maximum(np.asarray(detour), 1e-9)[..., None] / wavelength)
+    return 10.0**-0.5 * (np.tanh(root) / root) ** 2
 
 
 def diffracted_path(
@@ -165,10 +165,9 @@ def diffracted_path(
     points = points[: _pull_taut(scene.triangles.kernel_data, points)]
     if len(points) < 3:
         return None
-    legs = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    energy = np.exp(-air * legs.sum()) / max(legs.sum(), NEAREST) ** 2
-    wavelength = speed / np.array(OCTAVE_BANDS)
-    for corner in range(1, len(points) - 1):
-        detour = legs[corner - 1] + legs[corner] - np.linalg.norm(points[corner + 1] - points[corner - 1])
-        energy = energy * knife_edge_energy(detour, wavelength)
-    return SoundPath(kind="diffracted", points=points, length=float(legs.sum()), energy=energy)
+    legs = np.sqrt(((points[1:] - points[:-1]) ** 2).sum(1))
+    detours = legs[:-1] + legs[1:] - np.sqrt(((points[2:] - points[:-2]) ** 2).sum(1))
+    length = float(legs.sum())
+    bent = knife_edge_energy(detours, speed / np.array(OCTAVE_BANDS)).prod(0)
+    energy = bent * np.exp(-air * length) / max(length, NEAREST) ** 2
+    return SoundPath(kind="diffracted", points=points, length=length, energy=energy)

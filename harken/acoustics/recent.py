@@ -22,23 +22,34 @@ class RecentlyUsed(Generic[V]):
         self.limit, self._weigh = limit, weigh
         self._values: OrderedDict[Hashable, tuple[V, float]] = OrderedDict()
         self._total = 0.0
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
 
     def __len__(self) -> int:
         """Number of values."""
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """Return the value of a key, computed by `make` where it is not known."""
+        """Return the value of a key, computed by `make` where it is not known; others are served meanwhile."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
                 return self._values[key][0]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if key in self._values:
+                    return self._values[key][0]
             value = make()
-            weight = self._weigh(value)
+            self._keep(key, value)
+            return value
+
+    def _keep(self, key: Hashable, value: V) -> None:
+        weight = self._weigh(value)
+        with self._lock:
+            self._making.pop(key, None)
             self._values[key] = value, weight
             self._total += weight
             while self._total > self.limit and len(self._values) > 1:
                 _, (_, dropped) = self._values.popitem(last=False)
                 self._total -= dropped
-            return value

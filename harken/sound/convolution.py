@@ -8,6 +8,9 @@ from harken.raytracing import kernel
 
 __all__ = ["StreamingConvolver"]
 
+SILENT = 1e-5
+"""Share of a response's peak below which its end is silence: -100 dB."""
+
 AHEAD = 4
 """Blocks of input that are transformed in one call: the clip is known in advance, and four transforms of float32 run in
 the time of little more than one, because they share the processor's vector registers."""
@@ -75,10 +78,11 @@ class StreamingConvolver:
         return max(0, int(np.ceil(start))), int(min(np.ceil(end), 2**62))
 
     def _transform(self, response: np.ndarray) -> np.ndarray:
-        """Return the spectra ``(partitions, channels, bins)`` of a response cut into blocks."""
-        partitions = max(1, -(-response.shape[1] // self._block))
+        """Return the spectra ``(partitions, channels, bins)`` of a response in blocks, as far as it is audible."""
+        response = np.ascontiguousarray(response, np.float32)
+        partitions = max(1, -(-_audible_length(response) // self._block))
         parts = np.empty((partitions, response.shape[0], self._size), np.float32)
-        _cut_response(np.ascontiguousarray(response, np.float32), self._block, parts)
+        _cut_response(response, self._block, parts)
         return scipy.fft.rfft(parts, overwrite_x=True)
 
     def advance(self, response: np.ndarray) -> np.ndarray:
@@ -123,6 +127,22 @@ def _cut_clip(clip, first, block, offset, start, end, spans):
                 place = 0
         spans[s, 2 * block :] = 0.0
         at = (at + block) % len(clip)
+
+
+@kernel
+def _audible_length(response):
+    """Return the number of samples up to the last one within `SILENT` of the loudest; NaN counts as sound."""
+    peak = np.float32(0.0)
+    for c in range(response.shape[0]):
+        for i in range(response.shape[1]):
+            peak = max(peak, abs(response[c, i]))
+    limit, last = np.float32(SILENT) * peak, 0
+    for c in range(response.shape[0]):
+        for i in range(response.shape[1] - 1, last - 1, -1):
+            if not abs(response[c, i]) <= limit:
+                last = i + 1
+                break
+    return last
 
 
 @kernel

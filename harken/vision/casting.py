@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import closest_hit, kernel, ray_buffer
 from harken.raytracing.packets import (
     DIRECTION_X,
     DIRECTION_Y,
@@ -19,6 +19,9 @@ from harken.raytracing.packets import (
 )
 
 __all__ = ["cast_depth", "cast_hits", "pose_frame"]
+
+SLIPPED = np.float32(0.02)
+"""A pixel that lies behind all of its neighbours by more than this may be a ray that slipped through an edge [m]."""
 
 # A surface nearer than this is not seen: the camera may touch it.
 _NEAR = np.float32(1e-3)
@@ -53,20 +56,53 @@ def _aim(packet, frame, columns, rows, top, left):
             packet[DIRECTION_Z + k] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
 
 
+@kernel(inline="always")
+def _beyond(depth, far, y, x):
+    """Whether a pixel lies behind depth `far`, or outside the image, by more than `SLIPPED`."""
+    if y < 0 or x < 0 or y >= depth.shape[0] or x >= depth.shape[1]:
+        return True
+    return depth[y, x] > 0.0 and depth[y, x] + SLIPPED < far
+
+
+@kernel
+def _mend(rays, position, frame, columns, rows, depth):
+    """Cast anew, with rays that cannot slip between triangles, the pixels that lie behind all of their neighbours."""
+    buffer = ray_buffer()
+    height, width = depth.shape
+    for y in range(height):
+        for x in range(width):
+            far = depth[y, x] if depth[y, x] > 0.0 else np.float32(np.inf)
+            if not (_beyond(depth, far, y, x - 1) and _beyond(depth, far, y, x + 1)):
+                continue
+            if not (_beyond(depth, far, y - 1, x) and _beyond(depth, far, y + 1, x)):
+                continue
+            a, b = rows[y, 0], rows[y, 1]
+            s, c = a * columns[x, 0], a * columns[x, 1]
+            dx = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
+            dy = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
+            dz = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
+            distance, triangle, _, _ = closest_hit(
+                rays, buffer, position[0], position[1], position[2], dx, dy, dz, _NEAR, np.float32(np.inf)
+            )
+            depth[y, x] = distance if triangle >= 0 else np.float32(0.0)
+
+
 @kernel
 def cast_depth(rays, position, frame, columns, rows, depth):
-    """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit."""
+    """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit; `rays` are `image_data` and `kernel_data`."""
+    quick, sure = rays
     packet, infinity = packet_buffer(), np.float32(np.inf)
     begin_packets(packet, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
     for top in range(0, height, 4):
         for left in range(0, width, 4):
             _aim(packet, frame, columns, rows, top, left)
-            cast_packet(rays, packet, infinity)
+            cast_packet(quick, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
                     distance = packet[DISTANCE + 4 * i + j]
                     depth[top + i, left + j] = distance if distance < infinity else np.float32(0.0)
+    _mend(sure, position, frame, columns, rows, depth)
 
 
 @kernel

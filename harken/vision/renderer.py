@@ -65,7 +65,8 @@ class Renderer:
         rays = self.scene.triangles.kernel_data
         depth = np.empty((camera.height, camera.width, 1), np.float32)
         if all(name == "depth" for name in channels):
-            cast_depth(rays, place, frame, camera.columns, camera.rows, depth[:, :, 0])
+            quick = self.scene.triangles.image_data
+            cast_depth((quick, rays), place, frame, camera.columns, camera.rows, depth[:, :, 0])
             return {"depth": depth}
         triangle = np.empty(depth.shape[:2], np.int32)
         barycentric = np.empty((*depth.shape[:2], 2), np.float32)

@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import trimesh
@@ -70,3 +73,22 @@ def test_the_least_recently_used_is_dropped_and_nothing_is_computed_twice():
     assert made == [4, 5, 3, 5]
     ask(99)
     assert len(kept) == 1, "one that is too heavy alone is kept, alone"
+
+
+def test_threads_share_what_one_of_them_computes_and_do_not_wait_for_others():
+    kept, begun, release = RecentlyUsed[int](limit=10), threading.Event(), threading.Event()
+    made = []
+
+    def slow():
+        begun.set()
+        release.wait(5.0)
+        made.append("slow")
+        return 1
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(kept.get, "a", slow)
+        assert begun.wait(5.0)
+        assert kept.get("b", lambda: 2) == 2, "another key is served while the first is computed"
+        second = pool.submit(kept.get, "a", lambda: made.append("again") or 3)
+        release.set()
+        assert first.result(5.0) == second.result(5.0) == 1 and made == ["slow"]

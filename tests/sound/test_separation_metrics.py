@@ -3,8 +3,9 @@ import warnings
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.signal
 
-from harken.errors import ConfigurationError, SoundError
+from harken.errors import ConfigurationError, HarkenWarning, SoundError
 from harken.sound import Spectrogram, spectrogram
 from harken.sound.separation_metrics import (
     TARGET_RMS,
@@ -141,6 +142,16 @@ class TestBssEval:
         estimates = separated(targets)
         expected = np.array([by_orthogonal_projection(estimates, targets, j, taps) for j in range(3)]).T
         found = bss_eval(estimates, targets, taps=taps)
+        np.testing.assert_allclose([found.sdr(), found.sir(), found.sar()], expected, atol=1e-3)
+
+    def test_warns_where_double_precision_does_not_suffice(self):
+        lowpass = scipy.signal.butter(6, 0.05, output="sos")
+        targets = scipy.signal.sosfilt(lowpass, noise(2, 3000))
+        with pytest.warns(HarkenWarning, match="float32"):
+            bss_eval(separated(targets), targets, taps=128)
+        rounded = targets.astype(np.float32).astype(np.float64)
+        expected = np.array([by_orthogonal_projection(separated(targets), rounded, j, 128) for j in range(2)]).T
+        found = bss_eval(separated(targets), rounded, taps=128)
         np.testing.assert_allclose([found.sdr(), found.sir(), found.sar()], expected, atol=1e-3)
 
     def test_one_tap_is_the_closed_form_of_instantaneous_mixing(self):
