@@ -40,7 +40,6 @@ Kind = Literal["furniture", "ball"]
 _WORLDS_KEPT = 2
 _HEADINGS = 12
 _PLACES = 24
-_NEAREST, _FARTHEST = 0.8, 6.0
 _APART = 0.5
 _WALK = (1.5, 5.0)
 _PASSING = 0.7
@@ -75,6 +74,10 @@ class SceneSettings:
     """Probability that a sounding object is a piece of furniture, where one in view can sound."""
     moving: float = 0.5
     """Probability that a ball moves."""
+    distance: tuple[float, float] = (0.7, 4.0)
+    """Least and greatest distance of sounding objects in the first image [m]. In a home the direct sound is fainter
+    than the reverberation beyond half a metre or so, and at several metres no longer decides which ear is the louder
+    over a whole clip."""
     speed: tuple[float, float] = (0.3, 1.0)
     """Least and greatest speed of moving balls [m/s]."""
     radius: float = 0.15
@@ -111,7 +114,12 @@ class SceneSettings:
             value = getattr(self, name)
             if isinstance(value, bool) or not low <= value <= high:
                 raise ConfigurationError(f"{name} is {value!r}; expected {low:g} to {high:g}.")
-        for name, low, high in (("speed", 0.01, 10.0), ("event", 0.05, 600.0), ("pause", 0.0, 600.0)):
+        for name, low, high in (
+            ("speed", 0.01, 10.0),
+            ("distance", 0.4, 100.0),
+            ("event", 0.05, 600.0),
+            ("pause", 0.0, 600.0),
+        ):
             value = getattr(self, name)
             if len(value) != 2 or not low <= value[0] <= value[1] <= high:
                 raise ConfigurationError(f"{name} is {value!r}; expected (least, greatest) within {low:g}–{high:g}.")
@@ -317,7 +325,8 @@ class _View:
         ray = viewing_ray(self.camera, self.heading, row, column)
         way = float(self.depth[row, column]) * float(np.linalg.norm(ray)) - _OFF_SURFACE
         place = self.eye + way * ray / np.linalg.norm(ray)
-        if way < 0.3 or not self._is_apart(place) or self.world.scene.is_inside_solid(place):
+        nearest, farthest = self.settings.distance
+        if not nearest <= way <= farthest or not self._is_apart(place) or self.world.scene.is_inside_solid(place):
             return None
         category = next(o.category for o in self.world.scene.objects if o.instance == instance)
         clip = self._clip("furniture", category, random)
@@ -356,7 +365,8 @@ class _View:
             edge = np.array([self.camera.width, self.camera.height])
             inside &= ((pixels >= _MARGIN * edge) & (pixels <= (1 - _MARGIN) * edge)).all(1)
         distance = np.linalg.norm(places - self.eye, axis=1)
-        places = places[inside & (distance >= _NEAREST) & (distance <= _FARTHEST)]
+        nearest, farthest = self.settings.distance
+        places = places[inside & (distance >= nearest) & (distance <= farthest)]
         for place in places[random.permutation(len(places))[:_PLACES]]:
             if self._is_apart(place) and self._pixels(place) >= self.settings.smallest:
                 yield place
