@@ -149,10 +149,10 @@ def dcase_rows(active: np.ndarray, directions: np.ndarray, classes: list[int]) -
     """
     lines = []
     for step, k in zip(*np.nonzero(active.T), strict=True):
-        azimuth, elevation = np.degrees(directions[k, step, :2])
-        distance = 100 * directions[k, step, 2]
-        lines.append(f"{step},{classes[k]},{k},{azimuth:.0f},{elevation:.0f},{distance:.0f}\n")
-    return "".join(lines).replace(",-0,", ",0,")
+        azimuth, elevation = np.degrees(directions[k, step, :2].astype(np.float64))
+        whole = [round(value) for value in (azimuth, elevation, 100.0 * float(directions[k, step, 2]))]
+        lines.append(f"{step},{classes[k]},{k},{','.join(map(str, whole))}\n")
+    return "".join(lines)
 
 
 def _audible(scene: SampledScene, masks: np.ndarray, rate: int) -> np.ndarray:
