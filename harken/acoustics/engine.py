@@ -44,7 +44,7 @@ class AcousticSettings:
     """Rays traced per source."""
     pair_rays: int = 1_000
     """Rays traced for a source and a listener that no field serves."""
-    waypoint_rays: int = 600
+    waypoint_rays: int = 400
     """Rays traced for each of the places whose fields a moving source blends."""
     image_order: int = 2
     """Mirror reflections in a row that are exact paths, 0 to 4."""
@@ -166,6 +166,7 @@ class FastPropagation:
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
+        self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
         # A head that turns where it is asks for the same energies again.
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
 
@@ -200,7 +201,8 @@ class FastPropagation:
         return self._sources.get(_source_key(source), lambda: self._prepare(source))
 
     def _prepare(self, source: Source) -> ExactSource:
-        self._check_place(source.position, "source")
+        if self.exact.facets is None:  # else the source's images check it
+            self._check_place(source.position, "source")
         near = self._waypoints_near(source) if source.moving else []
         return self.exact.prepare(source, near=near[0][0] if near else None)
 
@@ -255,7 +257,10 @@ class FastPropagation:
 
     def _waypoints_near(self, source: Source) -> list[tuple[ExactSource, float]]:
         """Return the places around a moving source that serve it, prepared, and their weights."""
-        return blend_waypoints(self.scene, source.position, lambda place: self._waypoint(source, place))
+        blend = functools.partial(
+            blend_waypoints, self.scene, source.position, functools.partial(self._waypoint, source)
+        )
+        return self._blends.get(_source_key(source), blend)
 
     def _waypoint(self, source: Source, place: np.ndarray) -> ExactSource | None:
         there = _standing(source, place)

@@ -39,6 +39,8 @@ class ExactSource:
     """Its images, None without reflections."""
     ways: EdgeWays | None
     """Its ways to all edges, None without diffraction."""
+    stays: bool = True
+    """Whether it is worth while to find the walker's ways to it, which takes longer than all else."""
 
 
 def source_gains(source: Source) -> np.ndarray:
@@ -85,7 +87,9 @@ class ExactPaths:
 
         Args:
             source: The source.
-            near: The same for a place nearby, whose facets are taken over: much faster, for a source that moves.
+            near: The same for a place nearby, whose facets and ways over edges are taken over: a hundred times as fast,
+                for a source that moves. The paths found are exact for the source's own place; what only its own place
+                has is not found.
 
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
@@ -102,8 +106,12 @@ class ExactPaths:
             gains=source_gains(source) if near is None else near.gains,
             frame=body_frame(source.heading, source.pitch),
             images=images,
-            ways=None if self.edges is None else self.edges.prepare(source.position),
+            ways=self._ways(source) if near is None else near.ways,
+            stays=not source.moving,
         )
+
+    def _ways(self, source: Source) -> EdgeWays | None:
+        return None if self.edges is None else self.edges.prepare(source.position)
 
     def find(self, source: ExactSource, listener: np.ndarray) -> SoundPaths:
         """Return the exact paths from a source to a listener.
@@ -130,7 +138,7 @@ class ExactPaths:
             (source.gains, source.frame),
         )
         found = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
-        if self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
+        if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
             return found
         around = diffracted_path(self.scene, *ends, self.route, self.air, self.speed)
         return found if around is None else SoundPaths.of([*found, self._radiated(source, around)])

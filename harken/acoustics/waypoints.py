@@ -11,16 +11,18 @@ import numpy as np
 from harken.acoustics.exact import ExactSource
 from harken.scene import Scene
 
-__all__ = ["SPACING", "blend_waypoints"]
+__all__ = ["SPACINGS", "blend_waypoints"]
 
-SPACING = 1.5
-"""Distance between the places [m]."""
+SPACINGS = (1.5, 0.75, 0.375)
+"""Distances between the places [m]: the first lattice of which the source sees any place serves."""
+
+_AROUND = np.array([[x, 0, z] for x in (-1, 0, 1) for z in (-1, 0, 1)])
 
 LEVELS = 0.5
 """Vertical distance between the places [m]."""
 
-REACH = 1.25 * SPACING
-"""Distance at which a place has no more weight [m]: it fades in and out."""
+REACH = 1.25
+"""Distance at which a place has no more weight, in spacings: it fades in and out."""
 
 
 def blend_waypoints(
@@ -34,18 +36,19 @@ def blend_waypoints(
         waypoint: Returns what is known of a place, None where a source cannot be.
 
     Returns:
-        Places within `REACH` with weights (1 − d/REACH)² over the sum; empty where the source sees none.
+        Places nearer than `REACH` spacings with weights (1 − d/reach)² over the sum; empty where the source sees none.
     """
-    lattice = np.array([SPACING, LEVELS, SPACING])
-    middle = np.round(position / lattice)
-    steps = np.array([[x, 0, z] for x in (-1, 0, 1) for z in (-1, 0, 1)])
-    places = (middle + steps) * lattice
-    flat = (places - position)[:, [0, 2]]
-    weights = np.maximum(1.0 - np.linalg.norm(flat, axis=1) / REACH, 0.0) ** 2
-    places, weights = places[weights > 0], weights[weights > 0]
-    starts = np.repeat(position[None], len(places), 0)
-    seen = ~scene.triangles.occluded(starts, places)
-    found = [(waypoint(place), weight) for place, weight in zip(places[seen], weights[seen], strict=True)]
-    known = [(point, float(weight)) for point, weight in found if point is not None]
-    total = sum(weight for _, weight in known)
-    return sorted(((point, weight / total) for point, weight in known), key=lambda pair: -pair[1])
+    for spacing in SPACINGS:
+        lattice = np.array([spacing, LEVELS, spacing])
+        places = (np.round(position / lattice) + _AROUND) * lattice
+        flat = (places - position)[:, [0, 2]]
+        weights = np.maximum(1.0 - np.sqrt((flat**2).sum(1)) / (REACH * spacing), 0.0) ** 2
+        near = weights > 0
+        places, weights = places[near], weights[near]
+        seen = ~scene.triangles.occluded(position, places)
+        found = [(waypoint(place), weight) for place, weight in zip(places[seen], weights[seen], strict=True)]
+        known = [(point, float(weight)) for point, weight in found if point is not None]
+        total = sum(weight for _, weight in known)
+        if total > 0:
+            return sorted(((point, weight / total) for point, weight in known), key=lambda pair: -pair[1])
+    return []

@@ -16,10 +16,13 @@ import yaml
 
 from harken.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["PRESETS", "from_mapping", "load_preset", "to_mapping", "to_yaml"]
+__all__ = ["PRESETS", "SEPARATION_PRESETS", "from_mapping", "load_preset", "to_mapping", "to_yaml"]
 
 PRESETS: tuple[str, ...] = ("soundspaces1", "soundspaces2")
 """Names of the presets: SoundSpaces 1.0's grid and SoundSpaces 2.0's continuous space."""
+
+SEPARATION_PRESETS: tuple[str, ...] = ("near-target", "far-target", "dynamic")
+"""Names of the presets of active separation: Move2Hear's two tasks, and its sequel's with sounds that change."""
 
 ANGLES = {"turn_angle", "field_of_view"}
 """Fields that hold radians and are written in degrees."""
@@ -32,21 +35,22 @@ def load_preset(kind: type[T], name: str | Path) -> T:
 
     Args:
         kind: The settings' dataclass, such as `harken.tasks.NavigationSettings`.
-        name: One of `PRESETS`, or the path of a file that ends in ``.yaml`` or ``.yml``.
+        name: One of `PRESETS` or `SEPARATION_PRESETS`, or the path of a file that ends in ``.yaml`` or ``.yml``.
 
     Raises:
         UnknownNameError: There is no such preset, or a key is unknown; the message suggests the nearest.
         ConfigurationError: The file is missing, is not YAML, or a value has the wrong type.
     """
-    if str(name) in PRESETS:
+    known = (*PRESETS, *SEPARATION_PRESETS)
+    if str(name) in known:
         text = (files("harken.configs") / f"{name}.yaml").read_text()
     elif str(name).endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():
-            raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(PRESETS)}.")
+            raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(known)}.")
         text = path.read_text()
     else:
-        raise UnknownNameError("preset", name, PRESETS)
+        raise UnknownNameError("preset", name, known)
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -25,7 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harken.errors import ConfigurationError, DataSetError, UnknownNameError
-from harken.sound.spectrogram import Spectrogram, spectrogram
+from harken.sound.spectrogram import echo_spectrogram
 
 __all__ = ["VISUAL_ECHOES_TEST", "EchoSample", "echo_spectrogram", "read_batvision", "read_visual_echoes"]
 
@@ -59,38 +59,6 @@ class EchoSample:
     """``(height, width, 3)`` uint8; None where the data set has no image."""
     orientation: int | None = None
     """Angle of the folder [degrees], as the data set writes it: it does not say which way it turns."""
-
-
-def echo_spectrogram(echo: np.ndarray, rate: int, *, duration: float | None = 0.06) -> np.ndarray:
-    """Return the magnitude spectrogram that the published depth networks hear.
-
-    Parida, Srivastava and Sharma (CVPR 2021): the first 60 ms, 512 points, Hann window of 64 samples at 44.1 kHz and of
-    32 at 16 kHz, a quarter of it from frame to frame: ``(257, 166, 2)`` and ``(257, 121, 2)``.
-
-    Args:
-        echo: ``(2, n)`` samples.
-        rate: Sample rate [Hz].
-        duration: How much of the echo [s], None for all.
-
-    Returns:
-        ``(257, frames, 2)`` float32.
-
-    Raises:
-        ConfigurationError: The echo is shorter than `duration`, or that is not positive.
-        SoundError: The echo is not ``(channels, samples)``, or not finite.
-    """
-    samples = np.asarray(echo, np.float32)
-    if duration is not None:
-        count = round(duration * rate)
-        if not 1 <= count <= samples.shape[-1]:
-            raise ConfigurationError(
-                f"{duration:g} s of an echo of {samples.shape[-1] / rate:.4g} s were asked for; expected more than 0 "
-                "and at most its length (None for all)."
-            )
-        samples = samples[..., :count]
-    window = 64 if rate > 30000 else 32
-    settings = Spectrogram(n_fft=512, hop=window // 4, window=window, downsample=1)
-    return np.expm1(spectrogram(samples, settings))
 
 
 def read_visual_echoes(

@@ -106,11 +106,29 @@ RECIPES: dict[str, RecipeEntry] = {
         settings="ClipsSettings",
         description="The built-in clips at random levels: the smallest recipe, and an example to copy.",
     ),
+    "echo-depth": RecipeEntry(
+        module="harken.render.echo_depth",
+        recipe="EchoDepthRecipe",
+        settings="EchoDepthRenderSettings",
+        description="Echoes of a sweep with image, depth, semantic and material map, for depth from echoes.",
+    ),
     "localization": RecipeEntry(
         module="harken.render.localization",
         recipe="LocalizationRecipe",
         settings="LocalizationSettings",
         description="The scenes of binaural-video with labels: which pixels sound, when each source is on, and where.",
+    ),
+    "mixtures": RecipeEntry(
+        module="harken.render.mixtures",
+        recipe="MixturesRecipe",
+        settings="MixturesSettings",
+        description="Sounding objects of a home heard at once: mixture, stems, ideal masks, places and pictures.",
+    ),
+    "pseudo-binaural": RecipeEntry(
+        module="harken.render.pseudo_binaural",
+        recipe="PseudoBinauralRecipe",
+        settings="PseudoBinauralSettings",
+        description="Images of objects and the stereo sound that they would make where they are seen (PseudoBinaural).",
     ),
 }
 """The recipes of the command line by name."""

@@ -20,7 +20,7 @@ __all__ = ["Mount", "Simulator", "forward_vector"]
 CROSSFADE = 0.05
 """Time over which the sound changes from one response to the next [s]."""
 
-MOVING_BLOCK = 0.05
+MOVING_BLOCK = 0.0625
 """Most time for which a moving source is taken to be at one place [s]."""
 
 
@@ -177,18 +177,29 @@ class Simulator:
         Returns:
             ``(channels, samples)`` float32 pressure; for two ears the left is first.
         """
+        return self.hear_each(samples).sum(0)
+
+    def hear_each(self, samples: int) -> np.ndarray:
+        """Let time pass and return what the ears heard of each source; `hear` is the sum over the sources.
+
+        Args:
+            samples: How many samples of time pass; the same at every call between two `set_sources`.
+
+        Returns:
+            ``(sources, channels, samples)`` float32 pressure, in the order of `sources`.
+        """
         self._check_placed()
         ears = self.ears
-        total = np.zeros((ears.channels, samples), np.float32)
+        each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
         for i, source in enumerate(self._sources):
             block = samples if source.trajectory is None else _divided(samples, round(MOVING_BLOCK * self.rate))
             convolver = self._convolvers[i]
             if convolver is None:
                 convolver = self._convolvers[i] = self._convolver(source, block)
             for start in range(0, samples, block):
-                total[:, start : start + block] += convolver.advance(self._heard(i, ears, start + block))
+                each[i, :, start : start + block] = convolver.advance(self._heard(i, ears, start + block))
         self._samples_heard += samples
-        return total
+        return each
 
     def _convolver(self, source: SoundSource, block: int) -> StreamingConvolver:
         onset = round(source.onset * self.rate)

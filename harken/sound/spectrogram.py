@@ -10,7 +10,7 @@ import scipy.fft
 from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import kernel
 
-__all__ = ["Spectrogram", "spectrogram", "spectrogram_shape"]
+__all__ = ["Spectrogram", "echo_spectrogram", "echo_spectrogram_settings", "spectrogram", "spectrogram_shape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,42 @@ def spectrogram(waveform: np.ndarray, settings: Spectrogram = SOUNDSPACES) -> np
             "look for the step of the simulation that made them."
         )
     return result
+
+
+def echo_spectrogram_settings(rate: int) -> Spectrogram:
+    """Return how `echo_spectrogram` cuts and transforms an echo of some sample rate [Hz]."""
+    window = 64 if rate > 30000 else 32
+    return Spectrogram(n_fft=512, hop=window // 4, window=window, downsample=1)
+
+
+def echo_spectrogram(echo: np.ndarray, rate: int, *, duration: float | None = 0.06) -> np.ndarray:
+    """Return the magnitude spectrogram that the published depth networks hear.
+
+    Parida, Srivastava and Sharma (CVPR 2021): the first 60 ms, 512 points, Hann window of 64 samples at 44.1 kHz and of
+    32 at 16 kHz, a quarter of it from frame to frame: ``(257, 166, 2)`` and ``(257, 121, 2)``.
+
+    Args:
+        echo: ``(2, n)`` samples.
+        rate: Sample rate [Hz].
+        duration: How much of the echo [s], None for all.
+
+    Returns:
+        ``(257, frames, 2)`` float32.
+
+    Raises:
+        ConfigurationError: The echo is shorter than `duration`, or that is not positive.
+        SoundError: The echo is not ``(channels, samples)``, or not finite.
+    """
+    samples = np.asarray(echo, np.float32)
+    if duration is not None:
+        count = round(duration * rate)
+        if not 1 <= count <= samples.shape[-1]:
+            raise ConfigurationError(
+                f"{duration:g} s of an echo of {samples.shape[-1] / rate:.4g} s were asked for; expected more than 0 "
+                "and at most its length (None for all)."
+            )
+        samples = samples[..., :count]
+    return np.expm1(spectrogram(samples, echo_spectrogram_settings(rate)))
 
 
 @lru_cache(maxsize=16)

@@ -1,13 +1,13 @@
-"""The complex short-time Fourier transform in double precision, for measures that compare waveforms."""
+"""The complex short-time Fourier transform and its inverse in double precision, for measures that compare waveforms."""
 
 from typing import Literal
 
 import numpy as np
-from scipy.fft import rfft
+from scipy.fft import irfft, rfft
 
 from harken.errors import ConfigurationError, SoundError
 
-__all__ = ["stft"]
+__all__ = ["istft", "stft"]
 
 
 def stft(
@@ -58,3 +58,50 @@ def stft(
     hann = np.pad(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window), (before, n_fft - window - before))
     frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft, axis=-1)[..., ::hop, :]
     return np.swapaxes(rfft(frames * hann), -1, -2)
+
+
+def istft(spectrum: np.ndarray, samples: int, *, n_fft: int = 512, hop: int = 160, window: int = 400) -> np.ndarray:
+    """Return the waveform whose short-time Fourier transform is nearest to a spectrum: the inverse of `stft`.
+
+    Frames are windowed again, overlapped and added, and divided by the sum of the squared windows.
+
+    Source:
+        Griffin and Lim (1984), "Signal estimation from modified short-time Fourier transform", IEEE Trans. Acoust.
+        Speech Signal Process. 32, 236, equation 6.
+
+    Args:
+        spectrum: ``(..., n_fft // 2 + 1, frames)`` complex.
+        samples: Length of the waveform [samples].
+        n_fft: As for `stft`.
+        hop: As for `stft`; at most half of the window, or samples between frames would be lost.
+        window: As for `stft`.
+
+    Returns:
+        ``(..., samples)`` float64. Samples that no window reaches, the last few where they are no multiple of the hop,
+        are 0.
+
+    Raises:
+        SoundError: The spectrum has another shape or holds NaN or infinite values.
+        ConfigurationError: A setting is out of range.
+    """
+    values = np.asarray(spectrum, np.complex128)
+    if not (1 <= window <= n_fft and 1 <= hop <= max(window // 2 + 1, 1)) or samples < 1:
+        raise ConfigurationError(
+            f"Inverse STFT to {samples!r} samples of n_fft {n_fft!r}, hop {hop!r}, window {window!r}; expected a "
+            "window from 1 to n_fft, and a hop of at most half of it."
+        )
+    if values.ndim < 2 or values.shape[-2] != n_fft // 2 + 1 or values.shape[-1] < 1 or not np.isfinite(values).all():
+        raise SoundError(f"A spectrum of shape {values.shape}; expected (..., {n_fft // 2 + 1}, frames), all finite.")
+    before = (n_fft - window) // 2
+    hann = np.pad(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window), (before, n_fft - window - before))
+    frames = irfft(np.swapaxes(values, -1, -2), n_fft) * hann
+    count = frames.shape[-2]
+    length = max(samples + 2 * (n_fft // 2), (count - 1) * hop + n_fft)
+    total, weight = np.zeros((*frames.shape[:-2], length)), np.zeros(length)
+    for k in range(count):
+        total[..., k * hop : k * hop + n_fft] += frames[..., k, :]
+        weight[k * hop : k * hop + n_fft] += hann**2
+    inside = slice(n_fft // 2, n_fft // 2 + samples)
+    result = np.zeros((*frames.shape[:-2], samples))
+    np.divide(total[..., inside], weight[inside], out=result, where=weight[inside] > 1e-8)
+    return result

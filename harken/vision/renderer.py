@@ -13,7 +13,7 @@ from harken.vision.surfaces import SKY, shade, surface_arrays
 
 __all__ = ["CHANNELS", "Renderer"]
 
-CHANNELS: tuple[str, ...] = ("depth", "rgb", "semantic", "instance")
+CHANNELS: tuple[str, ...] = ("depth", "rgb", "semantic", "instance", "material")
 """Names of what `Renderer.observe` can return."""
 
 
@@ -54,7 +54,8 @@ class Renderer:
               for a panorama; 0 where nothing is hit,
             - ``"rgb"`` ``(height, width, 3)`` uint8 (sRGB),
             - ``"semantic"`` ``(height, width, 1)`` int32: index into `Scene.categories`, 0 where nothing is hit,
-            - ``"instance"`` ``(height, width, 1)`` int32: number of the object, 0 for none.
+            - ``"instance"`` ``(height, width, 1)`` int32: number of the object, 0 for none,
+            - ``"material"`` ``(height, width, 1)`` int32: 1 + index into `Scene.materials`, 0 where nothing is hit.
 
         Raises:
             UnknownNameError: A channel does not exist.
@@ -82,6 +83,9 @@ class Renderer:
         for name, values in (("semantic", self.scene.category), ("instance", self.scene.instance)):
             if name in channels:
                 views[name] = np.where(triangle >= 0, values[triangle], np.int32(0))[:, :, None]
+        if "material" in channels:
+            views["material"] = np.where(triangle >= 0, self.scene.material[triangle] + np.int32(1), np.int32(0))
+            views["material"] = views["material"][:, :, None]
         return {name: views[name] for name in channels}
 
 

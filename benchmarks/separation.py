@@ -1,0 +1,122 @@
+"""Processor time of a step of active separation beside AudioGoal's, and mixtures a second; the agents' table on request.
+
+Both environments hear in the same home with depth and colour alike: AudioGoal one source and SoundSpaces' spectrogram,
+active separation two sources, the published 512 × 32 spectrograms of mixture and target, and the reward. On the same
+grid both step 1 s of sound; the continuous AudioGoal steps 0.25 s. Times are processor time of this process.
+
+    python benchmarks/separation.py [--quick]
+    python benchmarks/separation.py --table 500 --preset near-target --sounds heard
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from harken.agents.separation import MOVERS
+from harken.envs import NavigationEnv
+from harken.envs.separation import SeparationEnv
+from harken.eval import format_table, summarise
+from harken.eval.separation import evaluate_separation
+from harken.render.encoding import encode_sample
+from harken.render.mixtures import MixturesRecipe, MixturesSettings
+
+COLUMNS = ("si_sdr", "si_sdr_improvement", "mean_si_sdr", "stft_distance", "stft_improvement", "si_sdr_gained")
+
+
+def step_time(env, actions, steps: int) -> float:
+    """Return seconds of a step, resets not counted."""
+    env.reset(seed=0)
+    spent = 0.0
+    for k in range(steps + 5):
+        action = actions(env)
+        start = time.process_time()
+        _, _, terminated, truncated, _ = env.step(action)
+        spent += (time.process_time() - start) * (k >= 5)
+        if terminated or truncated:
+            env.reset(seed=0)
+    return spent / steps
+
+
+def compare_steps(steps: int, rays: int) -> None:
+    """Print the steps' times and their ratios."""
+    rng = np.random.default_rng(0)
+    config = {"acoustics": {"rays": rays}}
+    goals = {
+        name: step_time(
+            NavigationEnv(preset=preset, split="val", config=config, sensors=("depth", "waveform", "spectrogram")),
+            lambda env: np.int64(rng.choice([1, 1, 1, 2, 3])),
+            steps,
+        )
+        for name, preset in (("AudioGoal, 1 s on the grid", "soundspaces1"), ("AudioGoal, 0.25 s", "soundspaces2"))
+    }
+
+    def separated(env: SeparationEnv) -> dict:
+        return {"move": np.int64(rng.choice([0, 0, 0, 1, 2])), "estimate": env.heard.mono}
+
+    sensors = ("depth", "waveform", "spectrogram", "target")
+    ours = step_time(SeparationEnv(split="val", config=config, sensors=sensors), separated, steps)
+    print(f"{'step':34s}{'ms':>8s}{'per second':>12s}{'ratio':>8s}")
+    for name, spent in goals.items():
+        print(f"{name:34s}{1e3 * spent:8.2f}{1 / spent:12.0f}{spent / ours:8.2f}")
+    print(f"{'separation, two sources, 1 s':34s}{1e3 * ours:8.2f}{1 / ours:12.0f}")
+
+
+def mixtures(count: int, rays: int) -> None:
+    """Print how many mixtures a second are made, and made and encoded, once the home is there."""
+    from dataclasses import replace
+
+    settings = MixturesSettings()
+    settings = replace(settings, acoustics=replace(settings.acoustics, rays=rays))
+    recipe = MixturesRecipe(settings=settings)
+    start = time.process_time()
+    recipe.places(0)
+    home = time.process_time() - start
+    for number in range(count):  # clips are made once
+        recipe.sample(number)
+    start = time.process_time()
+    samples = [recipe.sample(number) for number in range(count)]
+    made = (time.process_time() - start) / count
+    start = time.process_time()
+    for number, sample in enumerate(samples):
+        encode_sample(sample, number=number, split="train")
+    encoded = (time.process_time() - start) / count
+    shared = home / settings.mixtures_per_home
+    print(f"\nmixtures of {settings.sources} sources, {settings.duration:g} s, picture, masks")
+    print(f"{'home, places and responses':34s}{1e3 * home:8.0f} ms, {1e3 * shared:.2f} ms for each of its mixtures")
+    print(f"{'made':34s}{1e3 * made:8.2f} ms, {1 / (made + shared):.0f} a second with the home's share")
+    print(f"{'encoded':34s}{1e3 * encoded:8.2f} ms, {1 / (made + shared + encoded):.0f} a second in all")
+
+
+def table(episodes: int, preset: str, sounds: str, estimate: str, rays: int) -> None:
+    """Print the table of the scripted agents."""
+    agents = [(mover, separator) for separator in ("oracle", "spatial") for mover in MOVERS]
+    config = {"may_stand": True, "estimate": estimate, "acoustics": {"rays": rays}}
+    config["camera"] = {"width": 32, "height": 32}
+    environment = {"preset": preset, "split": "test", "sounds": sounds, "config": config}
+    results = evaluate_separation([*agents, ("stand", "unprocessed")], environment, episodes=episodes)
+    summary = {name: summarise(rows) for name, rows in results.items()}
+    print(f"{preset}, {sounds}, {estimate}, {episodes} episodes of split test: mean [95 % interval]")
+    print(format_table(summary, COLUMNS, markdown=True))
+
+
+def main() -> None:
+    """Print the figures or the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a short run that only shows that it works")
+    parser.add_argument("--table", type=int, metavar="EPISODES", help="run the scripted agents and print their table")
+    parser.add_argument("--preset", default="near-target", help="near-target, far-target or dynamic")
+    parser.add_argument("--sounds", default="heard", help="heard or unheard")
+    parser.add_argument("--estimate", default="binaural", help="binaural or mono")
+    parser.add_argument("--rays", type=int, default=6000, help="rays traced per source")
+    given = parser.parse_args()
+    if given.table:
+        table(given.table, given.preset, given.sounds, given.estimate, given.rays)
+        return
+    rays = 300 if given.quick else given.rays
+    compare_steps(15 if given.quick else 200, rays)
+    mixtures(20 if given.quick else 300, rays)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,405 @@
+"""The recipe "mixtures": sounding objects of a home heard at once, with their stems, masks, places and pictures.
+
+Mix-and-separate as in Zhao et al. (ECCV 2018) and Gao and Grauman (ICCV 2019), but with rooms: every source is heard
+through the response of its place, so that its stem is what a microphone or an ear would pick up of it alone.
+
+A home costs seconds to build and its sound fields to trace, a mixture milliseconds. So `mixtures_per_home` mixtures in
+a row share a home, its listening places and the responses of the objects that are seen from them.
+"""
+
+import math
+import zlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import scipy.fft
+
+from harken.acoustics import AcousticSettings, Listener, Source
+from harken.errors import ConfigurationError, DataSetError, SoundError, UnknownNameError
+from harken.render.encoding import Audio
+from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
+from harken.scene import generate_home
+from harken.scene.scene import SceneObject
+from harken.sim import World
+from harken.sound import Clip, ClipLibrary, Spectrogram, spectrogram
+from harken.sound.level import active_part, amplitude
+from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
+from harken.vision import Camera
+
+__all__ = ["MixturesRecipe", "MixturesSettings", "Place", "SoundingObject"]
+
+MAGNITUDES = Spectrogram(n_fft=1022, hop=256, window=1022, downsample=1, padding="zeros")
+"""The spectrogram of the masks: 512 frequencies, as in Zhao et al. (2018)."""
+
+_STRUCTURE = ("wall", "floor", "ceiling", "door", "window", "curtain", "rug")
+_HOMES_TRIED, _POSES_TRIED, _OBJECTS = 8, 80, 6
+_SEEN_SHARE = 0.004
+_ABOVE = 0.08
+_SILENT_DRAWS = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixturesSettings:
+    """Settings of the recipe "mixtures"."""
+
+    sounds: str = "household"
+    """"household": the built-in clips of things that homes hold. "speech and music": the built-in talkers, instruments
+    and backgrounds. Else a folder of recordings, as `harken.sound.ClipLibrary.folder` reads it."""
+    objects: Literal["matching", "any"] = "matching"
+    """"matching": a clip sounds from an object of its own category, so that the picture tells what is heard. "any":
+    from any object, whose place then is all that the picture tells; talkers and instruments need this."""
+    sources: int = 2
+    """How many sound at once, of different categories."""
+    rate: int = 16000
+    """Sample rate [Hz]; recordings of any rate are converted."""
+    duration: float = 2.0
+    """Length of a mixture [s]; shorter clips repeat."""
+    level_range: float = 10.0
+    """Width of the range of source levels [dB], uniform around the clips' own."""
+    masks: Literal["ratio", "binary"] = "ratio"
+    """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest."""
+    width: int = 224
+    """Columns of the picture."""
+    height: int = 224
+    """Rows of the picture."""
+    field_of_view: float = math.pi / 2
+    """Horizontal angle of view [rad]."""
+    mixtures_per_home: int = 1000
+    """Mixtures in a row that share a home."""
+    places: int = 8
+    """Most places of a home from which is listened and looked."""
+    ear_height: float = 1.5
+    """Height of ears and camera above the floor [m]."""
+    acoustics: AcousticSettings = field(default_factory=lambda: AcousticSettings(rays=3000))
+    """How sound is propagated; its rate is replaced by `rate`."""
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if not 0.1 <= self.duration <= 120:
+            raise ConfigurationError(f"duration is {self.duration!r} s; expected 0.1–120.")
+        if not 2 <= self.sources <= 6:
+            raise ConfigurationError(f"sources is {self.sources!r}; expected 2 to 6.")
+        if not 0 <= self.level_range <= 60:
+            raise ConfigurationError(f"level_range is {self.level_range!r} dB; expected 0–60.")
+        for name in ("mixtures_per_home", "places"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 1 or more.")
+        for name in ("width", "height"):
+            if not 32 <= getattr(self, name) <= 4096:
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 32–4096 pixels.")
+        for name, known in (("objects", ("matching", "any")), ("masks", ("ratio", "binary"))):
+            if getattr(self, name) not in known:
+                raise UnknownNameError(name, getattr(self, name), known)
+
+    @property
+    def samples(self) -> int:
+        """Samples of a mixture."""
+        return round(self.duration * self.rate)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoundingObject:
+    """An object that is seen and heard from a place."""
+
+    thing: SceneObject
+    """The object."""
+    position: np.ndarray
+    """``(3,)`` where it sounds: above its middle [m]."""
+    box: tuple[int, int, int, int]
+    """Left, top, right and bottom of what is seen of it [pixels], the last two exclusive."""
+    pixels: int
+    """How many pixels show it."""
+    spectrum: np.ndarray
+    """``(2, bins)`` complex64 spectrum of its response at the ears."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Place:
+    """A place from which is listened and looked."""
+
+    position: np.ndarray
+    """``(3,)`` of ears and camera [m]."""
+    heading: float
+    """[rad]"""
+    image: np.ndarray
+    """``(height, width, 3)`` uint8 what is seen."""
+    objects: tuple[SoundingObject, ...]
+    """What may sound, the largest in the picture first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixturesRecipe:
+    """Sounding objects of a home, heard at once."""
+
+    name: ClassVar[str] = "mixtures"
+    version: ClassVar[int] = 1
+
+    settings: MixturesSettings = field(default_factory=MixturesSettings)
+    """What is rendered."""
+    split: Literal["train", "val", "test"] = "train"
+    """Split of homes and clips."""
+    seed: int = 0
+    """Seed of every random draw."""
+
+    def __post_init__(self) -> None:
+        """Check split and seed."""
+        check_split_and_seed(self.split, self.seed)
+
+    @property
+    def licence(self) -> str:
+        """What the samples may be used for."""
+        own = "Homes and built-in sounds are made by Harken; its licence, MIT, sets no condition on what it renders."
+        head = " Responses of the head: MIT KEMAR (Gardner and Martin 1994), free of restrictions."
+        recordings = f" The recordings of {self.settings.sounds!r} keep the licence that they have."
+        return own + head + ("" if self.settings.sounds in ("household", "speech and music") else recordings)
+
+    @cached_property
+    def _library(self) -> ClipLibrary:
+        settings = self.settings
+        if settings.sounds == "household":
+            return ClipLibrary.builtin(settings.rate)
+        if settings.sounds == "speech and music":
+            return ClipLibrary.speech_and_music(settings.rate)
+        return ClipLibrary.folder(settings.sounds, settings.rate)
+
+    @cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the split's clips by category."""
+        library, found = self._library, {}
+        chosen = tuple(library) if library.splits == ("all",) else library.names(self.split)
+        for name in chosen:
+            found.setdefault(library.entry(name).category, []).append(name)
+        if len(found) < self.settings.sources:
+            raise SoundError(
+                f"{self.settings.sounds!r} has clips of {len(found)} categories in split {self.split!r}; expected "
+                f"{self.settings.sources} or more, because the sources of a mixture differ in their category."
+            )
+        return {category: tuple(names) for category, names in sorted(found.items())}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the clips behind: they are made again where they are needed."""
+        return {name: self.__dict__[name] for name in ("settings", "split", "seed")}
+
+    def places(self, home: int) -> tuple[Place, ...]:
+        """Return the places of a home, with their pictures and responses; the last two homes are kept.
+
+        Args:
+            home: Number of the home: ``number // mixtures_per_home`` of a mixture.
+
+        Raises:
+            DataSetError: Homes have no place from which enough objects are seen.
+        """
+        categories = tuple(self._names) if self.settings.objects == "matching" else None
+        return _places(self.settings, self.split, self.seed, home, categories)
+
+    def sample(self, number: int) -> dict[str, Any]:
+        """Make a mixture.
+
+        Args:
+            number: Number of the sample.
+
+        Returns:
+            ``mixture.flac`` ``(2, n)`` the sum of ``stem_0.flac``, ``stem_1.flac`` …, all as heard; ``dry.flac``
+            ``(sources, n)`` as emitted; ``masks.npy`` ``(sources, 512, frames, 2)`` float16 (ratio) or bool (binary);
+            ``jpg`` the view; ``json`` with the sources (clip, category, object, position [m], azimuth [rad, positive
+            to the left], elevation, distance, box and pixels in the picture, level, energy at each ear) and the pose
+            of listener and camera.
+
+        Raises:
+            DataSetError: Homes have no place from which enough objects are seen.
+            SoundError: A clip is silent over its whole length.
+        """
+        settings, random = self.settings, sample_generator(self, number)
+        home = number // settings.mixtures_per_home
+        places = self.places(home)
+        place = places[int(random.integers(len(places)))]
+        chosen = _choose(random, place.objects, settings.sources)
+        if settings.objects == "matching":
+            categories = [thing.thing.category for thing in chosen]
+        else:
+            known = list(self._names)
+            categories = [known[i] for i in random.choice(len(known), settings.sources, replace=False)]
+        stems, dry, described = [], [], []
+        for category, thing in zip(categories, chosen, strict=True):
+            names = self._names[category]
+            clip = self._library.clip(names[int(random.integers(len(names)))])
+            start = _sounding_start(clip, random, settings.samples)
+            gain = float(random.uniform(-0.5, 0.5)) * settings.level_range
+            taps = 2 * (thing.spectrum.shape[1] - 1) - settings.samples
+            emitted = clip.looped(start - taps, taps + settings.samples) * np.float32(amplitude(gain))
+            stem = _filtered(emitted, thing.spectrum, settings.samples)
+            stems.append(stem)
+            dry.append(emitted[taps:])
+            described.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
+            described[-1] |= _seen(place, thing) | {"energy": np.square(stem, dtype=np.float64).sum(1).tolist()}
+        mixture = np.stack(stems).sum(0)
+        magnitudes = np.stack([np.expm1(spectrogram(stem, MAGNITUDES)) for stem in stems])
+        if settings.masks == "ratio":
+            masks = ideal_ratio_masks(magnitudes).astype(np.float16)
+        else:
+            masks = ideal_binary_masks(magnitudes)
+        rate = settings.rate
+        return {
+            "mixture.flac": Audio(samples=mixture, rate=rate),
+            **{f"stem_{k}.flac": Audio(samples=stem, rate=rate) for k, stem in enumerate(stems)},
+            "dry.flac": Audio(samples=np.stack(dry), rate=rate),
+            "masks.npy": masks,
+            "jpg": place.image,
+            "json": {
+                "home": home,
+                "position": place.position.tolist(),
+                "heading": place.heading,
+                "field_of_view": settings.field_of_view,
+                "sources": described,
+            },
+        }
+
+
+def _choose(random: np.random.Generator, objects: tuple[SoundingObject, ...], count: int) -> list[SoundingObject]:
+    """Return objects of different categories, in random order."""
+    chosen: dict[str, SoundingObject] = {}
+    for index in random.permutation(len(objects)):
+        thing = objects[index]
+        chosen.setdefault(thing.thing.category, thing)
+    return list(chosen.values())[:count]
+
+
+def _sounding_start(clip: Clip, random: np.random.Generator, count: int) -> int:
+    """Return where to start in a clip so that not all that follows is a pause."""
+    active = np.flatnonzero(active_part(clip.samples, clip.rate))
+    if len(active) == 0:
+        raise SoundError(f"Clip {clip.name!r} is silent; leave it out.")
+    start = int(random.integers(len(clip.samples)))
+    reached = int(np.min((active - start) % len(clip.samples)))
+    # Half of the mixture at most passes in silence.
+    return start if reached < count // 2 else int(active[0])
+
+
+def _filtered(emitted: np.ndarray, spectrum: np.ndarray, count: int) -> np.ndarray:
+    """Return the last `count` samples ``(2, count)`` of a sound through a response: overlap-save, nothing wraps."""
+    sound = scipy.fft.rfft(emitted)
+    return np.ascontiguousarray(scipy.fft.irfft(sound * spectrum, len(emitted))[:, -count:])
+
+
+def _seen(place: Place, thing: SoundingObject) -> dict[str, Any]:
+    """Describe where an object is."""
+    x, y, z = (thing.position - place.position).tolist()
+    azimuth = math.atan2(-x, -z) - place.heading
+    return {
+        "object": thing.thing.name,
+        "object_category": thing.thing.category,
+        "position": thing.position.tolist(),
+        "azimuth": (azimuth + math.pi) % (2 * math.pi) - math.pi,
+        "elevation": math.atan2(y, math.hypot(x, z)),
+        "distance": math.sqrt(x * x + y * y + z * z),
+        "box": list(thing.box),
+        "pixels": thing.pixels,
+    }
+
+
+@lru_cache(maxsize=2)
+def _places(
+    settings: MixturesSettings,
+    split: Literal["train", "val", "test"],
+    seed: int,
+    home: int,
+    wanted: tuple[str, ...] | None,
+) -> tuple[Place, ...]:
+    """Find the places of a home; where there are none, of the next of a few homes kept for it."""
+    for attempt in range(_HOMES_TRIED):
+        key = [zlib.crc32(b"mixtures"), SPLITS.index(split), seed, home, attempt]
+        rng = np.random.default_rng(key)
+        scene = generate_home(int(rng.integers(2**31)), split=split)
+        acoustics = replace(settings.acoustics, rate=settings.rate)
+        world = World(scene=scene, acoustics=acoustics, ear_height=settings.ear_height)
+        sounding = _sounding_positions(world, wanted)
+        found = _look_around(world, settings, rng, sounding)
+        if found:
+            return found
+    raise DataSetError(
+        f"{_HOMES_TRIED} homes have no place from which objects of {settings.sources} categories with clips are seen. "
+        'Lower sources, widen field_of_view, or set objects="any".'
+    )
+
+
+def _sounding_positions(world: World, wanted: tuple[str, ...] | None) -> dict[int, tuple[SceneObject, np.ndarray]]:
+    """Return objects that can sound by their instance, and where from: above them, where there is air."""
+    found = {}
+    for thing in world.scene.objects:
+        if thing.category in _STRUCTURE or (wanted is not None and thing.category not in wanted):
+            continue
+        place = np.array((thing.lower + thing.upper) / 2, np.float64)
+        place[1] = float(thing.upper[1]) + _ABOVE
+        if thing.room < 0 or place[1] > world.scene.rooms[thing.room].ceiling - _ABOVE:
+            continue
+        if not world.scene.is_inside_solid(place):
+            found[thing.instance] = thing, place
+    return found
+
+
+def _look_around(
+    world: World,
+    settings: MixturesSettings,
+    rng: np.random.Generator,
+    sounding: dict[int, tuple[SceneObject, np.ndarray]],
+) -> tuple[Place, ...]:
+    """Draw poses until enough of them see enough objects."""
+    camera = Camera(width=settings.width, height=settings.height, field_of_view=settings.field_of_view)
+    scale = max(settings.width, settings.height) / 64
+    glance = Camera(
+        width=max(8, round(settings.width / scale)),
+        height=max(8, round(settings.height / scale)),
+        field_of_view=settings.field_of_view,
+    )
+    places: list[Place] = []
+    for _ in range(_POSES_TRIED):
+        if len(places) == settings.places:
+            break
+        position = np.array(world.floor.random_point(rng), np.float64) + [0.0, settings.ear_height, 0.0]
+        heading = float(rng.uniform(-math.pi, math.pi))
+        coarse = world.renderer.observe(glance, position, heading, channels=("instance",))["instance"]
+        seen = _largest(coarse, sounding)
+        if len({sounding[instance][0].category for instance in seen}) < settings.sources:
+            continue
+        view = world.renderer.observe(camera, position, heading, channels=("rgb", "instance"))
+        instances = _largest(view["instance"], sounding)
+        if len({sounding[instance][0].category for instance in instances}) < settings.sources:
+            continue
+        objects = tuple(
+            _sounding_object(
+                world, settings, Listener(position=position, heading=heading), view["instance"], *sounding[k]
+            )
+            for k in instances
+        )
+        places.append(Place(position=position, heading=heading, image=view["rgb"], objects=objects))
+    return tuple(places)
+
+
+def _largest(instances: np.ndarray, sounding: dict[int, tuple[SceneObject, np.ndarray]]) -> list[int]:
+    """Return what is well seen and can sound, the largest first."""
+    numbers, counts = np.unique(instances, return_counts=True)
+    rows = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
+    return [k for count, k in rows if k in sounding and count >= _SEEN_SHARE * instances.size][:_OBJECTS]
+
+
+def _sounding_object(
+    world: World,
+    settings: MixturesSettings,
+    listener: Listener,
+    instances: np.ndarray,
+    thing: SceneObject,
+    position: np.ndarray,
+) -> SoundingObject:
+    response = world.propagation.impulse_response(Source(position=position), listener).samples
+    size = scipy.fft.next_fast_len(settings.samples + response.shape[1], real=True)
+    size += size % 2
+    rows, columns = np.nonzero(instances[:, :, 0] == thing.instance)
+    return SoundingObject(
+        thing=thing,
+        position=position,
+        box=(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1),
+        pixels=len(rows),
+        spectrum=scipy.fft.rfft(response.astype(np.float32), size),
+    )

@@ -1,0 +1,64 @@
+"""Cameras in the dark: less light, the noise of its photons, and that of reading them out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harken.errors import ConfigurationError
+
+__all__ = ["LowLight"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowLight:
+    """How an image is darkened.
+
+    Colours are brought to linear light (IEC 61966-2-1, sRGB), multiplied by a share of light that the seed draws,
+    counted as photons (Poisson) with the noise of read-out (normal), multiplied by `gain` and brought back to sRGB in
+    8 bits.
+    """
+
+    least: float = 0.005
+    """Least share of the light."""
+    most: float = 0.05
+    """Greatest share of the light; the logarithm is uniform in between."""
+    photons: float = 2_000.0
+    """Photons that white at full light would give each pixel and colour."""
+    read_noise: float = 3.0
+    """Standard deviation of the read-out, in photons."""
+    gain: float = 1.0
+    """What the camera multiplies the dark image by; 1 leaves it dark."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0.0 < self.least <= self.most <= 1.0:
+            raise ConfigurationError(
+                f"LowLight: least is {self.least!r} and most {self.most!r}; expected 0 < least ≤ most ≤ 1."
+            )
+        if not (0.0 < self.photons < np.inf and 0.0 <= self.read_noise < np.inf and 0.0 < self.gain < np.inf):
+            raise ConfigurationError(
+                f"LowLight: photons {self.photons!r} and gain {self.gain!r} have to be positive and finite, read_noise "
+                f"{self.read_noise!r} finite and not negative."
+            )
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Return a share of light."""
+        return float(np.exp(rng.uniform(np.log(self.least), np.log(self.most))))
+
+    def darken(self, image: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
+        """Return an image as a camera sees it in the dark.
+
+        Args:
+            image: ``(height, width, 3)`` uint8 (sRGB) at full light.
+            light: Share of the light that is left.
+            rng: Source of the noise.
+
+        Returns:
+            ``(height, width, 3)`` uint8.
+        """
+        encoded = image.astype(np.float64) / 255.0
+        linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+        counted = rng.poisson(linear * light * self.photons) + self.read_noise * rng.standard_normal(image.shape)
+        seen = np.clip(counted * self.gain / self.photons, 0.0, 1.0)
+        back = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+        return np.round(255.0 * back).astype(np.uint8)

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+
+from harken.acoustics.hrtf import HeadResponse
+from harken.agents.separation import MOVERS, SEPARATORS, SpatialMask, make_separation_agent
+from harken.envs.separation import SeparationEnv
+from harken.errors import ConfigurationError, UnknownNameError
+from harken.eval import format_table, summarise
+from harken.eval.separation import evaluate_separation, run_separation_episode, separated_waveform
+from harken.sound import spectrogram
+from harken.sound.separation_metrics import TARGET_RMS
+from harken.tasks.separation import MAGNITUDES, Move, SeparationSettings
+
+SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "camera": {"width": 16, "height": 16}}
+CONFIG = {**SMALL, "max_steps": 4, "may_stand": True}
+SETTINGS = SeparationSettings(may_stand=True)
+
+
+def looking(**changes):
+    """Return an observation of noise, at a pose."""
+    rng = np.random.default_rng(0)
+    waveform = rng.normal(0, 0.1, (2, 16_000)).astype(np.float32)
+    given = {
+        "waveform": waveform,
+        "spectrogram": spectrogram(waveform, MAGNITUDES),
+        "mask": np.full((512, 32, 2), 0.5, np.float32),
+        "depth": np.full((128, 128, 1), 5.0, np.float32),
+        "pose": np.zeros(4, np.float32),
+        "collision": np.zeros(1, np.float32),
+    }
+    return {**given, **changes}
+
+
+@pytest.mark.parametrize("separator", SEPARATORS)
+@pytest.mark.parametrize("mover", MOVERS)
+def test_every_agent_moves_and_estimates_the_same_from_the_same(mover, separator):
+    acts = []
+    for _ in range(2):
+        agent = make_separation_agent(mover, separator, SETTINGS)
+        agent.reset(3)
+        observation = {name: looking()[name] for name in agent.sensors}
+        acts.append([agent.act(observation) for _ in range(3)])
+    for one, other in zip(*acts, strict=True):
+        assert one["move"] == other["move"] and one["estimate"].tobytes() == other["estimate"].tobytes()
+        assert 0 <= one["move"] < 4 and (one["move"] == Move.STAND) == (mover == "stand")
+        assert one["estimate"].shape == (512, 32, 1) and one["estimate"].dtype == np.float32
+        assert np.sqrt(np.mean(one["estimate"] ** 2)) == pytest.approx(TARGET_RMS, rel=1e-4)
+
+
+def test_binaural_estimates_keep_the_scale_of_the_mixture():
+    agent = make_separation_agent("rotate", "oracle", SeparationSettings(estimate="binaural"))
+    observation = looking()
+    expected = 0.5 * np.expm1(observation["spectrogram"])
+    np.testing.assert_allclose(agent.act(observation)["estimate"], expected, rtol=1e-6)
+
+
+def through_head(samples, azimuth):
+    filters, delays = HeadResponse.kemar(16_000).lookup(np.array([-np.sin(azimuth), 0.0, -np.cos(azimuth)]))
+    ears = []
+    for taps, delay in zip(filters, delays, strict=True):
+        spectrum = np.fft.rfft(samples, 2 * len(samples)) * np.fft.rfft(taps, 2 * len(samples))
+        shift = np.exp(-2j * np.pi * np.fft.rfftfreq(2 * len(samples), 1 / 16_000) * float(delay))
+        ears.append(np.fft.irfft(spectrum * shift)[: len(samples)])
+    return np.array(ears, np.float32)
+
+
+@pytest.mark.parametrize("sides", [(0.9, -0.9), (-0.7, 0.5)])
+def test_the_spatial_mask_finds_the_stronger_of_two_sources_in_the_free_field(sides):
+    rng = np.random.default_rng(1)
+    time = np.arange(16_000) / 16_000
+    # Harmonics that share few bins, the first 6 dB stronger.
+    tones = [sum(np.sin(2 * np.pi * f * k * time + rng.uniform(0, 6)) for k in range(1, 20)) for f in (190.0, 287.0)]
+    target, other = (through_head(g * tone, side) for g, tone, side in zip((0.04, 0.02), tones, sides, strict=True))
+    mask = SpatialMask(SETTINGS).mask(looking(waveform=target + other))
+    assert mask.shape == (512, 32, 2) and 0.0 <= mask.min() <= mask.max() <= 1.0
+    kept = [float((mask * np.expm1(spectrogram(stem, MAGNITUDES)) ** 2).sum()) for stem in (target, other)]
+    whole = [float((np.expm1(spectrogram(stem, MAGNITUDES)) ** 2).sum()) for stem in (target, other)]
+    gain = 10 * np.log10(kept[0] / kept[1] * whole[1] / whole[0])
+    assert gain > 3.0, f"the target is raised by {gain:.1f} dB over the other"
+
+
+def test_silence_gives_a_mask_that_keeps_everything():
+    assert (SpatialMask(SETTINGS).mask(looking(waveform=np.zeros((2, 16_000), np.float32))) == 1).all()
+
+
+def walk(agent, steps, blocked=False):
+    """Walk in an empty plane and return the places."""
+    place, heading, places = np.zeros(2), 0.0, []
+    agent.reset(0)
+    for _ in range(steps):
+        places.append(tuple(np.round(place).astype(int).tolist()))
+        pose = np.array([*place, heading, 0.0], np.float32)
+        collision = np.zeros(1, np.float32)
+        move = agent.mover.move(looking(pose=pose, collision=collision), np.ones((512, 32, 2), np.float32))
+        if move == Move.FORWARD:
+            place = place + [np.cos(heading), np.sin(heading)]
+        elif move in (Move.LEFT, Move.RIGHT):
+            heading += np.pi / 2 if move == Move.LEFT else -np.pi / 2
+    return places
+
+
+def test_novelty_visits_new_places_and_proximity_stays_near():
+    far = walk(make_separation_agent("novelty", "oracle", SETTINGS), 60)
+    assert len(set(far)) > 25
+    near = walk(make_separation_agent("proximity", "oracle", SETTINGS), 200)
+    assert len(set(near)) > 1 and max(np.hypot(*place) for place in near) <= 1.001
+
+
+def test_novelty_turns_away_from_what_is_in_its_way():
+    mover = make_separation_agent("novelty", "oracle", SETTINGS).mover
+    mover.reset(0)
+    mask = np.ones((512, 32, 2), np.float32)
+    assert mover.move(looking(), mask) == Move.FORWARD
+    assert mover.move(looking(collision=np.ones(1, np.float32)), mask) in (Move.LEFT, Move.RIGHT)
+
+
+@pytest.fixture(scope="module")
+def results():
+    agents = (("stand", "oracle"), ("direction", "spatial"), ("rotate", "unprocessed"))
+    environment = {"split": "val", "config": CONFIG}
+    return evaluate_separation(agents, environment, episodes=2, progress=False)
+
+
+def test_the_table_has_all_measures_and_the_oracle_beats_the_mixture(results):
+    summary = {name: summarise(rows) for name, rows in results.items()}
+    table = format_table(summary, ("si_sdr", "si_sdr_improvement", "stft_distance"))
+    assert "stand + oracle" in table and "direction + spatial" in table
+    for row in results["rotate + unprocessed"]:
+        assert row.measures["si_sdr_improvement"] == pytest.approx(0.0, abs=1e-3)
+        assert row.measures["stft_improvement"] == pytest.approx(0.0, abs=1e-5)
+    for row in results["stand + oracle"]:
+        assert row.measures["si_sdr_improvement"] >= 0.0 and row.measures["stft_improvement"] >= 0.0
+        assert row.measures["si_sdr_gained"] == pytest.approx(0.0, abs=0.2), "nothing moved"
+        assert row.measures["distance_to_target"] == 0.0
+
+
+def test_the_waveform_of_the_truth_is_the_truth():
+    env = SeparationEnv(split="val", sensors=("spectrogram",), config=SMALL)
+    env.reset(seed=0)
+    heard = env.heard
+    found = separated_waveform(heard.mixture_magnitudes, heard)
+    np.testing.assert_allclose(found[:, :15_500], heard.mixture[:, :15_500], atol=1e-4 * np.abs(heard.mixture).max())
+
+
+def test_what_does_not_exist_is_refused():
+    with pytest.raises(UnknownNameError, match="Did you mean 'novelty'"):
+        make_separation_agent("noveltyy", "oracle", SETTINGS)
+    with pytest.raises(UnknownNameError, match="Did you mean 'oracle'"):
+        make_separation_agent("stand", "orcale", SETTINGS)
+    with pytest.raises(ConfigurationError, match="may_stand"):
+        make_separation_agent("stand", "oracle", SeparationSettings())
+    with pytest.raises(ConfigurationError, match="at least one"):
+        evaluate_separation([], {}, episodes=1)
+    with pytest.raises(ConfigurationError, match="rad apart"):
+        SpatialMask(SETTINGS, apart=9.0)
+    env = SeparationEnv(split="val", separator=lambda observation: None, config=SMALL)
+    with pytest.raises(ConfigurationError, match="separator of its own"):
+        run_separation_episode(env, None, 0, name="x")
