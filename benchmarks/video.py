@@ -83,7 +83,9 @@ def sheets(folder: Path) -> None:
         BinauralVideoRecipe(),
         LocalizationRecipe(),
         BinauralVideoRecipe(settings=BinauralVideoSettings(scenes=SceneSettings(view="panorama"))),
-        LocalizationRecipe(settings=LocalizationSettings(scenes=SceneSettings(activity="events", width=224, height=112))),
+        LocalizationRecipe(
+            settings=LocalizationSettings(scenes=SceneSettings(activity="events", width=224, height=112))
+        ),
     ):
         shown = []
         for number in range(4):
@@ -104,7 +106,8 @@ def sides(sample: dict[str, Any]) -> None:
         print(f"{sample['__key__']}: azimuths {', '.join(azimuths)}; left louder by {level:+.1f} dB")
     else:
         vector = sound[0] @ sound[[3, 1, 2]].T
-        print(f"{sample['__key__']}: azimuths {', '.join(azimuths)}; intensity {np.degrees(np.arctan2(vector[1], vector[0])):+.0f}°")
+        towards = np.degrees(np.arctan2(vector[1], vector[0]))
+        print(f"{sample['__key__']}: azimuths {', '.join(azimuths)}; intensity {towards:+.0f}°")
 
 
 def main() -> None:
