@@ -36,6 +36,8 @@ autodoc_mock_imports = [
 add_module_names = False
 maximum_signature_line_length = 100
 napoleon_use_rtype = False
+# Fields named `bytes` make the type of that name ambiguous.
+suppress_warnings = ["ref.python"]
 html_math_renderer = "mathml"
 
 

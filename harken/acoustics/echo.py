@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, resample_poly
 
 from harken.acoustics.air import Air
 from harken.acoustics.directivity import Directivity
@@ -45,15 +45,15 @@ ONE_DIRECTION = 5e-3
 PLACES_KEPT = 64
 """Places whose echoes are kept, so that turning around costs the ears only."""
 
-FADE_FROM = 0.9
-"""Share of the Nyquist frequency at which a sweep that goes beyond it begins to fade."""
+OVERSAMPLED = 8
+"""Samples per period of a sweep's highest frequency from which one that passes the Nyquist frequency is made."""
 
 
 def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float = 20_000.0) -> np.ndarray:
     """Return a linear sweep of amplitude 1, as VisualEchoes plays it.
 
-    Where it would pass the Nyquist frequency it fades out before (raised cosine from 90 % of it on) and is silent
-    after: at 16 kHz the first 1.2 of 3 ms sound.
+    Where it passes the Nyquist frequency, it is the sweep at a multiple of the rate through a low-pass: at 16 kHz the
+    first 1.2 of 3 ms sound, and the rest is all but silent.
 
     Args:
         rate: Sampling rate [Hz].
@@ -73,12 +73,11 @@ def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float 
     count = round(duration * rate)
     if count < 2:
         raise ConfigurationError(f"A sweep of {duration:g} s at {rate} Hz has {count} samples; expected at least 2.")
-    time = np.arange(count) / rate
-    frequency = start + (end - start) * time / duration
+    finer = 1 if max(start, end) < 0.5 * rate else int(np.ceil(OVERSAMPLED * max(start, end) / rate))
+    time = np.arange(count * finer) / (rate * finer)
     phase = 2.0 * np.pi * (start * time + 0.5 * (end - start) * time**2 / duration)
-    nyquist = 0.5 * rate
-    over = np.clip((frequency / nyquist - FADE_FROM) / (1.0 - FADE_FROM), 0.0, 1.0)
-    return (np.sin(phase) * 0.5 * (1.0 + np.cos(np.pi * over))).astype(np.float32)
+    samples = np.sin(phase)
+    return (samples if finer == 1 else resample_poly(samples, 1, finer)[:count]).astype(np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

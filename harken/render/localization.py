@@ -64,7 +64,7 @@ class LocalizationRecipe:
             number: Number of the sample.
 
         Returns:
-            *objects*, *frames* and *steps* (of 100 ms) are numbers, k counts objects from 0:
+            Parts, where steps last 100 ms and k counts objects from 0:
 
             - ``mp4``: the video with its sound,
             - ``binaural.flac`` ``(2, n)``, or ``ambisonics.flac`` ``(4, n)`` for a panorama; with `stems` also

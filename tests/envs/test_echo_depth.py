@@ -7,6 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import harken
+from harken.acoustics.echo import sweep
 from harken.agents.echo_depth import ECHO_AGENTS, EchoAgent, FirstEcho, MeanDepth, first_echo, make_echo_agent
 from harken.envs.echo_depth import ECHO_SENSORS, EchoDepthEnv
 from harken.errors import (
@@ -169,15 +170,16 @@ def test_low_light_differs_from_episode_to_episode_and_from_step_to_step():
     assert one["light"] != other["light"]
 
 
-def test_the_first_echo_is_that_of_the_nearest_surface():
-    env = made(config={**FAST, "echo": {"rate": 44_100, "rays": 100}}, sensors=("waveform",))
-    for number in range(4):
-        heard, _ = env.reset(seed=0, options={"episode": number})
-        place = env.simulator.position + [0.0, env.settings.height, 0.0]
-        nearest = env.task.echoes.energy(place).delays[0]
-        assert first_echo(heard["waveform"], 44_100) > 0.7 * nearest
-        depth = FirstEcho(env.settings).act(heard)["depth"]
-        assert depth.min() == depth.max() == pytest.approx(0.5 * 343.2 * first_echo(heard["waveform"], 44_100))
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_the_first_echo_is_found_before_a_louder_one(rate):
+    heard = np.zeros((2, round(0.06 * rate)), np.float32)
+    for delay, level in ((rate // 100, 0.5), (rate // 40, 1.0)):
+        heard[:, delay : delay + len(sweep(rate))] += level * sweep(rate)
+    assert first_echo(heard, rate) == pytest.approx(0.01, abs=1.5 / rate)
+    assert first_echo(np.zeros_like(heard), rate) == pytest.approx(0.06, rel=1e-3)
+    settings = EchoDepthEnv(config={**FAST, "echo": {"rate": rate}}).settings
+    depth = FirstEcho(settings).act({"waveform": heard})["depth"]
+    np.testing.assert_allclose(depth, np.full((12, 16, 1), 1.716), atol=0.02)
 
 
 def test_the_mean_is_the_mean_of_the_training_views():
