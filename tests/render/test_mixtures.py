@@ -47,8 +47,8 @@ def test_the_stems_sum_to_the_mixture_and_so_does_their_energy(parts):
 def test_what_is_stored_still_sums_to_the_mixture(parts):
     stored = decode_sample(encode_sample(parts, number=3, split="train"))
     summed = stored["stem_0.flac"].astype(np.float64) + stored["stem_1.flac"]
-    # Half a step of 24 bits for each of the three.
-    assert np.abs(summed - stored["mixture.flac"]).max() <= 1.6 * 2.0**-23
+    # A step of 24 bits for each of the three at most.
+    assert np.abs(summed - stored["mixture.flac"]).max() <= 3.0 * 2.0**-23
     assert stored["jpg"].shape == (64, 64, 3) and stored["dry.flac"].shape == (2, 16_000)
 
 
@@ -133,8 +133,10 @@ def test_sounds_that_no_object_makes_and_too_few_categories_are_refused(tmp_path
     import soundfile
 
     for name in ("trombone", "dog", "cat"):
-        (tmp_path / name).mkdir()
-        soundfile.write(tmp_path / name / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000)
+        (tmp_path / "train" / name).mkdir(parents=True)
+        soundfile.write(
+            tmp_path / "train" / name / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16_000), 16_000
+        )
     with pytest.raises(DataSetError, match='set objects="any"'):
         recipe(sounds=str(tmp_path)).sample(0)
     with pytest.raises(SoundError, match="expected 4 or more"):
