@@ -1,4 +1,4 @@
-"""Processor time of a step of active separation beside AudioGoal's, and mixtures a second; the agents' table on request.
+"""Processor time of a step of active separation beside AudioGoal's, and mixtures a second; the agents' table if asked.
 
 Both environments hear in the same homes with depth alike: AudioGoal one source and SoundSpaces' spectrogram,
 active separation two sources, the published 512 × 32 spectrograms of mixture and target, and the reward. On the same

@@ -1,6 +1,6 @@
 """Data sets out of the simulator: recipes, sharded and resumable rendering, and readers."""
 
-from harken.render.encoding import Audio, Depth, Video
+from harken.render.encoding import Audio, Depth, Frames, Video
 from harken.render.reading import RenderedSamples, read_samples
 from harken.render.recipe import RECIPES, Recipe, make_recipe, sample_generator
 from harken.render.rendering import render
@@ -10,6 +10,7 @@ __all__ = [
     "RECIPES",
     "Audio",
     "Depth",
+    "Frames",
     "Recipe",
     "RenderedSamples",
     "Verification",

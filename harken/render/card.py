@@ -98,6 +98,8 @@ def _pictures(sample: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
             ]
         elif kind == "video":
             found.append((name, part[0]))
+        elif kind == "frames":
+            found.append((name, _colored(part[0])))
         elif kind in ("image", "array") and _is_picture(part):
             found.append((name, _colored(part)))
     return found
@@ -269,7 +271,7 @@ def _words(description: dict[str, Any]) -> str:
             return f"{description['channels']} channels, {seconds:g} s at {description['rate']} Hz, {bits}"
         case "video":
             return f"video, {'×'.join(map(str, description['shape']))}, {description['frame_rate']:g} Hz"
-        case "image" | "array" as kind:
+        case "image" | "frames" | "array" as kind:
             unit = ", millimetres" if description.get("unit") == "mm" else ""
             return f"{kind}, {description['dtype']} {'×'.join(map(str, description['shape']))}{unit}"
         case _:

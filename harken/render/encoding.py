@@ -17,7 +17,7 @@ import numpy as np
 
 from harken.errors import DataSetError, UnknownNameError
 
-__all__ = ["CODECS", "Audio", "Depth", "Video", "decode_part", "decode_sample", "encode_sample"]
+__all__ = ["CODECS", "Audio", "Depth", "Frames", "Video", "decode_part", "decode_sample", "encode_sample"]
 
 CODECS: tuple[str, ...] = ("flac", "jpg", "json", "mp4", "npy", "png", "txt", "wav")
 """Last words of the extensions that can be encoded and decoded; `bytes` may have any extension."""
@@ -51,6 +51,18 @@ class Depth:
 
     metres: np.ndarray
     """``(h, w, 1)`` float32 [m]; 0 where nothing was hit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Frames:
+    """Images of one size, exact, to be stored as one ``png`` with each below the one before it.
+
+    Reading it gives them back as ``(n, h, w, channels)``.
+    """
+
+    images: np.ndarray
+    """``(n, h, w, channels)`` uint8, uint16 of one channel, or float32 of one channel: depth in metres, stored in whole
+    millimetres as `Depth` is."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -219,6 +231,9 @@ def _encode_png(part: Any) -> tuple[bytes, dict[str, Any]]:
     from PIL import Image
 
     unit: dict[str, Any] = {}
+    if isinstance(part, Frames):
+        content, described = _encode_png(_stacked(part))
+        return content, {**described, "kind": "frames", "shape": list(np.shape(part.images))}
     if isinstance(part, Depth):
         image, unit = _millimetres(part), {"unit": "mm"}
     else:
@@ -230,6 +245,14 @@ def _encode_png(part: Any) -> tuple[bytes, dict[str, Any]]:
         file, "PNG", compress_level=3
     )
     return file.getvalue(), {**_describe_array(image, "image"), **unit}
+
+
+def _stacked(part: Frames) -> Depth | np.ndarray:
+    images = np.asarray(part.images)
+    if images.ndim != 4 or 0 in images.shape:
+        raise DataSetError(f"the images are {images.dtype} {images.shape}; expected (n, height, width, channels).")
+    below = images.reshape(-1, *images.shape[2:])
+    return Depth(metres=below) if images.dtype.kind == "f" else below
 
 
 def _millimetres(part: Depth) -> np.ndarray:

@@ -94,6 +94,12 @@ class RecipeEntry:
 
 
 RECIPES: dict[str, RecipeEntry] = {
+    "binaural-video": RecipeEntry(
+        module="harken.render.binaural_video",
+        recipe="BinauralVideoRecipe",
+        settings="BinauralVideoSettings",
+        description="Videos in homes with sounding objects in view: binaural, stems, masks, depth, positions; or 360°.",
+    ),
     "clips": RecipeEntry(
         module="harken.render.clips",
         recipe="ClipsRecipe",
@@ -105,6 +111,12 @@ RECIPES: dict[str, RecipeEntry] = {
         recipe="EchoDepthRecipe",
         settings="EchoDepthRenderSettings",
         description="Echoes of a sweep with image, depth, semantic and material map, for depth from echoes.",
+    ),
+    "localization": RecipeEntry(
+        module="harken.render.localization",
+        recipe="LocalizationRecipe",
+        settings="LocalizationSettings",
+        description="The scenes of binaural-video with labels: which pixels sound, when each source is on, and where.",
     ),
     "mixtures": RecipeEntry(
         module="harken.render.mixtures",
