@@ -196,7 +196,9 @@ def test_the_sweep_at_16_khz_does_not_alias():
     low, high = sweep(16_000), sweep(160_000)
     assert len(low) == 48 and np.abs(low[24:]).max() < 0.1
     wanted, got = np.abs(np.fft.rfft(high, 16_000))[:701] / 10, np.abs(np.fft.rfft(low, 1_600))[:701]
-    assert np.abs(got - wanted).max() < 0.03 * wanted.max()
+    # The sweep ends with a click, and half of what a low-pass makes of it lies after the last sample.
+    click = np.abs(np.fft.rfft(low[40:], 1_600)).max()
+    assert click < 0.1 * wanted.max() and np.abs(got - wanted).max() < click
 
 
 def test_a_users_own_signal_is_heard():
