@@ -12,6 +12,7 @@ Published data: VisualEchoes (Gao, Chen, Al-Halah, Schissler and Grauman, ECCV 2
 20 kHz at 44.1 kHz; Parida, Srivastava and Sharma (CVPR 2021) hear its first 60 ms, at 44.1 and 16 kHz.
 """
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,10 +22,11 @@ import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
 from harken.acoustics.air import Air
-from harken.acoustics.directivity import Directivity
+from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.engine import EnergyHistogram
-from harken.acoustics.exact import ExactPaths
+from harken.acoustics.exact import ExactPaths, ExactSource, source_gains
 from harken.acoustics.field import TimeBins
+from harken.acoustics.image_sources import ImageSources
 from harken.acoustics.pair import trace_pair
 from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, SoundPaths, Source
 from harken.acoustics.receivers import Synthesizer
@@ -73,6 +75,11 @@ def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float 
     count = round(duration * rate)
     if count < 2:
         raise ConfigurationError(f"A sweep of {duration:g} s at {rate} Hz has {count} samples; expected at least 2.")
+    return _sweep(rate, count, duration, start, end).copy()
+
+
+@functools.lru_cache(maxsize=16)
+def _sweep(rate: int, count: int, duration: float, start: float, end: float) -> np.ndarray:
     finer = 1 if max(start, end) < 0.5 * rate else int(np.ceil(OVERSAMPLED * max(start, end) / rate))
     time = np.arange(count * finer) / (rate * finer)
     phase = 2.0 * np.pi * (start * time + 0.5 * (end - start) * time**2 / duration)
@@ -91,10 +98,11 @@ class EchoSettings:
     surfaces up to 10.3 m away."""
     image_order: int = 2
     """Mirror reflections in a row that are exact paths, 1 to 4."""
-    image_rays: int = 2_000
-    """Rays that look for sequences of facets that mirror. All first reflections are found whatever this is, unless the
-    wall can hardly be seen; for orders above 2 take 8,000 or more."""
-    rays: int = 250
+    image_rays: int = 500
+    """Rays that look for sequences of facets that mirror, besides those aimed at every facet. All corners are tried
+    whatever this is, and 500 rays miss 0.04 % of the energy at order 2; for orders above 2 take 8,000 or more.
+    """
+    rays: int = 200
     """Rays traced for what is scattered, and for mirror reflections beyond `image_order`."""
     bin_width: float = 0.25e-3
     """Width of the time bins of what is traced [s]."""
@@ -192,6 +200,11 @@ class EchoPropagation:
         )
 
     @cached_property
+    def _corners(self) -> np.ndarray:
+        assert self._exact.facets is not None
+        return self._exact.facets.corners()
+
+    @cached_property
     def _bins(self) -> TimeBins:
         width = self.settings.bin_width
         return TimeBins.build(self.settings.duration, first=width, growth=0.0, widest=width, step=width)
@@ -238,7 +251,7 @@ class EchoPropagation:
                 f"The listener at {place.round(3).tolist()} lies inside a wall or a piece of furniture of "
                 f"{self.scene.name}, where there is no echo. Move it into the open."
             )
-        prepared = self._exact.prepare(source)
+        prepared = self._prepare(source)
         paths = _reflections(self._exact.find(prepared, place), self.settings.duration * self.speed)
         energy = trace_pair(
             self.scene,
@@ -255,6 +268,22 @@ class EchoPropagation:
             image_order=self.settings.image_order,
         )
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
+
+    def _prepare(self, source: Source) -> ExactSource:
+        """Find the images of a source: what rays meet, and every corner, since those send sound straight back."""
+        exact, order = self._exact, self.settings.image_order
+        assert exact.facets is not None
+        images = ImageSources(
+            self.scene,
+            exact.facets,
+            source.position,
+            order,
+            self.settings.image_rays,
+            air=self._attenuation,
+            also=self._corners if order > 1 else None,
+        )
+        frame = body_frame(source.heading, source.pitch)
+        return ExactSource(position=source.position, gains=source_gains(source), frame=frame, images=images, ways=None)
 
     def _number_of(self, place: np.ndarray) -> int:
         """Return a number that the seed and the place decide."""

@@ -21,6 +21,12 @@ ANGLE = 1e-3
 DISTANCE = 1e-3
 """Distance below which parallel triangles lie on the same plane [m]."""
 
+NEAR = 0.01
+"""Distance between the boxes of two facets up to which they make a corner [m]."""
+
+PARALLEL = 0.99
+"""Cosine of the angle between the normals of two facets from which on they make none."""
+
 AIMS = 8
 """Triangles of a facet, the largest ones, that get a ray each."""
 
@@ -74,6 +80,22 @@ class Facets:
         weighs each band: s/p if it scattered, (1 − s)/(1 − p) if not.
         """
         return self.facet >= 0
+
+    def corners(self) -> np.ndarray:
+        """Return the pairs of facets that meet, or nearly so, ``(n, 2)`` int32, each in both orders.
+
+        They are those that are not parallel and whose boxes come within a centimetre of each other: the corners of
+        rooms and of what stands against a wall, which send sound back to where it came from.
+        """
+        first: list[np.ndarray] = []
+        second: list[np.ndarray] = []
+        for i in range(len(self)):
+            near = ((self.lower <= self.upper[i] + NEAR) & (self.upper >= self.lower[i] - NEAR)).all(1)
+            near &= np.abs(self.normal @ self.normal[i]) < PARALLEL
+            found = np.flatnonzero(near)
+            first.append(np.full(len(found), i))
+            second.append(found)
+        return np.stack([np.concatenate(first or [[]]), np.concatenate(second or [[]])], 1).astype(np.int32)
 
     def triangles(self, facet: int) -> np.ndarray:
         """Return the numbers of the triangles of a facet, rising."""

@@ -265,6 +265,8 @@ class ImageSources:
             for higher orders. Not used where all sequences of facets are few.
         seed: Chooses the rays.
         air: ``(bands,)`` energy attenuation of air [1/m]; none by default.
+        also: ``(n, k)`` int32 sequences of facets that are taken whatever the rays find, k at most `order`; -1 after
+            the last.
 
     Raises:
         ConfigurationError: The order or the number of rays is out of range, the source is not a position, or the facets
@@ -281,6 +283,7 @@ class ImageSources:
         rays: int = 8_000,
         seed: int = 0,
         air: np.ndarray | None = None,
+        also: np.ndarray | None = None,
     ):
         if not 1 <= order <= MAXIMUM_ORDER or int(order) != order:
             raise ConfigurationError(f"ImageSources: order is {order!r}; expected a whole number 1–{MAXIMUM_ORDER}.")
@@ -302,7 +305,7 @@ class ImageSources:
         if _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:
             self.sequences = _all_sequences(len(facets), self.order)
         else:
-            self.sequences = self._find_sequences(int(rays), seed)
+            self.sequences = self._find_sequences(int(rays), seed, also)
         self.tables = self._mirror()
 
     def _place(self, source: np.ndarray) -> None:
@@ -318,11 +321,14 @@ class ImageSources:
             )
         self.source = position
 
-    def _find_sequences(self, rays: int, seed: int) -> np.ndarray:
+    def _find_sequences(self, rays: int, seed: int, also: np.ndarray | None) -> np.ndarray:
         aimed = self.facets.aims - self.source
         directions = np.concatenate([aimed, _directions(rays, seed)])
         met = np.empty((len(directions), self.order), np.int32)
         _shoot(self.scene.triangles.kernel_data, self.facets.normal, self.facets.facet, self.source, directions, met)
+        if also is not None:
+            fill = ((0, 0), (0, self.order - also.shape[1]))
+            met = np.concatenate([met, np.pad(also.astype(np.int32), fill, constant_values=-1)])
         return _distinct(met)
 
     def _mirror(self) -> tuple[np.ndarray, ...]:

@@ -7,8 +7,10 @@ from scipy.signal import chirp
 from harken.acoustics import Ambisonics, Listener, microphone_array
 from harken.acoustics.directivity import talker
 from harken.acoustics.echo import EchoPropagation, EchoSettings, sweep
+from harken.acoustics.facets import Facets
+from harken.acoustics.image_sources import ImageSources
 from harken.errors import ConfigurationError, HarkenError, SoundError
-from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
+from harken.scene import OCTAVE_BANDS, AcousticMaterial, Body, Scene, WalkableFloor, generate_home
 
 SPEED = 343.2
 ORIGIN = np.zeros(3)
@@ -112,6 +114,20 @@ def test_all_mirror_reflections_of_a_box_are_found_up_to_the_order():
     cells = np.array([[i, j, k] for i in range(-2, 3) for j in range(-2, 3) for k in range(-2, 3)])
     lattice = cells[(np.abs(cells).sum(1) > 0) & (np.abs(cells).sum(1) <= 2)]
     np.testing.assert_allclose(np.sort(found.length), np.sort(np.linalg.norm(lattice * size, axis=1)), atol=1e-5)
+
+
+def test_corners_are_found_however_small_they_are_seen():
+    home = generate_home(0, split="train")
+    made = echoes(home, image_order=2, rays=1)
+    facets = Facets.build(home)
+    pairs = np.argwhere(~np.eye(len(facets), dtype=bool)).astype(np.int32)
+    air = made.settings.air.attenuation(OCTAVE_BANDS)
+    rng, floor = np.random.default_rng(0), WalkableFloor.build(home, Body())
+    for _ in range(3):
+        place = floor.random_point(rng) + [0.0, 1.5, 0.0]
+        every = ImageSources(home, facets, place, 2, 1, air=air, also=pairs).paths(place)
+        found, heard = made.energy(place).paths, every.length < 0.06 * SPEED
+        assert found.energy.sum() > 0.995 * every.energy[heard].sum() and len(found) <= heard.sum()
 
 
 def test_a_wall_on_the_left_is_louder_and_earlier_in_the_left_ear():

@@ -557,3 +557,17 @@ def test_from_outside_a_closed_room_nothing_is_heard_of_it():
     assert len(sources.paths(LISTENER)) == 0
     # Its walls reflect on the outside too.
     assert sources.paths([-3.0, 1.0, 2.5]).order.tolist() == [1]
+
+
+def test_the_corners_of_a_box_are_its_twelve_edges_in_both_orders():
+    pairs = Facets.build(box_room()).corners()
+    assert len(pairs) == 24 and len({tuple(sorted(pair)) for pair in pairs.tolist()}) == 12
+
+
+def test_sequences_that_are_given_are_taken():
+    home = generate_home(0, split="train")
+    facets, middle = Facets.build(home), home.rooms[0].polygon.mean(0)
+    place = np.array([middle[0], 1.5, middle[1]])
+    wanted = np.array([[5, 7], [7, 5]], np.int32)
+    sequences = ImageSources(home, facets, place, 3, 1, also=wanted).sequences.tolist()
+    assert [5, 7, -1] in sequences and [7, 5, -1] in sequences
