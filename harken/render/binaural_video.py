@@ -101,7 +101,9 @@ class BinauralVideoRecipe:
         mono = mixture[:1] if panorama else mixture.sum(0, keepdims=True)
         pair = stereo_of(mixture)
         parts: dict[str, Any] = {
-            "mp4": Video(frames=seen.rgb, frame_rate=s.scenes.frame_rate, audio=pair, audio_rate=rate),
+            "mp4": Video(
+                frames=seen.rgb, frame_rate=s.scenes.frame_rate, audio=pair, audio_rate=rate, preset="veryfast"
+            ),
             "ambisonics.flac" if panorama else "binaural.flac": Audio(samples=mixture, rate=rate),
             "mono.flac": Audio(samples=mono, rate=rate),
             "masks.png": Frames(images=seen.masks),

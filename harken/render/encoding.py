@@ -80,6 +80,8 @@ class Video:
     """``(2, n)`` float32, left first."""
     audio_rate: int | None = None
     """Sample rate of `audio` [Hz]."""
+    preset: Literal["medium", "veryfast"] = "medium"
+    """How long x264 looks for a smaller file."""
 
 
 def encode_sample(parts: Mapping[str, Any], *, number: int, split: str) -> dict[str, bytes]:
@@ -324,7 +326,7 @@ def _encode_mp4(part: Any) -> tuple[bytes, dict[str, Any]]:
         raise DataSetError(f"it is {type(part).__name__}; expected Video(frames=…, frame_rate=…).")
     with tempfile.TemporaryDirectory(prefix="harken-") as folder:
         path = Path(folder) / "video.mp4"
-        write_video(path, part.frames, part.frame_rate, part.audio, part.audio_rate)
+        write_video(path, part.frames, part.frame_rate, part.audio, part.audio_rate, preset=part.preset)
         content = path.read_bytes()
     height, width = np.shape(part.frames[0])[:2]
     shape = [len(part.frames), height, width, 3]
