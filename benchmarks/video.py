@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short run that only shows that it works")
     parser.add_argument("--sheet", type=Path, help="folder for contact sheets")
     given = parser.parse_args()
-    speed(2 if given.quick else 8, given.quick)
+    speed(2 if given.quick else 30, given.quick)
     if given.sheet is not None:
         sheets(given.sheet)
 

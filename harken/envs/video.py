@@ -44,7 +44,7 @@ def write_video(
         frame_rate: Images per second [Hz], 0.05–240; a step of 0.25 s is 4.
         audio: ``(2, n)`` sound, left first; None for a silent video.
         audio_rate: Sampling rate of `audio` [Hz].
-        preset: How long x264 looks for a smaller file; "veryfast" takes a third of the time.
+        preset: How long x264 looks for a smaller file; "veryfast" takes some two thirds of the time.
 
     Raises:
         ConfigurationError: There are no frames, they are no images of one size, or a rate is out of range.

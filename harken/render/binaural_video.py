@@ -184,6 +184,7 @@ def mirrored(parts: dict[str, Any]) -> dict[str, Any]:
                 frame_rate=part.frame_rate,
                 audio=sound,
                 audio_rate=part.audio_rate,
+                preset=part.preset,
             )
         else:
             turned[name] = part

@@ -25,6 +25,8 @@ _SPECTROGRAM = Spectrogram(n_fft=512, hop=128, window=512, downsample=1)
 _RANGE_DB = 80.0
 _SECONDS = 10.0
 _CHANNELS = 2
+# Arrays with fewer rows are tables, such as the places of some objects over time.
+_SMALLEST_PICTURE = 9
 
 
 def card_names(split: str) -> tuple[str, ...]:
@@ -106,7 +108,7 @@ def _pictures(sample: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
 
 
 def _is_picture(part: np.ndarray) -> bool:
-    return part.ndim == 3 and part.shape[2] in (1, 3, 4) and min(part.shape[:2]) > 1
+    return part.ndim == 3 and part.shape[2] in (1, 3, 4) and min(part.shape[:2]) >= _SMALLEST_PICTURE
 
 
 def _colored(image: np.ndarray) -> np.ndarray:

@@ -81,18 +81,19 @@ def film(scene: SampledScene, *, every_depth: bool = False) -> Film:
     times = np.arange(count) / settings.frame_rate
     positions = np.array([[one.trajectory.position(time) for time in times] for one in scene.objects])
     pixels, in_view = project(camera, scene.eye, scene.heading, positions.reshape(-1, 3))
-    alone = np.zeros((sources, count), np.int64)
+    alone, shown = np.zeros((2, sources, count), np.int64)
     views = _BallViews(scene, camera)
     for frame in range(count):
         distance = depth[frame] if frame < len(depth) else still["depth"].copy()
-        for k, one in enumerate(scene.objects):
-            if one.kind == "furniture":
-                alone[k, frame] = int((labels == k + 1).sum()) if frame == 0 else alone[k, 0]
+        balls = {k: views.view(k, positions[k, frame]) for k in range(sources) if scene.objects[k].kind == "ball"}
+        for k, ball in balls.items():
+            _draw(ball, scene.objects[k], k + 1, rgb[frame], distance[..., 0], masks[frame, ..., 0])
+        for k in range(sources):
+            if k in balls:
+                alone[k, frame] = len(balls[k].rows)
+                shown[k, frame] = np.count_nonzero(masks[frame, balls[k].rows, balls[k].columns] == k + 1)
             else:
-                ball = views.view(k, positions[k, frame])
-                alone[k, frame] = len(ball.rows)
-                _draw(ball, one, k + 1, rgb[frame], distance[..., 0], masks[frame, ..., 0])
-    seen = np.stack([[np.count_nonzero(image == k + 1) for image in masks] for k in range(sources)])
+                alone[k, frame], shown[k, frame] = (np.count_nonzero(m == k + 1) for m in (labels, masks[frame]))
     return Film(
         rgb=rgb,
         depth=depth,
@@ -100,7 +101,7 @@ def film(scene: SampledScene, *, every_depth: bool = False) -> Film:
         positions=positions.astype(np.float32),
         pixels=pixels.reshape(sources, count, 2).astype(np.float32),
         in_view=in_view.reshape(sources, count),
-        visible=(seen / np.maximum(alone, 1)).astype(np.float32),
+        visible=(shown / np.maximum(alone, 1)).astype(np.float32),
     )
 
 
@@ -134,27 +135,28 @@ def _draw(
 def record(scene: SampledScene) -> Recording:
     """Hear a scene from where the camera stands: with two ears, or for a panorama in first-order ambisonics.
 
-    Sound begins with the clip: what was before it has left no echo. Each object is heard by a simulator of its own, so
-    that stems cost nothing.
+    Sound begins with the clip: what was before it has left no echo.
 
     Args:
         scene: The scene.
     """
     settings = scene.settings
     hearing: ListenerFormat = "binaural" if settings.view == "camera" else Ambisonics(order=1)
-    rate, total = settings.acoustics.rate, settings.samples
-    block = round(_BLOCK * rate)
-    stems, responses = [], []
-    for one in scene.objects:
-        simulator = Simulator(scene.world, hearing=hearing)
-        simulator.place(scene.position, scene.heading)
-        start = one.trajectory.position(0.0)
-        way = one.trajectory if one.moves else None
-        simulator.set_sources([SoundSource(position=start, samples=one.samples, trajectory=way)])
-        responses.append(simulator.impulse_response().samples)
-        heard = [simulator.hear(block) for _ in range(-(-total // block))]
-        stems.append(np.concatenate(heard, 1)[:, :total])
-    return Recording(stems=np.stack(stems), responses=tuple(responses))
+    simulator = Simulator(scene.world, hearing=hearing)
+    simulator.place(scene.position, scene.heading)
+    sources = [
+        SoundSource(
+            position=one.trajectory.position(0.0),
+            samples=one.samples,
+            trajectory=one.trajectory if one.moves else None,
+        )
+        for one in scene.objects
+    ]
+    simulator.set_sources(sources)
+    responses = tuple(simulator.impulse_response(source.at(0.0)).samples for source in sources)
+    block = round(_BLOCK * settings.acoustics.rate)
+    heard = [simulator.hear_each(block) for _ in range(-(-settings.samples // block))]
+    return Recording(stems=np.concatenate(heard, 2)[:, :, : settings.samples], responses=responses)
 
 
 def spherical_angles(scene: SampledScene, positions: np.ndarray) -> np.ndarray:

@@ -95,7 +95,11 @@ class LocalizationRecipe:
         panorama = s.scenes.view == "panorama"
         parts: dict[str, Any] = {
             "mp4": Video(
-                frames=seen.rgb, frame_rate=s.scenes.frame_rate, audio=stereo_of(heard.mixture), audio_rate=rate
+                frames=seen.rgb,
+                frame_rate=s.scenes.frame_rate,
+                audio=stereo_of(heard.mixture),
+                audio_rate=rate,
+                preset="veryfast",
             ),
             "ambisonics.flac" if panorama else "binaural.flac": Audio(samples=heard.mixture, rate=rate),
             "visible.png": Frames(images=seen.masks),

@@ -434,7 +434,9 @@ def _sounding(settings: SceneSettings, placed: _Placed, random: np.random.Genera
         gain_db=gain,
         trajectory=placed.trajectory,
         instance=placed.instance,
-        color=_color(clip.category),
+        color=(0, 0, 0)
+        if placed.instance
+        else _color(clip.category, _library(settings.clips, rate, "ball").categories),
     )
 
 
@@ -472,14 +474,14 @@ def _distance_to_leg(point: np.ndarray, start: np.ndarray, goal: np.ndarray) -> 
     return float(np.linalg.norm(a + share * way - p))
 
 
-def _color(category: str) -> tuple[int, int, int]:
-    """Return a strong colour that belongs to a category."""
+def _color(category: str, categories: tuple[str, ...]) -> tuple[int, int, int]:
+    """Return a strong colour that belongs to a category alone: hues are spread evenly, neighbours differ in value."""
     import colorsys
 
-    code = _digest("color", category)
-    hue, value = (code & 0xFFFF) / 0x10000, 0.75 + 0.25 * ((code >> 16) & 0xFF) / 255
-    red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, value)
-    return round(255 * red), round(255 * green), round(255 * blue)
+    place = categories.index(category)
+    values = colorsys.hsv_to_rgb(place / len(categories), 0.85, (1.0, 0.6, 0.8)[place % 3])
+    red, green, blue = (round(255 * value) for value in values)
+    return red, green, blue
 
 
 def _digest(*words: object) -> int:
