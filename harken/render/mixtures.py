@@ -23,15 +23,13 @@ from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
 from harken.scene import generate_home
 from harken.scene.scene import SceneObject
 from harken.sim import World
-from harken.sound import Clip, ClipLibrary, Spectrogram, spectrogram
+from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.level import active_part, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
+from harken.tasks.separation import MAGNITUDES
 from harken.vision import Camera
 
 __all__ = ["MixturesRecipe", "MixturesSettings", "Place", "SoundingObject"]
-
-MAGNITUDES = Spectrogram(n_fft=1022, hop=256, window=1022, downsample=1, padding="zeros")
-"""The spectrogram of the masks: 512 frequencies, as in Zhao et al. (2018)."""
 
 _STRUCTURE = ("wall", "floor", "ceiling", "door", "window", "curtain", "rug")
 _HOMES_TRIED, _POSES_TRIED, _OBJECTS = 8, 80, 6
@@ -59,20 +57,21 @@ class MixturesSettings:
     level_range: float = 10.0
     """Width of the range of source levels [dB], uniform around the clips' own."""
     masks: Literal["ratio", "binary"] = "ratio"
-    """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest."""
+    """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest. Their bins are those of
+    `harken.tasks.separation.MAGNITUDES`, so that separators trained on mixtures serve in the environments."""
     width: int = 224
     """Columns of the picture."""
     height: int = 224
     """Rows of the picture."""
     field_of_view: float = math.pi / 2
     """Horizontal angle of view [rad]."""
-    mixtures_per_home: int = 1000
+    mixtures_per_home: int = 4000
     """Mixtures in a row that share a home."""
     places: int = 8
     """Most places of a home from which is listened and looked."""
     ear_height: float = 1.5
     """Height of ears and camera above the floor [m]."""
-    acoustics: AcousticSettings = field(default_factory=lambda: AcousticSettings(rays=3000))
+    acoustics: AcousticSettings = field(default_factory=lambda: AcousticSettings(rays=2000))
     """How sound is propagated; its rate is replaced by `rate`."""
 
     def __post_init__(self) -> None:
@@ -202,8 +201,8 @@ class MixturesRecipe:
 
         Returns:
             ``mixture.flac`` ``(2, n)`` the sum of ``stem_0.flac``, ``stem_1.flac`` …, all as heard; ``dry.flac``
-            ``(sources, n)`` as emitted; ``masks.npy`` ``(sources, 512, frames, 2)`` float16 (ratio) or bool (binary);
-            ``jpg`` the view; ``json`` with the sources (clip, category, object, position [m], azimuth [rad, positive
+            ``(sources, n)`` as emitted; ``masks.npy`` ``(sources, 512, frames, 2)`` uint8, 255ths (ratio), or bool
+            (binary); ``jpg`` the view; ``json`` with the sources (clip, category, object, position [m], azimuth [rad, positive
             to the left], elevation, distance, box and pixels in the picture, level, energy at each ear) and the pose
             of listener and camera.
 
@@ -235,9 +234,9 @@ class MixturesRecipe:
             described.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
             described[-1] |= _seen(place, thing) | {"energy": np.square(stem, dtype=np.float64).sum(1).tolist()}
         mixture = np.stack(stems).sum(0)
-        magnitudes = np.stack([np.expm1(spectrogram(stem, MAGNITUDES)) for stem in stems])
+        magnitudes = np.stack([spectrogram(stem, MAGNITUDES) for stem in stems])
         if settings.masks == "ratio":
-            masks = ideal_ratio_masks(magnitudes).astype(np.float16)
+            masks = (255.0 * ideal_ratio_masks(magnitudes) + 0.5).astype(np.uint8)
         else:
             masks = ideal_binary_masks(magnitudes)
         rate = settings.rate
