@@ -137,7 +137,7 @@ class SeparationSettings(NavigationSettings):
         if self.step_samples % MAGNITUDES.hop == 0:
             raise ConfigurationError(
                 f"A step of {self.step_time} s has {self.step_samples} samples, a multiple of the spectrogram's hop of "
-                f"{MAGNITUDES.hop}: whether its last frame counts differs between definitions. Change step_time a little."
+                f"{MAGNITUDES.hop}: definitions differ in whether its last frame counts. Change step_time a little."
             )
 
     @property

@@ -64,6 +64,11 @@ def test_ratio_masks_are_shares_that_separate(parts):
         assert np.square(masks[k] * mixture - stem).sum() < np.square(mixture - stem).sum()
 
 
+def test_floats_keep_every_bit(parts):
+    floats = decode_sample(encode_sample(recipe(audio="wav").sample(3), number=3, split="train"))
+    assert floats["stem_1.wav"].tobytes() == parts["stem_1.flac"].samples.tobytes()
+
+
 def test_binary_masks_choose_one_source():
     masks = recipe(masks="binary").sample(3)["masks.npy"]
     assert masks.dtype == bool and (masks.sum(0) <= 1).all() and masks.sum(0).mean() > 0.9
@@ -121,6 +126,7 @@ def test_talkers_and_instruments_sound_from_any_object():
         ({"duration": 0.0}, ConfigurationError, r"0\.1–120"),
         ({"objects": "some"}, UnknownNameError, "matching, any"),
         ({"masks": "soft"}, UnknownNameError, "ratio, binary"),
+        ({"audio": "mp3"}, UnknownNameError, "flac, wav"),
         ({"places": 0}, ConfigurationError, "1 or more"),
         ({"width": 8}, ConfigurationError, "32–4096"),
         ({"level_range": 99.0}, ConfigurationError, "0–60"),
