@@ -151,8 +151,8 @@ def test_what_does_not_exist_is_refused():
         make_separation_agent("stand", "oracle", SeparationSettings())
     with pytest.raises(ConfigurationError, match="at least one"):
         evaluate_separation([], {}, episodes=1)
-    with pytest.raises(ConfigurationError, match="rad apart"):
-        SpatialMask(SETTINGS, apart=9.0)
+    with pytest.raises(ConfigurationError, match=r"9\.0 rad"):
+        SpatialMask(SETTINGS, reach=9.0)
     env = SeparationEnv(split="val", separator=lambda observation: None, config=SMALL)
     with pytest.raises(ConfigurationError, match="separator of its own"):
         run_separation_episode(env, None, 0, name="x")
