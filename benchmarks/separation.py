@@ -77,15 +77,19 @@ def mixtures(count: int, rays: int) -> None:
     start = time.process_time()
     samples = [recipe.sample(number) for number in range(count)]
     made = (time.process_time() - start) / count
-    start = time.process_time()
-    for number, sample in enumerate(samples):
-        encode_sample(sample, number=number, split="train")
-    encoded = (time.process_time() - start) / count
+    encoded = {}
+    for codec in ("flac", "wav"):
+        start = time.process_time()
+        for number, sample in enumerate(samples):
+            renamed = {name.replace("flac", codec): part for name, part in sample.items()}
+            encode_sample(renamed, number=number, split="train")
+        encoded[codec] = (time.process_time() - start) / count
     shared = home / settings.mixtures_per_home
     print(f"\nmixtures of {settings.sources} sources, {settings.duration:g} s, picture, masks")
     print(f"{'home, places and responses':34s}{1e3 * home:8.0f} ms, {1e3 * shared:.2f} ms for each of its mixtures")
     print(f"{'made':34s}{1e3 * made:8.2f} ms, {1 / (made + shared):.0f} a second with the home's share")
-    print(f"{'encoded':34s}{1e3 * encoded:8.2f} ms, {1 / (made + shared + encoded):.0f} a second in all")
+    for codec, spent in encoded.items():
+        print(f"{f'encoded as {codec}':34s}{1e3 * spent:8.2f} ms, {1 / (made + shared + spent):.0f} a second in all")
 
 
 def table(episodes: int, preset: str, sounds: str, estimate: str, rays: int) -> None:

@@ -42,6 +42,12 @@ MOVERS: tuple[str, ...] = ("stand", "rotate", "random", "direction", "proximity"
 SEPARATORS: tuple[str, ...] = ("oracle", "spatial", "unprocessed")
 """Names of the separators that it makes."""
 
+CONCENTRATION = 2.0
+"""Of the interaural phase about that of the direct sound, von Mises; low, because rooms scatter it."""
+
+LEVEL_SPREAD = 6.0
+"""Standard deviation of the interaural level about that of the direct sound [dB]."""
+
 _TRANSFORM = {"n_fft": MAGNITUDES.n_fft, "hop": MAGNITUDES.hop, "window": MAGNITUDES.window}
 
 
@@ -136,51 +142,67 @@ class Unprocessed:
 class SpatialMask:
     """Takes for the target what comes from the side of the strongest sound, by differences between the ears.
 
-    Every bin is compared with the head's interaural level and phase differences for lateral angles (Woodruff and Wang
-    2013 do so with a trained model; here the likelihood is a fixed function of both errors). The histogram of likely
-    angles over all bins, weighted with their energy, has one peak for the strongest source and another for its rival;
-    the mask is the first's share of the likelihood. It knows nothing of classes: where the target is not the strongest,
-    it is wrong.
+    The mixture is taken for sounds from lateral angles of the head, each with a weight. Weights are found by
+    expectation maximisation over all bins, which count by their energy; the likelihood of a bin at an angle is that of
+    its interaural phase (von Mises) and level (normal) about the head's own. The mask is the posterior of the angles
+    around the strongest. It knows nothing of classes: where the target is not the strongest, it is wrong; and it knows
+    nothing of reverberation, which comes from everywhere.
+
+    Source:
+        After Mandel, Weiss and Ellis (2010), "Model-based expectation-maximization source separation and localization",
+        IEEE Trans. Audio Speech Lang. Process. 18, 382, equations 8 to 12, with fixed spreads and the head's responses
+        in place of learnt ones.
 
     Args:
         settings: The rules, of which it takes the rate.
         angles: Number of lateral angles from right to left.
-        apart: Least angle between the two [rad].
+        reach: Angles this far from the strongest belong to it [rad].
+        iterations: Iterations of expectation maximisation.
     """
 
     sensors: tuple[str, ...] = ("waveform",)
 
-    def __init__(self, settings: SeparationSettings, *, angles: int = 25, apart: float = np.pi / 6):
-        if angles < 3 or not 0 < apart < np.pi:
+    def __init__(
+        self, settings: SeparationSettings, *, angles: int = 25, reach: float = np.pi / 4, iterations: int = 8
+    ):
+        if angles < 3 or not 0 < reach < np.pi or iterations < 1:
             raise ConfigurationError(
-                f"Spatial mask of {angles!r} angles, {apart!r} rad apart; expected 3 or more, 0–π."
+                f"Spatial mask of {angles!r} angles, {reach!r} rad and {iterations!r} iterations; expected 3 or more, "
+                "0–π, and 1 or more."
             )
-        self._angles, self._apart = np.linspace(-np.pi / 2, np.pi / 2, angles), apart
+        self._angles, self._reach, self._iterations = np.linspace(-np.pi / 2, np.pi / 2, angles), reach, iterations
         self._level, self._phase = _interaural(settings.acoustics.rate, self._angles)
 
     def mask(self, observation: Mapping[str, Any]) -> np.ndarray:
         """Return the mask, the same for both ears."""
         left, right = stft(observation["waveform"], **_TRANSFORM).astype(np.complex64)
-        cross, energy = left * right.conj(), np.abs(left) ** 2 + np.abs(right) ** 2
+        energy = np.abs(left) ** 2 + np.abs(right) ** 2
         if not energy.any():
             return np.ones((*energy.shape, 2), np.float32)
-        floor = 1e-12 * energy.max()
-        level = 10.0 * np.log10((np.abs(left) ** 2 + floor) / (np.abs(right) ** 2 + floor))
+        likelihood = self._likelihood(left, right, 1e-12 * float(energy.max())).reshape(len(self._angles), -1)
+        share = (energy / energy.sum()).reshape(-1)
+        # All in single precision, or every product would convert the likelihoods first.
+        weights = np.full(len(self._angles), 1.0 / len(self._angles), np.float32)
+        for _ in range(self._iterations):
+            weights *= likelihood @ (share / (weights @ likelihood))
+            weights /= weights.sum()
+        apart = np.abs(self._angles[:, None] - self._angles)
+        strongest = int(((apart < self._reach / 2) @ weights).argmax())
+        own = weights * (apart[strongest] < self._reach)
+        mask = np.clip((own @ likelihood) / (weights @ likelihood), 0.0, 1.0).reshape(energy.shape)
+        return np.repeat(mask[:, :, None], 2, axis=2)
+
+    def _likelihood(self, left: np.ndarray, right: np.ndarray, floor: float) -> np.ndarray:
+        """Return the likelihood ``(angles, frequencies, frames)`` of every bin, up to a factor, and at least e⁻¹²."""
+        cross = left * right.conj()
         unit = cross / (np.abs(cross) + floor)
-        # cos of the phase error for every angle: Re(u · conj(template)); both errors are one unit at 6 dB and ~60°.
-        agreement = np.stack(
-            [
-                2.0 * (unit * phase[:, None]).real - ((level - expected[:, None]) / 6.0) ** 2
-                for phase, expected in zip(self._phase, self._level, strict=True)
-            ]
-        )
-        agreement = np.clip(agreement, -8.0, None)
-        votes = np.tensordot(np.exp(agreement), energy**0.5, axes=2)
-        first = int(votes.argmax())
-        rivals = np.abs(self._angles - self._angles[first]) >= self._apart
-        second = int(np.where(rivals, votes, -1.0).argmax())
-        share = 1.0 / (1.0 + np.exp(agreement[second] - agreement[first]))
-        return np.repeat(share[:, :, None], 2, axis=2).astype(np.float32)
+        level = 10.0 * np.log10((np.abs(left) ** 2 + floor) / (np.abs(right) ** 2 + floor))
+        result = np.empty((len(self._angles), *level.shape), np.float32)
+        for k, (expected, phase) in enumerate(zip(self._level, self._phase, strict=True)):
+            agreement = CONCENTRATION * ((unit * phase[:, None]).real - 1.0)
+            agreement -= 0.5 * ((level - expected[:, None]) / LEVEL_SPREAD) ** 2
+            result[k] = np.exp(np.maximum(agreement, -12.0))
+        return result
 
 
 def _interaural(rate: int, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

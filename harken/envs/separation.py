@@ -319,7 +319,7 @@ class SeparationEnv(gym.Env[dict[str, Any], Any]):
         shared = [name for name in self.sensors if name in _SHARED]
         found = dict(sense(shared, task.navigation, heard.mixture, collided))
         if "spectrogram" in self.sensors:
-            found["spectrogram"] = heard.mixture_spectrogram.copy()
+            found["spectrogram"] = heard.mixture_spectrogram
         if "target" in self.sensors:
             assert task.episode is not None
             found["target"] = np.int64(self.targets.index(task.episode.target))

@@ -23,15 +23,13 @@ from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
 from harken.scene import generate_home
 from harken.scene.scene import SceneObject
 from harken.sim import World
-from harken.sound import Clip, ClipLibrary, Spectrogram, spectrogram
+from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.level import active_part, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
+from harken.tasks.separation import MAGNITUDES
 from harken.vision import Camera
 
 __all__ = ["MixturesRecipe", "MixturesSettings", "Place", "SoundingObject"]
-
-MAGNITUDES = Spectrogram(n_fft=1022, hop=256, window=1022, downsample=1, padding="zeros")
-"""The spectrogram of the masks: 512 frequencies, as in Zhao et al. (2018)."""
 
 _STRUCTURE = ("wall", "floor", "ceiling", "door", "window", "curtain", "rug")
 _HOMES_TRIED, _POSES_TRIED, _OBJECTS = 8, 80, 6
@@ -59,20 +57,23 @@ class MixturesSettings:
     level_range: float = 10.0
     """Width of the range of source levels [dB], uniform around the clips' own."""
     masks: Literal["ratio", "binary"] = "ratio"
-    """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest."""
+    """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest. Their bins are those of
+    `harken.tasks.separation.MAGNITUDES`, so that separators trained on mixtures serve in the environments."""
+    audio: Literal["flac", "wav"] = "flac"
+    """How sound is stored: 24 bits, or 32-bit floats, which take twice the space and a fifth of the time."""
     width: int = 224
     """Columns of the picture."""
     height: int = 224
     """Rows of the picture."""
     field_of_view: float = math.pi / 2
     """Horizontal angle of view [rad]."""
-    mixtures_per_home: int = 1000
+    mixtures_per_home: int = 4000
     """Mixtures in a row that share a home."""
     places: int = 8
     """Most places of a home from which is listened and looked."""
     ear_height: float = 1.5
     """Height of ears and camera above the floor [m]."""
-    acoustics: AcousticSettings = field(default_factory=lambda: AcousticSettings(rays=3000))
+    acoustics: AcousticSettings = field(default_factory=lambda: AcousticSettings(rays=2000))
     """How sound is propagated; its rate is replaced by `rate`."""
 
     def __post_init__(self) -> None:
@@ -89,7 +90,11 @@ class MixturesSettings:
         for name in ("width", "height"):
             if not 32 <= getattr(self, name) <= 4096:
                 raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 32–4096 pixels.")
-        for name, known in (("objects", ("matching", "any")), ("masks", ("ratio", "binary"))):
+        for name, known in (
+            ("objects", ("matching", "any")),
+            ("masks", ("ratio", "binary")),
+            ("audio", ("flac", "wav")),
+        ):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, getattr(self, name), known)
 
@@ -202,10 +207,10 @@ class MixturesRecipe:
 
         Returns:
             ``mixture.flac`` ``(2, n)`` the sum of ``stem_0.flac``, ``stem_1.flac`` …, all as heard; ``dry.flac``
-            ``(sources, n)`` as emitted; ``masks.npy`` ``(sources, 512, frames, 2)`` float16 (ratio) or bool (binary);
-            ``jpg`` the view; ``json`` with the sources (clip, category, object, position [m], azimuth [rad, positive
-            to the left], elevation, distance, box and pixels in the picture, level, energy at each ear) and the pose
-            of listener and camera.
+            ``(sources, n)`` as emitted, or ``.wav``; ``masks.npy`` ``(sources, 512, frames, 2)`` uint8, 255ths (ratio),
+            or bool (binary); ``jpg`` the view; ``json`` with the sources (clip, category, object, position [m], azimuth
+            [rad, positive to the left], elevation, distance, box and pixels of what is seen of it, gain, energy at each
+            ear) and the pose of listener and camera.
 
         Raises:
             DataSetError: Homes have no place from which enough objects are seen.
@@ -235,16 +240,14 @@ class MixturesRecipe:
             described.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
             described[-1] |= _seen(place, thing) | {"energy": np.square(stem, dtype=np.float64).sum(1).tolist()}
         mixture = np.stack(stems).sum(0)
-        magnitudes = np.stack([np.expm1(spectrogram(stem, MAGNITUDES)) for stem in stems])
+        magnitudes = np.stack([spectrogram(stem, MAGNITUDES) for stem in stems])
         if settings.masks == "ratio":
-            masks = ideal_ratio_masks(magnitudes).astype(np.float16)
+            masks = (255.0 * ideal_ratio_masks(magnitudes) + 0.5).astype(np.uint8)
         else:
             masks = ideal_binary_masks(magnitudes)
-        rate = settings.rate
+        sounds = {"mixture": mixture, "dry": np.stack(dry)} | {f"stem_{k}": stem for k, stem in enumerate(stems)}
         return {
-            "mixture.flac": Audio(samples=mixture, rate=rate),
-            **{f"stem_{k}.flac": Audio(samples=stem, rate=rate) for k, stem in enumerate(stems)},
-            "dry.flac": Audio(samples=np.stack(dry), rate=rate),
+            **{f"{name}.{settings.audio}": Audio(samples=x, rate=settings.rate) for name, x in sounds.items()},
             "masks.npy": masks,
             "jpg": place.image,
             "json": {
@@ -286,17 +289,22 @@ def _filtered(emitted: np.ndarray, spectrum: np.ndarray, count: int) -> np.ndarr
 def _seen(place: Place, thing: SoundingObject) -> dict[str, Any]:
     """Describe where an object is."""
     x, y, z = (thing.position - place.position).tolist()
-    azimuth = math.atan2(-x, -z) - place.heading
     return {
         "object": thing.thing.name,
         "object_category": thing.thing.category,
         "position": thing.position.tolist(),
-        "azimuth": (azimuth + math.pi) % (2 * math.pi) - math.pi,
+        "azimuth": _azimuth(thing.position - place.position, place.heading),
         "elevation": math.atan2(y, math.hypot(x, z)),
         "distance": math.sqrt(x * x + y * y + z * z),
         "box": list(thing.box),
         "pixels": thing.pixels,
     }
+
+
+def _azimuth(away: np.ndarray, heading: float) -> float:
+    """Return the angle of a direction to the left of a heading [rad], −π to π."""
+    angle = math.atan2(-away[0], -away[2]) - heading
+    return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
 @lru_cache(maxsize=2)
@@ -364,7 +372,11 @@ def _look_around(
         if len({sounding[instance][0].category for instance in seen}) < settings.sources:
             continue
         view = world.renderer.observe(camera, position, heading, channels=("rgb", "instance"))
-        instances = _largest(view["instance"], sounding)
+        half = settings.field_of_view / 2
+        ahead = [
+            k for k in _largest(view["instance"], sounding) if abs(_azimuth(sounding[k][1] - position, heading)) < half
+        ]
+        instances = ahead[:_OBJECTS]
         if len({sounding[instance][0].category for instance in instances}) < settings.sources:
             continue
         objects = tuple(
@@ -381,7 +393,7 @@ def _largest(instances: np.ndarray, sounding: dict[int, tuple[SceneObject, np.nd
     """Return what is well seen and can sound, the largest first."""
     numbers, counts = np.unique(instances, return_counts=True)
     rows = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), reverse=True)
-    return [k for count, k in rows if k in sounding and count >= _SEEN_SHARE * instances.size][:_OBJECTS]
+    return [k for count, k in rows if k in sounding and count >= _SEEN_SHARE * instances.size]
 
 
 def _sounding_object(

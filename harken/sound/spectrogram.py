@@ -33,6 +33,9 @@ class Spectrogram:
     """What lies before the first and after the last sample: silence, or the signal mirrored. librosa's default is the
     former since 0.10 and was the latter before, so that older networks have seen "reflect"."""
 
+    logarithm: bool = True
+    """Whether values are log(1 + x) of magnitudes, as agents hear them, or the magnitudes, as masks need them."""
+
     def __post_init__(self) -> None:
         """Check the settings."""
         for name in ("n_fft", "hop", "window", "downsample"):
@@ -97,7 +100,7 @@ def spectrogram(waveform: np.ndarray, settings: Spectrogram = SOUNDSPACES) -> np
     frames, first = _sounding_frames(samples, _window(settings), settings.hop, block, reflect)
     finite = True
     if frames.size:
-        finite = _reduce(scipy.fft.rfft(frames, overwrite_x=True), first // block, block, result)
+        finite = _reduce(scipy.fft.rfft(frames, overwrite_x=True), first // block, block, settings.logarithm, result)
     if not finite:
         bad = int((~np.isfinite(samples)).sum())
         raise SoundError(
@@ -217,8 +220,8 @@ def _sounding_frames(samples, window, hop, block, reflect):
 
 
 @kernel(fastmath={"contract", "reassoc", "nsz"})
-def _reduce(spectrum, first_block, block, result):
-    """Write ``log1p`` of the mean magnitude over blocks into `result` from its column `first_block` on.
+def _reduce(spectrum, first_block, block, logarithm, result):
+    """Write the mean magnitude over blocks, or its ``log1p``, into `result` from its column `first_block` on.
 
     Returns whether all of it is finite.
     """
@@ -238,5 +241,6 @@ def _reduce(spectrum, first_block, block, result):
                 for k in range(band * block, min(bins, (band + 1) * block)):
                     total += sums[k]
                 finite = finite and np.isfinite(total)
-                result[band, first_block + column, c] = np.log1p(total * share)
+                mean = total * share
+                result[band, first_block + column, c] = np.log1p(mean) if logarithm else mean
     return finite

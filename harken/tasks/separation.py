@@ -5,6 +5,7 @@ separation", and of Majumder and Grauman (ECCV 2022), "Active audio-visual separ
 separates is no part of the task: it judges an estimate of the target's magnitude spectrogram.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -17,7 +18,7 @@ from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundEr
 from harken.sim import Simulator, SoundSource
 from harken.sound import Clip, Spectrogram, spectrogram, spectrogram_shape
 from harken.sound.masks import magnitude_mask
-from harken.sound.separation_metrics import TARGET_RMS, separation_quality, spectrogram_distance
+from harken.sound.separation_metrics import TARGET_RMS, separation_quality
 from harken.tasks.episodes import Episode
 from harken.tasks.navigation import Action, NavigationSettings, NavigationTask, Outcome
 
@@ -33,8 +34,8 @@ __all__ = [
     "scaled_to_target",
 ]
 
-MAGNITUDES = Spectrogram(n_fft=1023, hop=512, window=1023, downsample=1, padding="reflect")
-"""The published systems' spectrogram: ``(512, 32, channels)`` for one second at 16 kHz."""
+MAGNITUDES = Spectrogram(n_fft=1023, hop=512, window=1023, downsample=1, padding="reflect", logarithm=False)
+"""The published systems' magnitudes: ``(512, 32, channels)`` for one second at 16 kHz."""
 
 ATTEMPTS = 200
 """Draws after which a world counts as too small for an episode."""
@@ -133,6 +134,11 @@ class SeparationSettings(NavigationSettings):
                 f"A step of {self.step_time} s has {self.step_samples} samples; expected more than "
                 f"{MAGNITUDES.n_fft // 2}, half a window of the spectrogram. Raise step_time."
             )
+        if self.step_samples % MAGNITUDES.hop == 0:
+            raise ConfigurationError(
+                f"A step of {self.step_time} s has {self.step_samples} samples, a multiple of the spectrogram's hop of "
+                f"{MAGNITUDES.hop}: definitions differ in whether its last frame counts. Change step_time a little."
+            )
 
     @property
     def step_samples(self) -> int:
@@ -224,20 +230,20 @@ class Heard:
         """``(2, n)`` float32 what is heard: the sum of the stems."""
         return self.stems.sum(0)
 
-    @cached_property
+    @property
     def mixture_spectrogram(self) -> np.ndarray:
-        """``(frequencies, frames, 2)`` float32 log(1 + |STFT|) of the mixture."""
-        return spectrogram(self.mixture, MAGNITUDES)
+        """``(frequencies, frames, 2)`` float32 log(1 + |STFT|) of the mixture, a fresh array."""
+        return np.log1p(self.mixture_magnitudes)
 
     @cached_property
     def mixture_magnitudes(self) -> np.ndarray:
         """``(frequencies, frames, 2)`` float32 |STFT| of the mixture."""
-        return np.expm1(self.mixture_spectrogram)
+        return spectrogram(self.mixture, MAGNITUDES)
 
     @cached_property
     def binaural(self) -> np.ndarray:
         """``(frequencies, frames, 2)`` float32 |STFT| of the target at the ears."""
-        return np.expm1(spectrogram(self.stems[self.target], MAGNITUDES))
+        return spectrogram(self.stems[self.target], MAGNITUDES)
 
     @property
     def is_silent(self) -> bool:
@@ -427,7 +433,7 @@ class SeparationTask:
             if len(self._mono) >= KEPT_TARGETS:
                 self._mono.pop(next(iter(self._mono)))
             dry = self._clip.looped(start, count)
-            self._mono[start] = dry, scaled_to_target(np.expm1(spectrogram(dry[None], MAGNITUDES)))
+            self._mono[start] = dry, scaled_to_target(spectrogram(dry[None], MAGNITUDES))
         self._next += count
         dry, mono = self._mono[start]
         stems = self.simulator.hear_each(count)
@@ -509,11 +515,14 @@ class SeparationTask:
             return None
         kind = self.settings.estimate
         truth, mixture = heard.truth(kind), heard.unprocessed(kind)
+        quality, unprocessed = separation_quality(estimate, truth), separation_quality(mixture, truth)
+        # Both measures are the same squared error, over different things.
+        scale = 0.5 * truth.shape[2] * _power(truth)
         return Verdict(
-            quality=separation_quality(estimate, truth),
-            distance=spectrogram_distance(estimate, truth),
-            mixture_quality=separation_quality(mixture, truth),
-            mixture_distance=spectrogram_distance(mixture, truth),
+            quality=quality,
+            distance=-quality * scale,
+            mixture_quality=unprocessed,
+            mixture_distance=-unprocessed * scale,
         )
 
     def reward(self, verdict: Verdict | None, baseline: Heard, *, last: bool) -> float:
@@ -538,8 +547,12 @@ class SeparationTask:
 
 def scaled_to_target(magnitudes: np.ndarray) -> np.ndarray:
     """Return magnitudes scaled to an RMS of `TARGET_RMS` over everything; silence stays silent."""
-    size = float(np.sqrt(np.mean(np.square(magnitudes, dtype=np.float64))))
+    size = math.sqrt(_power(magnitudes))
     return magnitudes * np.float32(TARGET_RMS / size) if size > 0 else magnitudes
+
+
+def _power(magnitudes: np.ndarray) -> float:
+    return float(np.mean(np.square(magnitudes, dtype=np.float64)))
 
 
 def _triple(point: np.ndarray) -> tuple[float, float, float]:

@@ -8,9 +8,10 @@ from harken.configs import from_mapping, to_mapping
 from harken.errors import ConfigurationError, DataSetError, SoundError, UnknownNameError
 from harken.render import make_recipe
 from harken.render.encoding import decode_sample, encode_sample
-from harken.render.mixtures import MAGNITUDES, MixturesRecipe, MixturesSettings
+from harken.render.mixtures import MixturesRecipe, MixturesSettings
 from harken.render.recipe import Recipe
 from harken.sound import spectrogram
+from harken.tasks.separation import MAGNITUDES
 
 FAST = {"acoustics": AcousticSettings(rays=100, duration=0.2), "places": 2, "width": 64, "height": 64, "duration": 1.0}
 
@@ -54,13 +55,18 @@ def test_what_is_stored_still_sums_to_the_mixture(parts):
 
 
 def test_ratio_masks_are_shares_that_separate(parts):
-    masks = parts["masks.npy"].astype(np.float32)
-    assert masks.shape == (2, 512, 63, 2) and parts["masks.npy"].dtype == np.float16
-    np.testing.assert_allclose(masks.sum(0), 1.0, atol=2e-3)
-    mixture = np.expm1(spectrogram(parts["mixture.flac"].samples, MAGNITUDES))
+    masks = parts["masks.npy"] / np.float32(255)
+    assert masks.shape == (2, 512, 32, 2) and parts["masks.npy"].dtype == np.uint8
+    np.testing.assert_allclose(masks.sum(0), 1.0, atol=1.01 / 255)
+    mixture = spectrogram(parts["mixture.flac"].samples, MAGNITUDES)
     for k in range(2):
-        stem = np.expm1(spectrogram(parts[f"stem_{k}.flac"].samples, MAGNITUDES))
+        stem = spectrogram(parts[f"stem_{k}.flac"].samples, MAGNITUDES)
         assert np.square(masks[k] * mixture - stem).sum() < np.square(mixture - stem).sum()
+
+
+def test_floats_keep_every_bit(parts):
+    floats = decode_sample(encode_sample(recipe(audio="wav").sample(3), number=3, split="train"))
+    assert floats["stem_1.wav"].tobytes() == parts["stem_1.flac"].samples.tobytes()
 
 
 def test_binary_masks_choose_one_source():
@@ -120,6 +126,7 @@ def test_talkers_and_instruments_sound_from_any_object():
         ({"duration": 0.0}, ConfigurationError, r"0\.1–120"),
         ({"objects": "some"}, UnknownNameError, "matching, any"),
         ({"masks": "soft"}, UnknownNameError, "ratio, binary"),
+        ({"audio": "mp3"}, UnknownNameError, "flac, wav"),
         ({"places": 0}, ConfigurationError, "1 or more"),
         ({"width": 8}, ConfigurationError, "32–4096"),
         ({"level_range": 99.0}, ConfigurationError, "0–60"),

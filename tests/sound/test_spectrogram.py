@@ -24,7 +24,7 @@ def straightforward(waveform, settings):
             [magnitude[i * block : (i + 1) * block, j * block : (j + 1) * block].mean() for j in range(columns)]
             for i in range(bands)
         ]
-        channels.append(np.log1p(means))
+        channels.append(np.log1p(means) if settings.logarithm else means)
     return np.stack(channels, axis=-1)
 
 
@@ -32,6 +32,7 @@ SETTINGS = [
     Spectrogram(),
     Spectrogram(padding="reflect"),
     Spectrogram(downsample=1),
+    Spectrogram(downsample=1, logarithm=False),
     Spectrogram(n_fft=256, hop=100, window=255, downsample=3),
     Spectrogram(n_fft=511, hop=128, window=300, downsample=2),
     Spectrogram(n_fft=1024, hop=512, window=1024, downsample=5),

@@ -5,7 +5,7 @@ from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundEr
 from harken.sim import Simulator
 from harken.sound import Clip, ClipLibrary
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks, magnitude_mask
-from harken.sound.separation_metrics import TARGET_RMS, separation_quality
+from harken.sound.separation_metrics import TARGET_RMS, separation_quality, spectrogram_distance
 from harken.sound.stft import istft, stft
 from harken.tasks.separation import Move, PlacedSound, SeparationEpisode, SeparationSettings, SeparationTask
 from harken.tasks.worlds import load_world
@@ -123,7 +123,10 @@ def test_the_truth_is_the_optimum_and_silence_is_minus_one(library, kind):
     shape = task.settings.estimate_shape
     assert task.judge(task.heard.truth(kind), task.heard).quality == 0.0
     assert task.judge(np.zeros(shape, np.float32), task.heard).quality == pytest.approx(-1.0)
-    assert task.judge(task.heard.unprocessed(kind), task.heard).to_mapping()["stft_distance_improvement"] == 0.0
+    verdict = task.judge(task.heard.unprocessed(kind), task.heard)
+    assert verdict.to_mapping()["stft_distance_improvement"] == 0.0
+    distance = spectrogram_distance(task.heard.unprocessed(kind), task.heard.truth(kind))
+    assert verdict.distance == pytest.approx(distance, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +232,7 @@ def test_a_world_too_small_for_the_sources_is_refused(library):
         ({"source_height": 9.0}, ConfigurationError, r"0\.1 to 3"),
         ({"final_weight": float("nan")}, ConfigurationError, "finite"),
         ({"step_time": 0.02, "observation_time": 0.02}, ConfigurationError, "Raise step_time"),
+        ({"step_time": 0.256, "observation_time": 0.256}, ConfigurationError, "a multiple of the spectrogram's hop"),
     ],
 )
 def test_impossible_settings_are_refused(changes, error, message):
