@@ -45,7 +45,8 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
     """Render shards in processes of their own, each one shard at a time.
 
     A process that dies, killed by the system for want of memory, say, is noticed at once; another takes its place and
-    does its shard again.
+    does its shard again. Where samples cannot be made, the failure of the lowest shard is reported, whichever process
+    fails first: shards before it are finished, those after it are dropped.
 
     Args:
         job: The data set; its recipe is pickled to every process.
@@ -59,6 +60,7 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
     waiting = list(reversed(shards))
     attempts: dict[int, int] = {}
     busy: dict[Connection, _Worker] = {}
+    failed: _Failure | None = None
     try:
         for _ in range(min(workers, len(shards))):
             worker = _start(job)
@@ -66,7 +68,9 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
             worker.give(waiting.pop())
         while busy:
             for connection in multiprocessing.connection.wait(list(busy)):
-                worker = busy[connection]  # type: ignore[index]
+                worker = busy.get(connection)  # type: ignore[arg-type]
+                if worker is None:
+                    continue
                 message = worker.receive()
                 if isinstance(message, int):
                     worker.made += message
@@ -80,7 +84,12 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
                         del busy[worker.connection]
                         worker.dismiss()
                 elif isinstance(message, _Failure):
-                    raise message.error()
+                    # Shards are given out in their order, so every shard before this one is finished or under way.
+                    waiting.clear()
+                    failed = message
+                    for later in [other for other in busy.values() if other.shard >= worker.shard]:
+                        del busy[later.connection]
+                        later.end()
                 else:
                     del busy[worker.connection]
                     report(-worker.made)
@@ -89,6 +98,8 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
                     again = _start(job)
                     busy[again.connection] = again
                     again.give(worker.shard)
+        if failed is not None:
+            raise failed.error()
     finally:
         for worker in busy.values():
             worker.end()

@@ -84,9 +84,10 @@ class Deadly(Scenes):
 
 @dataclass(frozen=True, kw_only=True)
 class Failing(Scenes):
-    """Scenes of which one cannot be made."""
+    """Scenes of which two cannot be made; the first shows so later than the second where both are made at once."""
 
     def sample(self, number: int) -> dict[str, Any]:
+        time.sleep(0.5 if number == 5 else 0.0)
         if number == 13:
             raise ZeroDivisionError("the thirteenth has no size")
         sample = super().sample(number)
