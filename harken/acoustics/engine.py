@@ -19,6 +19,7 @@ from harken.acoustics.paths import Route
 from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
 from harken.acoustics.receivers import Synthesizer
 from harken.acoustics.recent import RecentlyUsed
+from harken.acoustics.regions import Regions, build_regions
 from harken.acoustics.waypoints import blend_waypoints
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
@@ -184,6 +185,11 @@ class FastPropagation:
         return self._build_grid(self._ears, 2.0 * self.settings.cell)
 
     @cached_property
+    def _regions(self) -> Regions:
+        """Pieces of air in which late sound is joined."""
+        return build_regions(self.scene)
+
+    @cached_property
     def exact(self) -> ExactPaths:
         """What finds the exact paths in this scene; made on first use, in a second or less."""
         settings = self.settings
@@ -327,8 +333,15 @@ class FastPropagation:
             if energy is not None:
                 return energy
         self._check_place(position, "listener")
-        rays = self.settings.pair_rays
-        return trace_pair(self.scene, source.position, position, self._bins, rays=rays, **self._tracing(exact))
+        return trace_pair(
+            self.scene,
+            source.position,
+            position,
+            self._bins,
+            rays=self.settings.pair_rays,
+            regions=self._regions,
+            **self._tracing(exact),
+        )
 
     def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
         """Return the reflected energy that fields have at a listener, None where it sees no cell."""

@@ -434,13 +434,13 @@ def trace_field(
         energy,
     )
     smooth = np.empty_like(energy)
-    _smooth(energy, late_share(bins).astype(np.float32), *grid.neighbours, smooth)
+    _smooth(energy, late_share(bins, LATE).astype(np.float32), *grid.neighbours, smooth)
     return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
 
 
-def late_share(bins: TimeBins) -> np.ndarray:
-    """Return the share ``(bins,)`` of each time bin's energy that is taken for alike in the neighbourhood, 0 to 1."""
-    return np.clip((bins.centres - LATE[0]) / (LATE[1] - LATE[0]), 0.0, 1.0)
+def late_share(bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
+    """Return the share ``(bins,)`` of late sound in each time bin, that rises from 0 to 1 between two times [s]."""
+    return np.clip((bins.centres - between[0]) / (between[1] - between[0]), 0.0, 1.0)
 
 
 def traced_world(

@@ -194,19 +194,33 @@ class Scene:
         return digest.hexdigest()
 
     def is_inside_solid(self, point: np.ndarray) -> bool:
-        """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture.
+        """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture, see `are_inside_solid`."""
+        return bool(self.are_inside_solid(np.asarray(point)[None])[0])
+
+    def are_inside_solid(self, points: np.ndarray) -> np.ndarray:
+        """Tell which points lie inside a wall or a piece of furniture.
 
         That is where most rays meet the back of a triangle first, and along some axis the solid is less than 0.6 m
         thick; a room that is modelled as a box of triangles facing outwards is larger. Not every ray has to: solids
         touch, and where their faces coincide either may be hit.
+
+        Args:
+            points: ``(N, 3)`` points [m].
+
+        Returns:
+            ``(N,)`` bool.
         """
         axes = np.concatenate([np.eye(3), -np.eye(3)])
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
         directions = np.concatenate([axes, corners]).astype(np.float32)
-        distance, triangle, _ = self.triangles.closest(np.asarray(point, np.float32), directions)
-        back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], directions) > 0)
-        thin = back[:3] & back[3:6] & (distance[:3] + distance[3:6] < 0.6)
-        return bool(thin.any() and back.mean() > 0.6)
+        count = len(points)
+        origins = np.repeat(np.asarray(points, np.float32), len(directions), 0)
+        aimed = np.tile(directions, (count, 1))
+        distance, triangle, _ = self.triangles.closest(origins, aimed)
+        back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], aimed) > 0)
+        distance, back = distance.reshape(count, -1), back.reshape(count, -1)
+        thin = back[:, :3] & back[:, 3:6] & (distance[:, :3] + distance[:, 3:6] < 0.6)
+        return thin.any(1) & (back.mean(1) > 0.6)
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
         """Return the same scene made of other materials."""
