@@ -43,12 +43,14 @@ class AcousticSettings:
     """Length of every impulse response [s]; what comes later is cut."""
     rays: int = 6_000
     """Rays traced per source."""
-    pair_rays: int = 1_000
-    """Rays traced for a source and a listener that no field serves."""
+    pair_rays: int = 500
+    """Rays traced from each of a source and a listener that no field serves."""
     waypoint_rays: int = 400
     """Rays traced for each of the places whose fields a moving source blends."""
     image_order: int = 2
     """Mirror reflections in a row that are exact paths, 0 to 4."""
+    image_rays: int = 8_000
+    """Rays that look for the surfaces that mirror a source; fewer miss small ones and those far away."""
     cell: float = 0.5
     """Edge of the cells in which a source's energy is kept [m]; larger where memory would exceed `field_megabytes`."""
     transmission: bool = True
@@ -82,6 +84,7 @@ class AcousticSettings:
             ("pair_rays", 1, 100_000_000),
             ("waypoint_rays", 1, 100_000_000),
             ("image_order", 0, 4),
+            ("image_rays", 1, 1_000_000),
             ("cell", 0.1, 10.0),
             ("cached_megabytes", 0.1, 1e6),
             ("field_megabytes", 0.1, 1e6),
@@ -185,8 +188,8 @@ class FastPropagation:
         return self._build_grid(self._ears, 2.0 * self.settings.cell)
 
     @cached_property
-    def _regions(self) -> Regions:
-        """Pieces of air in which late sound is joined."""
+    def regions(self) -> Regions:
+        """Pieces of air in which late sound is joined; made on first use, in 0.2 s."""
         return build_regions(self.scene)
 
     @cached_property
@@ -200,6 +203,7 @@ class FastPropagation:
             transmission=settings.transmission,
             diffraction=settings.diffraction,
             image_order=settings.image_order if settings.reverberation else 0,
+            image_rays=settings.image_rays,
             route=self.route if settings.diffraction else None,
         )
 
@@ -339,7 +343,7 @@ class FastPropagation:
             position,
             self._bins,
             rays=self.settings.pair_rays,
-            regions=self._regions,
+            regions=self.regions,
             **self._tracing(exact),
         )
 

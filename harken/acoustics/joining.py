@@ -30,10 +30,10 @@ __all__ = ["DIFFUSE", "STEP", "crossings", "deposit_crossing", "join"]
 DIFFUSE = (0.05, 0.12)
 """Time between which sound goes over from that of rays that meet the other end to that which is joined [s]."""
 
-STEP = 0.004
+STEP = 0.008
 """Width of the time steps in which crossings are kept [s]."""
 
-SPREAD = 5
+SPREAD = 3
 """Steps by which the two halves of a way may differ."""
 
 MARGIN = 0.15

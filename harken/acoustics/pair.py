@@ -14,7 +14,6 @@ from harken.acoustics.field import (
     BANDS,
     FAINTEST,
     FAST,
-    HALVING,
     LATE,
     MIRRORED,
     NEVER,
@@ -24,7 +23,6 @@ from harken.acoustics.field import (
     THINNING,
     TimeBins,
     emit,
-    goes_on,
     late_share,
     meet,
     radiate,
@@ -43,9 +41,6 @@ __all__ = ["trace_pair"]
 RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
 of a room, as for fields."""
-
-JOINED_HALVING = 0.05
-"""Time at which half of the rays of both ends end, as `HALVING`: where they are joined, all pairs of them count."""
 
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
@@ -190,7 +185,7 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, here, there, back, count, seed, speed, halving, balls, early, counts, bins, regions, left, out):
+def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out):
     """Trace `count` rays of one end, `here`, to the other, `there`: each a place and a pattern.
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
@@ -212,7 +207,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, halving, balls, e
         first[:], o[:] = d, here[0]
         radiate(here[1], d, POWER / count, energy)
         walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
-        travelled, draw, thinning, until = 0.0, 3, THINNING / count * POWER, halving * speed
+        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
         while travelled < reach:
             length, triangle, _, _ = closest_hit(
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
@@ -239,10 +234,9 @@ def _trace(rays, world, here, there, back, count, seed, speed, halving, balls, e
                 )  # fmt: skip
             travelled += length
             thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
-            if thinning < 0 or (travelled > until and not goes_on(seed, k, draw + 15, energy)):
+            if thinning < 0:
                 break
-            until *= 2.0 if travelled > until else 1.0
-            draw += 16
+            draw += 15
 
 
 def trace_pair(
@@ -288,23 +282,23 @@ def trace_pair(
     places = [(np.asarray(source, np.float64), pattern), (np.asarray(listener, np.float64), OMNIDIRECTIONAL)]
     table = bins.lookup, bins.step
 
-    def trace(here: int, halving: float, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
+    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
         numbers = _NOWHERE if regions is None else regions.kernel_data
         _trace(
-            triangles, world, places[here], places[1 - here], here == 1, rays, seed + here, float(speed), halving,
+            triangles, world, places[here], places[1 - here], here == 1, rays, seed + here, float(speed),
             np.array(balls), early, counts, table, numbers, left, out,
         )  # fmt: skip
 
     if regions is None:
         late = late_share(bins, LATE)
         balls = [_ball(triangles, places[1][0], radius) for radius in RADII]
-        trace(0, HALVING, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
+        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
         return out
     ends, late = [], late_share(bins, DIFFUSE)
     for here in (0, 1):
         ends.append(crossings(regions, float(bins.edges[-1]), len(OCTAVE_BANDS), world[2]))
         early = 0.5 * (1.0 - late)
-        trace(here, JOINED_HALVING, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
+        trace(here, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
     join(*ends, regions, bins.centres, late * bins.widths, speed=speed, out=out)
     return out
 

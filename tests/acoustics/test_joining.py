@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import trimesh
+
+from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
+from harken.acoustics.directivity import FirstOrder
+from harken.acoustics.field import TimeBins
+from harken.acoustics.joining import crossings, deposit_crossing, join
+from harken.acoustics.pair import trace_pair
+from harken.acoustics.regions import build_regions, region_at
+from harken.scene import AcousticMaterial, Scene
+
+AIR = np.full(7, 1e-3)
+
+
+def rooms(*boxes, absorption=0.2, scattering=0.5):
+    """Solid boxes (lower corner, upper corner) in a room of 8 × 3 × 4 m, whose walls face inwards."""
+    room = trimesh.creation.box(bounds=[[0, 0, 0], [8, 3, 4]])
+    room.invert()
+    mesh = trimesh.util.concatenate([room, *(trimesh.creation.box(bounds=np.array(b, float)) for b in boxes)])
+    wall = AcousticMaterial(name="wall", absorption=(absorption,), scattering=(scattering,))
+    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(wall,), material=np.zeros(len(mesh.faces), int))
+
+
+# A wall across the room with a door at its end.
+WALL = ([3.9, 0, 0], [4.0, 3, 3]), ([3.9, 2.1, 3], [4.0, 3, 4])
+
+
+def traced(scene, source, listener, regions, *, rays, seed=0, duration=0.5, **changes):
+    engine = FastPropagation(scene, AcousticSettings(duration=duration, seed=seed))
+    origin = Source(position=source, **changes)
+    arguments = engine._tracing(engine._prepared(origin))
+    place = np.asarray(listener, float)
+    return trace_pair(scene, origin.position, place, engine._bins, rays=rays, regions=regions, **arguments)
+
+
+def decibels(energy, other):
+    return 10 * np.log10(energy / other)
+
+
+def test_regions_hold_all_air_and_no_more():
+    scene = rooms(*WALL, ([1, 0, 1], [2, 1, 2]))
+    # Places are drawn: 12,000 of 96 m³.
+    assert build_regions(scene).volume.sum() == pytest.approx(8 * 3 * 4 - 0.1 * (9 + 0.9) - 1.0, rel=0.02)
+
+
+def test_a_wall_divides_a_region_and_the_open_door_does_not():
+    regions = build_regions(rooms(*WALL))
+
+    def of(x, z):
+        return region_at(regions.kernel_data, x, 1.0, z)
+
+    assert of(3.7, 1.0) != of(4.2, 1.0)
+    assert of(3.7, 3.5) == of(4.2, 3.5)
+    assert region_at(regions.kernel_data, -5.0, 1.0, 1.0) == -1
+
+
+def test_the_sum_over_regions_is_that_of_the_derivation():
+    regions = build_regions(rooms())
+    ends = [crossings(regions, 0.4, 7, 2) for _ in range(2)]
+    energy, here, along = np.full(7, 3.0), np.array([1.0, 1.5, 2.0]), np.array([1.0, 0.0, 0.0])
+    no_air, departed = np.zeros(7), np.array([0.0, 0.6, 0.8])
+    for end, before in zip(ends, (17.15, 18.5), strict=True):
+        deposit_crossing(regions.kernel_data, end, no_air, 343.0, before, 0.5, energy, here, along, departed, -1, 0.5)
+    out = np.zeros((1, 7, 4), np.float32)
+    # Halves of 17.4 and 18.75 m lie in the steps 6 and 6 of 8 ms, so they meet at 13 steps.
+    join(*ends, regions, np.array([0.104]), np.array([0.01]), speed=343.0, out=out)
+    volume = regions.volume[region_at(regions.kernel_data, 1.25, 1.5, 2.0)]
+    ways = 3  # of dividing 12 steps in two that differ by three at most
+    expected = (3.0 * 0.5 / 0.008) ** 2 / (4 * np.pi * 343.0 * volume) * 0.01 / ways
+    np.testing.assert_allclose(out[0, :, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(out[0, :, 1:], expected * np.tile(departed, (7, 1)), rtol=1e-5)
+
+
+def test_mirror_images_are_not_joined_again():
+    regions = build_regions(rooms())
+    here, along, energy = np.array([1.0, 1.5, 2.0]), np.array([1.0, 0.0, 0.0]), np.ones(7)
+    for mirrors, other, joined in ((0, 2, False), (1, 1, False), (1, 2, True), (-1, 0, True)):
+        ends = [crossings(regions, 0.4, 7, 2) for _ in range(2)]
+        for end, met in zip(ends, (mirrors, other), strict=True):
+            deposit_crossing(regions.kernel_data, end, AIR, 343.0, 17.15, 0.5, energy, here, along, along, met, 0.5)
+        out = np.zeros((1, 7, 4), np.float32)
+        join(*ends, regions, np.array([0.1]), np.array([0.01]), speed=343.0, out=out)
+        assert (out[0, :, 0] > 0).all() == joined, (mirrors, other)
+
+
+@pytest.mark.parametrize("scattering", [0.3, 1.0])
+def test_joined_sound_is_what_rays_bring_that_meet_the_listener(scattering):
+    scene, source, listener = rooms(*WALL, scattering=scattering), [1.0, 1.5, 1.0], [6.5, 1.2, 2.5]
+    joined = traced(scene, source, listener, build_regions(scene), rays=4_000)[:, :, 0]
+    met = traced(scene, source, listener, None, rays=20_000)[:, :, 0]
+    bins = TimeBins.build(0.5)
+    for first, last in ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4)):
+        some = slice(*np.searchsorted(bins.edges, [first, last]))
+        np.testing.assert_allclose(decibels(joined[some].sum((0, 1)), met[some].sum((0, 1))), 0.0, atol=0.4)
+
+
+def test_joining_scatters_less_than_meeting_the_listener():
+    scene, source, listener = rooms(*WALL), [1.0, 1.5, 1.0], [6.5, 1.2, 2.5]
+    regions, late = build_regions(scene), slice(np.searchsorted(TimeBins.build(0.5).edges, 0.25), None)
+
+    def scatter(regions, rays):
+        heard = [traced(scene, source, listener, regions, rays=rays, seed=s)[late, 3, 0] for s in range(12)]
+        return (np.std(heard, axis=0) / np.mean(heard, axis=0)).mean()
+
+    # As many rays in all, those of both ends followed half as long: 2 × 100, and 200 from one.
+    assert scatter(regions, 100) < 0.7 * scatter(None, 200)
+
+
+def test_sound_comes_from_where_it_arrives_and_not_from_where_it_was_sent():
+    # Through a door on the listener's left, +z, when it looks along −x from the second room.
+    scene = rooms(*WALL, absorption=0.6)
+    energy = traced(scene, [1.0, 1.5, 3.5], [5.0, 1.5, 1.5], build_regions(scene), rays=4_000)
+    x, _, z = (energy[:, 3, i].sum() / energy[:, 3, 0].sum() for i in (1, 2, 3))
+    assert z > 0.1 and abs(x) < 0.5
+
+
+def test_a_source_that_faces_away_is_traced_alike_from_both_ends():
+    scene = rooms(absorption=0.5)
+    pattern = {"directivity": FirstOrder(alpha=0.5), "heading": 1.0}
+    joined = traced(scene, [1.0, 1.5, 1.0], [6.0, 1.5, 3.0], build_regions(scene), rays=6_000, **pattern)
+    met = traced(scene, [1.0, 1.5, 1.0], [6.0, 1.5, 3.0], None, rays=30_000, **pattern)
+    np.testing.assert_allclose(decibels(joined[:, :, 0].sum(0), met[:, :, 0].sum(0)), 0.0, atol=0.25)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_ends_can_be_swapped():
+    scene, late = rooms(*WALL), slice(np.searchsorted(TimeBins.build(0.4).edges, 0.12), None)
+    ends = Source(position=[1.0, 1.5, 1.0]), Listener(position=[6.5, 1.2, 2.5])
+    settings = AcousticSettings(duration=0.4, pair_rays=4_000)
+    there, again = (FastPropagation(scene, settings).energy(*ends).energy for _ in range(2))
+    assert there.tobytes() == again.tobytes()
+    swapped = Source(position=ends[1].position), Listener(position=ends[0].position)
+    back = FastPropagation(scene, settings).energy(*swapped).energy
+    np.testing.assert_allclose(decibels(back[late, :, 0].sum(0), there[late, :, 0].sum(0)), 0.0, atol=0.3)
