@@ -299,7 +299,7 @@ def trace_pair(
         ends.append(crossings(regions, float(bins.edges[-1]), len(OCTAVE_BANDS), world[2]))
         early = 0.5 * (1.0 - late)
         trace(here, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
-    join(*ends, regions, bins.centres, late * bins.widths, speed=speed, out=out)
+    join(ends[0], ends[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
     return out
 
 

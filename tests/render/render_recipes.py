@@ -58,12 +58,13 @@ class Scenes:
 
 @dataclass(frozen=True, kw_only=True)
 class Slow(Scenes):
-    """Scenes that take their time."""
+    """Scenes that take their time, from one on."""
 
     seconds: float = 0.05
+    since: int = 0
 
     def sample(self, number: int) -> dict[str, Any]:
-        time.sleep(self.seconds)
+        time.sleep(self.seconds if number >= self.since else 0.0)
         return super().sample(number)
 
 
