@@ -7,122 +7,137 @@ place x in the direction Ω, and ψ(x, Ω, t − τ) what reaches the listener a
 
 (a bilinear form of transport theory: Spanier & Gelbard 1969, ch. 3; bidirectional path tracing, Veach 1997, ch. 10,
 samples it too). ψ is what the listener would send out, by reciprocity. Where sound is diffuse within a region, both
-factors are their means over it, so only sums over rays are needed: with F_r(τ) the energy times path length that rays
-of one end leave in region r per time, both ends radiating 4π,
+factors are their means over it, so only sums over rays are needed. Sound between bare parallel walls stays on its axis
+for long, so directions are kept apart by the axis that they are nearest to, a third of the sphere each: with F_ra(τ)
+the energy times path length that rays of one end leave in region r along axis a per time, both ends radiating 4π,
 
-    E(t) = Σ_r F_r(τ) G_r(t − τ) / (4π c V_r).
+    E(t) = Σ_r Σ_a 3 F_ra(τ) G_ra(t − τ) / (4π c V_r).
 
 Every ray of one end counts with every ray of the other, N² pairs of N rays, and no ray has to be followed for longer
 than t / 2. Early sound is not diffuse, and is not joined.
 
-What mirror images render already must not be joined. Rays that have met nothing but mirrors yet, no more than images
-follow, are therefore kept in classes by their number of reflections, and pairs of classes that together make such a
-path are left out.
+What mirror images render already must not be joined. The energy of rays that have met nothing but mirrors yet, no more
+than images follow, is therefore also kept in classes by their number of reflections, and the share of pairs of classes
+that together make such a path is left out.
 """
 
 import numpy as np
 
 from harken.acoustics.regions import Regions, region_at
 from harken.raytracing import kernel
+from harken.scene import OCTAVE_BANDS
 
 __all__ = ["DIFFUSE", "STEP", "crossings", "deposit_crossing", "join"]
 
-DIFFUSE = (0.05, 0.12)
+DIFFUSE = (0.05, 0.1)
 """Time between which sound goes over from that of rays that meet the other end to that which is joined [s]."""
 
-STEP = 0.008
+STEP = 0.012
 """Width of the time steps in which crossings are kept [s]."""
 
-SPREAD = 3
-"""Steps by which the two halves of a way may differ."""
-
-MARGIN = 0.15
-"""Ends of a leg in which no crossing is counted [m]: regions are bounded by small cubes, not by walls."""
-
-SPACING = 1.5
+SPACING = 2.4
 """Way per counted place along a leg [m], about the size of a region."""
+
+BANDS = len(OCTAVE_BANDS)
+"""Number of octave bands; a constant lets the compiler unroll the loops over them."""
 
 _FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
-def crossings(regions: Regions, duration: float, bands: int, order: int) -> np.ndarray:
+def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
     """Return room for what rays of one end leave behind.
 
     Args:
         regions: Where.
         duration: Time covered by the ways of two ends together [s].
-        bands: Number of octave bands.
         order: Mirror reflections that images render.
 
     Returns:
-        ``(regions, steps, bands, 5 + order)`` float32 zeros: energy × path length, the same times the direction in
-        which its ray left, and of the first that of rays that have met 0 to `order` mirrors and nothing else.
+        ``(regions, steps, bands + 4 + order)`` float32 zeros. A row has the energy × path length of every band; the sum
+        over bands of the same times the direction in which its ray left, 3; and that sum for rays that have met 0 to
+        `order` mirrors and nothing else.
     """
-    steps = int(np.ceil(0.5 * (duration / STEP + SPREAD))) + 1
-    return np.zeros((len(regions.volume), steps, bands, 5 + order), np.float32)
+    steps = int(np.ceil(0.5 * duration / STEP)) + 1
+    return np.zeros((len(regions.volume), steps, 3, BANDS + 4 + order), np.float32)
 
 
 @kernel(fastmath=_FAST)
-def deposit_crossing(regions, left, air, speed, start, length, energy, o, d, departed, mirrors, shift):
+def deposit_crossing(
+    rays, buffer, regions, left, air, speed, start, length, weight, energy, o, d, departed, mirrors, shift
+):
     """Leave one leg of a ray in the regions that it crosses, at one place per `SPACING`.
 
-    `left` is what `crossings` returned, `start` the way before the leg [m], `departed` the ray's first direction,
-    `mirrors` the number of mirror reflections if it has met nothing else, or -1, and `shift` a number in [0, 1).
+    `left` is what `crossings` returned, `start` the way before the leg [m], `weight` how many rays this one stands for,
+    `departed` its first direction, `mirrors` the number of mirror reflections if it has met nothing else, or -1, and
+    `shift` a number in [0, 1).
     """
     count = int(length / SPACING) + 1
-    margin, weight = min(MARGIN, 0.25 * length), length / count
+    weight *= length / count
+    x, y, z = abs(d[0]), abs(d[1]), abs(d[2])
+    along = 0 if x >= y and x >= z else (1 if y >= z else 2)
     for i in range(count):
-        share = (i + shift) / count
-        step = int((start + share * length) / (speed * STEP))
+        at = (i + shift) / count * length
+        step = int((start + at) / (speed * STEP))
         if step >= left.shape[1]:
             return
-        at = margin + share * (length - 2.0 * margin)
-        region = region_at(regions, o[0] + d[0] * at, o[1] + d[1] * at, o[2] + d[2] * at)
+        region = region_at(rays, buffer, regions, o[0] + d[0] * at, o[1] + d[1] * at, o[2] + d[2] * at)
         if region < 0:
             continue
-        for b in range(left.shape[2]):
+        row, total = left[region, step, along], 0.0
+        for b in range(BANDS):
             loss = air[b] * at  # at most some tenths, so two terms of the exponential are enough
-            e = np.float32(weight * energy[b] * (1.0 - loss * (1.0 - 0.5 * loss)))
-            target = left[region, step, b]
-            target[0] += e
-            target[1] += e * np.float32(departed[0])
-            target[2] += e * np.float32(departed[1])
-            target[3] += e * np.float32(departed[2])
-            if mirrors >= 0:
-                target[4 + mirrors] += e
+            e = weight * energy[b] * (1.0 - loss * (1.0 - 0.5 * loss))
+            row[b] += np.float32(e)
+            total += e
+        for axis in range(3):
+            row[BANDS + axis] += np.float32(total * departed[axis])
+        if mirrors >= 0:
+            row[BANDS + 3 + mirrors] += np.float32(total)
 
 
 @kernel(fastmath=_FAST)
-def _join(one, other, volume, centres, scale, out):
-    regions, steps, bands, classes = one.shape[0], one.shape[1], one.shape[2], one.shape[3] - 4
-    for i in range(len(centres)):
-        if scale[i] <= 0.0:
-            continue
-        both = int(centres[i] / STEP + 0.5) - 1
-        first, last = max(0, (both - SPREAD + 1) // 2), min(both, (both + SPREAD) // 2)
-        for p in range(first, last + 1):
+def _sum_of(row):
+    total = np.float32(0.0)
+    for b in range(BANDS):
+        total += row[b]
+    return total
+
+
+@kernel(fastmath=_FAST)
+def _join(one, other, volume, first, out):
+    """Write into `out` what is joined after whole steps, the first of which is `first`, per step squared."""
+    regions, steps = one.shape[0], one.shape[1]
+    for i in range(len(out)):
+        both = first + i - 1
+        for p in (both // 2, (both + 1) // 2):
             q = both - p
             if p >= steps or q >= steps:
                 continue
             for r in range(regions):
-                a, b = one[r, p], other[r, q]
-                if volume[r] <= 0.0 or a[bands - 1, 0] + a[0, 0] <= 0.0 or b[bands - 1, 0] + b[0, 0] <= 0.0:
+                if volume[r] <= 0.0:
                     continue
-                weight = np.float32(scale[i] / ((last - first + 1) * volume[r]))
-                for band in range(bands):
-                    whole = a[band, 0] * b[band, 0]
-                    if whole <= 0.0:
-                        continue
-                    rendered = np.float32(0.0)
-                    for j in range(classes):
-                        for k in range(classes - j):
-                            rendered += a[band, 4 + j] * b[band, 4 + k]
-                    e = weight * max(whole - rendered, np.float32(0.0))
-                    turn = e / b[band, 0]
-                    out[i, band, 0] += e
-                    out[i, band, 1] += turn * b[band, 1]
-                    out[i, band, 2] += turn * b[band, 2]
-                    out[i, band, 3] += turn * b[band, 3]
+                for along in range(3):
+                    a, b = one[r, p, along], other[r, q, along]
+                    here, there = _sum_of(a), _sum_of(b)
+                    if here > 0.0 and there > 0.0:
+                        _meet(a, b, here, there, np.float32(1.5 / volume[r]), out[i])
+
+
+@kernel(fastmath=_FAST)
+def _meet(a, b, here, there, weight, target):
+    """Add to `target` what two rows carry together, that is `weight` times their product."""
+    rendered, classes = np.float32(0.0), len(a) - BANDS - 3
+    for j in range(classes):
+        for k in range(classes - j):
+            rendered += a[BANDS + 3 + j] * b[BANDS + 3 + k]
+    weight *= max(np.float32(1.0) - rendered / (here * there), np.float32(0.0))
+    x, y, z = b[BANDS] / there, b[BANDS + 1] / there, b[BANDS + 2] / there
+    for band in range(BANDS):
+        e = weight * a[band] * b[band]
+        target[band, 0] += e
+        target[band, 1] += e * x
+        target[band, 2] += e * y
+        target[band, 3] += e * z
 
 
 def join(
@@ -146,5 +161,23 @@ def join(
         speed: Speed of sound [m/s].
         out: ``(bins, bands, 4)`` float32 energy and vector to where it comes from, added to.
     """
-    scale = widths / (4.0 * np.pi * speed * STEP**2)
-    _join(source, listener, regions.volume, np.asarray(centres, np.float64), scale, out)
+    some = np.flatnonzero(widths > 0.0)
+    if len(some) == 0:
+        return
+    at = np.asarray(centres, np.float64)[some] / STEP
+    first, last = int(at[0]), int(at[-1]) + 1
+    joined = np.zeros((last - first + 1, *out.shape[1:]), np.float32)
+    _join(source, listener, regions.volume, max(first, 1), joined)
+    # Between whole steps it decays exponentially.
+    low = at.astype(int) - first
+    share = (at - at.astype(int)).astype(np.float32)[:, None]
+    before, after = joined[low], joined[low + 1]
+    energy = np.where(
+        (before[:, :, 0] > 0.0) & (after[:, :, 0] > 0.0),
+        before[:, :, 0] ** (1.0 - share) * after[:, :, 0] ** share,
+        (1.0 - share) * before[:, :, 0] + share * after[:, :, 0],
+    )
+    vector = (1.0 - share)[:, :, None] * before + share[:, :, None] * after
+    scale = (widths[some] / (4.0 * np.pi * speed * STEP**2)).astype(np.float32)[:, None]
+    ratio = energy / np.maximum(vector[:, :, 0], np.finfo(np.float32).tiny)
+    out[some] += (scale * ratio)[:, :, None] * vector

@@ -224,7 +224,9 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
             if left.shape[1] > 0:
                 mirrors = int(walk[1]) if walk[2] > 0 else 0
                 shift = uniform(seed, k, draw + 14)
-                deposit_crossing(regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift)
+                deposit_crossing(
+                    rays, buffer, regions, left, air, speed, travelled, leg, 1.0, energy, o, d, first, mirrors, shift
+                )
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
             if travelled < heard and not (leaves and walk[0] > 0):
                 followed = walk[1] >= 0 and world[1][triangle]
@@ -296,7 +298,7 @@ def trace_pair(
         return out
     ends, late = [], late_share(bins, DIFFUSE)
     for here in (0, 1):
-        ends.append(crossings(regions, float(bins.edges[-1]), len(OCTAVE_BANDS), world[2]))
+        ends.append(crossings(regions, float(bins.edges[-1]), world[2]))
         early = 0.5 * (1.0 - late)
         trace(here, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
     join(ends[0], ends[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
@@ -309,4 +311,4 @@ def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, f
 
 
 _NOTHING = np.zeros((0, 0, 0, 0), np.float32)
-_NOWHERE = np.zeros((0, 0, 0), np.int32), np.zeros(3), 1.0
+_NOWHERE = np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3)

@@ -1,32 +1,32 @@
 """The air of a scene in pieces of a metre or two that no wall divides: where late sound is alike.
 
-Space is cut into cubes, and each cube into small ones. Small cubes of the same large one whose middles see each other
-belong together, so a cube that a wall cuts becomes two regions, one on each side.
+Space is cut into blocks, and each block into small ones. Small blocks of the same large one whose middles see each
+other belong together, so a block that a wall cuts becomes two regions, one on each side. Places in a small block that a
+wall cuts, or beside one, belong to the middle that they see.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from harken.raytracing import kernel
+from harken.raytracing import is_occluded, kernel, ray_buffer
 from harken.scene import Scene
 
 __all__ = ["Regions", "build_regions", "region_at"]
 
 FINEST = 0.3
-"""Least edge of the small cubes [m]; thin walls pass between their middles."""
+"""Edge of the small blocks [m], about, and at least."""
 
-DIVISION = 5
-"""Small cubes along an edge of a large one."""
+DIVISION = 8
+"""Small blocks along an edge of a large one."""
 
 SAMPLES = 2
-"""Places drawn in every small cube that tell how much of it is air."""
+"""Places drawn in every small block that tell how much air belongs to a region."""
 
-MOST_CUBES = 60_000
-"""Small cubes of a scene; they grow with scenes that have more."""
+MOST_BLOCKS = 60_000
+"""Small blocks of a scene; they grow with scenes that have more."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,59 +35,111 @@ class Regions:
 
     origin: np.ndarray
     """``(3,)`` least corner of the scene [m]."""
-    size: float
-    """Edge of a small cube [m]."""
+    size: np.ndarray
+    """``(3,)`` edges of a small block [m]."""
     number: np.ndarray
-    """``(nx, ny, nz)`` int32: the region of each small cube."""
+    """``(nx, ny, nz)`` int32: the region of each small block's middle, -1 where that is solid."""
+    divided: np.ndarray
+    """``(nx, ny, nz)`` bool: whether something may divide the block."""
     volume: np.ndarray
-    """``(regions,)`` air in each [m³]; 0 where all of it is solid."""
+    """``(regions,)`` air in each [m³], less by the share of all air that belongs to none."""
 
     @property
     def kernel_data(self) -> tuple:
         """What compiled code takes."""
-        return self.number, self.origin, self.size
+        return self.number, self.divided, self.origin, self.size
 
 
 def build_regions(scene: Scene) -> Regions:
-    """Divide the air of a scene, in some 0.1 s.
+    """Divide the air of a scene, in some 0.2 s.
 
     Args:
         scene: The scene.
     """
     lower, upper = (ends.astype(np.float64) for ends in (scene.vertices.min(0), scene.vertices.max(0)))
-    size = max(FINEST, float(np.prod(np.maximum(upper - lower, FINEST)) / MOST_CUBES) ** (1 / 3))
-    shape = np.maximum(1, np.ceil((upper - lower) / size)).astype(int)
-    cell = np.indices(tuple(shape)).reshape(3, -1).T
-    middles = lower + (cell + 0.5) * size
-    large = np.ravel_multi_index(tuple((cell // DIVISION).T), tuple(shape // DIVISION + 1))
+    extent = np.maximum(upper - lower, 1e-3)
+    finest = max(FINEST, float(np.prod(np.maximum(extent, FINEST)) / MOST_BLOCKS) ** (1 / 3))
+    shape = np.ceil(extent / finest - 1e-6).astype(int).clip(1)
+    size = extent / shape
+    block = np.indices(tuple(shape)).reshape(3, -1).T
+    middles = lower + (block + 0.5) * size
+    large = np.ravel_multi_index(tuple((block // DIVISION).T), tuple(shape // DIVISION + 1))
     solid = scene.are_inside_solid(middles)
-    number, pairs = np.arange(len(cell)).reshape(shape), []
+    number, divided, pairs = np.arange(len(block)).reshape(shape), solid.copy(), []
     for axis in range(3):
         a = np.take(number, np.arange(shape[axis] - 1), axis).ravel()
         b = np.take(number, np.arange(1, shape[axis]), axis).ravel()
-        near = (large[a] == large[b]) & ~solid[a] & ~solid[b]
-        a, b = a[near], b[near]
-        pairs.append(np.stack([a, b], 1)[~scene.triangles.occluded(middles[a], middles[b])])
+        apart = solid[a] | solid[b] | scene.triangles.occluded(middles[a], middles[b])
+        divided[a[apart]] = divided[b[apart]] = True
+        together = ~apart & (large[a] == large[b])
+        pairs.append(np.stack([a[together], b[together]], 1))
     linked = np.concatenate(pairs)
-    graph = coo_matrix((np.ones(len(linked), bool), (linked[:, 0], linked[:, 1])), shape=(len(cell), len(cell)))
+    graph = coo_matrix((np.ones(len(linked), bool), (linked[:, 0], linked[:, 1])), shape=(len(block), len(block)))
     _, label = connected_components(graph, directed=False)
-    if not solid.all():
-        # What is solid goes to the nearest air: a cube with its middle in a table has air in its corners.
-        nearest = ndimage.distance_transform_edt(solid.reshape(shape), return_distances=False, return_indices=True)
-        label = label.reshape(shape)[tuple(nearest)].ravel()
-    kept, label = np.unique(label, return_inverse=True)
-    # Middles of cubes that are in line with the walls would all be in or out: places in them are drawn instead.
-    drawn = np.random.default_rng(0).random((SAMPLES, *cell.shape)) + cell
-    places = (lower + cells * size for cells in drawn)
-    air = sum((p < upper).all(1) & ~scene.are_inside_solid(p) for p in places) / SAMPLES
-    volume = np.bincount(label, weights=air, minlength=len(kept)) * size**3
-    return Regions(origin=lower, size=size, number=label.reshape(shape).astype(np.int32), volume=volume)
+    label[~solid] = np.unique(label[~solid], return_inverse=True)[1]
+    label[solid] = -1
+    blocks = label.reshape(shape).astype(np.int32), divided.reshape(shape), lower, size
+    # Middles of blocks that are in line with walls would all be in or out: places in them are drawn instead.
+    volume, air = np.zeros(label.max() + 1), 0
+    for drawn in np.random.default_rng(0).random((SAMPLES, *block.shape)):
+        places = lower + (block + drawn) * size
+        places = places[~scene.are_inside_solid(places)]
+        _measure(scene.triangles.kernel_data, blocks, places, volume)
+        air += len(places)
+    # What is joined in the air that belongs to a region stands for that in corners which see no middle, too.
+    volume *= np.prod(size) / SAMPLES * (volume.sum() / max(air, 1))
+    return Regions(origin=lower, size=size, number=blocks[0], divided=blocks[1], volume=volume)
 
 
 @kernel
-def region_at(regions, x, y, z):
-    """Return the region at a point, -1 outside the scene; `regions` is `Regions.kernel_data`."""
-    number, origin, size = regions
-    i, j, k = int((x - origin[0]) / size), int((y - origin[1]) / size), int((z - origin[2]) / size)
-    inside = 0 <= i < number.shape[0] and 0 <= j < number.shape[1] and 0 <= k < number.shape[2]
-    return number[i, j, k] if inside else -1
+def _measure(rays, regions, places, volume):
+    """Count the places in every region."""
+    buffer = ray_buffer()
+    for p in places:
+        region = region_at(rays, buffer, regions, p[0], p[1], p[2])
+        if region >= 0:
+            volume[region] += 1.0
+
+
+@kernel
+def _belongs(rays, buffer, regions, x, y, z, i, j, k):
+    """Return the region of a block's middle if a place sees it, or -1."""
+    number, _, origin, size = regions
+    if i < 0 or j < 0 or k < 0 or i >= number.shape[0] or j >= number.shape[1] or k >= number.shape[2]:
+        return -1
+    region = number[i, j, k]
+    if region < 0:
+        return -1
+    dx, dy, dz = (
+        origin[0] + (i + 0.5) * size[0] - x,
+        origin[1] + (j + 0.5) * size[1] - y,
+        origin[2] + (k + 0.5) * size[2] - z,
+    )
+    return -1 if is_occluded(rays, buffer, x, y, z, dx, dy, dz, np.float32(0.0), np.float32(1.0)) else region
+
+
+@kernel
+def region_at(rays, buffer, regions, x, y, z):
+    """Return the region at a point, -1 outside the scene or where it sees no middle of a block around.
+
+    `rays` is `Triangles.kernel_data`, `buffer` a `ray_buffer`, `regions` is `Regions.kernel_data`.
+    """
+    number, divided, origin, size = regions
+    u, v, w = (x - origin[0]) / size[0], (y - origin[1]) / size[1], (z - origin[2]) / size[2]
+    i, j, k = int(np.floor(u)), int(np.floor(v)), int(np.floor(w))
+    if i < 0 or j < 0 or k < 0 or i >= number.shape[0] or j >= number.shape[1] or k >= number.shape[2]:
+        return -1
+    if not divided[i, j, k]:
+        return number[i, j, k]
+    # Its own block's middle first, then those on the side where it lies, then the rest of the neighbours.
+    region = _belongs(rays, buffer, regions, x, y, z, i, j, k)
+    a, b, c = 1 if u - i > 0.5 else -1, 1 if v - j > 0.5 else -1, 1 if w - k > 0.5 else -1
+    for _side in range(2):
+        if region < 0:
+            region = _belongs(rays, buffer, regions, x, y, z, i + a, j, k)
+        if region < 0:
+            region = _belongs(rays, buffer, regions, x, y, z, i, j, k + c)
+        if region < 0:
+            region = _belongs(rays, buffer, regions, x, y, z, i, j + b, k)
+        a, b, c = -a, -b, -c
+    return region

@@ -8,6 +8,7 @@ from harken.acoustics.field import TimeBins
 from harken.acoustics.joining import crossings, deposit_crossing, join
 from harken.acoustics.pair import trace_pair
 from harken.acoustics.regions import build_regions, region_at
+from harken.raytracing import kernel, ray_buffer
 from harken.scene import AcousticMaterial, Scene
 
 AIR = np.full(7, 1e-3)
@@ -34,6 +35,32 @@ def traced(scene, source, listener, regions, *, rays, seed=0, duration=0.5, **ch
     return trace_pair(scene, origin.position, place, engine._bins, rays=rays, regions=regions, **arguments)
 
 
+@kernel
+def _regions_at(rays, regions, places, out):
+    for i, p in enumerate(places):
+        out[i] = region_at(rays, ray_buffer(), regions, p[0], p[1], p[2])
+
+
+def region_in(scene, regions, x, y, z):
+    out = np.empty(1, np.int32)
+    _regions_at(scene.triangles.kernel_data, regions.kernel_data, np.array([[x, y, z]]), out)
+    return int(out[0])
+
+
+@kernel
+def _leave(rays, regions, left, air, before, energy, at, along, departed, mirrors):
+    buffer = ray_buffer()
+    deposit_crossing(
+        rays, buffer, regions, left, air, 343.0, before, 0.5, 1.0, energy, at, along, departed, mirrors, 0.5
+    )
+
+
+def leave(scene, regions, left, air, before, energy, at, along, departed, mirrors):
+    """Leave a leg of half a metre."""
+    data = scene.triangles.kernel_data, regions.kernel_data
+    _leave(*data, left, air, before, energy, at, along, departed, mirrors)
+
+
 def decibels(energy, other):
     return 10 * np.log10(energy / other)
 
@@ -45,43 +72,47 @@ def test_regions_hold_all_air_and_no_more():
 
 
 def test_a_wall_divides_a_region_and_the_open_door_does_not():
-    regions = build_regions(rooms(*WALL))
+    scene = rooms(*WALL)
+    regions = build_regions(scene)
 
     def of(x, z):
-        return region_at(regions.kernel_data, x, 1.0, z)
+        return region_in(scene, regions, x, 1.0, z)
 
     assert of(3.7, 1.0) != of(4.2, 1.0)
     assert of(3.7, 3.5) == of(4.2, 3.5)
-    assert region_at(regions.kernel_data, -5.0, 1.0, 1.0) == -1
+    assert of(-5.0, 1.0) == -1
+    # A centimetre off either side of the wall, places still belong to their own room.
+    assert of(3.89, 1.0) == of(3.7, 1.0) and of(4.01, 1.0) == of(4.2, 1.0)
 
 
 def test_the_sum_over_regions_is_that_of_the_derivation():
-    regions = build_regions(rooms())
-    ends = [crossings(regions, 0.4, 7, 2) for _ in range(2)]
+    scene = rooms()
+    regions = build_regions(scene)
+    ends = [crossings(regions, 0.4, 2) for _ in range(2)]
     energy, here, along = np.full(7, 3.0), np.array([1.0, 1.5, 2.0]), np.array([1.0, 0.0, 0.0])
     no_air, departed = np.zeros(7), np.array([0.0, 0.6, 0.8])
     for end, before in zip(ends, (17.15, 18.5), strict=True):
-        deposit_crossing(regions.kernel_data, end, no_air, 343.0, before, 0.5, energy, here, along, departed, -1, 0.5)
+        leave(scene, regions, end, no_air, before, energy, here, along, departed, -1)
     out = np.zeros((1, 7, 4), np.float32)
-    # Halves of 17.4 and 18.75 m lie in the steps 6 and 6 of 8 ms, so they meet at 13 steps.
-    join(*ends, regions, np.array([0.104]), np.array([0.01]), speed=343.0, out=out)
-    volume = regions.volume[region_at(regions.kernel_data, 1.25, 1.5, 2.0)]
-    ways = 3  # of dividing 12 steps in two that differ by three at most
-    expected = (3.0 * 0.5 / 0.008) ** 2 / (4 * np.pi * 343.0 * volume) * 0.01 / ways
+    # Halves of 17.4 and 18.75 m both lie in the step from 48 to 60 ms, so they meet around 108 ms.
+    join(*ends, regions, np.array([0.108]), np.array([0.01]), speed=343.0, out=out)
+    volume = regions.volume[region_in(scene, regions, 1.25, 1.5, 2.0)]
+    expected = 3 * (3.0 * 0.5 / 0.012) ** 2 / (4 * np.pi * 343.0 * volume) * 0.01
     np.testing.assert_allclose(out[0, :, 0], expected, rtol=1e-5)
     np.testing.assert_allclose(out[0, :, 1:], expected * np.tile(departed, (7, 1)), rtol=1e-5)
 
 
 def test_mirror_images_are_not_joined_again():
-    regions = build_regions(rooms())
+    scene = rooms()
+    regions = build_regions(scene)
     here, along, energy = np.array([1.0, 1.5, 2.0]), np.array([1.0, 0.0, 0.0]), np.ones(7)
     for mirrors, other, joined in ((0, 2, False), (1, 1, False), (1, 2, True), (-1, 0, True)):
-        ends = [crossings(regions, 0.4, 7, 2) for _ in range(2)]
+        ends = [crossings(regions, 0.4, 2) for _ in range(2)]
         for end, met in zip(ends, (mirrors, other), strict=True):
-            deposit_crossing(regions.kernel_data, end, AIR, 343.0, 17.15, 0.5, energy, here, along, along, met, 0.5)
+            leave(scene, regions, end, AIR, 17.15, energy, here, along, along, met)
         out = np.zeros((1, 7, 4), np.float32)
         join(*ends, regions, np.array([0.1]), np.array([0.01]), speed=343.0, out=out)
-        assert (out[0, :, 0] > 0).all() == joined, (mirrors, other)
+        assert (out[0, :, 0] > 1e-7).all() == joined, (mirrors, other)
 
 
 @pytest.mark.parametrize("scattering", [0.3, 1.0])
