@@ -9,6 +9,7 @@ from gymnasium.utils.env_checker import check_env
 import harken
 from harken.acoustics.echo import sweep
 from harken.agents.echo_depth import ECHO_AGENTS, EchoAgent, FirstEcho, MeanDepth, first_echo, make_echo_agent
+from harken.envs import StableBaselinesAction, StableBaselinesObservation
 from harken.envs.echo_depth import ECHO_SENSORS, EchoDepthEnv
 from harken.errors import (
     ActionError,
@@ -58,6 +59,30 @@ def test_the_environment_passes_gymnasiums_checker_without_a_warning(variant):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=True)
+
+
+@pytest.mark.parametrize("variant", ["active", "passive"])
+def test_the_environment_passes_stable_baselines_checker_in_its_wrappers(variant):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    env = gym.make("harken/EchoDepth-v0", variant=variant, split="val", config=FAST).unwrapped
+    wrapped = StableBaselinesObservation(StableBaselinesAction(env))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checker.check_env(wrapped)
+
+
+def test_a_vector_of_actions_means_bounds_and_choices():
+    env = StableBaselinesAction(made())
+    vector = np.full(env.action_space.shape, -1.0, np.float32)
+    vector[:3] = 1.0, 0.0, 7.0
+    vector[-2] = 0.5
+    action = env.action(vector)
+    deepest = env.unwrapped.settings.max_depth
+    assert action["depth"].ravel()[:4].tolist() == [deepest, deepest / 2, deepest, 0.0] and action["move"] == 2
+    with pytest.raises(ActionError, match="expected finite numbers of shape"):
+        env.action(vector[:-1])
+    with pytest.raises(ConfigurationError, match="expected a Dict of Box and Discrete"):
+        StableBaselinesAction(gym.make("CartPole-v1"))
 
 
 def test_two_runs_of_a_seed_are_equal_byte_for_byte():
