@@ -31,8 +31,10 @@ def start(recipe, folder, workers, *, name):
     """Start a rendering in a process of its own, from a script as users write them."""
     script = folder.parent / f"{name}.py"
     script.write_text(
-        f"import render_recipes; from harken.render import render\n"
+        f"import signal; import render_recipes; from harken.render import render\n"
         f"if __name__ == '__main__':\n"
+        # Where tests run in a shell's background, interrupts are ignored, and that is inherited.
+        f"    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"    recipe = render_recipes.{recipe}\n"
         f"    render(recipe, {str(folder)!r}, samples={SAMPLES}, samples_per_shard={PER_SHARD}, workers={workers})\n"
     )
