@@ -27,10 +27,14 @@ from harken.acoustics.regions import Regions, region_at
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["DIFFUSE", "STEP", "crossings", "deposit_crossing", "join"]
+__all__ = ["STEP", "crossings", "deposit_crossing", "diffuse_between", "join"]
 
 DIFFUSE = (0.05, 0.1)
-"""Time between which sound goes over from that of rays that meet the other end to that which is joined [s]."""
+"""Time between which sound goes over from that of rays that meet the other end to that which is joined [s]; later in
+halls, see `FREE_PATHS`."""
+
+FREE_PATHS = 8.0
+"""Mean free paths after which sound is taken for diffuse, where that is later."""
 
 STEP = 0.012
 """Width of the time steps in which crossings are kept [s]."""
@@ -44,6 +48,17 @@ BANDS = len(OCTAVE_BANDS)
 _FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
+def diffuse_between(regions: Regions, speed: float) -> tuple[float, float]:
+    """Return the times between which sound goes over to that which is joined [s].
+
+    Args:
+        regions: The scene's regions.
+        speed: Speed of sound [m/s].
+    """
+    later = max(1.0, FREE_PATHS * regions.free_path / (speed * DIFFUSE[0]))
+    return later * DIFFUSE[0], later * DIFFUSE[1]
+
+
 def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
     """Return room for what rays of one end leave behind.
 
@@ -53,26 +68,23 @@ def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
         order: Mirror reflections that images render.
 
     Returns:
-        ``(regions, steps, bands + 4 + order)`` float32 zeros. A row has the energy × path length of every band; the sum
-        over bands of the same times the direction in which its ray left, 3; and that sum for rays that have met 0 to
-        `order` mirrors and nothing else.
+        ``(regions, steps, 3, bands + 4 + order)`` float32 zeros, apart for rays nearest to the x, y and z axis. A row
+        has the energy × path length of every band; the sum over bands of the same times the direction in which its ray
+        left, 3; and that sum for rays that have met 0 to `order` mirrors and nothing else.
     """
     steps = int(np.ceil(0.5 * duration / STEP)) + 1
     return np.zeros((len(regions.volume), steps, 3, BANDS + 4 + order), np.float32)
 
 
 @kernel(fastmath=_FAST)
-def deposit_crossing(
-    rays, buffer, regions, left, air, speed, start, length, weight, energy, o, d, departed, mirrors, shift
-):
+def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departed, mirrors, shift):
     """Leave one leg of a ray in the regions that it crosses, at one place per `SPACING`.
 
-    `left` is what `crossings` returned, `start` the way before the leg [m], `weight` how many rays this one stands for,
-    `departed` its first direction, `mirrors` the number of mirror reflections if it has met nothing else, or -1, and
-    `shift` a number in [0, 1).
+    `left` is what `crossings` returned, `start` the way before the leg [m], `departed` the ray's first direction,
+    `mirrors` the number of mirror reflections if it has met nothing else, or -1, and `shift` a number in [0, 1).
     """
     count = int(length / SPACING) + 1
-    weight *= length / count
+    weight = length / count
     x, y, z = abs(d[0]), abs(d[1]), abs(d[2])
     along = 0 if x >= y and x >= z else (1 if y >= z else 2)
     for i in range(count):
@@ -109,6 +121,8 @@ def _join(one, other, volume, first, out):
     regions, steps = one.shape[0], one.shape[1]
     for i in range(len(out)):
         both = first + i - 1
+        if both < 0:
+            continue
         for p in (both // 2, (both + 1) // 2):
             q = both - p
             if p >= steps or q >= steps:
@@ -167,7 +181,7 @@ def join(
     at = np.asarray(centres, np.float64)[some] / STEP
     first, last = int(at[0]), int(at[-1]) + 1
     joined = np.zeros((last - first + 1, *out.shape[1:]), np.float32)
-    _join(source, listener, regions.volume, max(first, 1), joined)
+    _join(source, listener, regions.volume, first, joined)
     # Between whole steps it decays exponentially.
     low = at.astype(int) - first
     share = (at - at.astype(int)).astype(np.float32)[:, None]

@@ -29,8 +29,8 @@ from harken.acoustics.field import (
     traced_world,
     uniform,
 )
-from harken.acoustics.joining import DIFFUSE, crossings, deposit_crossing, join
 from harken.acoustics.joining import STEP as CROSSING_STEP
+from harken.acoustics.joining import crossings, deposit_crossing, diffuse_between, join
 from harken.acoustics.reference_tracing import visible_ball
 from harken.acoustics.regions import Regions
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
@@ -225,7 +225,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                 mirrors = int(walk[1]) if walk[2] > 0 else 0
                 shift = uniform(seed, k, draw + 14)
                 deposit_crossing(
-                    rays, buffer, regions, left, air, speed, travelled, leg, 1.0, energy, o, d, first, mirrors, shift
+                    rays, buffer, regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift
                 )
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
             if travelled < heard and not (leaves and walk[0] > 0):
@@ -296,7 +296,7 @@ def trace_pair(
         balls = [_ball(triangles, places[1][0], radius) for radius in RADII]
         trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
         return out
-    ends, late = [], late_share(bins, DIFFUSE)
+    ends, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):
         ends.append(crossings(regions, float(bins.edges[-1]), world[2]))
         early = 0.5 * (1.0 - late)

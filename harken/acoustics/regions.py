@@ -43,6 +43,8 @@ class Regions:
     """``(nx, ny, nz)`` bool: whether something may divide the block."""
     volume: np.ndarray
     """``(regions,)`` air in each [m³], less by the share of all air that belongs to none."""
+    free_path: float
+    """Mean free path 4V/S of all air [m] (Kosten 1960)."""
 
     @property
     def kernel_data(self) -> tuple:
@@ -88,7 +90,10 @@ def build_regions(scene: Scene) -> Regions:
         air += len(places)
     # What is joined in the air that belongs to a region stands for that in corners which see no middle, too.
     volume *= np.prod(size) / SAMPLES * (volume.sum() / max(air, 1))
-    return Regions(origin=lower, size=size, number=blocks[0], divided=blocks[1], volume=volume)
+    a, b, c = np.moveaxis(scene.vertices[scene.faces].astype(np.float64), 1, 0)
+    area = 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
+    path = 4.0 * air / SAMPLES * float(np.prod(size)) / max(area, 1e-9)
+    return Regions(origin=lower, size=size, number=blocks[0], divided=blocks[1], volume=volume, free_path=path)
 
 
 @kernel

@@ -5,7 +5,7 @@ import trimesh
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
 from harken.acoustics.directivity import FirstOrder
 from harken.acoustics.field import TimeBins
-from harken.acoustics.joining import crossings, deposit_crossing, join
+from harken.acoustics.joining import crossings, deposit_crossing, diffuse_between, join
 from harken.acoustics.pair import trace_pair
 from harken.acoustics.regions import build_regions, region_at
 from harken.raytracing import kernel, ray_buffer
@@ -50,15 +50,20 @@ def region_in(scene, regions, x, y, z):
 @kernel
 def _leave(rays, regions, left, air, before, energy, at, along, departed, mirrors):
     buffer = ray_buffer()
-    deposit_crossing(
-        rays, buffer, regions, left, air, 343.0, before, 0.5, 1.0, energy, at, along, departed, mirrors, 0.5
-    )
+    deposit_crossing(rays, buffer, regions, left, air, 343.0, before, 0.5, energy, at, along, departed, mirrors, 0.5)
 
 
 def leave(scene, regions, left, air, before, energy, at, along, departed, mirrors):
     """Leave a leg of half a metre."""
     data = scene.triangles.kernel_data, regions.kernel_data
     _leave(*data, left, air, before, energy, at, along, departed, mirrors)
+
+
+def hall_of(size):
+    mesh = trimesh.creation.box(bounds=[[0, 0, 0], size])
+    mesh.invert()
+    wall = AcousticMaterial(name="wall", absorption=(0.2,), scattering=(0.3,))
+    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(wall,), material=np.zeros(12, int))
 
 
 def decibels(energy, other):
@@ -163,3 +168,9 @@ def test_the_same_seed_gives_the_same_bytes_and_ends_can_be_swapped():
     swapped = Source(position=ends[1].position), Listener(position=ends[0].position)
     back = FastPropagation(scene, settings).energy(*swapped).energy
     np.testing.assert_allclose(decibels(back[late, :, 0].sum(0), there[late, :, 0].sum(0)), 0.0, atol=0.3)
+
+
+def test_a_hall_joins_later_than_a_room():
+    room, hall = (build_regions(hall_of(size)) for size in ([6, 3, 4], [40, 12, 20]))
+    assert hall.free_path == pytest.approx(4 * 9600 / 3040, rel=0.02)
+    assert diffuse_between(room, 343.0)[0] < 0.07 and diffuse_between(hall, 343.0)[0] > 0.25
