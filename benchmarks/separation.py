@@ -74,16 +74,16 @@ def mixtures(count: int, rays: int) -> None:
     home = time.process_time() - start
     for number in range(count):  # clips are made once
         recipe.sample(number)
-    start = time.process_time()
-    samples = [recipe.sample(number) for number in range(count)]
-    made = (time.process_time() - start) / count
-    encoded = {}
-    for codec in ("flac", "wav"):
+    made, encoded = 0.0, {"flac": 0.0, "wav": 0.0}
+    for number in range(count):
         start = time.process_time()
-        for number, sample in enumerate(samples):
+        sample = recipe.sample(number)
+        made += (time.process_time() - start) / count
+        for codec in encoded:
             renamed = {name.replace("flac", codec): part for name, part in sample.items()}
+            start = time.process_time()
             encode_sample(renamed, number=number, split="train")
-        encoded[codec] = (time.process_time() - start) / count
+            encoded[codec] += (time.process_time() - start) / count
     shared = home / settings.mixtures_per_home
     print(f"\nmixtures of {settings.sources} sources, {settings.duration:g} s, picture, masks")
     print(f"{'home, places and responses':34s}{1e3 * home:8.0f} ms, {1e3 * shared:.2f} ms for each of its mixtures")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harken.configs import load_preset
-from harken.envs.navigation import EPISODES_PER_HOME
+from harken.envs.drawing import EPISODES_PER_HOME
 from harken.errors import HarkenError, SceneError, UnknownNameError
 from harken.eval import Evaluation, evaluate, format_table, write_results
 from harken.tasks import NavigationSettings

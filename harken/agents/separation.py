@@ -68,6 +68,9 @@ class Mover(Protocol):
     sensors: tuple[str, ...]
     """Names of the sensors that it needs."""
 
+    listens: bool
+    """Whether its moves depend on the mask."""
+
     def reset(self, seed: int) -> None:
         """Forget the last episode; every draw of the next one comes from `seed`."""
         ...
@@ -88,20 +91,28 @@ class SeparationAgent:
     Args:
         mover: Chooses moves.
         separator: Makes masks.
-        settings: The rules, of which it takes what is to be estimated.
+        settings: The rules, of which it takes what is to be estimated, and from when on.
     """
 
     def __init__(self, mover: Mover, separator: MaskSeparator, settings: SeparationSettings):
         self.mover, self.separator, self.settings = mover, separator, settings
+        self._steps = 0
         self.sensors: tuple[str, ...] = tuple(dict.fromkeys(("spectrogram", *mover.sensors, *separator.sensors)))
 
     def reset(self, seed: int) -> None:
         """Forget the last episode."""
         self.mover.reset(seed)
+        self._steps = 0
 
     def act(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the action: ``move``, and the ``estimate`` of what was observed."""
-        mask = self.separator.mask(observation)
+        """Return the action: ``move``, and the ``estimate`` of what was observed.
+
+        In search steps, whose estimates do not count, that is the mixture unless the mover needs a mask.
+        """
+        searching = self._steps < self.settings.search_steps
+        self._steps += 1
+        separator = Unprocessed() if searching and not self.mover.listens else self.separator
+        mask = separator.mask(observation)
         return {
             "move": np.int64(self.mover.move(observation, mask)),
             "estimate": self._estimate(observation, mask),
@@ -228,6 +239,7 @@ class StandMover:
     """Stays where it is and looks where it looked; needs ``may_stand``."""
 
     sensors: tuple[str, ...] = ()
+    listens = False
 
     def reset(self, seed: int) -> None:
         """Nothing to forget."""
@@ -241,6 +253,7 @@ class RotateMover:
     """Turns left all the time."""
 
     sensors: tuple[str, ...] = ()
+    listens = False
 
     def reset(self, seed: int) -> None:
         """Nothing to forget."""
@@ -254,6 +267,7 @@ class RandomMover:
     """Moves ahead, left and right with the same probability."""
 
     sensors: tuple[str, ...] = ()
+    listens = False
 
     def reset(self, seed: int) -> None:
         """Start the episode's own sequence of draws."""
@@ -274,6 +288,7 @@ class DirectionMover:
     """
 
     sensors: tuple[str, ...] = ("waveform", "depth", "collision")
+    listens = True
 
     def __init__(self, settings: SeparationSettings):
         self._follower = DirectionFollower(settings)
@@ -303,6 +318,7 @@ class ProximityMover:
     """
 
     sensors: tuple[str, ...] = ("pose", "spectrogram")
+    listens = True
 
     def __init__(self, settings: SeparationSettings, *, radius: float = 1.0):
         self._step, self._radius = settings.forward_step, radius
@@ -334,6 +350,7 @@ class NoveltyMover:
     """
 
     sensors: tuple[str, ...] = ("pose", "collision")
+    listens = False
 
     def __init__(self, settings: SeparationSettings):
         self._step, self._turn = settings.forward_step, settings.turn_angle

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,15 @@ import yaml
 
 from harken.errors import ConfigurationError, UnknownNameError
 
-__all__ = ["PRESETS", "SEPARATION_PRESETS", "from_mapping", "load_preset", "to_mapping", "to_yaml"]
+__all__ = [
+    "PRESETS",
+    "SEPARATION_PRESETS",
+    "choose_settings",
+    "from_mapping",
+    "load_preset",
+    "to_mapping",
+    "to_yaml",
+]
 
 PRESETS: tuple[str, ...] = ("soundspaces1", "soundspaces2")
 """Names of the presets: SoundSpaces 1.0's grid and SoundSpaces 2.0's continuous space."""
@@ -58,6 +67,26 @@ def load_preset(kind: type[T], name: str | Path) -> T:
     if not isinstance(data, dict):
         raise ConfigurationError(f"{name} holds {type(data).__name__}; expected keys and values.")
     return from_mapping(kind, data)
+
+
+def choose_settings(kind: type[T], preset: str | Path | None, config: T | Mapping[str, Any] | None) -> T:
+    """Return the settings that somebody asked for by a preset and by what differs from it.
+
+    Args:
+        kind: The settings' dataclass.
+        preset: As for `load_preset`; None for the dataclass's defaults.
+        config: Settings, which are then taken as they are, or a mapping of those that differ from the preset.
+
+    Raises:
+        UnknownNameError: There is no such preset, or a key is unknown.
+        ConfigurationError: A value has the wrong type.
+    """
+    if isinstance(config, kind):
+        return config
+    if config is not None and not isinstance(config, Mapping):
+        raise ConfigurationError(f"config is {config!r}; expected {kind.__name__} or a mapping of settings.")
+    base = kind() if preset is None else load_preset(kind, preset)
+    return base if config is None else from_mapping(kind, dict(config), base=base)
 
 
 def from_mapping(kind: type[T], data: dict[str, Any], *, base: T | None = None, where: str = "") -> T:

@@ -8,20 +8,19 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 
-from harken.configs import from_mapping, load_preset
-from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
+from harken.configs import choose_settings
+from harken.envs.drawing import EpisodeSequence
+from harken.envs.sensors import checked_names
+from harken.errors import StateError, UnknownNameError
 from harken.sim import Simulator
 from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram_shape
 from harken.tasks.echo_depth import EchoDepthSettings, EchoDepthTask, EchoEpisode, EchoMove, enter_world
-from harken.tasks.worlds import SPLITS, scene_name
+from harken.tasks.worlds import SPLITS
 
 __all__ = ["ECHO_SENSORS", "EchoDepthEnv"]
 
 ECHO_SENSORS: tuple[str, ...] = ("waveform", "spectrogram", "rgb", "low_light", "pose", "depth")
 """Names of the sensors."""
-
-EPISODES_PER_HOME = 5
-"""Episodes in a row that take place in one home, so that a home is prepared once for several."""
 
 LOUDEST = 100.0
 """Bound of the waveform."""
@@ -120,12 +119,14 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UnknownNameError("render mode", render_mode, self.metadata["render_modes"])
         self.split, self.render_mode = split, render_mode
-        self.settings = _settings(config)
+        preset, config = (config, None) if isinstance(config, str | Path) else (None, config)
+        self.settings = choose_settings(EchoDepthSettings, preset, config)
         if variant is not None:
             self.settings = dataclasses.replace(self.settings, variant=variant)
-        self.sensors = _checked_sensors(sensors)
+        self.sensors = checked_names(sensors, ECHO_SENSORS)
         self.scene = None if scene is None else str(scene)
         self._options: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
+        self._sequence = EpisodeSequence[EchoEpisode](split, scene=self.scene, task=(3,))
         self.observation_space = gym.spaces.Dict({name: _sensor_space(name, self.settings) for name in self.sensors})
         camera = self.settings.camera
         shape = camera.height, camera.width, 1
@@ -135,7 +136,6 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
         self.action_space = gym.spaces.Dict(actions)
         self._task: EchoDepthTask | None = None
         self._closed, self._done = False, True
-        self._stream, self._count = 0, 0
         self._estimate: np.ndarray | None = None
         if self.scene is not None:
             enter_world(self.scene, self.settings, **self._options)  # a bad file is reported here
@@ -167,14 +167,8 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
         """
         self._check_open()
         super().reset(seed=seed)
-        if seed is not None or self._count == 0:
-            self._stream, self._count = int(self.np_random.integers(2**31)), 0
-        number = (options or {}).get("episode")
-        unknown = sorted(set(options or {}) - {"episode"})
-        if unknown:
-            raise UnknownNameError("reset option", unknown[0], ["episode"])
-        self._begin(self._next_episode() if number is None else self.episode(number))
-        self._count += 1
+        episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
+        self._begin(episode)
         return self._observe(), self._info(self.task.measure(self.task.prior()))
 
     def _begin(self, episode: EchoEpisode) -> None:
@@ -182,23 +176,15 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
         self._enter(self.scene or episode.scene).begin(episode)
         self._done, self._estimate = False, None
 
-    def _next_episode(self) -> EchoEpisode:
-        home = (self._stream + self._count // EPISODES_PER_HOME) % 2**31
-        return self._sample((self._stream, self._count), home, f"{self.split}-{self._stream}-{self._count}")
-
     def episode(self, number: int) -> EchoEpisode:
         """Return an episode of the split by its number, the same for everybody.
 
         Raises:
             EpisodeError: The number is no whole number from 0.
         """
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
-        return self._sample((1, int(number)), int(number) // EPISODES_PER_HOME, f"{self.split}-{number}")
+        return self._sequence.numbered(self._draw, number)
 
-    def _sample(self, key: tuple[int, int], home: int, name: str) -> EchoEpisode:
-        rng = np.random.default_rng([SPLITS.index(self.split), 3, *key])
-        scene = self.scene or scene_name(self.split, home)
+    def _draw(self, rng: np.random.Generator, scene: str, name: str) -> EchoEpisode:
         return self._enter(scene).sample(rng, episode_id=name, scene=scene)
 
     def _enter(self, scene: str) -> EchoDepthTask:
@@ -262,26 +248,6 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
     def _check_open(self) -> None:
         if self._closed:
             raise StateError("The environment is closed: make a new one with gym.make().")
-
-
-def _settings(config: EchoDepthSettings | Mapping[str, Any] | str | Path | None) -> EchoDepthSettings:
-    if config is None or isinstance(config, EchoDepthSettings):
-        return config or EchoDepthSettings()
-    if isinstance(config, str | Path):
-        return load_preset(EchoDepthSettings, config)
-    if not isinstance(config, Mapping):
-        raise ConfigurationError(f"config is {config!r}; expected EchoDepthSettings, a mapping, or the path of a file.")
-    return from_mapping(EchoDepthSettings, dict(config), base=EchoDepthSettings())
-
-
-def _checked_sensors(sensors: Sequence[str]) -> tuple[str, ...]:
-    names = (sensors,) if isinstance(sensors, str) else tuple(sensors)
-    for name in names:
-        if name not in ECHO_SENSORS:
-            raise UnknownNameError("sensor", name, ECHO_SENSORS)
-    if not names or len(set(names)) != len(names):
-        raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
-    return names
 
 
 def _sensor_space(name: str, settings: EchoDepthSettings) -> gym.Space:

@@ -10,14 +10,15 @@ import gymnasium as gym
 import numpy as np
 
 from harken.acoustics import Propagation
-from harken.configs import from_mapping, load_preset
+from harken.configs import choose_settings
+from harken.envs.drawing import EpisodeSequence
 from harken.envs.sensors import check_sensors, sense, sensor_space
 from harken.envs.view import View
-from harken.errors import ActionError, ConfigurationError, EpisodeError, StateError, UnknownNameError
+from harken.errors import ActionError, EpisodeError, StateError, UnknownNameError
 from harken.sim import Mount, Simulator, World
 from harken.tasks import Action, Episode, NavigationSettings, NavigationTask, read_episodes
 from harken.tasks.sounds import Sounds
-from harken.tasks.worlds import SPLITS, load_world, scene_name
+from harken.tasks.worlds import SPLITS, load_world
 
 __all__ = ["TASKS", "NavigationEnv"]
 
@@ -27,9 +28,6 @@ TASKS: dict[str, tuple[str, ...]] = {
     "pointgoal": ("depth", "pointgoal"),
 }
 """The navigation tasks, and the sensors that each shows unless others are asked for."""
-
-EPISODES_PER_HOME = 5
-"""Episodes in a row that take place in one home, so that a home is prepared once for several."""
 
 
 class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
@@ -49,8 +47,8 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
     | sensor | shape, type | what |
     |---|---|---|
     | rgb | (128, 128, 3) uint8 | colour image |
-    | depth | (128, 128, 1) float32 | distance along the optical axis [m], 0 where nothing is hit, clipped at
-    `max_depth` | | semantic | (128, 128, 1) int32 | category index, see ``env.unwrapped.categories`` |
+    | depth | (128, 128, 1) float32 | distance along the optical axis [m], at most `max_depth`, 0 where nothing is hit |
+    | semantic | (128, 128, 1) int32 | category index, see ``env.unwrapped.categories`` |
     | waveform | (2, 16000) float32 | sound of the step at the left and right ear, then zeros |
     | spectrogram | (65, 26, 2) float32 | log-magnitude spectrogram of the waveform, as SoundSpaces' sensor |
     | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
@@ -120,7 +118,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise UnknownNameError("render mode", render_mode, self.metadata["render_modes"])
         self.task_name, self.split, self.render_mode = task, split, render_mode
-        self.settings = _settings(preset, config)
+        self.settings = choose_settings(NavigationSettings, preset, config)
         if propagation is not None:
             self.settings = dataclasses.replace(self.settings, propagation=propagation)
         self.sensors = check_sensors(TASKS[task] if sensors is None else sensors, task=task)
@@ -128,12 +126,12 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         self.scene = None if scene is None else str(scene)
         self._options: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self.episodes = _episodes(episodes)
+        self._sequence = EpisodeSequence[Episode](split, scene=self.scene, given=self.episodes)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.settings.step_time}
         self.observation_space = gym.spaces.Dict({name: sensor_space(name, self.settings) for name in self.sensors})
         self.action_space = gym.spaces.Discrete(len(Action))
         self._task: NavigationTask | None = None
         self._closed, self._done = False, True
-        self._stream, self._count = 0, 0
         self._view: View | None = None
         self.waveform: np.ndarray | None = None
         if self.scene is not None:
@@ -173,42 +171,21 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
         """
         self._check_open()
         super().reset(seed=seed)
-        if seed is not None or self._count == 0:
-            self._stream, self._count = int(self.np_random.integers(2**31)), 0
-        number = (options or {}).get("episode")
-        unknown = sorted(set(options or {}) - {"episode"})
-        if unknown:
-            raise UnknownNameError("reset option", unknown[0], ["episode"])
-        self._begin(self._next_episode() if number is None else self.episode(number))
-        self._count += 1
+        episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
+        self._begin(episode)
         self._done = False
         self._hear()
         return self._observe(collided=False), self._info()
-
-    def _next_episode(self) -> Episode:
-        """Return the next episode of the sequence that the seed began."""
-        if self.episodes is not None:
-            return self.episodes[(self._stream + self._count) % len(self.episodes)]
-        home = (self._stream + self._count // EPISODES_PER_HOME) % 2**31
-        return self._sample((self._stream, self._count), home, f"{self.split}-{self._stream}-{self._count}")
 
     def episode(self, number: int) -> Episode:
         """Return an episode of the split by its number, the same for everybody.
 
         Raises:
-            EpisodeError: Episodes were given, and there are not so many.
+            EpisodeError: The number is no whole number from 0, or episodes were given, and there are not so many.
         """
-        if not isinstance(number, (int, np.integer)) or number < 0:
-            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
-        if self.episodes is None:
-            return self._sample((1, int(number)), int(number) // EPISODES_PER_HOME, f"{self.split}-{number}")
-        if number >= len(self.episodes):
-            raise EpisodeError(f"There is no episode {number}: {len(self.episodes)} were given, counted from 0.")
-        return self.episodes[int(number)]
+        return self._sequence.numbered(self._draw, number)
 
-    def _sample(self, key: tuple[int, int], home: int, name: str) -> Episode:
-        rng = np.random.default_rng([SPLITS.index(self.split), *key])
-        scene = self.scene or scene_name(self.split, home)
+    def _draw(self, rng: np.random.Generator, scene: str, name: str) -> Episode:
         sound, seconds = "", 0.0
         if self.sounds is not None:
             sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
@@ -314,17 +291,6 @@ def _other_engine(world: World, settings: NavigationSettings) -> Propagation | N
         rate=chosen.rate, duration=chosen.duration, transmission=chosen.transmission
     )
     return SoundSpaces2Propagation(world.scene, navigation)
-
-
-def _settings(preset: str, config: NavigationSettings | Mapping[str, Any] | None) -> NavigationSettings:
-    if isinstance(config, NavigationSettings):
-        return config
-    base = load_preset(NavigationSettings, preset)
-    if config is None:
-        return base
-    if not isinstance(config, Mapping):
-        raise ConfigurationError(f"config is {config!r}; expected NavigationSettings or a mapping of settings.")
-    return from_mapping(NavigationSettings, dict(config), base=base)
 
 
 def _episodes(given: str | Path | Sequence[Episode] | None) -> tuple[Episode, ...] | None:

@@ -9,7 +9,7 @@ from harken.errors import ConfigurationError, UnknownNameError
 from harken.sound import spectrogram, spectrogram_shape
 from harken.tasks import NavigationSettings, NavigationTask
 
-__all__ = ["SENSORS", "check_sensors", "sense", "sensor_space"]
+__all__ = ["SENSORS", "check_sensors", "checked_names", "sense", "sensor_space"]
 
 SENSORS: tuple[str, ...] = (
     "rgb",
@@ -38,20 +38,30 @@ def check_sensors(sensors: Sequence[str], *, task: str) -> tuple[str, ...]:
         UnknownNameError: There is no such sensor.
         ConfigurationError: The task does not show it, a name comes twice, or there is none.
     """
-    if isinstance(sensors, str):
-        sensors = (sensors,)
-    for name in sensors:
-        if name not in SENSORS:
-            raise UnknownNameError("sensor", name, SENSORS)
-    if not sensors or len(set(sensors)) != len(sensors):
-        raise ConfigurationError(f"Sensors are {tuple(sensors)}; expected at least one, each once.")
-    hidden = {"audiogoal": {"pointgoal"}, "pointgoal": {"waveform", "spectrogram"}}.get(task, set()) & set(sensors)
+    names = checked_names(sensors, SENSORS)
+    hidden = {"audiogoal": {"pointgoal"}, "pointgoal": {"waveform", "spectrogram"}}.get(task, set()) & set(names)
     if hidden:
         raise ConfigurationError(
             f"Task {task} does not show {', '.join(sorted(hidden))}: that is what makes it this task. "
             "AudioPointGoal-v0 shows both the sound and the goal's place."
         )
-    return tuple(sensors)
+    return names
+
+
+def checked_names(sensors: Sequence[str] | str, known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of sensors, a single one as a tuple, if all are known.
+
+    Raises:
+        UnknownNameError: There is no such sensor.
+        ConfigurationError: A name comes twice, or there is none.
+    """
+    names = (sensors,) if isinstance(sensors, str) else tuple(sensors)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("sensor", name, known)
+    if not names or len(set(names)) != len(names):
+        raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
+    return names
 
 
 def sensor_space(name: str, settings: NavigationSettings) -> gym.Space:

@@ -9,8 +9,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from harken.configs import from_mapping, load_preset
-from harken.envs.sensors import LOUDEST, sense, sensor_space
+from harken.configs import choose_settings
+from harken.envs.drawing import EpisodeSequence
+from harken.envs.sensors import LOUDEST, checked_names, sense, sensor_space
 from harken.envs.vector import ThreadVectorEnv
 from harken.envs.view import View
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, StateError, UnknownNameError
@@ -26,7 +27,7 @@ from harken.tasks.separation import (
     SeparationTask,
     Verdict,
 )
-from harken.tasks.worlds import SPLITS, load_world, scene_name
+from harken.tasks.worlds import SPLITS, load_world
 
 __all__ = ["SEPARATION_SENSORS", "SeparationEnv", "Separator", "separation_vector_env"]
 
@@ -48,9 +49,6 @@ SEPARATION_SENSORS: tuple[str, ...] = (
 
 _SHOWN = ("spectrogram", "rgb", "depth", "pose", "target")
 _SHARED = ("rgb", "depth", "semantic", "waveform", "pose", "collision")
-
-EPISODES_PER_HOME = 5
-"""Episodes in a row that take place in one home, so that a home is prepared once for several."""
 
 
 class SeparationEnv(gym.Env[dict[str, Any], Any]):
@@ -150,17 +148,18 @@ class SeparationEnv(gym.Env[dict[str, Any], Any]):
             if name not in known:
                 raise UnknownNameError(kind, name, known)
         self.split, self.render_mode = split, render_mode
-        self.settings = _settings(preset, config)
+        self.settings = choose_settings(SeparationSettings, preset, config)
         self.library = _library(library, self.settings)
         self._names = _names(self.library, sounds, split)
         self.targets = _targets(targets, self._names, builtin=library is None)
         if separator is not None and not callable(separator):
             raise ConfigurationError(f"separator is {separator!r}; expected a function of an observation, or None.")
         self.separator = separator
-        self.sensors = _check_sensors(sensors)
+        self.sensors = checked_names(sensors, SEPARATION_SENSORS)
         self.scene = None if scene is None else str(scene)
         self._options: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self.episodes = _episodes(episodes)
+        self._sequence = EpisodeSequence[SeparationEpisode](split, scene=self.scene, given=self.episodes)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.settings.step_time}
         self.observation_space = gym.spaces.Dict({name: self._sensor_space(name) for name in self.sensors})
         moves = gym.spaces.Discrete(4 if self.settings.may_stand else 3)
@@ -170,7 +169,6 @@ class SeparationEnv(gym.Env[dict[str, Any], Any]):
         )
         self._task: SeparationTask | None = None
         self._closed, self._done = False, True
-        self._stream, self._count = 0, 0
         self._view: View | None = None
         if self.scene is not None:
             load_world(self.scene, self.settings, **self._options)  # a bad file is reported here
@@ -215,42 +213,21 @@ class SeparationEnv(gym.Env[dict[str, Any], Any]):
         """
         self._check_open()
         super().reset(seed=seed)
-        if seed is not None or self._count == 0:
-            self._stream, self._count = int(self.np_random.integers(2**31)), 0
-        unknown = sorted(set(options or {}) - {"episode"})
-        if unknown:
-            raise UnknownNameError("reset option", unknown[0], ["episode"])
-        number = (options or {}).get("episode")
-        self._begin(self._next_episode() if number is None else self.episode(number))
-        self._count += 1
+        episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
+        self._begin(episode)
         self._done = False
         self._baseline = self.heard
         return self._observe(collided=False), self._info(None)
-
-    def _next_episode(self) -> SeparationEpisode:
-        """Return the next episode of the sequence that the seed began."""
-        if self.episodes is not None:
-            return self.episodes[(self._stream + self._count) % len(self.episodes)]
-        home = (self._stream + self._count // EPISODES_PER_HOME) % 2**31
-        return self._sample((self._stream, self._count), home, f"{self.split}-{self._stream}-{self._count}")
 
     def episode(self, number: int) -> SeparationEpisode:
         """Return an episode of the split by its number, the same for everybody with the same sounds.
 
         Raises:
-            EpisodeError: Episodes were given, and there are not so many.
+            EpisodeError: The number is no whole number from 0, or episodes were given, and there are not so many.
         """
-        if not isinstance(number, (int, np.integer)) or number < 0:
-            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
-        if self.episodes is None:
-            return self._sample((1, int(number)), int(number) // EPISODES_PER_HOME, f"{self.split}-{number}")
-        if number >= len(self.episodes):
-            raise EpisodeError(f"There is no episode {number}: {len(self.episodes)} were given, counted from 0.")
-        return self.episodes[int(number)]
+        return self._sequence.numbered(self._draw, number)
 
-    def _sample(self, key: tuple[int, int], home: int, name: str) -> SeparationEpisode:
-        rng = np.random.default_rng([SPLITS.index(self.split), *key])
-        scene = self.scene or scene_name(self.split, home)
+    def _draw(self, rng: np.random.Generator, scene: str, name: str) -> SeparationEpisode:
         task = self._enter(scene)
         return task.sample(rng, episode_id=name, scene=scene, names=self._names, targets=self.targets)
 
@@ -389,17 +366,6 @@ def separation_vector_env(
     return ThreadVectorEnv([lambda env=env: env for env in envs], threads=threads, autoreset_mode=autoreset_mode)
 
 
-def _settings(preset: str, config: SeparationSettings | Mapping[str, Any] | None) -> SeparationSettings:
-    if isinstance(config, SeparationSettings):
-        return config
-    base = load_preset(SeparationSettings, preset)
-    if config is None:
-        return base
-    if not isinstance(config, Mapping):
-        raise ConfigurationError(f"config is {config!r}; expected SeparationSettings or a mapping of settings.")
-    return from_mapping(SeparationSettings, dict(config), base=base)
-
-
 def _greatest(settings: SeparationSettings) -> float:
     """Return the greatest magnitude that a target can have: a mono one that has all its energy in a single bin."""
     if settings.estimate == "binaural":
@@ -448,16 +414,6 @@ def _targets(given: Sequence[str] | None, names: Mapping[str, Sequence[str]], *,
     if not targets or len(set(targets)) != len(targets):
         raise ConfigurationError(f"targets are {targets}; expected at least one class, each once.")
     return targets
-
-
-def _check_sensors(sensors: Sequence[str]) -> tuple[str, ...]:
-    names = (sensors,) if isinstance(sensors, str) else tuple(sensors)
-    for name in names:
-        if name not in SEPARATION_SENSORS:
-            raise UnknownNameError("sensor", name, SEPARATION_SENSORS)
-    if not names or len(set(names)) != len(names):
-        raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
-    return names
 
 
 def _episodes(given: Sequence[SeparationEpisode] | None) -> tuple[SeparationEpisode, ...] | None:

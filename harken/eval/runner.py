@@ -59,7 +59,7 @@ def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRe
     """
     from tqdm import tqdm
 
-    from harken.envs.navigation import EPISODES_PER_HOME
+    from harken.envs.drawing import EPISODES_PER_HOME
 
     # Made here first, so that a wrong name or file is reported once, before any process starts.
     make_agent(evaluation.agent, NavigationEnv(**evaluation.environment).settings)

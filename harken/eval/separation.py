@@ -36,7 +36,7 @@ def separated_waveform(magnitudes: np.ndarray, heard: Heard) -> np.ndarray:
     """
     phases = heard.dry[None] if magnitudes.shape[2] == 1 else heard.mixture
     spectrum = stft(phases, **_TRANSFORM)
-    unit = np.exp(1j * np.angle(spectrum))
+    unit = spectrum / np.maximum(np.abs(spectrum), np.finfo(np.float64).tiny)
     return istft(np.moveaxis(magnitudes, -1, 0) * unit, phases.shape[1], **_TRANSFORM)
 
 

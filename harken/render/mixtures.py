@@ -24,7 +24,8 @@ from harken.scene import generate_home
 from harken.scene.scene import SceneObject
 from harken.sim import World
 from harken.sound import Clip, ClipLibrary, spectrogram
-from harken.sound.level import active_part, amplitude
+from harken.sound.convolution import audible_length
+from harken.sound.level import active_runs, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
 from harken.tasks.separation import MAGNITUDES
 from harken.vision import Camera
@@ -183,6 +184,16 @@ class MixturesRecipe:
             )
         return {category: tuple(names) for category, names in sorted(found.items())}
 
+    @cached_property
+    def _runs(self) -> dict[str, np.ndarray]:
+        """Where the clips sound that were used so far."""
+        return {}
+
+    def _runs_of(self, clip: Clip) -> np.ndarray:
+        if clip.name not in self._runs:
+            self._runs[clip.name] = active_runs(clip.samples, clip.rate)
+        return self._runs[clip.name]
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave the clips behind: they are made again where they are needed."""
         return {name: self.__dict__[name] for name in ("settings", "split", "seed")}
@@ -230,7 +241,7 @@ class MixturesRecipe:
         for category, thing in zip(categories, chosen, strict=True):
             names = self._names[category]
             clip = self._library.clip(names[int(random.integers(len(names)))])
-            start = _sounding_start(clip, random, settings.samples)
+            start = _sounding_start(clip, self._runs_of(clip), random, settings.samples)
             gain = float(random.uniform(-0.5, 0.5)) * settings.level_range
             taps = 2 * (thing.spectrum.shape[1] - 1) - settings.samples
             emitted = clip.looped(start - taps, taps + settings.samples) * np.float32(amplitude(gain))
@@ -269,15 +280,15 @@ def _choose(random: np.random.Generator, objects: tuple[SoundingObject, ...], co
     return list(chosen.values())[:count]
 
 
-def _sounding_start(clip: Clip, random: np.random.Generator, count: int) -> int:
+def _sounding_start(clip: Clip, runs: np.ndarray, random: np.random.Generator, count: int) -> int:
     """Return where to start in a clip so that not all that follows is a pause."""
-    active = np.flatnonzero(active_part(clip.samples, clip.rate))
-    if len(active) == 0:
+    if len(runs) == 0:
         raise SoundError(f"Clip {clip.name!r} is silent; leave it out.")
     start = int(random.integers(len(clip.samples)))
-    reached = int(np.min((active - start) % len(clip.samples)))
+    following = int(np.searchsorted(runs[:, 1], start, side="right"))
+    begin = runs[following, 0] if following < len(runs) else len(clip.samples) + runs[0, 0]
     # Half of the mixture at most passes in silence.
-    return start if reached < count // 2 else int(active[0])
+    return start if begin - start < count // 2 else int(runs[0, 0])
 
 
 def _filtered(emitted: np.ndarray, spectrum: np.ndarray, count: int) -> np.ndarray:
@@ -405,6 +416,7 @@ def _sounding_object(
     position: np.ndarray,
 ) -> SoundingObject:
     response = world.propagation.impulse_response(Source(position=position), listener).samples
+    response = response[:, : audible_length(response)]
     size = scipy.fft.next_fast_len(settings.samples + response.shape[1], real=True)
     size += size % 2
     rows, columns = np.nonzero(instances[:, :, 0] == thing.instance)

@@ -1,5 +1,6 @@
 """A world: a scene with all that is derived from it once and shared by everybody who is in it."""
 
+import functools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -9,6 +10,7 @@ import numpy as np
 from harken.acoustics import AcousticSettings, FastPropagation, Propagation
 from harken.errors import ConfigurationError, NavigationError
 from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
+from harken.sim.memory import release_memory
 from harken.vision import Renderer
 
 __all__ = ["World"]
@@ -40,6 +42,7 @@ class World:
             raise ConfigurationError(f"Motion is {self.motion!r}; expected 'continuous' or 'grid'.")
         if not 0.1 <= self.ear_height <= 3.0:
             raise ConfigurationError(f"Ear height is {self.ear_height!r} m; expected 0.1 to 3 m.")
+        release_memory()  # A world is made where another has just been dropped.
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave derived things behind: they are made again where they are needed."""
@@ -69,15 +72,20 @@ class World:
     def propagation(self) -> Propagation:
         """What carries sound."""
         ears = self.floor.cells + [0.0, self.ear_height, 0.0]
-        return FastPropagation(self.scene, self.acoustics, ears=ears, route=self._route)
+        # Not a method of this world, which would then be kept until the garbage collector looks for cycles.
+        route = functools.partial(_walkers_way, self.floor, self.ear_height)
+        return FastPropagation(self.scene, self.acoustics, ears=ears, route=route)
 
-    def _route(self, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
-        """Propose the walker's shortest way as a way for sound, at the height of ears."""
-        lift = np.array([0.0, self.ear_height, 0.0])
-        try:
-            start = self.floor.snap(listener - lift)
-            goal = self.floor.snap(source - lift, island=self.floor.island(start))
-            way = self.floor.distance_field(goal).path(start).points
-        except NavigationError:
-            return None
-        return way[::-1] + lift
+
+def _walkers_way(
+    floor: WalkableFloor, ear_height: float, source: np.ndarray, listener: np.ndarray
+) -> np.ndarray | None:
+    """Propose the walker's shortest way as a way for sound, at the height of ears."""
+    lift = np.array([0.0, ear_height, 0.0])
+    try:
+        start = floor.snap(listener - lift)
+        goal = floor.snap(source - lift, island=floor.island(start))
+        way = floor.distance_field(goal).path(start).points
+    except NavigationError:
+        return None
+    return way[::-1] + lift

@@ -6,7 +6,7 @@ import scipy.fft
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 
-__all__ = ["StreamingConvolver"]
+__all__ = ["StreamingConvolver", "audible_length"]
 
 SILENT = 1e-5
 """Share of a response's peak below which its end is silence: -100 dB."""
@@ -80,7 +80,7 @@ class StreamingConvolver:
     def _transform(self, response: np.ndarray) -> np.ndarray:
         """Return the spectra ``(partitions, channels, bins)`` of a response in blocks, as far as it is audible."""
         response = np.ascontiguousarray(response, np.float32)
-        partitions = max(1, -(-_audible_length(response) // self._block))
+        partitions = max(1, -(-audible_length(response) // self._block))
         parts = np.empty((partitions, response.shape[0], self._size), np.float32)
         _cut_response(response, self._block, parts)
         return scipy.fft.rfft(parts, overwrite_x=True)
@@ -130,8 +130,11 @@ def _cut_clip(clip, first, block, offset, start, end, spans):
 
 
 @kernel
-def _audible_length(response):
-    """Return the number of samples up to the last one within `SILENT` of the loudest; NaN counts as sound."""
+def audible_length(response):
+    """Return how many samples of a response ``(channels, n)`` are heard: up to the last within −100 dB of the loudest.
+
+    NaN counts as sound. `StreamingConvolver` leaves out the rest.
+    """
     peak = np.float32(0.0)
     for c in range(response.shape[0]):
         for i in range(response.shape[1]):

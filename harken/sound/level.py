@@ -13,6 +13,7 @@ __all__ = [
     "REFERENCE_PRESSURE",
     "active_part",
     "active_rms",
+    "active_runs",
     "amplitude",
     "decibels",
     "rms",
@@ -82,6 +83,20 @@ def active_part(samples: np.ndarray, rate: int) -> np.ndarray:
     counts = np.diff(np.append(starts, len(samples)))
     power = np.add.reduceat(np.square(samples, dtype=np.float64), starts) / counts
     return np.repeat(power > power.max() * 10.0 ** (-_ACTIVE_RANGE / 10.0), counts)
+
+
+def active_runs(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Return where the active parts begin and end (see `active_part`).
+
+    Args:
+        samples: ``(n,)`` samples.
+        rate: Sample rate [Hz].
+
+    Returns:
+        ``(runs, 2)`` int64, the first sample of each and the first after it; empty where everything is zero.
+    """
+    active = active_part(samples, rate)
+    return np.flatnonzero(np.diff(active, prepend=False, append=False)).reshape(-1, 2)
 
 
 def active_rms(samples: np.ndarray, rate: int) -> float:

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from harken.acoustics.hrtf import HeadResponse
-from harken.agents.separation import MOVERS, SEPARATORS, SpatialMask, make_separation_agent
+from harken.agents.separation import (
+    MOVERS,
+    SEPARATORS,
+    SeparationAgent,
+    SpatialMask,
+    make_separation_agent,
+)
 from harken.envs.separation import SeparationEnv
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.eval import format_table, summarise
@@ -52,6 +58,26 @@ def test_binaural_estimates_keep_the_scale_of_the_mixture():
     observation = looking()
     expected = 0.5 * np.expm1(observation["spectrogram"])
     np.testing.assert_allclose(agent.act(observation)["estimate"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("mover", "asked"), [("novelty", 1), ("proximity", 3)])
+def test_while_it_searches_a_mask_is_made_only_for_movers_that_listen(mover, asked):
+    class Counting:
+        sensors, count = ("waveform",), 0
+
+        def mask(self, observation):
+            self.count += 1
+            return observation["mask"]
+
+    settings = SeparationSettings(search_steps=2, max_steps=3)
+    separator = Counting()
+    agent = SeparationAgent(make_separation_agent(mover, "oracle", settings).mover, separator, settings)
+    for _ in range(2):  # the count of steps begins anew with an episode
+        separator.count = 0
+        agent.reset(0)
+        estimates = [agent.act(looking())["estimate"] for _ in range(3)]
+        assert separator.count == asked
+        assert all(estimate.shape == settings.estimate_shape for estimate in estimates)
 
 
 def through_head(samples, azimuth):

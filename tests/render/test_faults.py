@@ -137,6 +137,7 @@ def test_a_file_that_may_not_grow_is_no_space(tmp_path):
 def test_interrupting_keeps_what_was_finished(tmp_path):
     process = start("Slow(seconds=60.0, since=16)", tmp_path, 2, name="interrupted")
     wait_for(lambda: (tmp_path / "train-000000.tar").exists() and (tmp_path / "train-000001.tar").exists())
+    time.sleep(2.0)  # The worker has yet to report the shard; the next ones take minutes.
     process.send_signal(signal.SIGINT)
     process.wait(30)
     assert not list(tmp_path.glob(".*"))

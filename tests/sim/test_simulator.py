@@ -1,4 +1,6 @@
+import gc
 import pickle
+import weakref
 
 import numpy as np
 import pytest
@@ -172,6 +174,21 @@ def test_a_world_survives_pickling(world):
     source, listener = Source(position=[3, 1.5, 2]), Listener(position=[2, 1.5, 3])
     one, other = (w.propagation.impulse_response(source, listener).samples for w in (world, copy))
     assert one.tobytes() == other.tobytes()
+
+
+def test_a_world_that_nobody_uses_is_gone_at_once():
+    world = World(scene=two_rooms(), acoustics=AcousticSettings(rays=50, duration=0.2))
+    simulator = Simulator(world)
+    simulator.place((2.0, 0.0, 3.0), 0.0)
+    simulator.set_sources([SoundSource(position=[8.0, 1.5, 3.0], samples=clip())])
+    simulator.hear(1000), simulator.see(("rgb", "depth"))
+    scene = weakref.ref(world.scene)
+    gc.disable()  # which would find it in a cycle, but only in a while: long runs through many homes filled the memory
+    try:
+        del world, simulator
+        assert scene() is None
+    finally:
+        gc.enable()
 
 
 def test_images_of_the_body_show_the_wall_ahead(simulator):

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from harken.errors import SoundError
-from harken.sound.level import active_part, active_rms, amplitude, decibels, rms, sound_pressure_level
+from harken.sound.level import (
+    active_part,
+    active_rms,
+    active_runs,
+    amplitude,
+    decibels,
+    rms,
+    sound_pressure_level,
+)
 
 
 def test_rms_of_a_sine_is_its_amplitude_over_root_two():
@@ -37,6 +45,15 @@ def test_what_lies_less_than_40_decibels_below_the_loudest_is_active():
     active = active_part(steps, rate).reshape(3, rate)
     assert active.all(axis=1).tolist() == [True, True, False]
     assert active.any(axis=1).tolist() == [True, True, False]
+
+
+def test_runs_are_where_the_active_part_begins_and_ends():
+    rate = 8000
+    steps = np.repeat([1.0, 0.0, 0.5, 0.2, 0.0], rate)
+    np.testing.assert_array_equal(active_runs(steps, rate), [[0, rate], [2 * rate, 4 * rate]])
+    np.testing.assert_array_equal(active_runs(steps[rate:], rate), [[rate, 3 * rate]])
+    np.testing.assert_array_equal(active_runs(np.ones(333), rate), [[0, 333]])
+    assert active_runs(np.zeros(rate), rate).shape == (0, 2)
 
 
 def test_a_last_frame_that_is_not_full_counts():

@@ -1,0 +1,96 @@
+"""Which episode an environment plays next: drawn ones of a split without end, or given ones in turn."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from harken.errors import EpisodeError, UnknownNameError
+from harken.tasks.worlds import SPLITS, scene_name
+
+__all__ = ["EPISODES_PER_HOME", "Draw", "EpisodeSequence"]
+
+EPISODES_PER_HOME = 5
+"""Episodes in a row that take place in one home, so that a home is prepared once for several."""
+
+E = TypeVar("E")
+
+Draw = Callable[[np.random.Generator, str, str], E]
+"""Makes an episode from a generator, the name of the scene and the name of the episode."""
+
+
+class EpisodeSequence(Generic[E]):
+    """Chooses episodes: after a seed the same ones in the same order, by number the same ones for everybody.
+
+    Args:
+        split: "train", "val" or "test".
+        scene: Scene of every episode, in place of generated homes.
+        given: Episodes to choose from, in place of drawn ones.
+        task: Numbers that tell the draws of one kind of task from those of another.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        *,
+        scene: str | None = None,
+        given: Sequence[E] | None = None,
+        task: tuple[int, ...] = (),
+    ):
+        self._split, self._scene, self._given, self._task = split, scene, given, task
+        self._stream, self._count = 0, 0
+
+    def choose(
+        self, draw: Draw[E], options: Mapping[str, Any] | None, *, restart: bool, random: np.random.Generator
+    ) -> E:
+        """Return the episode of a reset: the next of the sequence, or the one that the options name.
+
+        Args:
+            draw: Makes an episode where none are given.
+            options: ``{"episode": number}`` or nothing.
+            restart: Whether a new sequence begins, as it does with the first reset of all.
+            random: Draws which sequence.
+
+        Raises:
+            UnknownNameError: There is no such option.
+            EpisodeError: The number is no whole number from 0, or there are not so many episodes.
+        """
+        if restart or self._count == 0:
+            self._stream, self._count = int(random.integers(2**31)), 0
+        unknown = sorted(set(options or {}) - {"episode"})
+        if unknown:
+            raise UnknownNameError("reset option", unknown[0], ["episode"])
+        number = (options or {}).get("episode")
+        episode = self._next(draw) if number is None else self.numbered(draw, number)
+        self._count += 1
+        return episode
+
+    def numbered(self, draw: Draw[E], number: int) -> E:
+        """Return an episode by its number.
+
+        Args:
+            draw: Makes an episode where none are given.
+            number: The number, from 0.
+
+        Raises:
+            EpisodeError: The number is no whole number from 0, or there are not so many given episodes.
+        """
+        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
+            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
+        number = int(number)
+        if self._given is None:
+            return self._drawn(draw, (1, number), number // EPISODES_PER_HOME, f"{self._split}-{number}")
+        if number >= len(self._given):
+            raise EpisodeError(f"There is no episode {number}: {len(self._given)} were given, counted from 0.")
+        return self._given[number]
+
+    def _next(self, draw: Draw[E]) -> E:
+        stream, count = self._stream, self._count
+        if self._given is not None:
+            return self._given[(stream + count) % len(self._given)]
+        home = (stream + count // EPISODES_PER_HOME) % 2**31
+        return self._drawn(draw, (stream, count), home, f"{self._split}-{stream}-{count}")
+
+    def _drawn(self, draw: Draw[E], key: tuple[int, int], home: int, name: str) -> E:
+        rng = np.random.default_rng([SPLITS.index(self._split), *self._task, *key])
+        return draw(rng, self._scene or scene_name(self._split, home), name)
