@@ -4,7 +4,7 @@ Nothing that belongs to a source or a listener is reused; what belongs to the sc
 edges and regions; the peer's mesh) is made before. Both engines give mono responses, measured alike through octave
 filters, and the error is the mean difference from the reference tier over T20, EDT, C50 and level, octaves 250-4000 Hz,
 in just-noticeable differences (5 %, 5 %, 1 dB, 1 dB). The peer hears with its own ideas of diffraction and scattering,
-so its error does not go to zero; "spread" is what our own random numbers change, two runs beside each other (the peer's
+so its error does not go to zero; "spread" is what random numbers change, two runs beside each other (the peer's
 are the same in every run).
 
     pip install rlr-audio-propagation==0.0.1   # the peer: CC-BY-NC-4.0, Linux x86-64, needs a C++ compiler
@@ -48,7 +48,8 @@ class Point:
     rays: int
     rate: float
     error: float
-    spread: float
+    spread: float | None
+    """None where the random numbers cannot be changed."""
 
 
 def measure(response: np.ndarray, start: float) -> np.ndarray:
@@ -122,7 +123,7 @@ def peer_engine(scene: Scene, rays: int) -> Callable[[Source, Listener], np.ndar
     return hear
 
 
-def peer_heard(scene: Scene, rays: int, pairs: list, seed: int) -> list[np.ndarray]:
+def peer_heard(scene: Scene, rays: int, pairs: list) -> list[np.ndarray]:
     """Return the peer's responses with the scene's materials, levels and delays as Harken has them."""
     from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
 
@@ -130,8 +131,6 @@ def peer_heard(scene: Scene, rays: int, pairs: list, seed: int) -> list[np.ndarr
         warnings.simplefilter("ignore", HarkenWarning)
         settings = SoundSpaces2Settings(rate=RATE, duration=DURATION, rays=rays, temporal_coherence=False)
         engine = SoundSpaces2Propagation(scene, settings)
-        for _ in range(seed):  # every context draws the same numbers; those of a later response are others
-            engine.impulse_response(*pairs[0])
         return [engine.impulse_response(source, listener).samples[0] for source, listener in pairs]
 
 
@@ -198,18 +197,17 @@ def main() -> None:
     print(f"{len(scene.faces):,} triangles, {len(pairs)} pairs; error and spread in JND")
     points = []
     for (name, count), rate in rates.items():
-        heard = []
-        for seed in (0, 1):
-            if name == PEER:
-                heard.append(measures(peer_heard(scene, count, pairs, seed)))
-            else:
-                hear = harken_at(scene, count, seed)
-                heard.append(measures(hear(*pair) for pair in pairs))
-        error, spread = differences(heard[0], truth), differences(*heard)
+        if name == PEER:
+            heard = [measures(peer_heard(scene, count, pairs))]
+        else:
+            heard = [measures(map(harken_at(scene, count, seed), *zip(*pairs, strict=True))) for seed in (0, 1)]
+        error = differences(heard[0], truth)
+        spread = differences(*heard) if len(heard) == 2 else None
         points.append(Point(name=name, rays=count, rate=rate, error=error, spread=spread))
     print(f"  {'engine':26s} {'rays':>6s} {'responses/s':>12s} {'error':>7s} {'spread':>7s}")
     for p in points:
-        print(f"  {p.name:26s} {p.rays:6d} {p.rate:12.1f} {p.error:7.2f} {p.spread:7.2f}")
+        spread = "–" if p.spread is None else f"{p.spread:.2f}"
+        print(f"  {p.name:26s} {p.rays:6d} {p.rate:12.1f} {p.error:7.2f} {spread:>7s}")
     for peer in (p for p in points if p.name != "Harken"):
         as_good = [p for p in points if p.name == "Harken" and p.error <= peer.error]
         if as_good:

@@ -16,7 +16,8 @@ from harken.agents.direction_follower import DirectionFollower
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.sound.stft import istft, stft
 from harken.tasks import Action
-from harken.tasks.separation import MAGNITUDES, Move, SeparationSettings, scaled_to_target
+from harken.tasks.heard import MAGNITUDES, scaled_to_target
+from harken.tasks.separation import Move, SeparationSettings
 
 __all__ = [
     "MOVERS",

@@ -19,14 +19,8 @@ from harken.sim import Mount, Simulator
 from harken.sound import ClipLibrary
 from harken.sound.separation_metrics import TARGET_RMS
 from harken.sound.speech_and_music import KINDS
-from harken.tasks.separation import (
-    MAGNITUDES,
-    Heard,
-    SeparationEpisode,
-    SeparationSettings,
-    SeparationTask,
-    Verdict,
-)
+from harken.tasks.heard import MAGNITUDES, Heard, Verdict
+from harken.tasks.separation import SeparationEpisode, SeparationSettings, SeparationTask
 from harken.tasks.worlds import SPLITS, load_world
 
 __all__ = ["SEPARATION_SENSORS", "SeparationEnv", "Separator", "separation_vector_env"]
@@ -92,7 +86,7 @@ class SeparationEnv(gym.Env[dict[str, Any], Any]):
     ## Info
     Of the sound just observed: ``target_mono`` ``(512, 32, 1)`` and ``target_binaural`` ``(512, 32, 2)`` magnitudes,
     ``target_mono_waveform`` ``(1, n)`` and ``target_binaural_waveform`` ``(2, n)``, ``target_silent``. Of the estimate
-    that was rewarded, where one was: the measures of `harken.tasks.separation.Verdict.to_mapping`. Besides
+    that was rewarded, where one was: the measures of `harken.tasks.heard.Verdict.to_mapping`. Besides
     ``distance_to_target`` [m], ``searching``.
 
     ## Version History

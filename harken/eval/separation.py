@@ -11,7 +11,7 @@ from harken.errors import ConfigurationError, EpisodeError, SoundError
 from harken.eval.records import EpisodeResult
 from harken.sound.separation_metrics import scale_invariant_sdr
 from harken.sound.stft import istft, stft
-from harken.tasks.separation import MAGNITUDES, Heard
+from harken.tasks.heard import MAGNITUDES, Heard
 
 __all__ = ["evaluate_separation", "run_separation_episode", "separated_waveform"]
 

@@ -27,7 +27,7 @@ from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.convolution import audible_length
 from harken.sound.level import active_runs, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
-from harken.tasks.separation import MAGNITUDES
+from harken.tasks.heard import MAGNITUDES
 from harken.vision import Camera
 
 __all__ = ["MixturesRecipe", "MixturesSettings", "Place", "SoundingObject"]
@@ -59,7 +59,7 @@ class MixturesSettings:
     """Width of the range of source levels [dB], uniform around the clips' own."""
     masks: Literal["ratio", "binary"] = "ratio"
     """Which ideal masks are stored: shares of the magnitudes, or which source is the loudest. Their bins are those of
-    `harken.tasks.separation.MAGNITUDES`, so that separators trained on mixtures serve in the environments."""
+    `harken.tasks.heard.MAGNITUDES`, so that separators trained on mixtures serve in the environments."""
     audio: Literal["flac", "wav"] = "flac"
     """How sound is stored: 24 bits, or 32-bit floats, which take twice the space and a fifth of the time."""
     width: int = 224

@@ -10,7 +10,6 @@ import numpy as np
 from harken.acoustics import AcousticSettings, FastPropagation, Propagation
 from harken.errors import ConfigurationError, NavigationError
 from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
-from harken.sim.memory import release_memory
 from harken.vision import Renderer
 
 __all__ = ["World"]
@@ -42,7 +41,6 @@ class World:
             raise ConfigurationError(f"Motion is {self.motion!r}; expected 'continuous' or 'grid'.")
         if not 0.1 <= self.ear_height <= 3.0:
             raise ConfigurationError(f"Ear height is {self.ear_height!r} m; expected 0.1 to 3 m.")
-        release_memory()  # A world is made where another has just been dropped.
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave derived things behind: they are made again where they are needed."""

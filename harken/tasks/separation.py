@@ -5,37 +5,28 @@ separation", and of Majumder and Grauman (ECCV 2022), "Active audio-visual separ
 separates is no part of the task: it judges an estimate of the target's magnitude spectrogram.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, UnknownNameError
 from harken.sim import Simulator, SoundSource
-from harken.sound import Clip, Spectrogram, spectrogram, spectrogram_shape
-from harken.sound.masks import magnitude_mask
-from harken.sound.separation_metrics import TARGET_RMS, separation_quality
+from harken.sound import Clip, spectrogram, spectrogram_shape
+from harken.sound.separation_metrics import separation_quality
 from harken.tasks.episodes import Episode
+from harken.tasks.heard import MAGNITUDES, Heard, Verdict, judge, scaled_to_target
 from harken.tasks.navigation import Action, NavigationSettings, NavigationTask, Outcome
 
 __all__ = [
-    "MAGNITUDES",
-    "Heard",
     "Move",
     "PlacedSound",
     "SeparationEpisode",
     "SeparationSettings",
     "SeparationTask",
-    "Verdict",
-    "scaled_to_target",
 ]
-
-MAGNITUDES = Spectrogram(n_fft=1023, hop=512, window=1023, downsample=1, padding="reflect", logarithm=False)
-"""The published systems' magnitudes: ``(512, 32, channels)`` for one second at 16 kHz."""
 
 ATTEMPTS = 200
 """Draws after which a world counts as too small for an episode."""
@@ -210,85 +201,6 @@ class SeparationEpisode:
     def target_index(self) -> int:
         """Which of the sources is wanted."""
         return next(i for i, source in enumerate(self.sources) if source.category == self.target)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Heard:
-    """The sound of one step with all that is true of it. What is computed is kept; treat arrays as read-only."""
-
-    stems: np.ndarray
-    """``(sources, 2, n)`` float32 what each source sounds like at the ears."""
-    dry: np.ndarray
-    """``(n,)`` float32 the part of the target's clip that it emitted."""
-    mono: np.ndarray
-    """``(frequencies, frames, 1)`` float32 magnitudes of `dry`, scaled to an RMS of `TARGET_RMS`; zeros if silent."""
-    target: int
-    """Which of the sources is wanted."""
-
-    @cached_property
-    def mixture(self) -> np.ndarray:
-        """``(2, n)`` float32 what is heard: the sum of the stems."""
-        return self.stems.sum(0)
-
-    @property
-    def mixture_spectrogram(self) -> np.ndarray:
-        """``(frequencies, frames, 2)`` float32 log(1 + |STFT|) of the mixture, a fresh array."""
-        return np.log1p(self.mixture_magnitudes)
-
-    @cached_property
-    def mixture_magnitudes(self) -> np.ndarray:
-        """``(frequencies, frames, 2)`` float32 |STFT| of the mixture."""
-        return spectrogram(self.mixture, MAGNITUDES)
-
-    @cached_property
-    def binaural(self) -> np.ndarray:
-        """``(frequencies, frames, 2)`` float32 |STFT| of the target at the ears."""
-        return spectrogram(self.stems[self.target], MAGNITUDES)
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether the target is silent, in its clip or at the ears, so that there is nothing to find."""
-        return not (self.mono.any() and self.stems[self.target].any())
-
-    @property
-    def mask(self) -> np.ndarray:
-        """``(frequencies, frames, 2)`` float32 the best mask in 0–1 for the target at the ears: `magnitude_mask`."""
-        return magnitude_mask(self.binaural, self.mixture_magnitudes)
-
-    def truth(self, kind: Literal["mono", "binaural"]) -> np.ndarray:
-        """Return the magnitudes that an estimate should have."""
-        return self.mono if kind == "mono" else self.binaural
-
-    def unprocessed(self, kind: Literal["mono", "binaural"]) -> np.ndarray:
-        """Return the mixture taken as an estimate; for mono the mean of the ears, scaled as the target is."""
-        if kind == "binaural":
-            return self.mixture_magnitudes
-        return scaled_to_target(self.mixture_magnitudes.mean(-1, keepdims=True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """How good an estimate is."""
-
-    quality: float
-    """−mean((M̂ − M)²)/mean(M²): 0 if exact, −1 for silence."""
-    distance: float
-    """STFT distance with the target's phase, `harken.sound.separation_metrics.spectrogram_distance`."""
-    mixture_quality: float
-    """Quality of the unprocessed mixture."""
-    mixture_distance: float
-    """STFT distance of the unprocessed mixture."""
-
-    def to_mapping(self) -> dict[str, float]:
-        """Return the measures by name: with the fall of the distance and the rise of the quality over the mixture."""
-        return {
-            "quality": self.quality,
-            "stft_distance": self.distance,
-            "mixture_quality": self.mixture_quality,
-            "mixture_stft_distance": self.mixture_distance,
-            "quality_improvement": self.quality - self.mixture_quality,
-            "stft_distance_improvement": self.mixture_distance - self.distance,
-        }
 
 
 class SeparationTask:
@@ -511,19 +423,7 @@ class SeparationTask:
             estimate: Magnitudes, as `check_estimate` returns them.
             heard: The sound that it is an estimate of.
         """
-        if heard.is_silent:
-            return None
-        kind = self.settings.estimate
-        truth, mixture = heard.truth(kind), heard.unprocessed(kind)
-        quality, unprocessed = separation_quality(estimate, truth), separation_quality(mixture, truth)
-        # Both measures are the same squared error, over different things.
-        scale = 0.5 * truth.shape[2] * _power(truth)
-        return Verdict(
-            quality=quality,
-            distance=-quality * scale,
-            mixture_quality=unprocessed,
-            mixture_distance=-unprocessed * scale,
-        )
+        return judge(estimate, heard, self.settings.estimate)
 
     def reward(self, verdict: Verdict | None, baseline: Heard, *, last: bool) -> float:
         """Return the reward of an estimate.
@@ -543,16 +443,6 @@ class SeparationTask:
         self._last_quality = verdict.quality
         earned = verdict.quality - before if settings.reward == "rise" else verdict.quality
         return float(earned + (settings.final_weight * verdict.quality if last else 0.0))
-
-
-def scaled_to_target(magnitudes: np.ndarray) -> np.ndarray:
-    """Return magnitudes scaled to an RMS of `TARGET_RMS` over everything; silence stays silent."""
-    size = math.sqrt(_power(magnitudes))
-    return magnitudes * np.float32(TARGET_RMS / size) if size > 0 else magnitudes
-
-
-def _power(magnitudes: np.ndarray) -> float:
-    return float(np.mean(np.square(magnitudes, dtype=np.float64)))
 
 
 def _triple(point: np.ndarray) -> tuple[float, float, float]:

@@ -15,7 +15,8 @@ from harken.eval import format_table, summarise
 from harken.eval.separation import evaluate_separation, run_separation_episode, separated_waveform
 from harken.sound import spectrogram
 from harken.sound.separation_metrics import TARGET_RMS
-from harken.tasks.separation import MAGNITUDES, Move, SeparationSettings
+from harken.tasks.heard import MAGNITUDES
+from harken.tasks.separation import Move, SeparationSettings
 
 SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "camera": {"width": 16, "height": 16}}
 CONFIG = {**SMALL, "max_steps": 4, "may_stand": True}

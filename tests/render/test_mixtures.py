@@ -11,7 +11,7 @@ from harken.render.encoding import decode_sample, encode_sample
 from harken.render.mixtures import MixturesRecipe, MixturesSettings
 from harken.render.recipe import Recipe
 from harken.sound import spectrogram
-from harken.tasks.separation import MAGNITUDES
+from harken.tasks.heard import MAGNITUDES
 
 FAST = {"acoustics": AcousticSettings(rays=100, duration=0.2), "places": 2, "width": 64, "height": 64, "duration": 1.0}
 
