@@ -117,8 +117,8 @@ class SoundingObject:
     """Left, top, right and bottom of what is seen of it [pixels], the last two exclusive."""
     pixels: int
     """How many pixels show it."""
-    spectrum: np.ndarray
-    """``(2, bins)`` complex64 spectrum of its response at the ears."""
+    response: np.ndarray
+    """``(2, taps)`` float32 its response at the ears, as far as it is heard."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,6 +133,9 @@ class Place:
     """``(height, width, 3)`` uint8 what is seen."""
     objects: tuple[SoundingObject, ...]
     """What may sound, the largest in the picture first."""
+    spectra: np.ndarray
+    """``(objects, 2, bins)`` complex64 spectra of their responses, all of the same length: transforms of several sounds
+    in one call take little longer than one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,31 +235,33 @@ class MixturesRecipe:
         places = self.places(home)
         place = places[int(random.integers(len(places)))]
         chosen = _choose(random, place.objects, settings.sources)
+        things = [place.objects[index] for index in chosen]
         if settings.objects == "matching":
-            categories = [thing.thing.category for thing in chosen]
+            categories = [thing.thing.category for thing in things]
         else:
             known = list(self._names)
             categories = [known[i] for i in random.choice(len(known), settings.sources, replace=False)]
-        stems, dry, described = [], [], []
-        for category, thing in zip(categories, chosen, strict=True):
+        length = 2 * (place.spectra.shape[2] - 1)
+        before = length - settings.samples
+        emitted, described = np.empty((len(things), length), np.float32), []
+        for sound, category, thing in zip(emitted, categories, things, strict=True):
             names = self._names[category]
             clip = self._library.clip(names[int(random.integers(len(names)))])
             start = _sounding_start(clip, self._runs_of(clip), random, settings.samples)
             gain = float(random.uniform(-0.5, 0.5)) * settings.level_range
-            taps = 2 * (thing.spectrum.shape[1] - 1) - settings.samples
-            emitted = clip.looped(start - taps, taps + settings.samples) * np.float32(amplitude(gain))
-            stem = _filtered(emitted, thing.spectrum, settings.samples)
-            stems.append(stem)
-            dry.append(emitted[taps:])
+            np.multiply(clip.looped(start - before, length), np.float32(amplitude(gain)), out=sound)
             described.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
-            described[-1] |= _seen(place, thing) | {"energy": np.square(stem, dtype=np.float64).sum(1).tolist()}
-        mixture = np.stack(stems).sum(0)
+            described[-1] |= _seen(place, thing)
+        stems = _filtered(emitted, place.spectra[chosen], settings.samples)
+        for source, energy in zip(described, np.square(stems, dtype=np.float64).sum(2).tolist(), strict=True):
+            source["energy"] = energy
+        mixture, dry = stems.sum(0), emitted[:, before:]
         magnitudes = np.stack([spectrogram(stem, MAGNITUDES) for stem in stems])
         if settings.masks == "ratio":
             masks = (255.0 * ideal_ratio_masks(magnitudes) + 0.5).astype(np.uint8)
         else:
             masks = ideal_binary_masks(magnitudes)
-        sounds = {"mixture": mixture, "dry": np.stack(dry)} | {f"stem_{k}": stem for k, stem in enumerate(stems)}
+        sounds = {"mixture": mixture, "dry": dry} | {f"stem_{k}": stem for k, stem in enumerate(stems)}
         return {
             **{f"{name}.{settings.audio}": Audio(samples=x, rate=settings.rate) for name, x in sounds.items()},
             "masks.npy": masks,
@@ -271,12 +276,11 @@ class MixturesRecipe:
         }
 
 
-def _choose(random: np.random.Generator, objects: tuple[SoundingObject, ...], count: int) -> list[SoundingObject]:
-    """Return objects of different categories, in random order."""
-    chosen: dict[str, SoundingObject] = {}
-    for index in random.permutation(len(objects)):
-        thing = objects[index]
-        chosen.setdefault(thing.thing.category, thing)
+def _choose(random: np.random.Generator, objects: tuple[SoundingObject, ...], count: int) -> list[int]:
+    """Return the numbers of objects of different categories, in random order."""
+    chosen: dict[str, int] = {}
+    for index in random.permutation(len(objects)).tolist():
+        chosen.setdefault(objects[index].thing.category, index)
     return list(chosen.values())[:count]
 
 
@@ -291,10 +295,10 @@ def _sounding_start(clip: Clip, runs: np.ndarray, random: np.random.Generator, c
     return start if begin - start < count // 2 else int(runs[0, 0])
 
 
-def _filtered(emitted: np.ndarray, spectrum: np.ndarray, count: int) -> np.ndarray:
-    """Return the last `count` samples ``(2, count)`` of a sound through a response: overlap-save, nothing wraps."""
-    sound = scipy.fft.rfft(emitted)
-    return np.ascontiguousarray(scipy.fft.irfft(sound * spectrum, len(emitted))[:, -count:])
+def _filtered(emitted: np.ndarray, spectra: np.ndarray, count: int) -> np.ndarray:
+    """Return the last `count` samples ``(k, 2, count)`` of sounds ``(k, n)`` through responses; none wraps there."""
+    sounds = scipy.fft.rfft(emitted)[:, None]
+    return np.ascontiguousarray(scipy.fft.irfft(sounds * spectra, emitted.shape[1], overwrite_x=True)[..., -count:])
 
 
 def _seen(place: Place, thing: SoundingObject) -> dict[str, Any]:
@@ -396,7 +400,8 @@ def _look_around(
             )
             for k in instances
         )
-        places.append(Place(position=position, heading=heading, image=view["rgb"], objects=objects))
+        spectra = _spectra([one.response for one in objects], settings.samples)
+        places.append(Place(position=position, heading=heading, image=view["rgb"], objects=objects, spectra=spectra))
     return tuple(places)
 
 
@@ -416,14 +421,18 @@ def _sounding_object(
     position: np.ndarray,
 ) -> SoundingObject:
     response = world.propagation.impulse_response(Source(position=position), listener).samples
-    response = response[:, : audible_length(response)]
-    size = scipy.fft.next_fast_len(settings.samples + response.shape[1], real=True)
-    size += size % 2
     rows, columns = np.nonzero(instances[:, :, 0] == thing.instance)
     return SoundingObject(
         thing=thing,
         position=position,
         box=(int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1),
         pixels=len(rows),
-        spectrum=scipy.fft.rfft(response.astype(np.float32), size),
+        response=response[:, : audible_length(response)],
     )
+
+
+def _spectra(responses: list[np.ndarray], samples: int) -> np.ndarray:
+    """Return the spectra ``(k, 2, bins)`` of responses, long enough that `samples` of what they filter are whole."""
+    size = scipy.fft.next_fast_len(samples + max(response.shape[1] for response in responses), real=True)
+    size += size % 2
+    return np.stack([scipy.fft.rfft(response.astype(np.float32), size) for response in responses])
