@@ -365,7 +365,7 @@ def test_a_home_is_heard_through_its_doors():
         ways, again = paths.prepare(source), paths.prepare(source)
         assert ways.ways.tobytes() == again.ways.tobytes()
         for listener in ears[rng.integers(len(ears), size=12)]:
-            route = world._route(source, listener)
+            route = world.propagation.route(source, listener)
             if route is None or not scene.triangles.occluded(source, listener)[0]:
                 continue
             hidden += 1
