@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import trimesh
 
-from harken.acoustics.reference import ReferencePropagation
+from harken.acoustics.engines.reference import ReferencePropagation
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 
 __all__ = ["Check", "block", "scene_of", "sheet", "without_air"]

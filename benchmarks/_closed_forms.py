@@ -15,15 +15,15 @@ from _wedge import wedge
 from scipy.fft import irfft, rfft
 from scipy.signal import csd
 
-from harken.acoustics.facets import Facets
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.image_sources import ImageSources
+from harken.acoustics.engines.reference import EnergyResponse, ReferencePropagation, ReferenceSettings
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.microphones import MicrophoneArray
+from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.measures import MODULATION_FREQUENCIES, decay_time, speech_transmission_index
-from harken.acoustics.microphones import MicrophoneArray
-from harken.acoustics.paths import straight_path
+from harken.acoustics.paths.facets import Facets
+from harken.acoustics.paths.image_sources import ImageSources
+from harken.acoustics.paths.straight import straight_path
 from harken.acoustics.protocol import Listener, SoundPath, SoundPaths, Source
-from harken.acoustics.receivers import Synthesizer
-from harken.acoustics.reference import EnergyResponse, ReferencePropagation, ReferenceSettings
 from harken.scene import OCTAVE_BANDS
 
 __all__ = ["SPHERE", "closed_forms", "convergence", "shoebox_responses"]

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from harken.acoustics import measures
+from harken.acoustics.engines.reference import EnergyResponse
 from harken.acoustics.protocol import Listener, Source
-from harken.acoustics.reference import EnergyResponse
 from harken.scene import AcousticMaterial, Scene
 
 __all__ = ["BANDS", "MEASURES", "MIDDLE", "STATES", "Studio", "facing", "measure_energy", "measure_samples"]

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 from _round_robin import BANDS, MEASURES, MIDDLE, STATES, Studio, facing, measure_energy, measure_samples
 
+from harken.acoustics.engines.reference import ReferencePropagation, ReferenceSettings
 from harken.acoustics.measures import interaural_coherence
 from harken.acoustics.protocol import Listener, Source
-from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
 from harken.errors import HarkenWarning
 from harken.scene import OCTAVE_BANDS, Scene
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 from _checks import Check, scene_of, sheet
 
-from harken.acoustics.diffraction_wedge import diffracted_pressure, wedge_energy, wedge_pressure
+from harken.acoustics.engines.reference import ReferencePropagation, ReferenceSettings
+from harken.acoustics.paths.diffraction.wedge import diffracted_pressure, wedge_energy, wedge_pressure
 from harken.acoustics.protocol import Listener, Source
-from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
 from harken.scene import OCTAVE_BANDS
 
 __all__ = ["biot_tolstoy", "wedge", "wedge_errors"]
@@ -19,7 +19,7 @@ SPEED = 343.2
 def biot_tolstoy(frequencies: np.ndarray, wedge: float, source: tuple, listener: tuple, z: float) -> np.ndarray:
     """Sum Biot and Tolstoy's integral over real time, with ever finer steps towards the onset (Svensson et al. 1999).
 
-    Arguments and result are those of `harken.acoustics.diffraction_wedge.diffracted_pressure`, at 343.2 m/s.
+    Arguments and result are those of `harken.acoustics.paths.diffraction.wedge.diffracted_pressure`, at 343.2 m/s.
     """
     (r_s, a), (r_r, b), nu = source, listener, np.pi / wedge
     length = np.hypot(r_s + r_r, z)

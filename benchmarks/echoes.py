@@ -21,10 +21,10 @@ from dataclasses import replace
 import numpy as np
 
 from harken.acoustics import Listener, Source
-from harken.acoustics.echo import EchoPropagation, EchoSettings
+from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
 from harken.errors import HarkenError, HarkenWarning
-from harken.render.echo_depth import EchoDepthRecipe, EchoDepthRenderSettings
 from harken.render.encoding import encode_sample
+from harken.render.recipes.echo_depth import EchoDepthRecipe, EchoDepthRenderSettings
 from harken.scene import generate_home
 from harken.sim import World
 from harken.vision import Camera

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harken.acoustics import FastPropagation, Listener, ReferencePropagation, ReferenceSettings, SoundPaths, Source
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.measures import clarity, decay_time, direct_to_reverberant_ratio
 from harken.errors import SoundError
 from harken.scene import OCTAVE_BANDS, generate_home

@@ -19,10 +19,10 @@ from types import ModuleType
 import numpy as np
 import scipy.linalg
 
-from harken.acoustics.ambisonics import encode
-from harken.eval.spatial_audio import binaural_errors, energy_map_distance, morgado_distance
-from harken.sound.separation_metrics import bss_eval, scale_invariant_sdr
-from harken.vision.depth_metrics import depth_metrics
+from harken.acoustics.hearing.ambisonics import encode
+from harken.metrics.depth import depth_metrics
+from harken.metrics.separation import bss_eval, scale_invariant_sdr
+from harken.metrics.spatial_audio import binaural_errors, energy_map_distance, morgado_distance
 
 RATE = 16000
 Work = Callable[[], object]

@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.pseudo_binaural import VirtualLoudspeakers, direct_filters, direction_of, unconverted_head
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.pseudo_binaural import VirtualLoudspeakers, direct_filters, direction_of, unconverted_head
 from harken.render.encoding import encode_sample
-from harken.render.pseudo_binaural import PseudoBinauralRecipe, PseudoBinauralSettings
+from harken.render.recipes.pseudo_binaural import PseudoBinauralRecipe, PseudoBinauralSettings
 
 WANTED = 200.0
 

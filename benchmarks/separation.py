@@ -19,7 +19,7 @@ from harken.envs.separation import SeparationEnv
 from harken.eval import format_table, summarise
 from harken.eval.separation import evaluate_separation
 from harken.render.encoding import encode_sample
-from harken.render.mixtures import MixturesRecipe, MixturesSettings
+from harken.render.recipes.mixtures import MixturesRecipe, MixturesSettings
 
 COLUMNS = ("si_sdr", "si_sdr_improvement", "mean_si_sdr", "stft_distance", "stft_improvement", "si_sdr_gained")
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from harken.acoustics.facets import Facets
-from harken.acoustics.image_sources import ImageSources
+from harken.acoustics.paths.facets import Facets
+from harken.acoustics.paths.image_sources import ImageSources
 from harken.scene import HomeConfig, Scene, WalkableFloor, generate_home
 from harken.sim import World
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from harken.render.binaural_video import BinauralVideoRecipe, BinauralVideoSettings
 from harken.render.card import contact_sheet
 from harken.render.encoding import decode_sample, encode_sample
-from harken.render.footage import film, record
-from harken.render.localization import LocalizationRecipe, LocalizationSettings
+from harken.render.recipes.binaural_video import BinauralVideoRecipe, BinauralVideoSettings
+from harken.render.recipes.footage import film, record
+from harken.render.recipes.localization import LocalizationRecipe, LocalizationSettings
 from harken.render.scenes import SceneSettings, sample_scene
 
 WANTED = 10.0

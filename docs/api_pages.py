@@ -10,7 +10,7 @@ from types import ModuleType
 import harken
 
 FOLDERS = (
-    ["scene", "vision", "sound", "acoustics", "sim", "tasks", "envs", "agents", "eval", "render"]
+    ["scene", "vision", "sound", "acoustics", "metrics", "sim", "tasks", "envs", "agents", "eval", "render"]
     + ["configs", "raytracing", "errors", "cli"]
 )  # fmt: skip
 """The order of the pages: what a reader looks for first comes first."""

@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.measures import band_energies, interaural_time_difference
 
 RATE, RADIUS, SPEED = 44100, 0.0875, 343.2

@@ -26,11 +26,11 @@ from _round_robin import BANDS, MEASURES, STATES, Studio
 from _studio import interaural, mean_errors, participants_errors, reference_in, studio_settings
 from _wedge import SPEED, biot_tolstoy, wedge_errors
 
-from harken.acoustics.diffraction import DiffractionPaths
-from harken.acoustics.diffraction_wedge import wedge_pressure
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.microphones import MicrophoneArray
-from harken.acoustics.reference import ReferenceSettings
+from harken.acoustics.engines.reference import ReferenceSettings
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.microphones import MicrophoneArray
+from harken.acoustics.paths.diffraction.bent import DiffractionPaths
+from harken.acoustics.paths.diffraction.wedge import wedge_pressure
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 
 FREQUENCIES = np.array(OCTAVE_BANDS)

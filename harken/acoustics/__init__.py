@@ -1,11 +1,12 @@
 """Sound in rooms: propagation, heads, and what room acousticians measure."""
 
-from harken.acoustics.ambisonics import Ambisonics
-from harken.acoustics.engine import AcousticSettings, EnergyHistogram, FastPropagation
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.microphones import MicrophoneArray, microphone_array
+from harken.acoustics.engines.fast import EnergyHistogram, FastPropagation
+from harken.acoustics.engines.reference import EnergyResponse, ReferencePropagation, ReferenceSettings
+from harken.acoustics.hearing.ambisonics import Ambisonics
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.microphones import MicrophoneArray, microphone_array
 from harken.acoustics.protocol import ImpulseResponse, Listener, Propagation, SoundPath, SoundPaths, Source
-from harken.acoustics.reference import EnergyResponse, ReferencePropagation, ReferenceSettings
+from harken.acoustics.settings import AcousticSettings
 
 __all__ = [
     "AcousticSettings",

@@ -385,7 +385,8 @@ def talker(bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
     Flanagan 1960, "Analog measurements of sound radiation from the mouth", J. Acoust. Soc. Am. 32, 1613, compares
     the radiation of a life-sized mannequin to that of a piston in a sphere of 9 cm radius. The mouth's radius stands
     for a half-open mouth; it matters from 4 kHz on only. Real talkers speak slightly downwards, their torso shades and
-    reflects, and mouths open and close: for those read a measurement with `harken.acoustics.sofa.read_directivity`.
+    reflects, and mouths open and close: for those read a measurement with
+    `harken.acoustics.hearing.sofa.read_directivity`.
 
     Args:
         bands: Centre frequencies [Hz].

@@ -7,10 +7,10 @@ from typing import Literal, Protocol, get_args, overload, runtime_checkable
 
 import numpy as np
 
-from harken.acoustics.ambisonics import Ambisonics
 from harken.acoustics.directivity import Directivity, body_frame
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.microphones import MicrophoneArray
+from harken.acoustics.hearing.ambisonics import Ambisonics
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.errors import ConfigurationError
 from harken.scene import OCTAVE_BANDS
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.tasks import Action, NavigationSettings
 
 __all__ = ["DirectionFollower"]

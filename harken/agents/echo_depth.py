@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from scipy.signal import fftconvolve, hilbert
 
-from harken.acoustics.echo import sweep
+from harken.acoustics.engines.echo import sweep
 from harken.errors import UnknownNameError
 from harken.tasks.echo_depth import EchoDepthSettings, EchoDepthTask, EchoMove, enter_world
 from harken.tasks.worlds import scene_name
@@ -118,7 +118,7 @@ def first_echo(waveform: np.ndarray, rate: int) -> float:
     The echo is matched with the sweep, and the first peak of the envelope that reaches 30 % of the greatest is taken.
 
     Args:
-        waveform: ``(2, n)`` the echo of `harken.acoustics.echo.sweep(rate)`.
+        waveform: ``(2, n)`` the echo of `harken.acoustics.engines.echo.sweep(rate)`.
         rate: Sampling rate [Hz].
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.fft
 
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.agents.direction_follower import DirectionFollower
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.sound.stft import istft, stft

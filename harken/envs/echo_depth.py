@@ -72,7 +72,7 @@ class EchoDepthEnv(gym.Env[dict[str, Any], dict[str, Any]]):
 
     ## Information
     ``rmse``, ``relative``, ``log10``, ``mae``, ``delta1``–``delta3`` and ``pixels`` of the estimate
-    (`harken.vision.depth_metrics`; of the flat map after a reset), NaN where no pixel of the view counts; ``light``,
+    (`harken.metrics.depth`; of the flat map after a reset), NaN where no pixel of the view counts; ``light``,
     the share of light of "low_light"; ``collision``, whether the move ran into something.
 
     Depth beyond `max_depth` (10 m) is taken for 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing

@@ -15,10 +15,10 @@ from harken.envs.sensors import LOUDEST, checked_names, sense, sensor_space
 from harken.envs.vector import ThreadVectorEnv
 from harken.envs.view import View
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, StateError, UnknownNameError
+from harken.metrics.separation import TARGET_RMS
 from harken.sim import Mount, Simulator
 from harken.sound import ClipLibrary
-from harken.sound.separation_metrics import TARGET_RMS
-from harken.sound.speech_and_music import KINDS
+from harken.sound.synthesis.speech_and_music import KINDS
 from harken.tasks.heard import MAGNITUDES, Heard, Verdict
 from harken.tasks.separation import SeparationEpisode, SeparationSettings, SeparationTask
 from harken.tasks.worlds import SPLITS, load_world

@@ -1,7 +1,7 @@
 """Run agents over episodes, aggregate with confidence intervals, and report."""
 
 from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
-from harken.eval.report import write_report
+from harken.eval.report.page import write_report
 from harken.eval.results import write_results
 from harken.eval.runner import Evaluation, evaluate, run_episode
 from harken.eval.statistics import (

@@ -8,7 +8,7 @@ from typing import Any
 from harken.configs import to_mapping, to_yaml
 from harken.errors import ConfigurationError
 from harken.eval.records import EpisodeRecord, write_table
-from harken.eval.report import write_report
+from harken.eval.report.page import write_report
 from harken.eval.statistics import Interval, summarise
 from harken.tasks import NavigationSettings
 

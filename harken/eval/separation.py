@@ -9,7 +9,7 @@ from harken.agents.separation import make_separation_agent
 from harken.envs.separation import SeparationEnv
 from harken.errors import ConfigurationError, EpisodeError, SoundError
 from harken.eval.records import EpisodeResult
-from harken.sound.separation_metrics import scale_invariant_sdr
+from harken.metrics.separation import scale_invariant_sdr
 from harken.sound.stft import istft, stft
 from harken.tasks.heard import MAGNITUDES, Heard
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harken.eval.report_media import audio_uri, color_depth, color_ramp, image_uri
+from harken.eval.report.media import audio_uri, color_depth, color_ramp, image_uri
 from harken.render.manifest import Manifest, read_manifests
 from harken.render.reading import read_samples
 from harken.render.shards import write_whole

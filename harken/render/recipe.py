@@ -95,37 +95,37 @@ class RecipeEntry:
 
 RECIPES: dict[str, RecipeEntry] = {
     "binaural-video": RecipeEntry(
-        module="harken.render.binaural_video",
+        module="harken.render.recipes.binaural_video",
         recipe="BinauralVideoRecipe",
         settings="BinauralVideoSettings",
         description="Videos in homes with sounding objects in view: binaural, stems, masks, depth, positions; or 360°.",
     ),
     "clips": RecipeEntry(
-        module="harken.render.clips",
+        module="harken.render.recipes.clips",
         recipe="ClipsRecipe",
         settings="ClipsSettings",
         description="The built-in clips at random levels: the smallest recipe, and an example to copy.",
     ),
     "echo-depth": RecipeEntry(
-        module="harken.render.echo_depth",
+        module="harken.render.recipes.echo_depth",
         recipe="EchoDepthRecipe",
         settings="EchoDepthRenderSettings",
         description="Echoes of a sweep with image, depth, semantic and material map, for depth from echoes.",
     ),
     "localization": RecipeEntry(
-        module="harken.render.localization",
+        module="harken.render.recipes.localization",
         recipe="LocalizationRecipe",
         settings="LocalizationSettings",
         description="The scenes of binaural-video with labels: which pixels sound, when each source is on, and where.",
     ),
     "mixtures": RecipeEntry(
-        module="harken.render.mixtures",
+        module="harken.render.recipes.mixtures",
         recipe="MixturesRecipe",
         settings="MixturesSettings",
         description="Sounding objects of a home heard at once: mixture, stems, ideal masks, places and pictures.",
     ),
     "pseudo-binaural": RecipeEntry(
-        module="harken.render.pseudo_binaural",
+        module="harken.render.recipes.pseudo_binaural",
         recipe="PseudoBinauralRecipe",
         settings="PseudoBinauralSettings",
         description="Images of objects and the stereo sound that they would make where they are seen (PseudoBinaural).",

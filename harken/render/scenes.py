@@ -23,9 +23,9 @@ from harken.errors import ConfigurationError, DataSetError, UnknownNameError
 from harken.scene import HomeConfig, generate_home
 from harken.sim import Trajectory, World, forward_vector
 from harken.sound import ClipLibrary
-from harken.sound.clips import Clip
+from harken.sound.clip import Clip
 from harken.sound.level import amplitude
-from harken.sound.speech_and_music import KINDS
+from harken.sound.synthesis.speech_and_music import KINDS
 from harken.vision import Camera
 from harken.vision.spheres import project, view_sphere, viewing_ray
 

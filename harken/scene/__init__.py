@@ -1,14 +1,14 @@
 """Scenes: triangles with materials and meaning, floors to walk on, readers, and the generator of homes."""
 
-from harken.scene.floor import Body, WalkableFloor
-from harken.scene.geodesic import DistanceField, Path
-from harken.scene.graph import NavigationGraph
+from harken.scene.floor.geodesic import DistanceField, Path
+from harken.scene.floor.graph import NavigationGraph
+from harken.scene.floor.walkable import Body, WalkableFloor
 from harken.scene.homes import HomeConfig, generate_home
 from harken.scene.inspection import SceneReport, inspect_scene
 from harken.scene.labels import match_category, match_material
 from harken.scene.material_table import MATERIALS, material
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
-from harken.scene.readers import read_scene
+from harken.scene.readers.reading import read_scene
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
 
 __all__ = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.scene.materials import OCTAVE_BANDS
-from harken.scene.readers_assembly import axes_remark, size_remark
+from harken.scene.readers.assembly import axes_remark, size_remark
 from harken.scene.scene import Scene
 
 __all__ = ["SceneReport", "inspect_scene"]

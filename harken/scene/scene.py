@@ -149,7 +149,7 @@ class Scene:
     @staticmethod
     def load(path: str | Path, **options: Any) -> "Scene":
         """Read a scene from a file; see `harken.scene.read_scene` for the formats, options and errors."""
-        from harken.scene.readers import read_scene
+        from harken.scene.readers.reading import read_scene
 
         return read_scene(path, **options)
 

@@ -5,22 +5,17 @@ import hashlib
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from harken.errors import ConfigurationError, HarkenWarning, SoundError, UnknownNameError
-from harken.sound.level import CLIP_RMS, active_rms
-from harken.sound.recordings import HIGHEST_RATE, LOWEST_RATE, check_recording, read_recording
+from harken.sound.clip import SPLITS, Clip, Split, checked_rate
+from harken.sound.recordings import check_recording, read_recording
 
-__all__ = ["AUDIO_SUFFIXES", "SPLITS", "Clip", "ClipEntry", "ClipLibrary", "Split", "load_clip"]
-
-Split = Literal["train", "val", "test", "all"]
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test", "all")
-"""The splits of a library. "all" marks what is kept apart for no split, such as the one sound of the telephone task."""
+__all__ = ["AUDIO_SUFFIXES", "ClipEntry", "ClipLibrary", "load_clip"]
 
 AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac", ".ogg", ".oga", ".aiff", ".aif")
 """Endings of the files that `ClipLibrary.folder` reads."""
@@ -28,80 +23,8 @@ AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac", ".ogg", ".oga", ".aiff", ".a
 # Names under which data sets keep their splits.
 _SPLIT_FOLDERS: dict[str, Split] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
-# 80 dB below full scale: the last bits of a 16-bit recording.
-_SILENCE = 1e-4
-
 # Clips that a library keeps: a third of an hour at 48 kHz.
 _KEPT_BYTES = 2**28
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Clip:
-    """A sound without a room: what a source emits, heard at 1 m in the free field."""
-
-    samples: np.ndarray
-    """``(n,)`` float32 pressure, read-only."""
-    rate: int
-    """Sample rate [Hz]."""
-    name: str = "clip"
-    """Name, unique in its library."""
-    category: str = "unknown"
-    """What makes the sound, such as "telephone"."""
-    split: Split = "all"
-    """One of `SPLITS`."""
-
-    def __post_init__(self) -> None:
-        """Check the samples."""
-        rate = _checked_rate(self.rate)
-        with np.errstate(over="ignore"):
-            samples = np.array(self.samples, np.float32)
-        if samples.ndim != 1 or len(samples) == 0:
-            raise SoundError(f"Clip {self.name!r}: samples have shape {samples.shape}; expected (n,) with n > 0, mono.")
-        if not np.isfinite(samples).all():
-            bad = int((~np.isfinite(samples)).sum())
-            raise SoundError(
-                f"Clip {self.name!r}: {bad} of {len(samples)} samples are NaN or infinite. "
-                "Repair or leave out the recording."
-            )
-        peak = float(np.abs(samples).max())
-        if peak < _SILENCE:
-            raise SoundError(
-                f"Clip {self.name!r} is silent: its peak is {peak:.1e}, expected at least {_SILENCE:g} of full scale. "
-                "Amplify or leave out the recording."
-            )
-        if self.split not in SPLITS:
-            raise UnknownNameError("split", self.split, SPLITS)
-        samples.flags.writeable = False
-        object.__setattr__(self, "samples", samples)
-        object.__setattr__(self, "rate", rate)
-
-    @property
-    def duration(self) -> float:
-        """Length [s]."""
-        return len(self.samples) / self.rate
-
-    def looped(self, start: int, count: int) -> np.ndarray:
-        """Return samples of the clip repeated without end.
-
-        Args:
-            start: First sample, counted from the beginning of the first repetition; may be negative.
-            count: Number of samples.
-
-        Returns:
-            ``(count,)`` float32, a fresh array.
-        """
-        begin = start % len(self.samples)
-        if begin + count <= len(self.samples):
-            return self.samples[begin : begin + count].copy()
-        return np.resize(np.roll(self.samples, -begin), count)
-
-    def normalised(self, level: float = CLIP_RMS) -> "Clip":
-        """Return the clip with another RMS over its active part.
-
-        Args:
-            level: The RMS; see `harken.sound.level.active_rms`.
-        """
-        return replace(self, samples=self.samples * np.float32(level / active_rms(self.samples, self.rate)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +58,7 @@ class ClipLibrary:
         Raises:
             SoundError: There is no entry, or two have the same name.
         """
-        self.rate: int = _checked_rate(rate)
+        self.rate: int = checked_rate(rate)
         listed = sorted(entries, key=lambda entry: entry.name)
         self._entries = {entry.name: entry for entry in listed}
         self._clips: dict[str, Clip] = {}
@@ -158,7 +81,7 @@ class ClipLibrary:
         Args:
             rate: Sample rate [Hz].
         """
-        from harken.sound.synthesis import CLIPS, clip_split, synthesise
+        from harken.sound.synthesis.catalogue import CLIPS, clip_split, synthesise
 
         entries = [
             ClipEntry(
@@ -173,8 +96,8 @@ class ClipLibrary:
         """Return synthesised clips to separate: 12 talkers, 12 instruments and 13 backgrounds, 30 clips of each.
 
         Categories are the talkers (``woman_1``), instruments (``violin``) and backgrounds (``rain``); which is which
-        tells `harken.sound.speech_and_music.KINDS`. Every category has 20 clips in split train, 5 in val and 5 in
-        test: the same talker with other words, another violin with another tune. As those of `builtin` they repeat
+        tells `harken.sound.synthesis.speech_and_music.KINDS`. Every category has 20 clips in split train, 5 in val and
+        5 in test: the same talker with other words, another violin with another tune. As those of `builtin` they repeat
         without a seam, have RMS 0.1 over their active part and a peak below 1; pauses last less than a second.
 
         Args:
@@ -185,7 +108,7 @@ class ClipLibrary:
         Raises:
             ConfigurationError: The rate or the length is out of range.
         """
-        from harken.sound.speech_and_music import CLIPS, checked_seconds, clip_split, synthesise
+        from harken.sound.synthesis.speech_and_music import CLIPS, checked_seconds, clip_split, synthesise
 
         length = checked_seconds(seconds)
         entries = [
@@ -364,7 +287,7 @@ def load_clip(
     import soxr
 
     file = Path(path).expanduser()
-    rate = _checked_rate(rate)
+    rate = checked_rate(rate)
     channels, found_rate = read_recording(file)
     mono = channels.mean(axis=1)
     power, mixed = float(np.mean(np.square(channels))), float(np.mean(np.square(mono)))
@@ -382,15 +305,6 @@ def load_clip(
         return clip
     resampled = soxr.resample(clip.samples, found_rate, rate, quality="HQ")
     return Clip(samples=resampled, rate=rate, name=title, category=kind, split=split)
-
-
-def _checked_rate(rate: int) -> int:
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise ConfigurationError(
-            f"The sample rate is {rate!r}; expected a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}, "
-            "such as 16000 or 44100."
-        )
-    return int(rate)
 
 
 def _unnumbered(stem: str) -> str:

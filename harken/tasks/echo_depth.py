@@ -13,14 +13,14 @@ from typing import Any, Literal
 import numpy as np
 
 from harken.acoustics import Listener
-from harken.acoustics.echo import EchoPropagation, EchoSettings
+from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
 from harken.errors import ActionError, ConfigurationError, EpisodeError, UnknownNameError
+from harken.metrics.depth import DepthRange, depth_metrics
 from harken.scene import Body
 from harken.sim import Mount, Simulator, World
 from harken.tasks.navigation import NavigationSettings
 from harken.tasks.worlds import load_world
 from harken.vision import Camera
-from harken.vision.depth_metrics import DepthRange, depth_metrics
 from harken.vision.low_light import LowLight
 
 __all__ = ["EchoDepthSettings", "EchoDepthTask", "EchoEpisode", "EchoMove", "enter_world"]

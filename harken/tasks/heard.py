@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from harken.metrics.separation import TARGET_RMS, separation_quality
 from harken.sound import Spectrogram, spectrogram
 from harken.sound.masks import magnitude_mask
-from harken.sound.separation_metrics import TARGET_RMS, separation_quality
 
 __all__ = ["MAGNITUDES", "Heard", "Verdict", "judge", "scaled_to_target"]
 
@@ -78,7 +78,7 @@ class Verdict:
     quality: float
     """−mean((M̂ − M)²)/mean(M²): 0 if exact, −1 for silence."""
     distance: float
-    """STFT distance with the target's phase, `harken.sound.separation_metrics.spectrogram_distance`."""
+    """STFT distance with the target's phase, `harken.metrics.separation.spectrogram_distance`."""
     mixture_quality: float
     """Quality of the unprocessed mixture."""
     mixture_distance: float

@@ -13,9 +13,9 @@ from typing import Literal
 import numpy as np
 
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, UnknownNameError
+from harken.metrics.separation import separation_quality
 from harken.sim import Simulator, SoundSource
 from harken.sound import Clip, spectrogram, spectrogram_shape
-from harken.sound.separation_metrics import separation_quality
 from harken.tasks.episodes import Episode
 from harken.tasks.heard import MAGNITUDES, Heard, Verdict, judge, scaled_to_target
 from harken.tasks.navigation import Action, NavigationSettings, NavigationTask, Outcome
@@ -80,7 +80,7 @@ class SeparationSettings(NavigationSettings):
     """Steps at the beginning in which coming nearer to the target is rewarded and no estimate counts."""
     estimate: Literal["mono", "binaural"] = "mono"
     """What is estimated: magnitudes of the target's dry mono sound, scaled to an RMS of
-    `harken.sound.separation_metrics.TARGET_RMS`, or of its sound at the two ears, in the mixture's scale."""
+    `harken.metrics.separation.TARGET_RMS`, or of its sound at the two ears, in the mixture's scale."""
     reward: Literal["rise", "quality"] = "rise"
     """"rise": a step is rewarded with the rise of the quality −mean((M̂ − M)²)/mean(M²) since the last step, the first
     with that over the unprocessed mixture (Move2Hear, which starts from the first estimate instead: a difference that

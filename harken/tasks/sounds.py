@@ -4,7 +4,7 @@ from pathlib import Path
 
 from harken.errors import UnknownNameError
 from harken.sound import ClipLibrary, load_clip
-from harken.sound.clips import Clip
+from harken.sound.clip import Clip
 
 __all__ = ["Sounds"]
 

@@ -3,7 +3,8 @@ import pytest
 import soundfile
 from scipy.special import factorial, lpmv
 
-from harken.acoustics.ambisonics import (
+from harken.acoustics.directivity import body_frame, sphere_directions
+from harken.acoustics.hearing.ambisonics import (
     BinauralDecoder,
     channel_orders,
     convert_normalization,
@@ -18,8 +19,7 @@ from harken.acoustics.ambisonics import (
     rotation_matrix,
     write_ambix,
 )
-from harken.acoustics.directivity import body_frame, sphere_directions
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
 from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import kernel

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import trimesh
 
-from harken.acoustics.diffraction import DiffractionPaths
-from harken.acoustics.diffraction_energy import chain_energy
-from harken.acoustics.diffraction_geometry import pack_edges, settle_points
-from harken.acoustics.diffraction_wedge import (
+from harken.acoustics.paths.diffraction.bent import DiffractionPaths
+from harken.acoustics.paths.diffraction.edges import Edges
+from harken.acoustics.paths.diffraction.energy import chain_energy
+from harken.acoustics.paths.diffraction.geometry import pack_edges, settle_points
+from harken.acoustics.paths.diffraction.wedge import (
     WedgeRule,
     diffracted_pressure,
     transition,
     wedge_energy,
     wedge_pressure,
 )
-from harken.acoustics.edges import Edges
-from harken.acoustics.paths import knife_edge_energy
+from harken.acoustics.paths.straight import knife_edge_energy
 from harken.errors import ConfigurationError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene, generate_home
 from harken.sim import World

@@ -6,9 +6,9 @@ from scipy.signal import chirp
 
 from harken.acoustics import Ambisonics, Listener, microphone_array
 from harken.acoustics.directivity import talker
-from harken.acoustics.echo import EchoPropagation, EchoSettings, sweep
-from harken.acoustics.facets import Facets
-from harken.acoustics.image_sources import ImageSources
+from harken.acoustics.engines.echo import EchoPropagation, EchoSettings, sweep
+from harken.acoustics.paths.facets import Facets
+from harken.acoustics.paths.image_sources import ImageSources
 from harken.errors import ConfigurationError, HarkenError, SoundError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Body, Scene, WalkableFloor, generate_home
 

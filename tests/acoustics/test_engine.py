@@ -14,11 +14,11 @@ from harken.acoustics import (
     Source,
     microphone_array,
 )
-from harken.acoustics.ambisonics import channel_orders
-from harken.acoustics.diffraction import DiffractionPaths
-from harken.acoustics.edges import Edges
+from harken.acoustics.hearing.ambisonics import channel_orders
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
-from harken.acoustics.paths import knife_edge_energy, straight_path
+from harken.acoustics.paths.diffraction.bent import DiffractionPaths
+from harken.acoustics.paths.diffraction.edges import Edges
+from harken.acoustics.paths.straight import knife_edge_energy, straight_path
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 

@@ -3,8 +3,8 @@ import pytest
 import trimesh
 
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
-from harken.acoustics.cells import build_cells, cell_at
-from harken.acoustics.field import TimeBins, read_field, trace_field
+from harken.acoustics.fields.cells import build_cells, cell_at
+from harken.acoustics.fields.field import TimeBins, read_field, trace_field
 from harken.scene import AcousticMaterial, Scene
 
 SIZE = np.array([8.0, 3.0, 6.0])

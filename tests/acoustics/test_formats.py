@@ -16,8 +16,8 @@ from harken.acoustics import (
     Source,
     microphone_array,
 )
-from harken.acoustics.ambisonics import encode, rotate
 from harken.acoustics.directivity import FirstOrder, body_frame, talker
+from harken.acoustics.hearing.ambisonics import encode, rotate
 from harken.errors import ConfigurationError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 

@@ -7,7 +7,7 @@ from scipy.spatial import ConvexHull
 from scipy.special import spherical_jn, spherical_yn
 
 from harken.acoustics.bands import energy_weights
-from harken.acoustics.hrtf import HeadResponse, interpolate_head
+from harken.acoustics.hearing.hrtf import HeadResponse, interpolate_head
 from harken.acoustics.measures import (
     band_energies,
     interaural_coherence,

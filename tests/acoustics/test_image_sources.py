@@ -5,9 +5,9 @@ import pytest
 import trimesh
 from scipy.stats import norm
 
-from harken.acoustics import image_sources
-from harken.acoustics.facets import Facets
-from harken.acoustics.image_sources import ImageSources
+from harken.acoustics.paths import image_sources
+from harken.acoustics.paths.facets import Facets
+from harken.acoustics.paths.image_sources import ImageSources
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import AcousticMaterial, Scene, generate_home
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from harken.acoustics.ambisonics import encode
 from harken.acoustics.directivity import Axisymmetric, FirstOrder, sphere_directions, talker
-from harken.acoustics.microphones import ARRAYS, MicrophoneArray, microphone_array
+from harken.acoustics.hearing.ambisonics import encode
+from harken.acoustics.hearing.microphones import ARRAYS, MicrophoneArray, microphone_array
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene import OCTAVE_BANDS
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from harken.acoustics.ambisonics import encode
 from harken.acoustics.directivity import sphere_directions
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.pseudo_binaural import (
+from harken.acoustics.hearing.ambisonics import encode
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.pseudo_binaural import (
     DECODERS,
     VirtualLoudspeakers,
     angles_of,

@@ -8,10 +8,10 @@ import trimesh
 from scipy.stats import norm
 
 from harken.acoustics.bands import energy_weights
-from harken.acoustics.diffraction_wedge import wedge_energy, wedge_pressure
+from harken.acoustics.engines.reference import ReferencePropagation, ReferenceSettings
 from harken.acoustics.measures import decay_time
+from harken.acoustics.paths.diffraction.wedge import wedge_energy, wedge_pressure
 from harken.acoustics.protocol import Listener, Propagation, Source
-from harken.acoustics.reference import ReferencePropagation, ReferenceSettings
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 

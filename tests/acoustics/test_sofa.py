@@ -8,10 +8,10 @@ import pytest
 from scipy.special import eval_legendre, spherical_jn, spherical_yn
 
 from harken.acoustics.directivity import FirstOrder, body_frame, sphere_directions
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.sofa import read_directivity, read_head, write_response_matrix, write_responses
 from harken.acoustics.measures import interaural_level_difference
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source
-from harken.acoustics.sofa import read_directivity, read_head, write_response_matrix, write_responses
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
 
 KEMAR = Path("/usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.agents import AGENTS, Agent, DirectionFollower, ForwardAgent, RandomAgent, make_agent
 from harken.agents.direction_follower import ObstacleMemory
 from harken.envs import NavigationEnv

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harken.acoustics.hrtf import HeadResponse
+from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.agents.separation import (
     MOVERS,
     SEPARATORS,
@@ -13,8 +13,8 @@ from harken.envs.separation import SeparationEnv
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.eval import format_table, summarise
 from harken.eval.separation import evaluate_separation, run_separation_episode, separated_waveform
+from harken.metrics.separation import TARGET_RMS
 from harken.sound import spectrogram
-from harken.sound.separation_metrics import TARGET_RMS
 from harken.tasks.heard import MAGNITUDES
 from harken.tasks.separation import Move, SeparationSettings
 

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import harken
-from harken.acoustics.echo import sweep
+from harken.acoustics.engines.echo import sweep
 from harken.agents.echo_depth import ECHO_AGENTS, EchoAgent, FirstEcho, MeanDepth, first_echo, make_echo_agent
 from harken.envs import StableBaselinesAction, StableBaselinesObservation
 from harken.envs.echo_depth import ECHO_SENSORS, EchoDepthEnv

@@ -160,7 +160,9 @@ def test_threads_that_ask_for_one_world_get_the_same():
 
 
 def test_floors_that_threads_share_keep_their_distances(monkeypatch):
-    monkeypatch.setattr("harken.scene.floor._MOST_FIELDS", 2)  # so that every thread drops what others look for
+    monkeypatch.setattr(
+        "harken.scene.floor.walkable._MOST_FIELDS", 2
+    )  # so that every thread drops what others look for
     floor = load_world("home:val:0", environment().settings).floor
     rng = np.random.default_rng(0)
     goals, start = [floor.random_point(rng) for _ in range(8)], floor.random_point(rng)

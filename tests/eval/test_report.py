@@ -12,10 +12,10 @@ from PIL import Image
 
 from harken.errors import EpisodeError
 from harken.eval.records import EpisodeRecord
-from harken.eval.report import write_report
-from harken.eval.report_charts import Line, dot_chart, histogram, line_chart, ticks
-from harken.eval.report_measures import measure_label, measure_text
-from harken.eval.report_media import audio_uri, color_depth, frame_sheet, image_uri
+from harken.eval.report.charts import Line, dot_chart, histogram, line_chart, ticks
+from harken.eval.report.measures import measure_label, measure_text
+from harken.eval.report.media import audio_uri, color_depth, frame_sheet, image_uri
+from harken.eval.report.page import write_report
 from harken.eval.statistics import summarise
 
 VOID = {"meta", "input", "br", "hr", "img", "link"}

@@ -13,9 +13,9 @@ import soundfile
 from harken.acoustics import AcousticSettings
 from harken.configs import from_mapping, to_mapping
 from harken.errors import ConfigurationError, DataSetError, SoundError, UnknownNameError
-from harken.render.binaural_video import BinauralVideoRecipe, BinauralVideoSettings, mirrored
 from harken.render.encoding import decode_sample, encode_sample
 from harken.render.recipe import Recipe, make_recipe
+from harken.render.recipes.binaural_video import BinauralVideoRecipe, BinauralVideoSettings, mirrored
 from harken.render.scenes import SceneSettings, sample_scene
 from harken.scene import HomeConfig
 
@@ -129,7 +129,7 @@ def test_images_change_only_where_balls_are_or_were(several):
 
 
 def test_a_ball_behind_another_is_occluded():
-    from harken.render.footage import film
+    from harken.render.recipes.footage import film
     from harken.sim import Trajectory, forward_vector
 
     scene = sample_scene(replace(SMALL, sources=(0.0, 1.0), moving=0.0, furniture=0.0), "train", 0, 0)

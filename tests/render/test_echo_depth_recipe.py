@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from harken.acoustics.echo import EchoSettings
+from harken.acoustics.engines.echo import EchoSettings
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.render import RECIPES, make_recipe, read_samples, render, verify
-from harken.render.echo_depth import EchoDepthRecipe, EchoDepthRenderSettings
 from harken.render.encoding import decode_sample, encode_sample
+from harken.render.recipes.echo_depth import EchoDepthRecipe, EchoDepthRenderSettings
 from harken.vision import Camera
 
 FAST = EchoDepthRenderSettings(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harken.acoustics import AcousticSettings
-from harken.render.binaural_video import BinauralVideoRecipe, BinauralVideoSettings
 from harken.render.encoding import encode_sample
-from harken.render.localization import LocalizationRecipe, LocalizationSettings, dcase_rows, sounding
 from harken.render.recipe import make_recipe
+from harken.render.recipes.binaural_video import BinauralVideoRecipe, BinauralVideoSettings
+from harken.render.recipes.localization import LocalizationRecipe, LocalizationSettings, dcase_rows, sounding
 from harken.render.scenes import SceneSettings, sample_scene
 from harken.scene import HomeConfig
 

@@ -8,8 +8,8 @@ from harken.configs import from_mapping, to_mapping
 from harken.errors import ConfigurationError, DataSetError, SoundError, UnknownNameError
 from harken.render import make_recipe
 from harken.render.encoding import decode_sample, encode_sample
-from harken.render.mixtures import MixturesRecipe, MixturesSettings
 from harken.render.recipe import Recipe
+from harken.render.recipes.mixtures import MixturesRecipe, MixturesSettings
 from harken.sound import spectrogram
 from harken.tasks.heard import MAGNITUDES
 

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 from PIL import Image
 
-from harken.acoustics.hrtf import HeadResponse
-from harken.acoustics.pseudo_binaural import VirtualLoudspeakers, lead_of, render_pair
+from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.acoustics.hearing.pseudo_binaural import VirtualLoudspeakers, lead_of, render_pair
 from harken.configs import from_mapping, to_mapping
 from harken.errors import ConfigurationError, DataSetError, HarkenError, HarkenWarning, SoundError, UnknownNameError
 from harken.render.encoding import decode_sample, encode_sample
-from harken.render.pseudo_binaural import PseudoBinauralRecipe, PseudoBinauralSettings, mirrored
 from harken.render.recipe import Recipe
+from harken.render.recipes.pseudo_binaural import PseudoBinauralRecipe, PseudoBinauralSettings, mirrored
 
 RATE = 16000
 

@@ -6,7 +6,7 @@ import trimesh
 
 from harken.errors import ConfigurationError, NavigationError
 from harken.scene import AcousticMaterial, Scene
-from harken.scene.floor import Body, WalkableFloor
+from harken.scene.floor.walkable import Body, WalkableFloor
 from harken.scene.homes import generate_home
 
 PLAIN = AcousticMaterial(name="plain", absorption=(0.1,))

@@ -4,7 +4,7 @@ import trimesh
 
 from harken.errors import NavigationError
 from harken.scene import AcousticMaterial, Scene
-from harken.scene.floor import Body, WalkableFloor
+from harken.scene.floor.walkable import Body, WalkableFloor
 
 RADIUS = 0.2
 PLAIN = AcousticMaterial(name="plain", absorption=(0.1,))

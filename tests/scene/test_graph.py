@@ -8,8 +8,8 @@ from scipy.sparse.csgraph import dijkstra
 
 from harken.errors import ConfigurationError, NavigationError
 from harken.scene import AcousticMaterial, Scene
-from harken.scene.floor import WalkableFloor
-from harken.scene.graph import NavigationGraph
+from harken.scene.floor.graph import NavigationGraph
+from harken.scene.floor.walkable import WalkableFloor
 
 PLAIN = AcousticMaterial(name="plain", absorption=(0.1,))
 

@@ -8,7 +8,7 @@ from PIL import Image
 from harken.errors import ConfigurationError, HarkenWarning, SceneError, UnknownNameError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 from harken.scene.material_table import material
-from harken.scene.readers import FORMATS, read_scene
+from harken.scene.readers.reading import FORMATS, read_scene
 
 ROOM = """\
 # A room of 4 × 3 × 5 m, walls with a notch for a door at z = 0.

@@ -11,9 +11,9 @@ from harken.errors import ConfigurationError, UnknownNameError
 from harken.sound import Clip, ClipLibrary
 from harken.sound.clips import ClipEntry
 from harken.sound.level import active_part, active_rms
-from harken.sound.speech_and_music import CLIPS, KINDS, clip_split, synthesise
-from harken.sound.synthesis_dsp import RATE, partials
-from harken.sound.synthesis_voices import TALKERS, some_talker, speech
+from harken.sound.synthesis.dsp import RATE, partials
+from harken.sound.synthesis.speech_and_music import CLIPS, KINDS, clip_split, synthesise
+from harken.sound.synthesis.voices import TALKERS, some_talker, speech
 
 CATEGORIES = [name for names in KINDS.values() for name in names]
 SECONDS = 2.0
@@ -139,7 +139,7 @@ def test_talkers_speak_at_their_pitch(name):
 
 def test_vowels_have_the_formants_of_their_tract():
     """The response of the tract for Peterson and Barney's vowels peaks where their table says."""
-    from harken.sound.synthesis_voices import _FFT, _TRACT, _VOWELS, _tract
+    from harken.sound.synthesis.voices import _FFT, _TRACT, _VOWELS, _tract
 
     man = TALKERS["man_2"]
     response = np.abs(_tract(np.array(_VOWELS) * _TRACT / man.tract, man))

@@ -8,9 +8,9 @@ from harken.errors import UnknownNameError
 from harken.scene.labels import SOUNDING_CATEGORIES
 from harken.sound import ClipLibrary, spectrogram
 from harken.sound.level import active_part, active_rms
-from harken.sound.synthesis import CLIPS, clip_split, synthesise
-from harken.sound.synthesis_dsp import RATE, Draw, Loop, band
-from harken.sound.synthesis_furniture import FURNITURE
+from harken.sound.synthesis.catalogue import CLIPS, clip_split, synthesise
+from harken.sound.synthesis.dsp import RATE, Draw, Loop, band
+from harken.sound.synthesis.furniture import FURNITURE
 
 
 @pytest.fixture(scope="module")

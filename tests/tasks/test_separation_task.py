@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, UnknownNameError
+from harken.metrics.separation import TARGET_RMS, separation_quality, spectrogram_distance
 from harken.sim import Simulator
 from harken.sound import Clip, ClipLibrary
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks, magnitude_mask
-from harken.sound.separation_metrics import TARGET_RMS, separation_quality, spectrogram_distance
 from harken.sound.stft import istft, stft
 from harken.tasks.separation import Move, PlacedSound, SeparationEpisode, SeparationSettings, SeparationTask
 from harken.tasks.worlds import load_world

@@ -1,0 +1,313 @@
+"""Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
+from harken.acoustics.fields.field import EnergyField, TimeBins, read_field, trace_field
+from harken.acoustics.fields.files import field_path, load_field, save_field
+from harken.acoustics.fields.pair import trace_pair
+from harken.acoustics.fields.regions import Regions, build_regions
+from harken.acoustics.fields.waypoints import blend_waypoints
+from harken.acoustics.hearing.receivers import Synthesizer
+from harken.acoustics.paths.exact import ExactPaths, ExactSource
+from harken.acoustics.paths.straight import Route
+from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
+from harken.acoustics.recent import RecentlyUsed
+from harken.acoustics.settings import AcousticSettings
+from harken.errors import ConfigurationError, SoundError
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["EnergyHistogram", "FastPropagation"]
+
+HISTOGRAMS_KEPT = 64
+"""Pairs of source and listener whose energies are kept."""
+
+SOURCES_KEPT = 256
+"""Sources whose images and ways around edges are kept; they are small."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnergyHistogram:
+    """The energy that a listener receives over time: exact paths, and the rest in time bins."""
+
+    paths: SoundPaths
+    """The exact paths, not part of `energy`."""
+    energy: np.ndarray
+    """``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame."""
+    edges: np.ndarray
+    """``(bins + 1,)`` edges of the time bins [s]."""
+    delays: np.ndarray
+    """``(paths,)`` delays of the exact paths [s]."""
+
+    def over_time(self, width: float) -> np.ndarray:
+        """Return everything in bins of one width, as `harken.acoustics.measures` takes at the rate 1/width.
+
+        Args:
+            width: Width of the bins [s].
+
+        Returns:
+            ``(bands, n)`` float64; the energy of a bin of the field is spread evenly over it.
+        """
+        count = int(np.ceil(self.edges[-1] / width - 1e-9))
+        grid = np.arange(count + 1) * width
+        summed = np.concatenate([np.zeros((1, self.energy.shape[1])), np.cumsum(self.energy[:, :, 0], 0, np.float64)])
+        spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
+        total = np.diff(spread, axis=1)
+        at = (self.delays / width).astype(int)
+        kept = at < count
+        np.add.at(total.T, at[kept], self.paths.energy[kept])
+        return total
+
+
+class FastPropagation:
+    """The fast tier: exact paths, and a reverberation read from an energy field.
+
+    A source is traced once; its field is then read wherever the listener goes. Results depend on the scene, the
+    settings, the source and the listener only, never on what was asked before. Threads may share an engine.
+
+    Args:
+        scene: The scene.
+        settings: How sound is propagated.
+        ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
+            head. A listener elsewhere, and every one without `ears`, is heard at the cost of a tracing for the pair.
+        route: Proposes ways for sound around obstacles where none over edges is found.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        settings: AcousticSettings | None = None,
+        *,
+        ears: np.ndarray | None = None,
+        route: Route | None = None,
+    ):
+        self.scene, self.settings, self.route = scene, settings or AcousticSettings(), route
+        self.rate, self.air = self.settings.rate, self.settings.air
+        self.speed = float(self.air.speed_of_sound)
+        self._attenuation = np.asarray(self.air.attenuation(np.array(OCTAVE_BANDS)), np.float64)
+        self._bins = TimeBins.build(self.settings.duration)
+        samples = round(self.settings.duration * self.rate)
+        self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+        self._ears = None if ears is None else np.asarray(ears, np.float64)
+        self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
+        self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
+        self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
+        self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
+        # A head that turns where it is asks for the same energies again.
+        self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
+
+    def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
+        while True:
+            cells = len(np.unique(np.floor(ears / size), axis=0))
+            if cells * len(self._bins.widths) * len(OCTAVE_BANDS) * 16 <= self.settings.field_megabytes * 1e6:
+                return build_cells(self.scene.triangles, ears, size=size)
+            size *= 1.25
+
+    @cached_property
+    def _coarse_grid(self) -> CellGrid:
+        """The cells of places around moving sources: larger, since several fields with fewer rays are blended."""
+        assert self._ears is not None
+        return self._build_grid(self._ears, 2.0 * self.settings.cell)
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Pieces of air in which late sound is joined; made on first use, in 0.2 s."""
+        return build_regions(self.scene)
+
+    @cached_property
+    def exact(self) -> ExactPaths:
+        """What finds the exact paths in this scene; made on first use, in a second or less."""
+        settings = self.settings
+        return ExactPaths(
+            self.scene,
+            air=self._attenuation,
+            speed=self.speed,
+            transmission=settings.transmission,
+            diffraction=settings.diffraction,
+            image_order=settings.image_order if settings.reverberation else 0,
+            image_rays=settings.image_rays,
+            route=self.route if settings.diffraction else None,
+        )
+
+    def _prepared(self, source: Source) -> ExactSource:
+        return self._sources.get(_source_key(source), lambda: self._prepare(source))
+
+    def _prepare(self, source: Source) -> ExactSource:
+        if self.exact.facets is None:  # else the source's images check it
+            self._check_place(source.position, "source")
+        near = self._waypoints_near(source) if source.moving else []
+        return self.exact.prepare(source, near=near[0][0] if near else None)
+
+    def _check_place(self, position: np.ndarray, what: str) -> None:
+        if self.scene.is_inside_solid(position):
+            raise SoundError(
+                f"The {what} at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
+                f"{self.scene.name}, where there is no sound. Move it into the open."
+            )
+
+    def field(self, source: Source) -> EnergyField:
+        """Return the energy field of a source, traced on first use.
+
+        Args:
+            source: The source.
+
+        Raises:
+            ConfigurationError: The engine was made without `ears`, so that it has no cells to keep a field in.
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        if self._grid is None:
+            raise ConfigurationError(
+                "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
+                "or ask for energy(source, listener)."
+            )
+        return self._field(source, self._prepared(source), self._grid, self.settings.rays)
+
+    def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
+        return self._fields.get((rays, *_source_key(source)), lambda: self._trace(exact, grid, rays))
+
+    def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
+        path = field_path(self.scene, self.settings, exact.position, exact.gains, exact.frame, grid, rays)
+        kept = None if path is None else load_field(path, grid, self._bins)
+        if kept is not None:
+            return kept
+        field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
+        if path is not None:
+            save_field(path, field)
+        return field
+
+    def _tracing(self, exact: ExactSource) -> dict[str, Any]:
+        """Return the arguments that `trace_field` and `trace_pair` share."""
+        return {
+            "seed": self.settings.seed,
+            "air": self._attenuation,
+            "speed": self.speed,
+            "transmission": self.settings.transmission,
+            "pattern": (exact.gains, exact.frame),
+            "facets": self.exact.facets,
+            "image_order": self.exact.image_order,
+        }
+
+    def _waypoints_near(self, source: Source) -> list[tuple[ExactSource, float]]:
+        """Return the places around a moving source that serve it, prepared, and their weights."""
+        blend = functools.partial(
+            blend_waypoints, self.scene, source.position, functools.partial(self._waypoint, source)
+        )
+        return self._blends.get(_source_key(source), blend)
+
+    def _waypoint(self, source: Source, place: np.ndarray) -> ExactSource | None:
+        there = _standing(source, place)
+        inside = self.scene.is_inside_solid
+        return self._waypoints.get(_source_key(there), lambda: None if inside(place) else self.exact.prepare(there))
+
+    def paths(self, source: Source, listener: Listener) -> SoundPaths:
+        """Return the exact paths from source to listener, shortest first."""
+        return self.exact.find(self._prepared(source), listener.position)
+
+    def energy(self, source: Source, listener: Listener) -> EnergyHistogram:
+        """Return the energy that a listener receives over time.
+
+        Args:
+            source: The source.
+            listener: The listener; only its position matters.
+
+        Raises:
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        key = _source_key(source), listener.position.tobytes()
+        return self._histograms.get(key, lambda: self._histogram(source, listener.position))
+
+    def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
+        exact = self._prepared(source)
+        paths = self.exact.find(exact, position)
+        energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+        if self.settings.reverberation:
+            energy = self._energy_at(source, exact, position)
+        return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
+
+    def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
+        """Return what a listener hears of an impulse at a source.
+
+        Args:
+            source: The source.
+            listener: The listener; `Listener.format` says what it hears with.
+
+        Returns:
+            The response, ``duration × rate`` samples long.
+
+        Raises:
+            SoundError: The source or the listener lies inside a wall or a piece of furniture.
+            ConfigurationError: The listener's head has another sampling rate.
+        """
+        heard = self.energy(source, listener)
+        if not self.settings.reverberation:
+            return self._synthesizer.respond(listener, heard.paths)
+        nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
+        # That of a moving source stays, so that its tail does not jump.
+        offset = 0 if source.moving else _offset_of(source.position.tobytes())
+        return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
+
+    def impulse_responses(
+        self, sources: Sequence[Source], listeners: Sequence[Listener]
+    ) -> tuple[tuple[ImpulseResponse, ...], ...]:
+        """Return the responses of all sources at all listeners: one row per source, one column per listener."""
+        return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
+
+    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
+        """Return the reflected energy ``(bins, bands, 4)`` at a listener: from fields, or traced for the pair."""
+        if self._grid is not None and cell_at(self._grid, position) >= 0:
+            energy = self._read(source, exact, position)
+            if energy is not None:
+                return energy
+        self._check_place(position, "listener")
+        return trace_pair(
+            self.scene,
+            source.position,
+            position,
+            self._bins,
+            rays=self.settings.pair_rays,
+            regions=self.regions,
+            **self._tracing(exact),
+        )
+
+    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
+        """Return the reflected energy that fields have at a listener, None where it sees no cell."""
+        assert self._grid is not None
+        if not source.moving:
+            return read_field(self.scene, self._field(source, exact, self._grid, self.settings.rays), position)
+        total, energy = 0.0, None
+        for place, weight in self._waypoints_near(source):
+            there = _standing(source, place.position)
+            field = self._field(there, place, self._coarse_grid, self.settings.waypoint_rays)
+            part = read_field(self.scene, field, position)
+            if part is not None:
+                total += weight
+                energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
+        return None if energy is None else energy / np.float32(total)
+
+
+def _standing(source: Source, place: np.ndarray) -> Source:
+    """Return a source like a moving one that stands at a place and faces one of eight directions."""
+    eighth = 0.25 * np.pi
+    return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
+
+
+def _source_key(source: Source) -> tuple:
+    """Return what tells sources apart: place, orientation, directivity, and whether the source moves."""
+    if source.directivity is None:
+        return source.position.tobytes(), source.moving
+    return source.position.tobytes(), source.moving, source.heading, source.pitch, source.directivity
+
+
+@functools.lru_cache(maxsize=1024)
+def _offset_of(position: bytes) -> int:
+    """Return a number that differs between places."""
+    rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0
+    return int.from_bytes(hashlib.sha256(rounded.tobytes()).digest()[:4], "little")

@@ -1,0 +1,437 @@
+"""The reference tier: slow, unbiased, and honest about its own error.
+
+Paths are followed from the source to point listeners as `harken.acoustics.engines.reference_tracing` describes. The
+straight path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average
+over rays, with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order,
+so the number of threads does not change a bit of the result.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from harken.acoustics.air import Air
+from harken.acoustics.directivity import body_frame
+from harken.acoustics.engines.reference_tracing import MOMENTS, trace_batch, visible_ball
+from harken.acoustics.fields.field import TimeBins
+from harken.acoustics.hearing.receivers import Synthesizer
+from harken.acoustics.paths.exact import ExactPaths, source_gains
+from harken.acoustics.paths.image_sources import MAXIMUM_ORDER
+from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, SoundPaths, Source
+from harken.errors import ConfigurationError, SoundError
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["EnergyResponse", "ReferencePropagation", "ReferenceSettings"]
+
+BATCHES = 16
+"""Independent batches in a round: enough for a standard error that is itself right to a fifth."""
+
+FAINTEST = 1e-6
+"""Share of its first energy below which a ray may end by chance."""
+
+WINDOW = 0.01
+"""Width of the time windows over which `EnergyResponse.error` is taken [s]."""
+
+AUDIBLE_DECAY = 1e-3
+"""Share of the energy still to come down to which windows count: the first 30 dB of the decay."""
+
+IMAGE_RAYS = 200_000
+"""Rays that look for image sources; a missed image is a bias, so many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceSettings:
+    """How the reference tier propagates sound."""
+
+    rate: int = 48_000
+    """Sampling rate of impulse responses [Hz]."""
+    duration: float = 2.0
+    """How long sound is followed [s]."""
+    bin: float = 0.001
+    """Width of the time bins [s]."""
+    bands: tuple[float, ...] = OCTAVE_BANDS
+    """Octave bands that are traced [Hz], some or all of `OCTAVE_BANDS`; impulse responses need all."""
+    rays: int = 32_000
+    """Rays of a round; without `error` one round is traced."""
+    error: float | None = None
+    """Relative standard error at which tracing stops (see `EnergyResponse.error`); None traces one round."""
+    max_rays: int = 10_000_000
+    """Rays after which tracing stops even if the error is greater."""
+    image_order: int = 2
+    """Mirror reflections in a row from the source that are exact paths, 0–4; only with on–off scattering."""
+    scattering: Literal["on-off", "vector"] = "on-off"
+    """"on-off": the share s of the reflected energy leaves after Lambert's law and the rest like from a mirror, as
+    ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction (Christensen and
+    Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
+    transmission: bool = True
+    """Whether sound passes through walls and furniture."""
+    diffraction: bool = True
+    """Whether the direct sound feels the edges beside its way and sound bends around edges where the source is out of
+    view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
+    detector_radius: float = 0.3
+    """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
+    temperature_celsius: float = 20.0
+    """Temperature of the air [°C]."""
+    humidity_percent: float = 50.0
+    """Relative humidity of the air [%]."""
+    pressure_kilopascal: float = 101.325
+    """Static pressure of the air [kPa]."""
+    threads: int = 1
+    """Threads that trace; the result does not depend on it."""
+    seed: int = 0
+    """Chooses the rays, and the noise that carries the tail of impulse responses."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, low, high in (
+            ("rate", 8_000, 192_000),
+            ("duration", 0.01, 60.0),
+            ("bin", 1e-4, 0.1),
+            ("rays", BATCHES, 1_000_000_000),
+            ("max_rays", self.rays, 1_000_000_000_000),
+            ("image_order", 0, MAXIMUM_ORDER),
+            ("detector_radius", 0.01, 2.0),
+            ("threads", 1, 1024),
+            ("seed", 0, 2**62),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigurationError(f"Reference setting {name} is {value!r}; expected {low:g} to {high:g}.")
+        if self.error is not None and not 0.0 < self.error < 1.0:
+            raise ConfigurationError(
+                f"Reference setting error is {self.error!r}; expected a share between 0 and 1, such as 0.02, or None."
+            )
+        if self.scattering not in ("on-off", "vector"):
+            raise ConfigurationError(
+                f"Reference setting scattering is {self.scattering!r}; expected 'on-off' or 'vector'."
+            )
+        if self.scattering == "vector" and self.image_order > 0:
+            raise ConfigurationError(
+                "With vector scattering no reflection is exactly mirror-like, so there are no image sources: "
+                "set image_order to 0."
+            )
+        unknown = [band for band in self.bands if band not in OCTAVE_BANDS]
+        if unknown or len(self.bands) == 0 or list(self.bands) != sorted(set(self.bands)):
+            raise ConfigurationError(
+                f"Reference setting bands is {self.bands!r}; expected some of {OCTAVE_BANDS}, rising, each once."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnergyResponse:
+    """Energy that a point receives from an impulse at a source, over time, per octave band and by direction.
+
+    Energies are time-integrated squared pressures relative to 1 at 1 m in the free field.
+    """
+
+    bands: tuple[float, ...]
+    """Centre frequencies [Hz]."""
+    bin: float
+    """Width of a time bin [s]; the first begins at the emission."""
+    traced: np.ndarray
+    """``(bins, bands, 9)`` float64: what was traced. Energy e, e·(x, y, z) and e·(xx, yy, xy, xz, yz), where (x, y, z)
+    is the unit vector to where it comes from in the world's frame; the missing zz is 1 − xx − yy."""
+    standard_error: np.ndarray
+    """``(bins, bands)`` float64 standard error of the traced energy."""
+    total_error: np.ndarray
+    """``(bands,)`` standard error of the sum of the traced energy over time."""
+    error: float
+    """Relative standard error of the traced energy in windows of 10 ms, root mean square over the first 30 dB of the
+    decay, of the band where it is greatest; 0 where nothing was traced."""
+    paths: tuple[SoundPath, ...]
+    """The exact paths, not part of `traced`: the straight one first, then those around edges and mirror
+    reflections, shortest first."""
+    delays: np.ndarray
+    """``(paths,)`` delays of the exact paths [s]."""
+    path_energy: np.ndarray
+    """``(paths, bands)`` energies of the exact paths in `bands`."""
+    rays: int
+    """Rays traced."""
+    absorbed: np.ndarray
+    """``(bands,)`` share of the source's energy that surfaces took."""
+    lost_in_air: np.ndarray
+    """``(bands,)`` share that the air took."""
+    escaped: np.ndarray
+    """``(bands,)`` share that left the scene through openings."""
+    remaining: np.ndarray
+    """``(bands,)`` share still under way at the end."""
+
+    @cached_property
+    def moments(self) -> np.ndarray:
+        """``(bins, bands, 9)`` everything that arrives, the exact paths included, in the form of `traced`."""
+        total = self.traced.copy()
+        for path, delay, energy in zip(self.paths, self.delays, self.path_energy, strict=True):
+            at = int(delay / self.bin)
+            if at < len(total):
+                x, y, z = path.direction
+                total[at] += energy[:, None] * np.array([1, x, y, z, x * x, y * y, x * y, x * z, y * z])
+        return total
+
+    @property
+    def energy(self) -> np.ndarray:
+        """``(bands, bins)`` everything that arrives: what `harken.acoustics.measures` takes, at the rate 1/bin."""
+        return self.moments[:, :, 0].T
+
+    @property
+    def arrival(self) -> float:
+        """When the straight path arrives, or would [s]: the start of the measures of ISO 3382-1."""
+        return float(self.delays[0])
+
+    def received(self, axis: np.ndarray) -> np.ndarray:
+        """Return what a figure-of-eight microphone receives.
+
+        Args:
+            axis: ``(3,)`` its axis, of any length: sound from there counts fully, from the side not at all.
+
+        Returns:
+            ``(bands, bins)`` energy, for lateral fractions.
+        """
+        x, y, z = np.asarray(axis, np.float64) / np.linalg.norm(axis)
+        e, xx, yy, xy, xz, yz = (self.moments[:, :, i].T for i in (0, 4, 5, 6, 7, 8))
+        return x * x * xx + y * y * yy + z * z * (e - xx - yy) + 2 * (x * y * xy + x * z * xz + y * z * yz)
+
+
+class ReferencePropagation:
+    """The reference tier, for checking others and for responses that are worth minutes.
+
+    Args:
+        scene: The scene.
+        settings: How sound is propagated.
+    """
+
+    def __init__(self, scene: Scene, settings: ReferenceSettings | None = None):
+        self.scene, self.settings = scene, settings or ReferenceSettings()
+        self.rate = self.settings.rate
+        self.air = Air(
+            temperature_celsius=self.settings.temperature_celsius,
+            humidity_percent=self.settings.humidity_percent,
+            pressure_kilopascal=self.settings.pressure_kilopascal,
+        )
+        self.speed = float(self.air.speed_of_sound)
+        self._attenuation = np.asarray(self.air.attenuation(OCTAVE_BANDS), np.float64)
+        self._chosen = np.array([OCTAVE_BANDS.index(band) for band in self.settings.bands])
+
+    @cached_property
+    def _exact(self) -> ExactPaths:
+        settings = self.settings
+        return ExactPaths(
+            self.scene,
+            air=self._attenuation,
+            speed=self.speed,
+            transmission=settings.transmission,
+            diffraction=settings.diffraction,
+            image_order=settings.image_order,
+            image_rays=IMAGE_RAYS,
+        )
+
+    @cached_property
+    def _surfaces(self) -> tuple:
+        """What the tracing kernel takes as surfaces."""
+        coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._chosen])
+        if not self.settings.transmission:
+            coefficients[2] = 0.0
+        facets = self._exact.facets
+        covered = np.zeros(len(self.scene.faces), bool) if facets is None else facets.covered
+        return self.scene.normals, self.scene.material, coefficients, bool((coefficients[2] > 0).any()), covered
+
+    @cached_property
+    def _synthesizer(self) -> Synthesizer:
+        samples = round(self.settings.duration * self.rate)
+        return Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+
+    def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
+        """Return the exact paths.
+
+        The straight one, through what stands between, comes first, then those around edges, where source and listener
+        do not see each other, and mirror reflections, shortest first.
+        """
+        return self._exact_paths(source, [listener])[0]
+
+    def energy(self, source: Source, listener: Listener) -> EnergyResponse:
+        """Return the energy that a listener receives over time.
+
+        Args:
+            source: The source.
+            listener: The listener; only its position matters.
+
+        Returns:
+            The response, with its standard error.
+
+        Raises:
+            SoundError: The source or the listener lies inside a wall or a piece of furniture, or both coincide.
+        """
+        return self.energies(source, [listener])[0]
+
+    def energies(self, source: Source, listeners: Sequence[Listener]) -> tuple[EnergyResponse, ...]:
+        """Return what several listeners receive from one source, traced together; see `energy`.
+
+        With `ReferenceSettings.error` the tracing stops when every listener's error is small enough.
+        """
+        for place in (source, *listeners):
+            self._check_place(place)
+        if any(np.linalg.norm(source.position - listener.position) < 1e-3 for listener in listeners):
+            raise SoundError("Source and listener are at the same place, where the direct sound has no finite level.")
+        exact = self._exact_paths(source, listeners)
+        tally = _Tally(len(listeners), self._bins, len(self._chosen), max(1, round(WINDOW / self.settings.bin)))
+        while True:
+            self._trace_round(source, listeners, tally)
+            traced = tally.batches * self._rays_per_batch
+            aim = self.settings.error
+            if aim is None or tally.error().max() <= aim or traced + self.settings.rays > self.settings.max_rays:
+                break
+        return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
+
+    def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
+        """Return what a listener hears of an impulse at a source.
+
+        Args:
+            source: The source.
+            listener: The listener; `Listener.format` says what it hears with.
+
+        Returns:
+            The response, ``duration × rate`` samples long.
+
+        Raises:
+            SoundError: As `energy`.
+            ConfigurationError: Not all octave bands are traced.
+        """
+        if tuple(self.settings.bands) != OCTAVE_BANDS:
+            raise ConfigurationError(
+                f"Impulse responses need all octave bands, {OCTAVE_BANDS}; the setting bands is {self.settings.bands}."
+            )
+        energy = self.energy(source, listener)
+        bins = TimeBins.build(self.settings.duration)
+        field = np.ascontiguousarray(_rebinned(energy.traced[:, :, :4], self.settings.bin, bins.edges), np.float32)
+        paths = SoundPaths.of(energy.paths)
+        return self._synthesizer.respond(listener, paths, field, bins.edges, first=energy.arrival)
+
+    @property
+    def _bins(self) -> int:
+        return int(np.ceil(self.settings.duration / self.settings.bin - 1e-9))
+
+    @property
+    def _rays_per_batch(self) -> int:
+        return -(-self.settings.rays // BATCHES)
+
+    def _exact_paths(self, source: Source, listeners: Sequence[Listener]) -> list[tuple[SoundPath, ...]]:
+        prepared = self._exact.prepare(source)
+        found: list[tuple[SoundPath, ...]] = []
+        for listener in listeners:
+            paths = tuple(self._exact.find(prepared, listener.position))
+            straight = [path for path in paths if path.kind in ("direct", "transmitted")]
+            if not straight:
+                points = np.array([source.position, listener.position])
+                length = float(np.linalg.norm(points[1] - points[0]))
+                straight = [
+                    SoundPath(kind="transmitted", points=points, length=length, energy=np.zeros(len(OCTAVE_BANDS)))
+                ]
+            found.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
+        return found
+
+    def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:
+        gains = np.ascontiguousarray(source_gains(source)[:, :, self._chosen])
+        pattern = gains, body_frame(source.heading, source.pitch)
+        positions = np.array([listener.position for listener in listeners])
+        radius, rays = self.settings.detector_radius, self.scene.triangles.kernel_data
+        balls = np.array([(radius, visible_ball(rays, p, radius, 8192)) for p in positions])
+        seeds = np.random.SeedSequence([self.settings.seed, tally.batches]).generate_state(BATCHES, np.uint64)
+
+        def trace(seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
+            histogram = np.zeros((len(positions), self._bins, len(self._chosen), MOMENTS))
+            balance = np.zeros((4, len(self._chosen)))
+            trace_batch(
+                rays,
+                self._surfaces,
+                self.settings.scattering == "vector",
+                self.settings.image_order,
+                source.position.copy(),
+                pattern,
+                self._rays_per_batch,
+                seed,
+                FAINTEST,
+                (self._attenuation[self._chosen], self.speed, float(self.settings.bin)),
+                positions,
+                balls,
+                histogram,
+                balance,
+            )
+            return histogram, balance
+
+        with ThreadPoolExecutor(self.settings.threads) as pool:
+            for histogram, balance in pool.map(trace, seeds):
+                tally.add(histogram, balance)
+
+    def _response(self, tally: "_Tally", i: int, paths: tuple[SoundPath, ...], rays: int) -> EnergyResponse:
+        absorbed, air, escaped, remaining = tally.balance / (tally.batches * 4 * np.pi)
+        return EnergyResponse(
+            bands=tuple(self.settings.bands),
+            bin=self.settings.bin,
+            traced=tally.total[i] / tally.batches,
+            standard_error=tally.standard_error(tally.total[i, :, :, 0], tally.squares[i]),
+            total_error=tally.standard_error(tally.total[i, :, :, 0].sum(0), tally.total_squares[i]),
+            error=float(tally.error()[i]),
+            paths=paths,
+            delays=np.array([path.length for path in paths]) / self.speed,
+            path_energy=np.array([path.energy for path in paths])[:, self._chosen],
+            rays=rays,
+            absorbed=absorbed,
+            lost_in_air=air,
+            escaped=escaped,
+            remaining=remaining,
+        )
+
+    def _check_place(self, place: Source | Listener) -> None:
+        if self.scene.is_inside_solid(place.position):
+            raise SoundError(
+                f"The {type(place).__name__.lower()} at {place.position.round(3).tolist()} lies inside a wall or a "
+                f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."
+            )
+
+
+class _Tally:
+    """Sums over batches and what their spread says about the error."""
+
+    def __init__(self, listeners: int, bins: int, bands: int, window: int):
+        self.batches, self.window = 0, window
+        self.total = np.zeros((listeners, bins, bands, MOMENTS))
+        self.squares, self.total_squares = np.zeros((listeners, bins, bands)), np.zeros((listeners, bands))
+        self.windows, self.window_squares = (np.zeros((listeners, -(-bins // window), bands)) for _ in range(2))
+        self.balance = np.zeros((4, bands))
+
+    def add(self, histogram: np.ndarray, balance: np.ndarray) -> None:
+        """Add a batch."""
+        windows = np.add.reduceat(histogram[..., 0], np.arange(0, histogram.shape[1], self.window), axis=1)
+        self.batches += 1
+        self.total += histogram
+        self.squares += histogram[..., 0] ** 2
+        self.total_squares += histogram[..., 0].sum(1) ** 2
+        self.windows += windows
+        self.window_squares += windows**2
+        self.balance += balance
+
+    def standard_error(self, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
+        """Return the standard error of the mean over batches."""
+        n = self.batches
+        return np.sqrt(np.maximum(squares - total**2 / n, 0.0) / (n * (n - 1)))
+
+    def error(self) -> np.ndarray:
+        """Return `EnergyResponse.error` of every listener."""
+        mean = self.windows / self.batches
+        deviation = self.standard_error(self.windows, self.window_squares)
+        to_come = np.cumsum(mean[:, ::-1], 1)[:, ::-1]
+        counted = (mean > 0) & (to_come >= AUDIBLE_DECAY * to_come[:, :1])
+        relative = np.where(counted, deviation / np.where(mean > 0, mean, 1.0), 0.0)
+        return np.sqrt((relative**2).sum(1) / np.maximum(counted.sum(1), 1)).max(1)
+
+
+def _rebinned(field: np.ndarray, width: float, edges: np.ndarray) -> np.ndarray:
+    """Sum a histogram ``(bins, ...)`` of bins of one width into bins with the given edges [s], float32."""
+    upto = np.concatenate([np.zeros((1, *field.shape[1:])), np.cumsum(field, 0)])
+    at = np.clip(edges / width, 0, len(field))
+    low = np.minimum(at.astype(int), len(field) - 1)
+    share = (at - low)[:, None, None]
+    return np.diff(upto[low] + share * (upto[low + 1] - upto[low]), axis=0).astype(np.float32)

@@ -1,0 +1,530 @@
+"""Energy fields: a source is traced once, and its reflected energy is read anywhere on the floor.
+
+Every ray deposits energy × path length / volume in the cells that it crosses, the track-length estimator of particle
+transport (Spanier & Gelbard 1969, §2.6): unbiased, without receiver spheres or shadow rays. A cell keeps, per time
+bin and octave band, the energy and the net vector that points to where the energy comes from.
+
+Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in
+all. Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are
+exact paths, and so are mirror reflections where image sources render them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harken.acoustics.directivity import read_gains
+from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
+from harken.acoustics.paths.facets import Facets
+from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["EnergyField", "TimeBins", "read_field", "trace_field", "traced_world"]
+
+
+FAST = {"contract", "reassoc", "arcp", "nsz"}
+"""Floating-point liberties of the compiler; NaN and infinity stay what they are."""
+
+ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
+"""Bits of a cell that no surface cuts."""
+
+POWER, TURN, GOLDEN_ANGLE = 4 * np.pi, 2 * np.pi, np.pi * (3 - np.sqrt(5))
+"""Power of a source, a full turn and the golden angle [rad]."""
+
+OMNIDIRECTIONAL = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32), np.eye(3)
+"""Pattern of a source that radiates equally in all directions."""
+
+BANDS = len(OCTAVE_BANDS)
+"""Number of octave bands; a constant lets the compiler unroll the loops over them."""
+
+FAINTEST = 1e-6
+"""Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
+
+THINNING = 4e-3
+"""Share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at every further 6 dB.
+
+Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
+
+LATE = (0.03, 0.1)
+"""Time between which energy goes over from that of a cell alone to that of its neighbourhood [s]: late energy is alike
+in all of a room, and the more cells are averaged, the fewer rays are needed."""
+
+HALVING = 0.1
+"""Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
+wider, and as many rays cross each."""
+
+SCATTERING_BAND = 3
+"""A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz; where image sources take their
+share of each band, the bands are weighed instead."""
+
+SCATTERED, MIRRORED = 1, 2
+"""What the last reflection of a ray was."""
+
+NEVER = -1
+"""Number of mirror reflections of a ray that image sources do not follow, or no more."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TimeBins:
+    """Time bins that widen with time: the ear is sharp early, and late energy is smooth but sparse in rays."""
+
+    edges: np.ndarray
+    """``(n + 1,)`` float64 edges [s], from 0."""
+    lookup: np.ndarray
+    """``(steps,)`` int32: bin of each `step`."""
+    step: float = 0.001
+    """Time that all widths are multiples of [s]."""
+
+    @staticmethod
+    def build(
+        duration: float, *, first: float = 0.004, growth: float = 0.06, widest: float = 0.016, step: float = 0.001
+    ) -> "TimeBins":
+        """Make bins of whole steps.
+
+        Args:
+            duration: Length covered [s].
+            first: Width of the first bins [s].
+            growth: Width of a bin as a share of its time.
+            widest: Greatest width [s].
+            step: Time that all widths are multiples of [s].
+        """
+        edges = [0]
+        while edges[-1] * step < duration - 1e-9:
+            width = min(widest, max(first, growth * edges[-1] * step))
+            edges.append(edges[-1] + max(1, round(width / step)))
+        lookup = np.repeat(np.arange(len(edges) - 1, dtype=np.int32), np.diff(edges))
+        return TimeBins(edges=np.array(edges) * step, lookup=lookup, step=step)
+
+    @property
+    def centres(self) -> np.ndarray:
+        """``(n,)`` centres [s]."""
+        return 0.5 * (self.edges[1:] + self.edges[:-1])
+
+    @property
+    def widths(self) -> np.ndarray:
+        """``(n,)`` widths [s]."""
+        return np.diff(self.edges)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EnergyField:
+    """The reflected energy of one source, at every cell."""
+
+    grid: CellGrid
+    """Where it is kept."""
+    bins: TimeBins
+    """When."""
+    energy: np.ndarray
+    """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
+    escaped: float
+    """Share of the source's energy that left the scene through openings (1 kHz)."""
+
+
+@kernel
+def uniform(seed, ray, draw):
+    """Return a number in [0, 1) that depends on its arguments only (splitmix64, Steele et al. 2014)."""
+    x = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * (
+        (np.uint64(ray) << np.uint64(20)) + np.uint64(draw) + np.uint64(1)
+    )
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return np.float64(x >> np.uint64(11)) * 1.1102230246251565e-16
+
+
+@kernel(fastmath=FAST)
+def _seen_share(visible, p, cell, d, t, until):
+    """Share of the way from `t` to `until` through a cell that its anchor sees, at four places along it."""
+    seen = 0
+    for s in range(4):
+        at = t + (s + 0.5) * 0.25 * (until - t)
+        bit = 0
+        for axis in range(3):
+            part = int((p[axis] + d[axis] * at - cell[axis]) * SUBDIVISION)
+            bit = bit * SUBDIVISION + min(max(part, 0), SUBDIVISION - 1)
+        seen += (visible >> np.uint64(bit)) & np.uint64(1)
+    return np.float64(seen) * 0.25
+
+
+@kernel(fastmath=FAST)
+def _clip(p, d, shape, reach):
+    """Return the interval (near, far) of a ray from `p` along `d`, both in cells, that lies in a grid of `shape`."""
+    near, far = 0.0, reach
+    for axis in range(3):
+        if abs(d[axis]) < 1e-9:
+            if p[axis] < 0 or p[axis] >= shape[axis]:
+                return 0.0, -1.0
+        else:
+            a, b = -p[axis] / d[axis], (shape[axis] - p[axis]) / d[axis]
+            near, far = max(near, min(a, b)), min(far, max(a, b))
+    return near, far
+
+
+@kernel(fastmath=FAST)
+def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, walk):
+    """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
+
+    `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
+    """
+    origin, size, index, visible, volume = grid
+    lookup, step = bins
+    p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
+    for axis in range(3):
+        p[axis] = (o[axis] - origin[axis]) / size
+    t, far = _clip(p, d, index.shape, length / size)
+    if far <= t:
+        return
+    for axis in range(3):
+        cell[axis] = min(max(np.floor(p[axis] + d[axis] * (t + 1e-7)), 0), index.shape[axis] - 1)
+        still = abs(d[axis]) < 1e-9
+        border[axis] = 1e30 if still else (cell[axis] + (1 if d[axis] > 0 else 0) - p[axis]) / d[axis]
+        pace[axis] = 1e30 if still else 1 / abs(d[axis])
+    while t < far:
+        axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
+        until = min(border[axis], far)
+        kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
+        at = int((travelled + 0.5 * (t + until) * size) / (speed * step))
+        if kept >= 0 and until > t and at < len(lookup):
+            share = 1.0 if visible[kept] == ALL_VISIBLE else _seen_share(visible[kept], p, cell, d, t, until)
+            if share > 0:
+                gone = 0.5 * (t + until) * size
+                _leave(field[kept, lookup[at]], energy, air, share * (until - t) * size / volume[kept], gone, d)
+        t = until
+        cell[axis] += 1.0 if d[axis] > 0 else -1.0
+        border[axis] += pace[axis]
+        if cell[axis] < 0 or cell[axis] >= index.shape[axis]:
+            return
+
+
+@kernel(fastmath=FAST)
+def _leave(target, energy, air, weight, gone, d):
+    """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
+    x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
+    for b in range(BANDS):
+        loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
+        w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
+        target[b, 0] += w
+        target[b, 1] += w * x
+        target[b, 2] += w * y
+        target[b, 3] += w * z
+
+
+@kernel(fastmath=FAST)
+def emit(seed, k, count, d):
+    """Set the direction of ray `k` of `count`: a spiral over the sphere, jittered."""
+    z = 1.0 - 2.0 * (k + uniform(seed, k, 0)) / count
+    phi = k * GOLDEN_ANGLE + TURN * (uniform(seed, count, 1) + 0.25 * uniform(seed, k, 2) / count)
+    q = np.sqrt(max(0.0, 1.0 - z * z))
+    d[0], d[1], d[2] = q * np.cos(phi), z, q * np.sin(phi)
+
+
+@kernel(fastmath=FAST)
+def radiate(pattern, d, power, energy):
+    """Set the energy of a ray that leaves a source of some `power` along `d`."""
+    table, frame = pattern
+    energy[:] = 1.0
+    if len(table) > 0:
+        x = frame[0, 0] * d[0] + frame[0, 1] * d[1] + frame[0, 2] * d[2]
+        y = frame[1, 0] * d[0] + frame[1, 1] * d[1] + frame[1, 2] * d[2]
+        z = frame[2, 0] * d[0] + frame[2, 1] * d[1] + frame[2, 2] * d[2]
+        read_gains(table, x, y, z, energy)
+    for b in range(len(energy)):
+        energy[b] *= power * energy[b]
+
+
+@kernel(fastmath=FAST)
+def scatters(seed, k, draw, scattering, mean, followed, energy):
+    """Decide whether a ray scatters at a material; weighs the bands where image sources still follow the ray.
+
+    They keep the share 1 − s of every band, so the ray has to keep it too, on average (`Facets.covered`).
+    """
+    chance = mean if followed else np.float64(scattering[SCATTERING_BAND])
+    result = uniform(seed, k, draw) < chance
+    if followed:
+        for b in range(BANDS):
+            s = scattering[b]
+            energy[b] *= s / chance if result else (1.0 - s) / (1.0 - chance)
+    return result
+
+
+@kernel(fastmath=FAST)
+def reflect(seed, k, draw, scattered, n, d):
+    """Turn `d` at a surface of normal `n`: after Lambert's law, or like a mirror."""
+    if scattered:
+        c, f = 1.0 - 2.0 * uniform(seed, k, draw), TURN * uniform(seed, k, draw + 1)
+        s = np.sqrt(max(0.0, 1.0 - c * c))
+        d[0], d[1], d[2] = n[0] + s * np.cos(f), n[1] + s * np.sin(f), n[2] + c
+    else:
+        back = 2.0 * (d[0] * n[0] + d[1] * n[1] + d[2] * n[2])
+        for axis in range(3):
+            d[axis] -= back * n[axis]
+    inverse = 1.0 / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] + 1e-30)
+    for axis in range(3):
+        d[axis] *= inverse
+
+
+@kernel(fastmath=FAST)
+def _lose(energy, air, length, kept):
+    """Take from `energy` what air and a surface take; returns the loudest band."""
+    loudest = 0.0
+    for b in range(BANDS):
+        loss = air[b] * length  # at most some tenths, so three terms of the exponential are enough
+        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * kept[b]
+        loudest = max(loudest, energy[b])
+    return loudest
+
+
+@kernel(fastmath=FAST)
+def goes_on(seed, k, draw, energy):
+    """End a ray with the chance 1/2, or double its energy; returns whether it goes on."""
+    if uniform(seed, k, draw) < 0.5:
+        return False
+    for b in range(BANDS):
+        energy[b] *= 2.0
+    return True
+
+
+@kernel(fastmath=FAST)
+def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n):
+    """Let a ray meet a surface at the end of a leg: it passes, is reflected, or ends.
+
+    `walk` is (inside, followed, last): how many solids the ray is in; the mirror reflections in a row that image
+    sources follow, `NEVER` where they do not; and what the last reflection was, `SCATTERED`, `MIRRORED` or none (0).
+    Returns the threshold below which the ray may end by chance, or -1 where it ended.
+    """
+    (normals, material, coefficients, chances, kept), covered, order, air = world
+    m = material[triangle]
+    leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
+    for axis in range(3):
+        n[axis] = -normals[triangle, axis] if leaves else normals[triangle, axis]
+        o[axis] += d[axis] * length
+    # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
+    free = leaves and walk[0] > 0
+    chance = chances[m, 0]
+    passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
+    loudest = _lose(energy, air, length, kept[2 if free else (1 if passes else 0), m])
+    if not free and loudest < thinning:
+        if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
+            return -1.0
+        for b in range(BANDS):
+            energy[b] *= 2.0
+        thinning *= 0.5
+    if passes:
+        walk[0] += -1 if free else (0 if leaves else 1)
+        walk[1] = NEVER
+        for axis in range(3):
+            o[axis] -= 1e-4 * n[axis]
+        return thinning
+    followed = walk[1] >= 0 and covered[triangle]
+    scattered = scatters(seed, k, draw + 2, coefficients[1, m], chances[m, 1], followed, energy)
+    walk[1] = walk[1] + 1 if followed and not scattered and walk[1] < order else NEVER
+    walk[2] = SCATTERED if scattered else MIRRORED
+    for axis in range(3):
+        o[axis] += 1e-4 * n[axis]
+    reflect(seed, k, draw + 3, scattered, n, d)
+    return thinning
+
+
+@kernel(fastmath=FAST)
+def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins, field, energy, o, d, scratch):
+    """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
+    order, air = world[2], world[3]
+    n, steps, walk = scratch[0], scratch[1:5], scratch[5]
+    walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
+    travelled, draw, halving = 0.0, 3, HALVING * speed
+    thinning = THINNING * faintest / FAINTEST * POWER
+    while travelled < duration * speed:
+        length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
+        if triangle < 0:
+            return True
+        if walk[2] > 0 and walk[1] < 0:  # reflected, and not along a path that image sources follow
+            _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, steps)
+        travelled += length
+        thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n)
+        if thinning < 0 or (travelled > halving and not goes_on(seed, k, draw + 5, energy)):
+            return False
+        halving *= 2.0 if travelled > halving else 1.0
+        draw += 6
+    return False
+
+
+@kernel(fastmath=FAST)
+def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field):
+    """Trace `count` rays from `source`; returns the energy per band that left the scene."""
+    buffer = ray_buffer()
+    energy, o, d, scratch = np.empty(BANDS), np.empty(3), np.empty(3), np.empty((6, 3))
+    escaped = np.zeros(BANDS)
+    for k in range(count):
+        emit(seed, k, count, d)
+        o[:] = source
+        radiate(pattern, d, POWER / count, energy)
+        gone = _follow(
+            rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, scratch
+        )
+        if gone:
+            escaped += energy
+    return escaped
+
+
+@kernel(fastmath=FAST)
+def _smooth(energy, share, borders, numbers, out):
+    """Mix the energies of each cell with the mean over its neighbourhood, of which `share` ``(bins,)`` counts."""
+    for c in range(len(energy)):
+        first, last = borders[c], borders[c + 1]
+        for t in range(energy.shape[1]):
+            own, others = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
+            target = out[c, t]
+            for b in range(BANDS):
+                for i in range(4):
+                    target[b, i] = own * energy[c, t, b, i]
+            if others > 0.0:
+                for k in range(first, last):
+                    part = energy[numbers[k], t]
+                    for b in range(BANDS):
+                        for i in range(4):
+                            target[b, i] += others * part[b, i]
+
+
+def trace_field(
+    scene: Scene,
+    source: np.ndarray,
+    grid: CellGrid,
+    bins: TimeBins,
+    *,
+    rays: int,
+    seed: int,
+    air: np.ndarray,
+    speed: float,
+    transmission: bool = True,
+    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
+) -> EnergyField:
+    """Trace a source through a scene.
+
+    Args:
+        scene: The scene.
+        source: ``(3,)`` position [m].
+        grid: Cells at which energy is kept.
+        bins: Time bins.
+        rays: Number of rays.
+        seed: Chooses the rays; the same seed gives the same bytes.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        speed: Speed of sound [m/s].
+        transmission: Whether sound passes through walls and furniture.
+        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        facets: The facets whose reflections are heard as image sources, and so left out here.
+        image_order: Mirror reflections in a row that are left out (`Facets.covered` has the rule).
+
+    Returns:
+        The field.
+    """
+    energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    escaped = _trace(
+        scene.triangles.kernel_data,
+        traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order),
+        np.asarray(source, np.float64),
+        pattern,
+        rays,
+        seed,
+        float(speed),
+        float(bins.edges[-1]),
+        (grid.origin, grid.size, grid.index, grid.visible, grid.volume),
+        (bins.lookup, bins.step),
+        energy,
+    )
+    smooth = np.empty_like(energy)
+    _smooth(energy, late_share(bins, LATE).astype(np.float32), *grid.neighbours, smooth)
+    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
+
+
+def late_share(bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
+    """Return the share ``(bins,)`` of late sound in each time bin, that rises from 0 to 1 between two times [s]."""
+    return np.clip((bins.centres - between[0]) / (between[1] - between[0]), 0.0, 1.0)
+
+
+def traced_world(
+    scene: Scene, air: np.ndarray, *, transmission: bool, facets: Facets | None, image_order: int
+) -> tuple:
+    """Return what kernels that trace rays take: surfaces, triangles with images, order of these, and air.
+
+    Surfaces are normals, materials, coefficients, the chances ``(materials, 2)`` to go through and to scatter, and what
+    a ray keeps ``(3, materials, bands)`` when it is reflected, goes through, or leaves a solid.
+    """
+    coefficients = scene.coefficients.copy()
+    coefficients[2] *= transmission
+    back, through = 1.0 - coefficients[0].astype(np.float64), coefficients[2].astype(np.float64)
+    # A ray goes through with the share of the band that does so most; what is kept is divided by that chance.
+    passing = (through / (back + through + 1e-9)).max(1)
+    kept = np.stack(
+        [back / (1.0 - passing)[:, None], through / np.maximum(passing, 1e-30)[:, None], np.ones_like(back)]
+    )
+    chances = np.stack([passing, coefficients[1].mean(1, dtype=np.float64)], 1)
+    covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
+    order = 0 if facets is None else int(image_order)
+    surfaces = scene.normals, scene.material, coefficients, chances, kept
+    return surfaces, covered, order, np.asarray(air, np.float64)
+
+
+@kernel(fastmath=FAST)
+def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
+    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
+    cx, cy, cz = (
+        int(np.floor((point[0] - origin[0]) / size)),
+        int(np.floor((point[1] - origin[1]) / size)),
+        int(np.floor((point[2] - origin[2]) / size)),
+    )
+    total = 0.0
+    out[:] = 0.0
+    for ix in range(max(cx - 1, 0), min(cx + 2, index.shape[0])):
+        for iz in range(max(cz - 1, 0), min(cz + 2, index.shape[2])):
+            for iy in range(max(cy - 1, 0), min(cy + 2, index.shape[1])):
+                cell = index[ix, iy, iz]
+                if cell < 0:
+                    continue
+                a = anchors[cell]
+                dx, dy, dz = a[0] - point[0], a[1] - point[1], a[2] - point[2]
+                # Half a cell away a cell has an eighth of its weight, so that the change from one to the next is
+                # smooth.
+                weight = np.exp(-8.0 * (dx * dx + dy * dy + dz * dz) / (size * size))
+                if weight < 1e-3 or (
+                    dx * dx + dy * dy + dz * dz > 1e-6
+                    and is_occluded(rays, buffer, point[0], point[1], point[2], dx, dy, dz, 0.0, 1.0)
+                ):
+                    continue
+                total += weight
+                cells = energy[cell]
+                w = np.float32(weight)
+                for t in range(out.shape[0]):
+                    for b in range(out.shape[1]):
+                        for i in range(4):
+                            out[t, b, i] += w * cells[t, b, i]
+    if total > 0:
+        w = np.float32(1.0 / total)
+        for t in range(out.shape[0]):
+            for b in range(out.shape[1]):
+                for i in range(4):
+                    out[t, b, i] *= w
+    return total
+
+
+@kernel
+def _read_once(rays, origin, size, index, anchors, energy, point, out):
+    return _read(rays, ray_buffer(), origin, size, index, anchors, energy, point, out)
+
+
+def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarray | None:
+    """Read a field at a point: the cells around it that see it, weighted by nearness.
+
+    Args:
+        scene: The scene, which decides what sees what.
+        field: The field.
+        point: ``(3,)`` position [m].
+
+    Returns:
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, or None where the point sees no cell.
+    """
+    out = np.empty(field.energy.shape[1:], np.float32)
+    grid = field.grid
+    arrays = (grid.origin, grid.size, grid.index, grid.anchors, field.energy, np.asarray(point, np.float64), out)
+    return out if _read_once(scene.triangles.kernel_data, *arrays) > 0 else None

@@ -1,0 +1,80 @@
+"""Energy fields on disk, named by all that they depend on, so that a file is never read for something else."""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from harken.acoustics.fields.cells import CellGrid
+from harken.acoustics.fields.field import EnergyField, TimeBins
+from harken.acoustics.settings import AcousticSettings
+from harken.errors import CacheError
+from harken.scene import Scene
+
+__all__ = ["field_path", "load_field", "save_field"]
+
+FORMAT = 1
+"""Number of the format; raised whenever fields are traced differently."""
+
+DEPENDS = (
+    "duration", "image_order", "transmission", "temperature_celsius", "humidity_percent", "pressure_kilopascal", "seed",
+)  # fmt: skip
+"""Settings that a field depends on, besides its rays."""
+
+
+def field_path(
+    scene: Scene, settings: AcousticSettings, position: np.ndarray, gains: np.ndarray, frame: np.ndarray,
+    grid: CellGrid, rays: int,
+) -> Path | None:  # fmt: skip
+    """Return the file of a field, None where `AcousticSettings.field_folder` is not set.
+
+    Args:
+        scene: The scene.
+        settings: How sound is propagated.
+        position: ``(3,)`` position of the source [m].
+        gains: Table of its directivity.
+        frame: ``(3, 3)`` rotation from the world into its frame.
+        grid: The cells.
+        rays: Rays traced.
+    """
+    if settings.field_folder is None:
+        return None
+    digest = hashlib.sha256(f"{FORMAT} {scene.fingerprint} {rays}".encode())
+    digest.update(repr([getattr(settings, name) for name in DEPENDS]).encode())
+    for array in (position, gains, frame if gains.size else np.eye(3), grid.origin, grid.anchors, np.array(grid.size)):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return Path(settings.field_folder).expanduser() / f"field-{digest.hexdigest()[:32]}.npz"
+
+
+def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None:
+    """Return the field of a file, None where there is no file or none that can be read."""
+    try:
+        with path.open("rb") as file, np.load(file) as stored:
+            energy, escaped = stored["energy"], float(stored["escaped"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if energy.shape[:2] != (len(grid.anchors), len(bins.widths)) or energy.dtype != np.float32:
+        return None
+    return EnergyField(grid=grid, bins=bins, energy=energy, escaped=escaped)
+
+
+def save_field(path: Path, field: EnergyField) -> None:
+    """Write a field; whoever reads at the same time finds the whole file or none.
+
+    Raises:
+        CacheError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, energy=field.energy, escaped=field.escaped)
+        os.replace(name, path)
+    except OSError as error:
+        raise CacheError(
+            f"The field of a source cannot be written to {str(path.parent)!r} ({error.strerror or error}). Make room "
+            "there, choose another AcousticSettings.field_folder, or leave it None."
+        ) from error

@@ -1,0 +1,314 @@
+"""One source and one listener: what is reflected between them, traced for this pair alone.
+
+Where both are new every time, a field over the whole floor would be traced for one reading of it. Here rays of both
+ends meet the other end directly: at every reflection the scattered share is sent straight to it (next-event estimation,
+"diffuse rain", Schröder 2011, §3.3), and mirrored rays count by the length of their way through a ball around it. Late
+sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`). Rays, bands, losses and what image
+sources take over are those of energy fields.
+"""
+
+import numpy as np
+
+from harken.acoustics.engines.reference_tracing import visible_ball
+from harken.acoustics.fields.field import (
+    BANDS,
+    FAINTEST,
+    FAST,
+    LATE,
+    MIRRORED,
+    NEVER,
+    OMNIDIRECTIONAL,
+    POWER,
+    SCATTERING_BAND,
+    THINNING,
+    TimeBins,
+    emit,
+    late_share,
+    meet,
+    radiate,
+    traced_world,
+    uniform,
+)
+from harken.acoustics.fields.joining import STEP as CROSSING_STEP
+from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
+from harken.acoustics.fields.regions import Regions
+from harken.acoustics.paths.facets import Facets
+from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["trace_pair"]
+
+RADII = (0.9, 3.0)
+"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
+of a room, as for fields."""
+
+BALL_RAYS = 256
+"""Rays that find how much of the ball the listener sees."""
+
+THROUGH = 10.0
+"""A scattered ray to the listener goes on through a wall with this many times the chance that its energy does, and with
+that much less of it: what passes is faint, and one ray in ten is enough for it."""
+
+STEP = 1e-4
+"""Way by which rays start off a surface [m]."""
+
+
+@kernel(fastmath=FAST)
+def _arrive(bins, out, way, speed, energy, share, x, y, z):
+    """Add energy that comes from (x, y, z), after a way [m], to its time bin."""
+    lookup, step = bins
+    at = int(way / (speed * step))
+    if at >= len(lookup):
+        return
+    target = out[lookup[at]]
+    for b in range(BANDS):
+        e = np.float32(energy[b] * share[b])
+        target[b, 0] += e
+        target[b, 1] += e * np.float32(x)
+        target[b, 2] += e * np.float32(y)
+        target[b, 3] += e * np.float32(z)
+
+
+@kernel(fastmath=FAST)
+def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
+    """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
+    normals, material, coefficients, _, _ = surfaces
+    at, inside = 0.0, 0
+    for crossing in range(8):
+        length, triangle, _, _ = closest_hit(
+            rays, buffer, o[0] + x * at, o[1] + y * at, o[2] + z * at, x, y, z, 0.0, np.float32(distance - at)
+        )
+        if triangle < 0:
+            return True
+        facing = x * normals[triangle, 0] + y * normals[triangle, 1] + z * normals[triangle, 2]
+        if facing > 0 and inside > 0:
+            inside -= 1
+        else:
+            inside += 1 if facing < 0 else 0
+            m, loudest = material[triangle], 0.0
+            for b in range(BANDS):
+                loudest = max(loudest, coefficients[2, m, b])
+            chance = min(1.0, THROUGH * loudest)
+            if uniform(seed, k, draw + crossing) >= chance:
+                return False
+            for b in range(BANDS):
+                share[b] *= coefficients[2, m, b] / chance
+        at += length + STEP
+        if at >= distance:
+            return True
+    return False
+
+
+@kernel(fastmath=FAST)
+def _weigh(pattern, x, y, z, share, scratch):
+    """Multiply `share` by the energy that a directivity sends along (x, y, z)."""
+    if len(pattern[0]) == 0:
+        return
+    d, gains = scratch
+    d[0], d[1], d[2] = x, y, z
+    radiate(pattern, d, 1.0, gains)
+    for b in range(BANDS):
+        share[b] *= gains[b]
+
+
+@kernel(fastmath=FAST)
+def _rain(
+    rays, buffer, world, seed, k, draw, triangle, length, travelled, followed, energy, ends, early, bins, out, scratch
+):
+    """Send what a surface scatters straight to the other end; `early` is the share of each time bin that counts."""
+    (normals, material, coefficients, _, _), _, _, air = world
+    o, d, departed, there, pattern, speed = ends
+    p, share, spare = scratch
+    lookup, step = bins
+    m = material[triangle]
+    turn = 1.0 if d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] < 0 else -1.0
+    for axis in range(3):
+        p[axis] = o[axis] + d[axis] * length + turn * STEP * normals[triangle, axis]
+    x, y, z = there[0] - p[0], there[1] - p[1], there[2] - p[2]
+    distance = max(np.sqrt(x * x + y * y + z * z), 1e-3)
+    x, y, z = x / distance, y / distance, z / distance
+    cosine = turn * (x * normals[triangle, 0] + y * normals[triangle, 1] + z * normals[triangle, 2])
+    way = travelled + length + distance
+    arrives = int(way / (speed * step))
+    if cosine <= 0.0 or arrives >= len(lookup) or early[lookup[arrives]] <= 0.0:
+        return
+    loudest, scale = 0.0, early[lookup[arrives]] * cosine / (np.pi * max(distance * distance, 0.01))
+    for b in range(BANDS):
+        s = coefficients[1, m, b if followed else SCATTERING_BAND]
+        share[b] = (1.0 - coefficients[0, m, b]) * s * np.exp(-air[b] * (length + distance)) * scale
+        loudest = max(loudest, share[b])
+    if loudest > 0.0 and _reaches(rays, buffer, world[0], seed, k, draw, p, x, y, z, distance, share):
+        _weigh(pattern, -x, -y, -z, share, spare)
+        _arrive(bins, out, way, speed, energy, share, *_comes_from(departed, x, y, z))
+
+
+@kernel(fastmath=FAST)
+def _comes_from(departed, x, y, z):
+    """Return the direction to where sound comes from, of a leg along (x, y, z) to the other end.
+
+    Rays of the source arrive there; rays of the listener left where sound arrives.
+    """
+    if len(departed) == 0:
+        return -x, -y, -z
+    return departed[0], departed[1], departed[2]
+
+
+@kernel(fastmath=FAST)
+def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, ball, counts, bins, out, scratch):
+    """Count a mirrored leg by its way through the part of a ball that the other end sees.
+
+    `counts` is the share of each time bin that counts.
+    """
+    o, d, departed, there, pattern, speed = ends
+    _, share, spare = scratch
+    x, y, z = there[0] - o[0], there[1] - o[1], there[2] - o[2]
+    middle = x * d[0] + y * d[1] + z * d[2]
+    half = ball[0] * ball[0] - (x * x + y * y + z * z - middle * middle)
+    if half <= 0.0:
+        return
+    near, far = max(0.0, middle - np.sqrt(half)), min(np.float64(length), middle + np.sqrt(half))
+    if far <= near:
+        return
+    at = near + (far - near) * uniform(seed, k, draw)
+    lookup, step = bins
+    arrives = int((travelled + at) / (speed * step))
+    if arrives >= len(lookup) or counts[lookup[arrives]] <= 0.0:
+        return
+    px, py, pz = d[0] * at - x, d[1] * at - y, d[2] * at - z
+    end = np.float32(1.0 - STEP)
+    if is_occluded(rays, buffer, there[0], there[1], there[2], px, py, pz, np.float32(0.0), end):
+        return
+    for b in range(BANDS):
+        share[b] = counts[lookup[arrives]] * np.exp(-air[b] * at) * (far - near) / ball[1]
+    _weigh(pattern, -d[0], -d[1], -d[2], share, spare)
+    _arrive(bins, out, travelled + at, speed, energy, share, *_comes_from(departed, d[0], d[1], d[2]))
+
+
+@kernel(fastmath=FAST)
+def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out):
+    """Trace `count` rays of one end, `here`, to the other, `there`: each a place and a pattern.
+
+    Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
+    end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined.
+    """
+    buffer = ray_buffer()
+    (normals, _, _, _, _), _, order, air = world
+    energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
+    scratch, first = (np.empty(3), np.empty(BANDS), (np.empty(3), np.empty(BANDS))), np.empty(3)
+    ends = o, d, first if back else first[:0], there[0], there[1], speed
+    met = 0
+    for i in range(len(bins[0])):
+        if early[bins[0][i]] > 0.0:
+            met = i + 1
+    heard = met * bins[1] * speed
+    reach = max(heard, left.shape[1] * CROSSING_STEP * speed)
+    for k in range(count):
+        emit(seed, k, count, d)
+        first[:], o[:] = d, here[0]
+        radiate(here[1], d, POWER / count, energy)
+        walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
+        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
+        while travelled < reach:
+            length, triangle, _, _ = closest_hit(
+                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
+            )
+            leg = np.float64(length) if triangle >= 0 else 1e9
+            if travelled < heard and walk[2] == MIRRORED and walk[1] < 0:
+                for i in range(len(balls)):
+                    _detect(
+                        rays, buffer, air, seed, k, draw + 5, leg, travelled, energy, ends, balls[i], counts[i], bins,
+                        out, scratch,
+                    )  # fmt: skip
+            if triangle < 0:
+                break
+            if left.shape[1] > 0:
+                mirrors = int(walk[1]) if walk[2] > 0 else 0
+                shift = uniform(seed, k, draw + 14)
+                deposit_crossing(
+                    rays, buffer, regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift
+                )
+            leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
+            if travelled < heard and not (leaves and walk[0] > 0):
+                followed = walk[1] >= 0 and world[1][triangle]
+                _rain(
+                    rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, early,
+                    bins, out, scratch,
+                )  # fmt: skip
+            travelled += length
+            thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
+            if thinning < 0:
+                break
+            draw += 15
+
+
+def trace_pair(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    rays: int,
+    seed: int,
+    air: np.ndarray,
+    speed: float,
+    transmission: bool = True,
+    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
+    regions: Regions | None = None,
+) -> np.ndarray:
+    """Trace what is reflected between a source and one listener; arguments as `trace_field`.
+
+    Args:
+        scene: The scene.
+        source: ``(3,)`` position [m].
+        listener: ``(3,)`` position [m].
+        bins: Time bins.
+        rays: Number of rays of each end that is traced.
+        seed: Chooses the rays; the same seed gives the same bytes.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        speed: Speed of sound [m/s].
+        transmission: Whether sound passes through walls and furniture.
+        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        facets: The facets whose reflections are heard as image sources, and so left out here.
+        image_order: Mirror reflections in a row that are left out.
+        regions: The scene's regions, for tracing from both ends and joining late sound between them; None traces from
+            the source only, which is enough for short responses.
+
+    Returns:
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
+    """
+    out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    triangles = scene.triangles.kernel_data
+    world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
+    places = [(np.asarray(source, np.float64), pattern), (np.asarray(listener, np.float64), OMNIDIRECTIONAL)]
+    table = bins.lookup, bins.step
+
+    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
+        numbers = _NOWHERE if regions is None else regions.kernel_data
+        _trace(
+            triangles, world, places[here], places[1 - here], here == 1, rays, seed + here, float(speed),
+            np.array(balls), early, counts, table, numbers, left, out,
+        )  # fmt: skip
+
+    if regions is None:
+        late = late_share(bins, LATE)
+        balls = [_ball(triangles, places[1][0], radius) for radius in RADII]
+        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
+        return out
+    ends, late = [], late_share(bins, diffuse_between(regions, speed))
+    for here in (0, 1):
+        ends.append(crossings(regions, float(bins.edges[-1]), world[2]))
+        early = 0.5 * (1.0 - late)
+        trace(here, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
+    join(ends[0], ends[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
+    return out
+
+
+def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, float]:
+    """Return the radius of a ball and the volume of it that its middle sees."""
+    return radius, max(visible_ball(triangles, place, radius, BALL_RAYS), 1e-6)
+
+
+_NOTHING = np.zeros((0, 0, 0, 0), np.float32)
+_NOWHERE = np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3)

@@ -1,0 +1,3 @@
+"""What listeners make of paths and fields: heads, ambisonics, microphone arrays."""
+
+__all__: list[str] = []

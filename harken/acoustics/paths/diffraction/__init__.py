@@ -1,0 +1,3 @@
+"""Sound that is bent around edges."""
+
+__all__: list[str] = []

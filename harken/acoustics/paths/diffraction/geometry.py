@@ -1,0 +1,225 @@
+"""Where sound bends: points on edges, angles around them, and whether legs between them are free.
+
+Edges are packed into one table for compiled code; `pack_edges` says how.
+"""
+
+import numpy as np
+
+from harken.acoustics.paths.diffraction.edges import LIFT, Edges
+from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
+
+__all__ = ["bends", "lifted", "link_edges", "pack_edges", "pair_angles", "place", "sees", "sees_edge", "settle_points"]
+
+START, AXIS, ALONG, NORMAL, OUTWARD, LENGTH, ANGLE, LOW_END, HIGH_END = 0, 3, 6, 9, 12, 15, 16, 17, 18
+"""Columns of the table of edges; the last two are 1 where an end is free, 0 where it meets a surface."""
+
+SAMPLES = (0.5, 0.73, 0.12, 0.88, 0.3)
+"""Places along an edge at which it is looked at, as shares of its length."""
+
+TANGENT = 1e-3
+"""Angle by which a tangent may miss [rad]."""
+
+
+def pack_edges(triangles: Triangles, edges: Edges) -> np.ndarray:
+    """Return edges as ``(n, 19)`` float64: start, axis, along, normal, outward (three each), length, angle, free ends.
+
+    An end that meets a surface, such as the foot of a door post or its top under the lintel, does not shorten the edge:
+    the surface mirrors it or goes on shading.
+    """
+    free = np.ones((len(edges), 2), bool)
+    for i, (end, sign) in enumerate(((edges.start, -1.0), (edges.end, 1.0))):
+        for share in (0.1, 0.5, 0.9):
+            turn = share * edges.angle[:, None]
+            beside = end + 0.03 * (edges.along * np.cos(turn) + edges.normal * np.sin(turn))
+            free[:, i] &= ~triangles.occluded(beside - sign * 0.02 * edges.axis, beside + sign * 0.08 * edges.axis)
+    columns = [edges.start, edges.axis, edges.along, edges.normal, edges.outward, edges.length[:, None]]
+    return np.ascontiguousarray(np.concatenate([*columns, edges.angle[:, None], free], 1))
+
+
+@kernel
+def place(edge, p):
+    """Return where a point lies around an edge: distance, angle (clamped to the air), and height along the edge."""
+    dx, dy, dz = p[0] - edge[0], p[1] - edge[1], p[2] - edge[2]
+    z = dx * edge[3] + dy * edge[4] + dz * edge[5]
+    x = dx * edge[6] + dy * edge[7] + dz * edge[8]
+    y = dx * edge[9] + dy * edge[10] + dz * edge[11]
+    theta = np.arctan2(y, x)
+    if theta < 0:
+        theta += 2 * np.pi
+    wedge = edge[ANGLE]
+    if theta > wedge:
+        theta = wedge if theta < 0.5 * wedge + np.pi else 0.0
+    return np.sqrt(x * x + y * y), theta, z
+
+
+@kernel(inline="always")
+def bends(wedge, theta):
+    """Whether a leg at this angle can belong to a path that is bent around the edge."""
+    return theta <= wedge - np.pi + TANGENT or theta >= np.pi - TANGENT
+
+
+@kernel
+def pair_angles(wedge, a, b):
+    """Return two angles around an edge; of a leg that lies in a sheet, the side that is turned away from the other."""
+    if wedge > 2 * np.pi - 1e-3:
+        if a < TANGENT or a > wedge - TANGENT:
+            a = 0.0 if b > np.pi else wedge
+        elif b < TANGENT or b > wedge - TANGENT:
+            b = 0.0 if a > np.pi else wedge
+    return a, b
+
+
+@kernel
+def sees(rays, buffer, a, b):
+    """Whether nothing lies between two points."""
+    return not is_occluded(
+        rays, buffer, a[0], a[1], a[2], b[0] - a[0], b[1] - a[1], b[2] - a[2], np.float32(1e-4), np.float32(0.9999)
+    )
+
+
+@kernel
+def lifted(edge, t, out):
+    """Set `out` to a point just outside the edge, at `t` along it but not at its very ends."""
+    margin = min(0.005, 0.25 * edge[LENGTH])
+    t = min(max(t, margin), edge[LENGTH] - margin)
+    for axis in range(3):
+        out[axis] = edge[axis] + t * edge[AXIS + axis] + LIFT * edge[OUTWARD + axis]
+
+
+@kernel
+def sees_edge(rays, buffer, edge, p, scratch):
+    """Whether a point sees an edge: at the place next to it, or at one of five along the edge."""
+    _, _, z = place(edge, p)
+    lifted(edge, z, scratch)
+    if sees(rays, buffer, p, scratch):
+        return True
+    for share in SAMPLES:
+        lifted(edge, share * edge[LENGTH], scratch)
+        if sees(rays, buffer, p, scratch):
+            return True
+    return False
+
+
+@kernel
+def _linked(rays, buffer, first, second, p, q):
+    for i in SAMPLES:
+        lifted(first, i * first[LENGTH], p)
+        for j in SAMPLES:
+            lifted(second, j * second[LENGTH], q)
+            r, theta, _ = place(first, q)
+            if r < LIFT or not bends(first[ANGLE], theta):
+                continue
+            r, theta, _ = place(second, p)
+            if r < LIFT or not bends(second[ANGLE], theta):
+                continue
+            if sees(rays, buffer, p, q):
+                return True
+    return False
+
+
+@kernel
+def link_edges(rays, table, linked):
+    """Set `linked` ``(n, n)`` where two edges see each other along legs of paths that bend around both."""
+    buffer = ray_buffer()
+    p, q = np.empty(3), np.empty(3)
+    for i in range(len(table)):
+        for j in range(i):
+            if _linked(rays, buffer, table[i], table[j], p, q):
+                linked[i, j] = linked[j, i] = True
+
+
+@kernel
+def _edge_point(edge, t, out):
+    for axis in range(3):
+        out[axis] = edge[axis] + t * edge[AXIS + axis]
+
+
+@kernel
+def _slide(edge, before, after):
+    """Return where along an edge the way from one point to another is shortest, on the edge."""
+    r, _, z = place(edge, before)
+    s, _, y = place(edge, after)
+    return min(max((z * s + y * r) / max(r + s, 1e-9), 0.0), edge[LENGTH])
+
+
+@kernel
+def slide_point(edge, before, after, out):
+    """Set `out` to the point of an edge over which the way between two points is shortest."""
+    _edge_point(edge, _slide(edge, before, after), out)
+
+
+@kernel
+def settle_points(table, sequence, count, points, t, work):
+    """Find the shortest way over `count` edges: points ``(count + 2, 3)`` between given ends, `t` along each edge.
+
+    The length is a convex function of `t`. Newton's method on it has a tridiagonal matrix; what leaves its edge stays
+    at its end. `work` is scratch ``(4, count)``. Returns the length.
+    """
+    for i in range(count):
+        share = (i + 1.0) / (count + 1.0)
+        edge = table[sequence[i]]
+        t[i] = 0.0
+        for axis in range(3):
+            middle = (1.0 - share) * points[0, axis] + share * points[count + 1, axis]
+            t[i] += (middle - edge[axis]) * edge[AXIS + axis]
+        t[i] = min(max(t[i], 0.0), edge[LENGTH])
+        _edge_point(edge, t[i], points[i + 1])
+    for i in range(count):
+        t[i] = _slide(table[sequence[i]], points[i], points[i + 2])
+        _edge_point(table[sequence[i]], t[i], points[i + 1])
+    if count > 1:
+        for _ in range(4):
+            _newton(table, sequence, count, points, t, work)
+    length = 0.0
+    for i in range(count + 1):
+        length += _distance(points[i], points[i + 1])
+    return length
+
+
+@kernel(inline="always")
+def _distance(a, b):
+    return np.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+
+
+@kernel(inline="always")
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@kernel
+def _newton(table, sequence, count, points, t, work):
+    """One step of Newton's method for `settle_points`, each point kept on its edge."""
+    slope, diagonal, beside, step = work[0], work[1], work[2], work[3]
+    slope[:], diagonal[:], beside[:] = 0.0, 0.0, 0.0
+    for leg in range(count + 1):
+        way = points[leg + 1] - points[leg]
+        d = max(np.sqrt(_dot(way, way)), 1e-6)
+        way /= d
+        before = after = 0.0
+        if leg > 0:
+            axis = table[sequence[leg - 1], AXIS : AXIS + 3]
+            before = _dot(way, axis)
+            slope[leg - 1] -= before
+            diagonal[leg - 1] += (1.0 - before * before) / d
+        if leg < count:
+            axis = table[sequence[leg], AXIS : AXIS + 3]
+            after = _dot(way, axis)
+            slope[leg] += after
+            diagonal[leg] += (1.0 - after * after) / d
+            if leg > 0:
+                cross = _dot(table[sequence[leg - 1], AXIS : AXIS + 3], axis)
+                beside[leg - 1] = (before * after - cross) / d
+    for i in range(count):
+        length = table[sequence[i], LENGTH]
+        diagonal[i] += 1e-9
+        if (t[i] <= 0.0 and slope[i] > 0) or (t[i] >= length and slope[i] < 0):
+            diagonal[i], slope[i] = 1e12, 0.0
+    for i in range(1, count):  # Thomas' elimination
+        share = beside[i - 1] / diagonal[i - 1]
+        diagonal[i] -= share * beside[i - 1]
+        slope[i] -= share * slope[i - 1]
+    for i in range(count - 1, -1, -1):
+        step[i] = (slope[i] - (beside[i] * step[i + 1] if i < count - 1 else 0.0)) / diagonal[i]
+        edge = table[sequence[i]]
+        t[i] = min(max(t[i] - step[i], 0.0), edge[LENGTH])
+        _edge_point(edge, t[i], points[i + 1])

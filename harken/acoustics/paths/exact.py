@@ -1,0 +1,241 @@
+"""All paths of a scene that are kept exact: straight, around edges and like from mirrors, found in one compiled call.
+
+What belongs to the scene is found once (`ExactPaths`), what belongs to a source once per source (`ExactPaths.prepare`),
+and what belongs to a listener at every step (`ExactPaths.find`).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harken.acoustics.directivity import body_frame, gain_table, read_gains
+from harken.acoustics.paths.diffraction.bent import DiffractionPaths, EdgeWays, find_bent_paths, no_edges, pass_in_view
+from harken.acoustics.paths.facets import Facets
+from harken.acoustics.paths.image_sources import ImageSources, no_images, specular_paths
+from harken.acoustics.paths.straight import NEAREST, Route, diffracted_path, share_through
+from harken.acoustics.protocol import PATH_KINDS, SoundPath, SoundPaths, Source
+from harken.raytracing import kernel
+from harken.scene import OCTAVE_BANDS, Scene
+
+__all__ = ["ExactPaths", "ExactSource", "source_gains"]
+
+DIRECT, TRANSMITTED, DIFFRACTED, SPECULAR = range(len(PATH_KINDS))
+"""Kinds of paths, as in `SoundPaths.kind`."""
+
+_NOWHERE = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ExactSource:
+    """What is known of one source before anybody listens."""
+
+    position: np.ndarray
+    """``(3,)`` where it is [m]."""
+    gains: np.ndarray
+    """``(rows, columns, bands)`` float32 table of its directivity, as `read_gains` takes; no rows if it has none."""
+    frame: np.ndarray
+    """``(3, 3)`` rotation from the world into its frame."""
+    images: ImageSources | None
+    """Its images, None without reflections."""
+    ways: EdgeWays | None
+    """Its ways to all edges, None without diffraction."""
+    stays: bool = True
+    """Whether it is worth while to find the walker's ways to it, which takes longer than all else."""
+
+
+def source_gains(source: Source) -> np.ndarray:
+    """Return the table of a source's directivity for `read_gains`, without rows where it radiates equally."""
+    return _NOWHERE if source.directivity is None else gain_table(source.directivity)
+
+
+class ExactPaths:
+    """Finds the exact paths between any two points of a scene.
+
+    Args:
+        scene: The scene.
+        air: ``(bands,)`` energy attenuation of air [1/m].
+        speed: Speed of sound [m/s].
+        transmission: Whether sound passes through what stands between.
+        diffraction: Whether sound bends around edges.
+        image_order: Mirror reflections in a row, 0 to 4.
+        image_rays: Rays that look for the facets that mirror a source.
+        route: Proposes ways around obstacles where the search over edges finds none.
+
+    Raises:
+        ConfigurationError: A setting is outside its range.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        *,
+        air: np.ndarray,
+        speed: float,
+        transmission: bool = True,
+        diffraction: bool = True,
+        image_order: int = 2,
+        image_rays: int = 8_000,
+        route: Route | None = None,
+    ):
+        self.scene, self.air, self.speed, self.route = scene, np.asarray(air, np.float64), float(speed), route
+        self.transmission, self.image_order, self.image_rays = transmission, image_order, image_rays
+        self.edges = DiffractionPaths(scene, air=self.air, speed=self.speed) if diffraction else None
+        self.facets = Facets.build(scene) if image_order else None
+
+    def prepare(self, source: Source, *, near: ExactSource | None = None) -> ExactSource:
+        """Find what concerns one source, once per source.
+
+        Args:
+            source: The source.
+            near: The same for a place nearby, whose facets and ways over edges are taken over: a hundred times as fast,
+                for a source that moves. The paths found are exact for the source's own place; what only its own place
+                has is not found.
+
+        Raises:
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        images = None
+        if near is not None and near.images is not None:
+            images = near.images.moved(source.position)
+        elif self.facets is not None:
+            images = ImageSources(
+                self.scene, self.facets, source.position, self.image_order, self.image_rays, air=self.air
+            )
+        return ExactSource(
+            position=source.position,
+            gains=source_gains(source) if near is None else near.gains,
+            frame=body_frame(source.heading, source.pitch),
+            images=images,
+            ways=self._ways(source) if near is None else near.ways,
+            stays=not source.moving,
+        )
+
+    def _ways(self, source: Source) -> EdgeWays | None:
+        return None if self.edges is None else self.edges.prepare(source.position)
+
+    def find(self, source: ExactSource, listener: np.ndarray) -> SoundPaths:
+        """Return the exact paths from a source to a listener.
+
+        Args:
+            source: What `prepare` returned.
+            listener: ``(3,)`` position [m].
+
+        Returns:
+            The straight path, in view or through what stands between; where it is blocked, the strongest paths over
+            edges; reflections up to `image_order`. Shortest first. In view, edges beside the line of sight act on the
+            level (`DiffractionPaths.passing`), so that it is continuous into their shadow.
+        """
+        ends = source.position, np.asarray(listener, np.float64)
+        facets = np.zeros(0, np.int32) if self.facets is None else self.facets.facet
+        kind, length, energy, points, counts = _find(
+            self.scene.triangles.kernel_data,
+            (self.scene.normals, self.scene.material, self.scene.coefficients),
+            self.air,
+            ends,
+            self.transmission,
+            no_edges() if self.edges is None or source.ways is None else self.edges.kernel_data(source.ways),
+            (facets, *(no_images() if source.images is None else (source.images.tables, source.images.surfaces))),
+            (source.gains, source.frame),
+        )
+        found = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
+        if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
+            return found
+        around = diffracted_path(self.scene, *ends, self.route, self.air, self.speed)
+        return found if around is None else SoundPaths.of([*found, self._radiated(source, around)])
+
+    def _radiated(self, source: ExactSource, path: SoundPath) -> SoundPath:
+        """Return a path with the source's directivity."""
+        if len(source.gains) == 0:
+            return path
+        share = np.empty(len(OCTAVE_BANDS))
+        read_gains(source.gains, *(source.frame @ path.departure), share)
+        return replace(path, energy=path.energy * share**2)
+
+
+@kernel
+def _distance(a, b):
+    return np.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2 + (a[2] - b[2]) ** 2)
+
+
+@kernel
+def _straight(rays, surfaces, air, ends, transmission, rule, table, energy):
+    """Set the energy of the straight path; returns whether it is in view."""
+    source, listener = ends
+    normals, material, coefficients = surfaces
+    crossed = share_through(rays, normals, material, coefficients, source, listener, energy)
+    bands = len(energy)
+    if crossed == 0 and len(table) > 0:
+        product = np.empty(len(rule[0]), np.complex128)
+        if pass_in_view(rays, rule, table, source, listener, product):
+            each = len(product) // bands
+            for b in range(bands):
+                energy[b] = 0.0
+                for i in range(b * each, (b + 1) * each):
+                    energy[b] += (product[i].real ** 2 + product[i].imag ** 2) / each
+    length = _distance(source, listener)
+    for b in range(bands):
+        energy[b] *= np.exp(-air[b] * length) / max(length, NEAREST) ** 2
+        if crossed > 0 and not transmission:
+            energy[b] = 0.0
+    return crossed == 0
+
+
+@kernel
+def _radiate(pattern, points, energy):
+    """Multiply the energies of paths by the source's directivity."""
+    table, frame = pattern
+    gains, d = np.empty(energy.shape[1]), np.empty(3)
+    for i in range(len(energy)):
+        for axis in range(3):
+            d[axis] = 0.0
+            for j in range(3):
+                d[axis] += frame[axis, j] * (points[i, 1, j] - points[i, 0, j])
+        read_gains(table, d[0], d[1], d[2], gains)
+        energy[i] *= gains * gains
+
+
+@kernel
+def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
+    """Find all exact paths, shortest first: their kinds, lengths, energies, points and numbers of points."""
+    source, listener = ends
+    rule, fine_rule, table, ways, wanted = bent
+    facet, tables, weights = mirrored
+    bands, most = len(air), len(tables[0])
+    straight = np.empty(bands)
+    in_view = _straight(rays, surfaces, air, ends, transmission, fine_rule, table, straight)
+    kept, edges = 0, ways[1].shape[0]
+    bent_points, bent_counts = np.empty((wanted + 1, edges + 2, 3)), np.zeros(wanted + 1, np.int64)
+    bent_lengths, bent_energies = np.zeros(wanted + 1), np.empty((wanted + 1, bands))
+    if not in_view and len(ways[0]) > 0:
+        kept = find_bent_paths(
+            rays, rule, table, ways, ends, air, wanted, bent_points, bent_counts, bent_lengths, bent_energies
+        )
+    found, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
+    mirror_energies = np.empty((most, bands))
+    reflections = 0
+    if most > 0:
+        reflections = specular_paths(rays, facet, tables, weights, listener, found, mirror_points, mirror_energies)
+    count, width = 1 + kept + reflections, max(edges, tables[1].shape[1]) + 2
+    kind, length, energy = np.empty(count, np.int8), np.empty(count), np.empty((count, bands))
+    points, counts = np.full((count, width, 3), np.nan), np.empty(count, np.int64)
+    n = 0
+    if straight.max() > 0.0:
+        kind[0], length[0], energy[0], counts[0] = DIRECT if in_view else TRANSMITTED, 0.0, straight, 2
+        length[0] = _distance(source, listener)
+        points[0, 0], points[0, 1] = source, listener
+        n = 1
+    for i in range(kept):
+        if bent_lengths[i] > 0.0:
+            kind[n], length[n], energy[n], counts[n] = DIFFRACTED, bent_lengths[i], bent_energies[i], bent_counts[i] + 2
+            points[n, : counts[n]] = bent_points[i, : counts[n]]
+            n += 1
+    for i in range(reflections):
+        order = tables[0][found[i]]
+        kind[n], energy[n], counts[n] = SPECULAR, mirror_energies[i], order + 2
+        length[n] = _distance(tables[2][found[i], order], listener)
+        points[n, : counts[n]] = mirror_points[i, : counts[n]]
+        n += 1
+    if len(pattern[0]) > 0:
+        _radiate(pattern, points[:n], energy[:n])
+    rank = np.argsort(length[:n], kind="mergesort")
+    return kind[rank], length[rank], energy[rank], points[rank], counts[rank]

@@ -1,0 +1,78 @@
+"""How sound is propagated: the settings that the fast engine, its fields on disk and its users share."""
+
+from dataclasses import dataclass
+
+from harken.acoustics.air import Air
+from harken.errors import ConfigurationError
+
+__all__ = ["AcousticSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcousticSettings:
+    """How sound is propagated."""
+
+    rate: int = 16_000
+    """Sampling rate [Hz]."""
+    duration: float = 1.0
+    """Length of every impulse response [s]; what comes later is cut."""
+    rays: int = 6_000
+    """Rays traced per source."""
+    pair_rays: int = 500
+    """Rays traced from each of a source and a listener that no field serves."""
+    waypoint_rays: int = 400
+    """Rays traced for each of the places whose fields a moving source blends."""
+    image_order: int = 2
+    """Mirror reflections in a row that are exact paths, 0 to 4."""
+    image_rays: int = 8_000
+    """Rays that look for the surfaces that mirror a source; fewer miss small ones and those far away."""
+    cell: float = 0.5
+    """Edge of the cells in which a source's energy is kept [m]; larger where memory would exceed `field_megabytes`."""
+    transmission: bool = True
+    """Whether sound passes through walls and furniture."""
+    diffraction: bool = True
+    """Whether sound bends around edges."""
+    reverberation: bool = True
+    """Whether reflected sound is heard; without it only the direct, transmitted and diffracted paths are."""
+    temperature_celsius: float = 20.0
+    """Temperature of the air [°C]."""
+    humidity_percent: float = 50.0
+    """Relative humidity of the air [%]."""
+    pressure_kilopascal: float = 101.325
+    """Static pressure of the air [kPa]."""
+    seed: int = 0
+    """Chooses the rays and the noise of the tail."""
+    field_megabytes: float = 64.0
+    """Most memory that one source's field may take [MB]."""
+    cached_megabytes: float = 64.0
+    """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
+    field_folder: str | None = None
+    """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
+    """
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, low, high in (
+            ("rate", 8_000, 192_000),
+            ("duration", 0.01, 20.0),
+            ("rays", 1, 100_000_000),
+            ("pair_rays", 1, 100_000_000),
+            ("waypoint_rays", 1, 100_000_000),
+            ("image_order", 0, 4),
+            ("image_rays", 1, 1_000_000),
+            ("cell", 0.1, 10.0),
+            ("cached_megabytes", 0.1, 1e6),
+            ("field_megabytes", 0.1, 1e6),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ConfigurationError(f"Acoustic setting {name} is {value!r}; expected {low:g} to {high:g}.")
+
+    @property
+    def air(self) -> Air:
+        """The air that sound goes through."""
+        return Air(
+            temperature_celsius=self.temperature_celsius,
+            humidity_percent=self.humidity_percent,
+            pressure_kilopascal=self.pressure_kilopascal,
+        )

@@ -1,0 +1,409 @@
+"""The walkable floor of any mesh: where a body can stand, how it moves, and how far it is from here to there."""
+
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harken.errors import ConfigurationError, NavigationError
+from harken.raytracing import kernel
+from harken.scene.floor.geodesic import DistanceField, Path, Point
+from harken.scene.floor.grid import (
+    COLUMN,
+    CORNER,
+    EAST,
+    SOUTH,
+    TOLERANCE,
+    FloorGrid,
+    locate,
+    margin_at,
+    move_on_floor,
+    owner_of,
+    slide,
+    surface_height,
+)
+from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_storeys, quad_areas
+from harken.scene.scene import Scene
+
+__all__ = ["Body", "Island", "Storey", "WalkableFloor"]
+
+_log = logging.getLogger("harken")
+
+_MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
+_LEAST_AREA = 1.0
+_FIELD_BYTES = 128 * 2**20
+_MOST_FIELDS = 64
+
+# Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
+_fields_lock = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """The upright cylinder that walks."""
+
+    radius: float = 0.2
+    """Radius [m], 0.05–0.5."""
+    height: float = 1.5
+    """Height [m], 0.2–3."""
+    step: float = 0.2
+    """Greatest step up or down [m], 0.02–0.5 and less than half the height."""
+
+    def __post_init__(self) -> None:
+        """Check the measures."""
+        for name, least, most in (("radius", 0.05, 0.5), ("height", 0.2, 3.0), ("step", 0.02, 0.5)):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise ConfigurationError(f"Body.{name} is {value!r} m; expected {least:g} to {most:g} m.")
+        if self.step >= 0.5 * self.height:
+            raise ConfigurationError(
+                f"Body.step is {self.step:g} m with a height of {self.height:g} m; expected less than half the height."
+            )
+
+
+@kernel
+def _floor_height(grid, x, y, z):
+    """Quad, margin and height under a point; quad -1 off the floor."""
+    quad, u, v = locate(grid, x, y, z)
+    if quad < 0:
+        return -1, -np.inf, y
+    return quad, margin_at(grid, quad, u, v), surface_height(grid, quad, u, v)
+
+
+@kernel
+def _nearest(grid, island, wanted, x, y, z, reach):
+    """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
+    cells = int(np.ceil(reach / grid.cell))
+    i, j = int(np.floor((x - grid.x0) / grid.cell)), int(np.floor((z - grid.z0) / grid.cell))
+    best, nearest = np.inf, -1
+    for row in range(max(j - cells, 0), min(j + cells + 2, grid.nz)):
+        for line in range(max(i - cells, 0), min(i + cells + 2, grid.nx)):
+            column = row * grid.nx + line
+            for n in range(grid.columns[column], grid.columns[column + 1]):
+                if island[n] < 0 or (wanted >= 0 and island[n] != wanted):
+                    continue
+                dx, dz = grid.x0 + line * grid.cell - x, grid.z0 + row * grid.cell - z
+                distance = np.sqrt(dx * dx + dz * dz + (grid.value[n, 1] - y) ** 2)
+                if distance < best:
+                    best, nearest = distance, n
+    return nearest, best
+
+
+@kernel
+def _approach(grid, node, x, z):
+    """Walk from a node straight towards a point as far as the floor allows."""
+    column = grid.node[node, COLUMN]
+    u, v = float(column % grid.nx), float(column // grid.nx)
+    du, dv = (x - grid.x0) / grid.cell - u, (z - grid.z0) / grid.cell - v
+    quad, u, v = slide(grid, node, u, v, du, dv)
+    return grid.x0 + u * grid.cell, surface_height(grid, quad, u, v), grid.z0 + v * grid.cell
+
+
+def _default_cell(scene: Scene, radius: float) -> float:
+    """A quarter of the radius, larger for scenes so large that memory would run away."""
+    lower, upper = scene.bounds
+    usual = float(np.clip(radius / 4.0, 0.02, 0.1))
+    bounded = float(np.sqrt((upper[0] - lower[0]) * (upper[2] - lower[2]) / _MOST_COLUMNS))
+    cell = min(max(usual, bounded), radius / 2.0)
+    if cell > usual:
+        _log.warning(
+            "%s is %.0f × %.0f m: its floor is sampled every %.3f m and not every %.3f m. "
+            "Pass `cell` to WalkableFloor.build for another spacing.",
+            scene.name, upper[0] - lower[0], upper[2] - lower[2], cell, usual,
+        )  # fmt: skip
+    return cell
+
+
+def _extent(scene: Scene) -> str:
+    """The box of a scene in words."""
+    lower, upper = scene.bounds
+    return ", ".join(f"{axis} {a:.1f}…{b:.1f} m" for axis, a, b in zip("xyz", lower, upper, strict=True))
+
+
+def _check_extent(scene: Scene, cell: float) -> None:
+    lower, upper = scene.bounds
+    columns = float(upper[0] - lower[0]) * float(upper[2] - lower[2]) / cell**2
+    if columns > _LIMIT_COLUMNS:
+        raise NavigationError(
+            f"{scene.name} spans {_extent(scene)}: sampled every {cell:g} m that is {columns / 1e6:.0f} million "
+            f"columns; expected {_LIMIT_COLUMNS / 1e6:.0f} million at most. Check that its unit is the metre, or cut "
+            "it into parts."
+        )
+
+
+class WalkableFloor:
+    """Where a body can stand in a scene; made by `WalkableFloor.build`.
+
+    A point of the floor is the middle of the body at floor height. Points given to the methods may lie up to half a
+    metre above or below it. Along straight walls the floor ends within 2 mm of the radius, at the edge of a drop
+    within half a cell of it; an inner corner is cut off by a third of a cell, and a passage less than
+    a cell wider than the body may be taken for closed.
+    """
+
+    def __init__(self, *, grid: FloorGrid, covered: np.ndarray, body: Body, name: str):
+        self.grid, self.body, self.name = grid, body, name
+        self._areas = quad_areas(grid)
+        self.islands, self.node_island = find_islands(grid, covered, self._areas)
+        self._fields: OrderedDict[bytes, DistanceField] = OrderedDict()
+
+    islands: tuple[Island, ...]
+    """The connected parts of the floor, largest first. Other area counts only after covered area, so that roofs, the
+    ground outside and the inside of solids come after rooms."""
+    node_island: np.ndarray
+    """``(N,)`` int32: island of each node of `grid`, -1 for nodes where the body does not fit."""
+
+    @staticmethod
+    def build(scene: Scene, body: Body | None = None, *, cell: float | None = None) -> "WalkableFloor":
+        """Find the floor of a scene from its triangles alone.
+
+        Floor is what slopes by 45° at most, has room for the body above it and keeps the body's radius from obstacles
+        and edges. It does not matter which way triangles wind, or whether surfaces are doubled.
+
+        Args:
+            scene: The world.
+            body: Who walks; by default `Body()`.
+            cell: Spacing of the samples [m], at most half the body's radius. By default a quarter of it, and larger
+                (with a line in the log) where the scene would need more than 2.5 million columns.
+
+        Raises:
+            NavigationError: There is no floor, or less than 1 m², or the scene is too large to sample at this spacing.
+            ConfigurationError: `cell` is out of range.
+        """
+        body = Body() if body is None else body
+        if cell is None:
+            cell = _default_cell(scene, body.radius)
+        elif not 0.005 <= cell <= body.radius / 2.0:
+            raise ConfigurationError(
+                f"cell is {cell!r} m; expected 0.005 m to half the body's radius, {body.radius / 2.0:g} m."
+            )
+        _check_extent(scene, cell)
+        triangles = scene.vertices[scene.faces].astype(np.float64)
+        grid, covered = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
+        floor = WalkableFloor(grid=grid, covered=covered, body=body, name=scene.name)
+        if not floor.islands or floor.islands[0].area < _LEAST_AREA:
+            found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
+            raise NavigationError(
+                f"{scene.name}: {found} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
+                f"expected at least {_LEAST_AREA:g} m² in one piece. The scene spans {_extent(scene)}: "
+                "check that its unit is the metre and that y points up, or make the body smaller."
+            )
+        return floor
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave distance fields behind: they are made again where they are needed."""
+        return {**self.__dict__, "_fields": OrderedDict()}
+
+    @property
+    def cell(self) -> float:
+        """Spacing of the samples [m]."""
+        return self.grid.cell
+
+    @property
+    def area(self) -> float:
+        """Area of the first island, on which `random_point` draws [m²]."""
+        return self.islands[0].area
+
+    @cached_property
+    def storeys(self) -> tuple[Storey, ...]:
+        """Levels of the floor from the lowest to the highest, without what lies under the open sky above others."""
+        usable = np.array([k == 0 or island.covered > 0.5 for k, island in enumerate(self.islands)])
+        nodes = np.flatnonzero(self.node_island >= 0)
+        nodes = nodes[usable[self.node_island[nodes]]]
+        return find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """``(N, 3)`` float32 points of the first island, one for each square of side `cell`, such as plans need."""
+        return self._positions(np.flatnonzero(self.node_island == 0))
+
+    def _positions(self, nodes: np.ndarray) -> np.ndarray:
+        column = self.grid.node[nodes, COLUMN]
+        x = self.grid.x0 + column % self.grid.nx * self.cell
+        z = self.grid.z0 + column // self.grid.nx * self.cell
+        return np.stack([x, self.grid.value[nodes, 1], z], 1).astype(np.float32)
+
+    def is_walkable(self, point: Point) -> bool:
+        """Tell whether the body can stand at a point ``(3,)``, to within a millimetre; NaN is nowhere."""
+        x, y, z = _coordinates(point)
+        return bool(_floor_height(self.grid, x, y, z)[1] >= -TOLERANCE)
+
+    def _quad(self, point: Point) -> int:
+        x, y, z = _coordinates(point)
+        quad, margin, _ = _floor_height(self.grid, x, y, z)
+        if margin >= -TOLERANCE:
+            return int(quad)
+        if not np.isfinite([x, y, z]).all():
+            raise NavigationError(f"The point {_text(point)} is not a place: expected three finite coordinates [m].")
+        raise NavigationError(
+            f"The point {_text(point)} is not on the floor of {self.name}; the nearest that is lies "
+            f"{self._distance_to_floor(x, y, z):.2f} m away. Use WalkableFloor.snap to go there."
+        )
+
+    def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
+        chosen = self.node_island >= 0 if island < 0 else self.node_island == island
+        positions = self._positions(np.flatnonzero(chosen))
+        return float(np.sqrt(((positions - np.array([x, y, z])) ** 2).sum(1).min()))
+
+    def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
+        """Return the walkable point nearest to a point.
+
+        Args:
+            point: ``(3,)`` [m].
+            reach: Greatest distance [m], height included.
+            island: Index into `islands` to stay on; by default any, so also the top of a large table.
+
+        Returns:
+            ``(3,)`` float64 at floor height.
+
+        Raises:
+            NavigationError: Nothing is within reach, or the point is not finite. The message holds the distance.
+        """
+        x, y, z = _coordinates(point)
+        if not np.isfinite([x, y, z]).all():
+            raise NavigationError(f"The point {_text(point)} is not a place: expected three finite coordinates [m].")
+        wanted = -1 if island is None else self._island_index(island)
+        quad, margin, height = _floor_height(self.grid, x, y, z)
+        if margin >= 0.0 and abs(height - y) <= reach and wanted in (-1, self._owner(quad)):
+            return np.array([x, height, z])
+        # Nodes lie up to a cell inside the edge: look that much further, then walk back towards the point.
+        node, _ = _nearest(self.grid, self.node_island, wanted, x, y, z, reach + 1.5 * self.cell)
+        found = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
+        if not np.linalg.norm(found - (x, y, z)) <= reach:
+            raise NavigationError(
+                f"No floor within {reach:g} m of the point {_text(point)} in {self.name}; the nearest is "
+                f"{self._distance_to_floor(x, y, z, wanted):.2f} m away. Choose another point or a larger reach."
+            )
+        return found
+
+    def _owner(self, quad: int) -> int:
+        """Island of a quad that has walkable points."""
+        return int(owner_of(self.grid, self.node_island, quad))
+
+    def _island_index(self, island: int) -> int:
+        if not 0 <= island < len(self.islands):
+            raise NavigationError(f"Island {island} does not exist; {self.name} has islands 0…{len(self.islands) - 1}.")
+        return int(island)
+
+    def island(self, point: Point) -> int:
+        """Return the index into `islands` of the part of the floor that a point ``(3,)`` is on.
+
+        Raises:
+            NavigationError: The point is not on the floor.
+        """
+        return self._owner(self._quad(point))
+
+    def random_point(self, rng: np.random.Generator, *, island: int | None = None) -> np.ndarray:
+        """Draw a point ``(3,)`` float64 of an island, uniformly over its area; by default of the first.
+
+        Raises:
+            NavigationError: There is no such island.
+        """
+        quads, shares = self._drawable(self._island_index(0 if island is None else island))
+        quad = quads[np.searchsorted(shares, rng.random() * shares[-1], side="right")]
+        column = int(self.grid.node[quad, COLUMN])
+        while True:
+            u, v = rng.random(2) + (column % self.grid.nx, column // self.grid.nx)
+            if margin_at(self.grid, quad, u, v) >= 0.0:
+                height = surface_height(self.grid, quad, u, v)
+                return np.array([self.grid.x0 + u * self.cell, height, self.grid.z0 + v * self.cell])
+
+    def _drawable(self, island: int) -> tuple[np.ndarray, np.ndarray]:
+        """Quads of an island that have area, and the running sum of their areas."""
+        drawable = self.__dict__.setdefault("_drawables", {})
+        if island not in drawable:
+            node, used = self.grid.node, np.flatnonzero(self._areas > 0)
+            corners = np.stack([used, node[used, EAST], node[used, SOUTH], node[used, CORNER]], 1)
+            quads = used[self.node_island[corners].max(1) == island]
+            drawable[island] = (quads, np.cumsum(self._areas[quads], dtype=np.float64))
+        return drawable[island]
+
+    def move(self, start: Point, displacement: Point) -> tuple[np.ndarray, bool]:
+        """Move the body, sliding along what is in the way; it stays on the floor and follows its height.
+
+        Args:
+            start: ``(3,)`` on the floor [m].
+            displacement: ``(3,)`` [m]; its y does not matter.
+
+        Returns:
+            The end ``(3,)`` float64, and whether something was in the way (the body ends more than a millimetre from
+            where it was to go).
+
+        Raises:
+            NavigationError: The start is not on the floor, or the displacement is not finite.
+        """
+        dx, dz = float(displacement[0]), float(displacement[2])
+        quad, x, y, z, collided = move_on_floor(
+            self.grid, self.node_island, float(start[0]), float(start[1]), float(start[2]), dx, dz
+        )
+        if quad < 0:
+            self._quad(start)
+            raise NavigationError(f"The displacement {_text(displacement)} is not finite: expected metres.")
+        return np.array([x, y, z]), collided
+
+    def clearance(self, point: Point) -> float:
+        """Return the distance from a point of the floor to the nearest obstacle or edge [m], at least the radius.
+
+        Raises:
+            NavigationError: The point is not on the floor.
+        """
+        self._quad(point)
+        return float(_floor_height(self.grid, *_coordinates(point))[1]) + self.body.radius
+
+    def distance_field(self, goal: Point) -> DistanceField:
+        """Return the distances over the floor to a goal, or to the nearest of several.
+
+        Recent fields are kept (at most 64, and 128 MB), so that asking again for the same goal costs nothing.
+
+        Args:
+            goal: ``(3,)`` or ``(n, 3)`` on the floor [m].
+
+        Raises:
+            NavigationError: A goal is not on the floor.
+        """
+        goals = np.atleast_2d(np.asarray(goal, np.float64))
+        if goals.ndim != 2 or goals.shape[1] != 3 or len(goals) == 0:
+            raise NavigationError(f"The goal has shape {np.shape(goal)}; expected (3,) or (n, 3).")
+        key = goals.tobytes()
+        with _fields_lock:
+            if key in self._fields:
+                self._fields.move_to_end(key)
+                return self._fields[key]
+        for point in goals:
+            self._quad(point)
+        field = DistanceField(self.grid, goals)
+        with _fields_lock:
+            self._fields[key] = field
+            while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
+                self._fields.popitem(last=False)
+        return field
+
+    def shortest_path(self, start: Point, goal: Point) -> Path:
+        """Return the shortest way over the floor between two points ``(3,)``.
+
+        Raises:
+            NavigationError: One of them is not on the floor, or they are on different islands.
+        """
+        one, other = self.island(start), self.island(goal)
+        if one != other:
+            raise NavigationError(
+                f"No way leads from {_text(start)} to {_text(goal)} in {self.name}: they are on islands {one} "
+                f"({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
+                f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
+            )
+        return self.distance_field(goal).path(start)
+
+
+def _coordinates(point: Point) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(value) for value in point)
+    except (TypeError, ValueError) as error:
+        raise NavigationError(f"The point {point!r} is not a place: expected three coordinates [m].") from error
+    return x, y, z
+
+
+def _text(point: Point) -> str:
+    return f"({', '.join(f'{float(value):.2f}' for value in point)})"

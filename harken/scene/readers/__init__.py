@@ -1,0 +1,3 @@
+"""Readers of scene files: glTF, OBJ and PLY."""
+
+__all__: list[str] = []

@@ -1,0 +1,168 @@
+"""Which acoustic material a part of a mesh is made of: what the user says, what the file says, what the labels say."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harken.errors import SceneError, UnknownNameError
+from harken.scene.labels import match_material
+from harken.scene.material_table import MATERIALS, material
+from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
+from harken.scene.readers.parts import MeshPart
+
+__all__ = ["MaterialChooser", "material_from_dict", "read_materials"]
+
+_COEFFICIENTS = ("absorption", "scattering", "transmission")
+_FIELDS = (*_COEFFICIENTS, "bands_hz", "source")
+
+
+def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
+    """Make a material from what a JSON file or a glTF file's ``extras.acoustics`` holds.
+
+    Args:
+        name: Name of the new material.
+        entry: The name of a built-in material, or a mapping with ``absorption`` and, if wanted, ``scattering``,
+            ``transmission`` (1, 6 or 7 shares of energy, or one per band of ``bands_hz``), ``bands_hz`` [Hz] and
+            ``source``.
+        origin: Where the entry stands, for messages.
+
+    Returns:
+        The material. Where ``bands_hz`` are other bands than `OCTAVE_BANDS`, coefficients are interpolated over the
+        logarithm of frequency.
+
+    Raises:
+        SceneError: The entry is neither, or a coefficient is impossible.
+        UnknownNameError: A built-in material or a key is not known.
+    """
+    if isinstance(entry, AcousticMaterial):
+        return entry
+    if isinstance(entry, str):
+        return material(entry)
+    if not isinstance(entry, Mapping) or "absorption" not in entry:
+        raise SceneError(
+            f"{origin}: material {name!r} is {entry!r:.80}; expected the name of a built-in material or an object with "
+            '"absorption" and, if wanted, "scattering" and "transmission", each a list of shares of energy.'
+        )
+    for key in entry:
+        if key not in _FIELDS:
+            raise UnknownNameError(f"key of material {name!r} in {origin}", key, _FIELDS)
+    try:
+        given = {key: _resample(entry[key], entry.get("bands_hz")) for key in _COEFFICIENTS if key in entry}
+    except (TypeError, ValueError) as error:
+        raise SceneError(f"{origin}: the coefficients of material {name!r} cannot be read: {error}.") from error
+    return AcousticMaterial(name=name, source=str(entry.get("source", origin)), **given)
+
+
+def _resample(values: Any, bands: Any) -> tuple[float, ...]:
+    values = np.atleast_1d(np.asarray(values, np.float64))
+    if bands is None or len(values) == 1:
+        return tuple(values)
+    bands = np.asarray(bands, np.float64)
+    if bands.shape != values.shape or not (np.diff(bands) > 0).all() or not (bands > 0).all():
+        raise ValueError(f"{len(values)} values for bands_hz {bands.tolist()}; expected one each, bands ascending")
+    return tuple(np.interp(np.log(OCTAVE_BANDS), np.log(bands), values))
+
+
+def read_materials(path: Path) -> dict[str, AcousticMaterial]:
+    """Read a table of materials from a JSON file.
+
+    Two forms are known: ``{name: entry}`` with entries as in `material_from_dict`, and the material file of SoundSpaces
+    2.0 (``{"materials": [{"name", "labels", "absorption": [Hz, share, …], …}]}``). That file gives transmission apart
+    from absorption; where it exceeds the absorption, it is lowered to it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Materials by the name or label that they are for.
+
+    Raises:
+        SceneError: There is no such file, or it cannot be read.
+        UnknownNameError: A built-in material or a key is not known.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SceneError(f"The material file {str(path)!r} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise SceneError(f"The material file {str(path)!r} is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise SceneError(
+            f'The material file {str(path)!r} holds no object; expected {{"name": {{"absorption": …}}, …}}.'
+        )
+    if isinstance(content.get("materials"), list):
+        return _from_soundspaces(content["materials"], str(path))
+    return {name: material_from_dict(name, entry, str(path)) for name, entry in content.items()}
+
+
+def _from_soundspaces(entries: list[Any], origin: str) -> dict[str, AcousticMaterial]:
+    found: dict[str, AcousticMaterial] = {}
+    for entry in entries:
+        try:
+            pairs = {key: np.asarray(entry[key], np.float64).reshape(-1, 2) for key in _COEFFICIENTS}
+            given = {key: np.array(_resample(table[:, 1], table[:, 0])) for key, table in pairs.items()}
+            given["transmission"] = np.minimum(given["transmission"], given["absorption"])
+            made = AcousticMaterial(
+                name=entry["name"], source=origin, **{key: tuple(values) for key, values in given.items()}
+            )
+            found.update(dict.fromkeys(entry["labels"], made))
+        except (TypeError, ValueError, KeyError) as error:
+            raise SceneError(f"{origin}: an entry of 'materials' cannot be read ({error!r}).") from error
+    return found
+
+
+class MaterialChooser:
+    """Choose the material of each part, and number the materials that occur.
+
+    Args:
+        given: Materials by the name of a material, node, mesh or category; "default" is for what has no label.
+
+    Attributes:
+        used: Names in `given` (case folded) that applied to a part.
+        unlabelled: Number of triangles for which only the built-in "default" was left.
+    """
+
+    def __init__(self, given: Mapping[str, AcousticMaterial]):
+        self.given = {name.casefold(): made for name, made in given.items()}
+        self.used: set[str] = set()
+        self.unlabelled = 0
+        self._materials: list[AcousticMaterial] = []
+
+    @property
+    def materials(self) -> tuple[AcousticMaterial, ...]:
+        """The materials that were chosen, with unique names."""
+        return tuple(self._materials)
+
+    def choose(self, part: MeshPart, category: str) -> int:
+        """Return the index into `materials` of what `part`, a `category`, is made of."""
+        for label in (*part.labels, category):
+            if label.casefold() in self.given:
+                self.used.add(label.casefold())
+                return self._number(self.given[label.casefold()])
+        if part.acoustics is not None:
+            return self._number(material_from_dict(part.material, part.acoustics, "the file's extras.acoustics"))
+        name = match_material(" / ".join(reversed(part.labels)))
+        if name is not None:
+            return self._number(MATERIALS[name])
+        if "default" in self.given:
+            self.used.add("default")
+            return self._number(self.given["default"])
+        self.unlabelled += len(part.faces)
+        return self._number(MATERIALS["default"])
+
+    def _number(self, chosen: AcousticMaterial) -> int:
+        if chosen in self._materials:
+            return self._materials.index(chosen)
+        names = {made.name for made in self._materials}
+        name, count = chosen.name, 1
+        while name in names:
+            count += 1
+            name = f"{chosen.name} ({count})"
+        renamed = chosen if name == chosen.name else replace(chosen, name=name)
+        if renamed not in self._materials:
+            self._materials.append(renamed)
+        return self._materials.index(renamed)
