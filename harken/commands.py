@@ -7,23 +7,26 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from harken.arguments import Bench, Demo, Doctor, Eval, RenderCommand, RenderVerify, SceneCommand
 from harken.configs import load_preset
+from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
-from harken.errors import HarkenError, SceneError, UnknownNameError
-from harken.eval import Evaluation, evaluate, format_table, write_results
+from harken.errors import ConfigurationError, HarkenError, SceneError, UnknownNameError
+from harken.eval import Evaluation, Interval, PartialResults, evaluate, format_table, open_evaluation, write_results
+from harken.eval.results import check_folder
 from harken.tasks import NavigationSettings
-
-if TYPE_CHECKING:
-    from harken.cli import Bench, Demo, Doctor, Eval, RenderCommand, SceneCommand
 
 __all__ = ["run"]
 
 SHOWN = ("success", "spl", "soft_spl", "sna", "distance_to_goal", "steps")
-"""Measures of the table on the terminal; all are in the files."""
+"""Measures of the table on the terminal, where they exist; all are in the files."""
+
+COLUMNS = 8
+"""Most measures of the table where those do not exist."""
 
 
 def run(command: Any, line: str) -> None:
@@ -33,24 +36,27 @@ def run(command: Any, line: str) -> None:
         command: One of the dataclasses of `harken.cli`.
         line: The command line as it was given, for the reports.
     """
-    {
-        "Demo": demo,
-        "Eval": evaluation,
-        "RenderCommand": rendering,
-        "SceneCommand": scene,
-        "Bench": bench,
-        "Doctor": doctor,
-    }[type(command).__name__](command, line)
+    runs: dict[type, Callable[[Any, str], None]] = {
+        Demo: demo,
+        Eval: evaluation,
+        RenderCommand: rendering,
+        SceneCommand: scene,
+        Bench: bench,
+        Doctor: doctor,
+    }
+    runs[type(command)](command, line)
 
 
-def demo(command: "Demo", line: str) -> None:
+def demo(command: Demo, line: str) -> None:
     """Run a handful of episodes of the main task and say where to look."""
+    check_folder(command.out)
     settings = load_preset(NavigationSettings, "soundspaces2")
-    arguments = {"task": "audiogoal", "preset": "soundspaces2", "split": "test", "sound": "telephone"}
+    arguments = {"preset": "soundspaces2", "split": "test", "sound": "telephone"}
     records = evaluate(
         Evaluation(
             agent=command.agent,
-            environment={**arguments, "render_mode": "rgb_array"},
+            environment="audiogoal",
+            arguments=arguments,
             episodes=command.episodes,
             every=EPISODES_PER_HOME,  # each in another home
             recorded=command.episodes,
@@ -62,7 +68,7 @@ def demo(command: "Demo", line: str) -> None:
         {command.agent: records},
         title="A hearing agent finds a ringing telephone",
         settings=settings,
-        arguments=arguments,
+        arguments={"task": "audiogoal", **arguments},
         command=line,
     )
     print(format_table(summary, SHOWN))
@@ -72,46 +78,77 @@ def demo(command: "Demo", line: str) -> None:
         print(f"Video    {(command.out / str(record.video)).resolve()}  ({record.scene}: {found})")
 
 
-def evaluation(command: "Eval", line: str) -> None:
+def evaluation(command: Eval, line: str) -> None:
     """Run agents over a split and write the results."""
-    preset = str(command.config) if command.config else command.preset
-    settings = load_preset(NavigationSettings, preset)
-    arguments = {
-        "task": command.task,
-        "preset": preset,
-        "split": command.split,
-        "scene": None if command.scene is None else str(command.scene),
-        "up": command.up,
-        "scale": command.scale,
-        "sound": command.sound,
-    }
-    environment = {**arguments, "render_mode": "rgb_array" if command.videos else None}
-    results = {
-        agent: evaluate(
-            Evaluation(
-                agent=agent,
-                environment=environment,
-                episodes=command.episodes,
-                recorded=min(command.recorded, command.episodes),
-                workers=command.workers,
-                videos=command.out if command.videos else None,
-            )
+    check_folder(command.out)
+    arguments = _environment_arguments(command)
+    results = {}
+    for agent in command.agent:
+        run = Evaluation(
+            agent=agent,
+            environment=command.task,
+            arguments=arguments,
+            wrappers=command.wrapper,
+            episodes=command.episodes,
+            recorded=min(command.recorded, command.episodes),
+            workers=command.workers,
+            videos=command.out if command.videos else None,
         )
-        for agent in command.agent
-    }
-    title = f"{command.task}, split {command.split}: {', '.join(command.agent)}"
-    summary = write_results(command.out, results, title=title, settings=settings, arguments=arguments, command=line)
-    print(format_table(summary, SHOWN))
+        env, _ = open_evaluation(run)
+        settings = env.unwrapped.settings  # type: ignore[attr-defined]
+        key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
+        partial = PartialResults(command.out, run.shown_name, key)
+        results[run.shown_name] = evaluate(run, partial=partial), partial, settings
+    records = {name: found for name, (found, _, _) in results.items()}
+    title = f"{command.task}, split {command.split}: {', '.join(records)}"
+    settings = next(settings for _, _, settings in results.values())
+    summary = write_results(
+        command.out,
+        records,
+        title=title,
+        settings=settings,
+        arguments={"task": command.task, **arguments},
+        command=line,
+    )
+    for _, partial, _ in results.values():
+        partial.remove()
+    print(format_table(summary, _columns(summary)))
     print(f"\nReport   {(command.out / 'report.html').resolve()}")
     print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
 
 
-def rendering(command: "RenderCommand", line: str) -> None:
+def _environment_arguments(command: Eval) -> dict[str, Any]:
+    """Return the arguments of the environment that were given; what was not given is left to the task."""
+    if command.config is not None and command.preset is not None:
+        raise ConfigurationError("--preset and --config were given; expected one of them.")
+    is_path = command.sound is not None and ("/" in command.sound or "." in command.sound)
+    if is_path and not Path(str(command.sound)).expanduser().exists():
+        raise ConfigurationError(f"--sound: there is no file or folder {command.sound!r}.")
+    given = {
+        "preset": None if command.config is None else str(command.config),
+        "split": command.split,
+        "scene": None if command.scene is None else str(command.scene),
+        "propagation": command.propagation,
+        "sounds" if command.task.endswith("separation") else "sound": command.sound,
+    }
+    if command.preset is not None:
+        given["preset"] = command.preset
+    file = {} if command.scene is None else {"up": command.up, "scale": command.scale}
+    return {**{name: value for name, value in given.items() if value is not None}, **file}
+
+
+def _columns(summary: dict[str, dict[str, Interval]]) -> tuple[str, ...]:
+    """Return the measures that the table on the terminal shows."""
+    names = list(next(iter(summary.values())))
+    return SHOWN if set(SHOWN) <= set(names) else tuple(names[:COLUMNS])
+
+
+def rendering(command: RenderCommand, line: str) -> None:
     """Render a data set or check one; ends with status 1 where the check finds damage."""
     from harken.render import make_recipe, render, verify
 
     what = command.what
-    if type(what).__name__ == "RenderVerify":
+    if isinstance(what, RenderVerify):
         found = verify(what.folder, progress=True)
         print(found)
         if not found.passed:
@@ -131,7 +168,7 @@ def rendering(command: "RenderCommand", line: str) -> None:
     print(f"Listen   {(what.out / f'{manifest.split}-sheet.html').resolve()}")
 
 
-def scene(command: "SceneCommand", line: str) -> None:
+def scene(command: SceneCommand, line: str) -> None:
     """Report on a mesh and draw its plan."""
     from PIL import Image
 
@@ -159,7 +196,7 @@ def scene(command: "SceneCommand", line: str) -> None:
     print(f"Plan            {out.resolve()}")
 
 
-def bench(command: "Bench", line: str) -> None:
+def bench(command: Bench, line: str) -> None:
     """Run the scripts of the benchmarks folder one after the other."""
     folder = Path(__file__).resolve().parent.parent / "benchmarks"
     scripts = {path.stem: path for path in sorted(folder.glob("*.py")) if not path.stem.startswith("_")}
@@ -173,7 +210,7 @@ def bench(command: "Bench", line: str) -> None:
         subprocess.run(words, check=True)
 
 
-def doctor(command: "Doctor", line: str) -> None:
+def doctor(command: Doctor, line: str) -> None:
     """Print what works on this machine; ends with status 1 where something needed does not."""
     from harken import __version__
 
@@ -209,9 +246,7 @@ def _check_cache() -> str:
 def _check_step() -> str:
     import time
 
-    from harken.envs import NavigationEnv
-
-    env = NavigationEnv(split="val")
+    env = TaskEnv("audiogoal", split="val")
     env.reset(seed=0, options={"episode": 0})
     start = time.perf_counter()
     for i in range(60):

@@ -1,46 +1,58 @@
-"""The environments' names in Gymnasium's registry."""
+"""The tasks that come with Harken and their names: one line for each, and nothing is loaded before it is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from gymnasium.envs.registration import register, registry
 
-__all__ = ["ENVIRONMENTS", "OTHER_ENVIRONMENTS", "SEPARATION_ENVIRONMENTS", "register_environments"]
+__all__ = ["TASKS", "TaskEntry", "register_environments"]
 
-ENVIRONMENTS: dict[str, dict[str, str]] = {
-    "harken/AudioGoal-v0": {"task": "audiogoal"},
-    "harken/AudioPointGoal-v0": {"task": "audiopointgoal"},
-    "harken/PointGoal-v0": {"task": "pointgoal"},
-}
-"""Ids of the navigation tasks, and the arguments that make each environment what it is."""
 
-OTHER_ENVIRONMENTS: dict[str, str] = {
-    "harken/EchoDepth-v0": "harken.envs.echo_depth:EchoDepthEnv",
-}
-"""Ids of the other tasks, and what makes their environments."""
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry:
+    """A task that is registered."""
 
-SEPARATION_ENVIRONMENTS: dict[str, dict[str, str]] = {
-    "harken/ActiveSeparation-v0": {"preset": "near-target"},
-    "harken/ActiveDynamicSeparation-v0": {"preset": "dynamic"},
+    id: str
+    """Its environment in Gymnasium's registry."""
+    task: str
+    """Where its class is, ``module:Class``; see `harken.tasks.protocol.Task`."""
+    preset: str
+    """Settings unless others are asked for."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the class that make it this task."""
+
+
+def _navigation(name: str, **options: Any) -> TaskEntry:
+    return TaskEntry(
+        id=f"harken/{name}-v1", task="harken.tasks.navigation:NavigationTask", preset="soundspaces2", options=options
+    )
+
+
+def _separation(name: str, preset: str) -> TaskEntry:
+    return TaskEntry(id=f"harken/{name}-v1", task="harken.tasks.separation:SeparationTask", preset=preset)
+
+
+TASKS: dict[str, TaskEntry] = {
+    "audiogoal": _navigation("AudioGoal"),
+    "audiopointgoal": _navigation("AudioPointGoal", told=True),
+    "pointgoal": _navigation("PointGoal", told=True, sound=None),
+    "echo-depth": TaskEntry(
+        id="harken/EchoDepth-v1", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
+    ),
+    "active-separation": _separation("ActiveSeparation", "near-target"),
+    "active-dynamic-separation": _separation("ActiveDynamicSeparation", "dynamic"),
 }
-"""Ids of active separation and the arguments that make each environment what it is."""
+"""The tasks by their names on the command line."""
 
 
 def register_environments() -> None:
-    """Register every environment once, by the names of what makes it, so that nothing is loaded before it is made."""
-    for name, arguments in ENVIRONMENTS.items():
-        if name not in registry:
+    """Register the environment of every task once."""
+    for name, entry in TASKS.items():
+        if entry.id not in registry:
             register(
-                id=name,
-                entry_point="harken.envs:NavigationEnv",
-                vector_entry_point="harken.envs:navigation_vector_env",
-                kwargs=dict(arguments),
-            )
-    for name, entry_point in OTHER_ENVIRONMENTS.items():
-        if name not in registry:
-            register(id=name, entry_point=entry_point)
-    for name, arguments in SEPARATION_ENVIRONMENTS.items():
-        if name not in registry:
-            register(
-                id=name,
-                entry_point="harken.envs.separation:SeparationEnv",
-                vector_entry_point="harken.envs.separation:separation_vector_env",
-                kwargs=dict(arguments),
+                id=entry.id,
+                entry_point="harken.envs:TaskEnv",
+                vector_entry_point="harken.envs:vector_env",
+                kwargs={"task": name},
             )

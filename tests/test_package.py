@@ -32,11 +32,12 @@ UPWARDS: dict[str, tuple[str, ...]] = {
 }
 """What each folder may import besides itself, `errors` and the root's version: the order in which data flows."""
 UPWARDS["configs"] = (*UPWARDS["tasks"], "tasks")  # A preset is a value of the settings beside the code below it.
-UPWARDS["envs"] = (*UPWARDS["configs"], "configs")
+UPWARDS["envs"] = (*UPWARDS["configs"], "configs", "registration")
 UPWARDS["agents"] = (*UPWARDS["envs"], "envs")
 UPWARDS["eval"] = (*UPWARDS["agents"], "agents")
 UPWARDS["render"] = (*UPWARDS["eval"], "eval")
-UPWARDS["commands"] = (*UPWARDS["render"], "render")
+UPWARDS["arguments"] = (*UPWARDS["render"], "render")
+UPWARDS["commands"] = (*UPWARDS["arguments"], "arguments")
 UPWARDS["cli"] = (*UPWARDS["commands"], "commands")
 
 

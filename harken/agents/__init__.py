@@ -1,29 +1,19 @@
-"""Agents: scripted ones, and later those that learn."""
+"""Agents: scripted ones, policies from elsewhere, and later those that learn here."""
 
 from harken.agents.direction_follower import DirectionFollower
+from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
-from harken.errors import UnknownNameError
-from harken.tasks import NavigationSettings
+from harken.agents.table import AGENTS, agents_for, make_agent
 
-__all__ = ["AGENTS", "Agent", "DirectionFollower", "ForwardAgent", "OracleAgent", "RandomAgent", "make_agent"]
-
-AGENTS: tuple[str, ...] = ("random", "forward", "oracle", "follower")
-"""Names of the agents that `make_agent` makes."""
-
-
-def make_agent(name: str, settings: NavigationSettings) -> Agent:
-    """Make an agent by its name, one of `AGENTS`.
-
-    Raises:
-        UnknownNameError: There is no such agent.
-    """
-    if name == "random":
-        return RandomAgent()
-    if name == "forward":
-        return ForwardAgent()
-    if name == "oracle":
-        return OracleAgent()
-    if name == "follower":
-        return DirectionFollower(settings)
-    raise UnknownNameError("agent", name, AGENTS)
+__all__ = [
+    "AGENTS",
+    "Agent",
+    "DirectionFollower",
+    "ForwardAgent",
+    "OracleAgent",
+    "PolicyAgent",
+    "RandomAgent",
+    "agents_for",
+    "make_agent",
+]

@@ -7,7 +7,9 @@ import numpy as np
 import scipy.fft
 
 from harken.acoustics.hearing.hrtf import HeadResponse
+from harken.checks import wrapped_angle
 from harken.tasks import Action, NavigationSettings
+from harken.tasks.separation_rules import SeparationSettings
 
 __all__ = ["DirectionFollower"]
 
@@ -61,8 +63,8 @@ class DirectionFollower:
 
     sensors: tuple[str, ...] = ("waveform", "depth", "collision")
 
-    def __init__(self, settings: NavigationSettings):
-        self.turn, self.step = settings.turn_angle, settings.forward_step
+    def __init__(self, settings: NavigationSettings | SeparationSettings):
+        self.turn, self.step = settings.body.turn_angle, settings.body.forward_step
         self.rate = settings.acoustics.rate
         self.step_samples = round(settings.step_time * self.rate)
         self._obstacles = ObstacleMemory(settings)
@@ -109,7 +111,7 @@ class DirectionFollower:
     def _towards(self, azimuth: float) -> int:
         """Turn to the free heading that is nearest to a direction, or walk where that is ahead."""
         half = round(np.pi / self.turn)
-        turns = sorted(range(-half + 1, half + 1), key=lambda k: abs(_wrap(azimuth - k * self.turn)))
+        turns = sorted(range(-half + 1, half + 1), key=lambda k: abs(wrapped_angle(azimuth - k * self.turn)))
         # One step must be free ahead, and what was avoided once must not call the body back at once.
         best = next((k for k in turns if self._obstacles.free(k * self.turn) > self.step + MARGIN), turns[0])
         if best == 0:
@@ -135,7 +137,7 @@ class DirectionFollower:
     def azimuth(self) -> float:
         """Direction from which the sound seems to come [rad], positive to the left."""
         best = self._azimuths[int(np.argmax(self._belief))]
-        return float((best + np.pi) % (2 * np.pi) - np.pi)
+        return wrapped_angle(best)
 
     def _listen(self, waveform: np.ndarray) -> None:
         """Add the evidence of a step for every direction."""
@@ -199,9 +201,9 @@ class ObstacleMemory:
         settings: The rules, of which it takes the camera, the sizes of the body and of its steps.
     """
 
-    def __init__(self, settings: NavigationSettings):
+    def __init__(self, settings: NavigationSettings | SeparationSettings):
         self._settings = settings
-        camera = settings.camera
+        camera = settings.body.camera
         half = np.tan(camera.field_of_view / 2)
         self._across = ((np.arange(camera.width) + 0.5) / camera.width * 2 - 1) * half
         self._down = ((np.arange(camera.height) + 0.5) / camera.height * 2 - 1) * half * camera.height / camera.width
@@ -216,15 +218,15 @@ class ObstacleMemory:
         """Move everything by what the body did; a step into something counts as none, and leaves a point there."""
         settings = self._settings
         if action == Action.MOVE_FORWARD:
-            ahead = np.array([0.0 if collided else settings.forward_step, 0.0])
+            ahead = np.array([0.0 if collided else settings.body.forward_step, 0.0])
             self._points -= ahead
             self._trail = [point - ahead for point in self._trail]
             if collided:
-                reach = settings.body.radius + 0.5 * settings.forward_step
+                reach = settings.body.size.radius + 0.5 * settings.body.forward_step
                 bump = np.stack([np.full(5, reach), np.linspace(-0.15, 0.15, 5)], 1)
                 self._points = np.concatenate([self._points, bump])
         elif action in (Action.TURN_LEFT, Action.TURN_RIGHT):
-            angle = settings.turn_angle if action == Action.TURN_LEFT else -settings.turn_angle
+            angle = settings.body.turn_angle if action == Action.TURN_LEFT else -settings.body.turn_angle
             c, s = np.cos(angle), np.sin(angle)
             # Turning left moves everything to the right.
             turn = np.array([[c, -s], [s, c]])
@@ -235,8 +237,8 @@ class ObstacleMemory:
     def see(self, depth: np.ndarray) -> None:
         """Add the nearest obstacle of every second column of a depth image ``(height, width)`` [m]."""
         below = self._down[:, None] * depth
-        standing = (depth > 0) & (depth < self._settings.max_depth) & (below < self._settings.eye_height - 0.2)
-        standing &= below > self._settings.eye_height - self._settings.body.height - 0.05
+        standing = (depth > 0) & (depth < self._settings.max_depth) & (below < self._settings.body.eye_height - 0.2)
+        standing &= below > self._settings.body.eye_height - self._settings.body.size.height - 0.05
         nearest = np.where(standing, depth, np.inf).min(0)[::2]
         seen = np.isfinite(nearest) & (nearest < 4.0)
         points = np.stack([nearest, -nearest * self._across[::2]], 1)[seen]
@@ -247,8 +249,8 @@ class ObstacleMemory:
         c, s = np.cos(angle), np.sin(angle)
         along = self._points @ np.array([c, s])
         beside = np.abs(self._points @ np.array([-s, c]))
-        ahead = along[(beside < self._settings.body.radius) & (along > 0.0)]
-        return float(ahead.min() - self._settings.body.radius) if len(ahead) else 10.0
+        ahead = along[(beside < self._settings.body.size.radius) & (along > 0.0)]
+        return float(ahead.min() - self._settings.body.size.radius) if len(ahead) else 10.0
 
     @property
     def is_stuck(self) -> bool:
@@ -257,10 +259,6 @@ class ObstacleMemory:
             return False
         self._trail = [np.zeros(2)]
         return True
-
-
-def _wrap(angle: float) -> float:
-    return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def _head_templates(rate: int, azimuths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,51 +5,29 @@ Each answers with a depth map of the view and, in the active variant, stays wher
 
 import functools
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from scipy.signal import fftconvolve, hilbert
 
 from harken.acoustics.engines.echo import sweep
-from harken.errors import UnknownNameError
-from harken.tasks.echo_depth import EchoDepthSettings, EchoDepthTask, EchoMove, enter_world
-from harken.tasks.worlds import scene_name
+from harken.sim.worlds import scene_name
+from harken.tasks.echo_depth import EchoDepthSettings, EchoDepthTask, EchoMove
+from harken.tasks.protocol import enter_scene
 
 __all__ = [
-    "ECHO_AGENTS",
     "DepthOracle",
-    "EchoAgent",
     "FirstEcho",
     "MeanDepth",
     "first_echo",
-    "make_echo_agent",
     "mean_depth",
 ]
-
-ECHO_AGENTS: tuple[str, ...] = ("mean", "first echo", "oracle")
-"""Names of the agents that `make_echo_agent` makes."""
 
 ONSET = 0.3
 """Share of the greatest answer that the first one reaches at least."""
 
 SPEED = 343.2
 """Speed of sound that the agent reckons with, that of air of 20 °C [m/s]."""
-
-
-@runtime_checkable
-class EchoAgent(Protocol):
-    """Anything that tells depth, scripted or learned."""
-
-    sensors: tuple[str, ...]
-    """Names of the sensors that it needs."""
-
-    def reset(self, seed: int) -> None:
-        """Forget the last episode; every draw of the next one comes from `seed`."""
-        ...
-
-    def act(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        """Return "depth" ``(height, width, 1)`` float32 [m], and "move" in the active variant."""
-        ...
 
 
 class _Standing:
@@ -96,7 +74,7 @@ class FirstEcho(_Standing):
 
     def act(self, observation: Mapping[str, Any]) -> dict[str, Any]:
         """Return a flat map."""
-        camera, largest = self.settings.camera, self.settings.max_depth
+        camera, largest = self.settings.body.camera, self.settings.max_depth
         time = first_echo(observation["waveform"], self.settings.echo.rate)
         depth = np.float32(min(0.5 * SPEED * time, largest))
         return self._answer(np.full((camera.height, camera.width, 1), depth, np.float32))
@@ -147,11 +125,12 @@ def mean_depth(settings: EchoDepthSettings, homes: int = 10, views: int = 20) ->
     Returns:
         ``(height, width, 1)`` float32 [m], read-only.
     """
-    total = np.zeros((settings.camera.height, settings.camera.width, 1))
+    total = np.zeros((settings.body.camera.height, settings.body.camera.width, 1))
     count = np.zeros_like(total)
     for home in range(homes):
         name = scene_name("train", home)
-        task, rng = EchoDepthTask(enter_world(name, settings), settings), np.random.default_rng([7, home])
+        task, rng = EchoDepthTask(settings, "train"), np.random.default_rng([7, home])
+        enter_scene(task, name)
         for _ in range(views):
             task.begin(task.sample(rng, episode_id="", scene=name))
             total += task.truth
@@ -159,18 +138,3 @@ def mean_depth(settings: EchoDepthSettings, homes: int = 10, views: int = 20) ->
     mean = np.where(count > 0, total / np.maximum(count, 1), settings.prior_depth).astype(np.float32)
     mean.flags.writeable = False
     return mean
-
-
-def make_echo_agent(name: str, settings: EchoDepthSettings) -> EchoAgent:
-    """Make an agent by its name, one of `ECHO_AGENTS`.
-
-    Raises:
-        UnknownNameError: There is no such agent.
-    """
-    if name == "mean":
-        return MeanDepth(settings)
-    if name == "first echo":
-        return FirstEcho(settings)
-    if name == "oracle":
-        return DepthOracle(settings)
-    raise UnknownNameError("agent", name, ECHO_AGENTS)

@@ -8,7 +8,7 @@ __all__ = ["Agent"]
 
 @runtime_checkable
 class Agent(Protocol):
-    """Anything that acts on what it senses, scripted or learned."""
+    """Anything that acts on what it senses, scripted or learned, in any task."""
 
     sensors: tuple[str, ...]
     """Names of the sensors that it needs."""
@@ -17,6 +17,6 @@ class Agent(Protocol):
         """Forget the last episode; every draw of the next one comes from `seed`."""
         ...
 
-    def act(self, observation: Mapping[str, Any]) -> int:
-        """Return the next action: 0 stop, 1 move forward, 2 turn left, 3 turn right."""
+    def act(self, observation: Mapping[str, Any]) -> Any:
+        """Return the next action, one of the environment's action space."""
         ...

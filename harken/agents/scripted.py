@@ -5,23 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from harken.tasks import Action
+from harken.tasks import Action, Choice, Numbers, Task
 
 __all__ = ["ForwardAgent", "OracleAgent", "RandomAgent"]
 
 
 class RandomAgent:
-    """Takes every action with the same probability, stop included."""
+    """Takes every action with the same probability, stop included, and any number within its bounds.
 
-    sensors: tuple[str, ...] = ("collision",)
+    Args:
+        task: The task that it acts in.
+    """
+
+    def __init__(self, task: Task[Any]):
+        self._actions = task.actions
+        # It looks at nothing, but observations hold something.
+        self.sensors: tuple[str, ...] = ("collision",) if "collision" in task.sensors else task.shown[:1]
 
     def reset(self, seed: int) -> None:
         """Start the episode's own sequence of draws."""
         self._rng = np.random.default_rng(seed)
 
-    def act(self, observation: Mapping[str, Any]) -> int:
+    def act(self, observation: Mapping[str, Any]) -> Any:
         """Return a random action."""
-        return int(self._rng.integers(len(Action)))
+        if isinstance(self._actions, Mapping):
+            return {name: self._draw(space) for name, space in self._actions.items()}
+        return self._draw(self._actions)
+
+    def _draw(self, space: Choice | Numbers) -> Any:
+        if isinstance(space, Choice):
+            return np.int64(self._rng.integers(len(space.names)))
+        return self._rng.uniform(space.low, space.high, space.shape).astype(space.dtype)
 
 
 class ForwardAgent:

@@ -17,7 +17,7 @@ from harken.errors import ConfigurationError, UnknownNameError
 from harken.sound.stft import istft, stft
 from harken.tasks import Action
 from harken.tasks.heard import MAGNITUDES, scaled_to_target
-from harken.tasks.separation import Move, SeparationSettings
+from harken.tasks.separation_rules import Move, SeparationSettings
 
 __all__ = [
     "MOVERS",
@@ -36,12 +36,6 @@ __all__ = [
     "Unprocessed",
     "make_separation_agent",
 ]
-
-MOVERS: tuple[str, ...] = ("stand", "rotate", "random", "direction", "proximity", "novelty")
-"""Names of the movers that `make_separation_agent` makes."""
-
-SEPARATORS: tuple[str, ...] = ("oracle", "spatial", "unprocessed")
-"""Names of the separators that it makes."""
 
 CONCENTRATION = 2.0
 """Of the interaural phase about that of the direct sound, von Mises; low, because rooms scatter it."""
@@ -322,7 +316,7 @@ class ProximityMover:
     listens = True
 
     def __init__(self, settings: SeparationSettings, *, radius: float = 1.0):
-        self._step, self._radius = settings.forward_step, radius
+        self._step, self._radius = settings.body.forward_step, radius
 
     def reset(self, seed: int) -> None:
         """Forget where it was loud, and start the episode's own sequence of draws."""
@@ -354,7 +348,7 @@ class NoveltyMover:
     listens = False
 
     def __init__(self, settings: SeparationSettings):
-        self._step, self._turn = settings.forward_step, settings.turn_angle
+        self._step, self._turn = settings.body.forward_step, settings.body.turn_angle
 
     def reset(self, seed: int) -> None:
         """Forget where it was."""
@@ -391,28 +385,33 @@ def make_separation_agent(mover: str, separator: str, settings: SeparationSettin
         UnknownNameError: There is no such mover or separator.
         ConfigurationError: The mover stands still, and the settings do not allow it.
     """
-    movers: dict[str, Callable[[], Mover]] = {
-        "stand": StandMover,
-        "rotate": RotateMover,
-        "random": RandomMover,
-        "direction": lambda: DirectionMover(settings),
-        "proximity": lambda: ProximityMover(settings),
-        "novelty": lambda: NoveltyMover(settings),
-    }
-    separators: dict[str, Callable[[], MaskSeparator]] = {
-        "oracle": OracleMask,
-        "spatial": lambda: SpatialMask(settings),
-        "unprocessed": Unprocessed,
-    }
-    if mover not in movers:
+    if mover not in MOVERS:
         raise UnknownNameError("mover", mover, MOVERS)
-    if separator not in separators:
+    if separator not in SEPARATORS:
         raise UnknownNameError("separator", separator, SEPARATORS)
     if mover == "stand" and not settings.may_stand:
         raise ConfigurationError("The mover 'stand' needs the fourth action: set config={'may_stand': True}.")
-    return SeparationAgent(movers[mover](), separators[separator](), settings)
+    return SeparationAgent(MOVERS[mover](settings), SEPARATORS[separator](settings), settings)
 
 
 def _place_and_heading(pose: np.ndarray) -> tuple[np.ndarray, float]:
     """Return metres ahead and to the left of the start ``(2,)``, and the angle turned since [rad]."""
     return np.asarray(pose[:2], np.float64), float(pose[2])
+
+
+MOVERS: dict[str, Callable[[SeparationSettings], Mover]] = {
+    "stand": lambda settings: StandMover(),
+    "rotate": lambda settings: RotateMover(),
+    "random": lambda settings: RandomMover(),
+    "direction": DirectionMover,
+    "proximity": ProximityMover,
+    "novelty": NoveltyMover,
+}
+"""What chooses moves, by name."""
+
+SEPARATORS: dict[str, Callable[[SeparationSettings], MaskSeparator]] = {
+    "oracle": lambda settings: OracleMask(),
+    "spatial": SpatialMask,
+    "unprocessed": lambda settings: Unprocessed(),
+}
+"""What makes masks, by name."""

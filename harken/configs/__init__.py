@@ -15,28 +15,28 @@ from typing import Any, TypeVar
 
 import yaml
 
+from harken.checks import is_angle
 from harken.errors import ConfigurationError, UnknownNameError
 
-__all__ = [
-    "PRESETS",
-    "SEPARATION_PRESETS",
-    "choose_settings",
-    "from_mapping",
-    "load_preset",
-    "to_mapping",
-    "to_yaml",
-]
+__all__ = ["PRESETS", "choose_settings", "from_mapping", "load_preset", "presets_of", "to_mapping", "to_yaml"]
 
-PRESETS: tuple[str, ...] = ("soundspaces1", "soundspaces2")
-"""Names of the presets: SoundSpaces 1.0's grid and SoundSpaces 2.0's continuous space."""
+PRESETS: dict[str, tuple[str, ...]] = {
+    "NavigationSettings": ("soundspaces1", "soundspaces2"),
+    "SeparationSettings": ("near-target", "far-target", "dynamic"),
+    "EchoDepthSettings": ("echo-depth",),
+}
+"""Names of the presets of each kind of settings: SoundSpaces 1.0's grid and 2.0's continuous space; Move2Hear's two
+tasks and its sequel's, with sounds that change; depth from echoes as in VisualEchoes."""
 
-SEPARATION_PRESETS: tuple[str, ...] = ("near-target", "far-target", "dynamic")
-"""Names of the presets of active separation: Move2Hear's two tasks, and its sequel's with sounds that change."""
-
-ANGLES = {"turn_angle", "field_of_view"}
-"""Fields that hold radians and are written in degrees."""
+LARGEST_FILE = 2**20
+"""Most bytes of a file of settings."""
 
 T = TypeVar("T")
+
+
+def presets_of(kind: type) -> tuple[str, ...]:
+    """Return the names of the presets that are settings of a kind."""
+    return tuple(name for parent in kind.__mro__ for name in PRESETS.get(parent.__name__, ()))
 
 
 def load_preset(kind: type[T], name: str | Path) -> T:
@@ -44,29 +44,61 @@ def load_preset(kind: type[T], name: str | Path) -> T:
 
     Args:
         kind: The settings' dataclass, such as `harken.tasks.NavigationSettings`.
-        name: One of `PRESETS` or `SEPARATION_PRESETS`, or the path of a file that ends in ``.yaml`` or ``.yml``.
+        name: One of the kind's `PRESETS`, or the path of a file that ends in ``.yaml`` or ``.yml``.
 
     Raises:
-        UnknownNameError: There is no such preset, or a key is unknown; the message suggests the nearest.
+        UnknownNameError: There is no such preset of this kind, or a key is unknown; the message suggests the nearest.
         ConfigurationError: The file is missing, is not YAML, or a value has the wrong type.
     """
-    known = (*PRESETS, *SEPARATION_PRESETS)
+    known = presets_of(kind)
     if str(name) in known:
-        text = (files("harken.configs") / f"{name}.yaml").read_text()
+        text = (files("harken.configs") / f"{name}.yaml").read_text(encoding="utf-8")
     elif str(name).endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(known)}.")
-        text = path.read_text()
+        text = _read_file(Path(name), known)
     else:
-        raise UnknownNameError("preset", name, known)
+        raise UnknownNameError(f"preset of {kind.__name__}", name, known)
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{name} is not YAML: {error}.") from error
+        data = yaml.load(text, Loader=_PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{name} is not YAML that settings can be read from: {error}.") from error
     if not isinstance(data, dict):
         raise ConfigurationError(f"{name} holds {type(data).__name__}; expected keys and values.")
     return from_mapping(kind, data)
+
+
+def _read_file(path: Path, known: tuple[str, ...]) -> str:
+    if not path.is_file():
+        raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(known)}.")
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise ConfigurationError(f"{path} holds more than {LARGEST_FILE:,} bytes; expected a file of settings.")
+        return data.decode("utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Reads values and nothing else: no tags, no anchors that expand without end, no key twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            event = self.get_event()
+            raise yaml.YAMLError(f"an alias (*{event.anchor}) in line {event.start_mark.line + 1}; write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
+                raise yaml.YAMLError(f"a key in line {key.start_mark.line + 1} is no text")
+            if key.value in seen:
+                raise yaml.YAMLError(
+                    f"key {key.value!r} comes twice, the second time in line {key.start_mark.line + 1}"
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def choose_settings(kind: type[T], preset: str | Path | None, config: T | Mapping[str, Any] | None) -> T:
@@ -86,10 +118,10 @@ def choose_settings(kind: type[T], preset: str | Path | None, config: T | Mappin
     if config is not None and not isinstance(config, Mapping):
         raise ConfigurationError(f"config is {config!r}; expected {kind.__name__} or a mapping of settings.")
     base = kind() if preset is None else load_preset(kind, preset)
-    return base if config is None else from_mapping(kind, dict(config), base=base)
+    return base if config is None else from_mapping(kind, config, base=base)
 
 
-def from_mapping(kind: type[T], data: dict[str, Any], *, base: T | None = None, where: str = "") -> T:
+def from_mapping(kind: type[T], data: Mapping[str, Any], *, base: T | None = None, where: str = "") -> T:
     """Make settings from keys and values, as YAML holds them.
 
     Args:
@@ -103,37 +135,44 @@ def from_mapping(kind: type[T], data: dict[str, Any], *, base: T | None = None, 
         ConfigurationError: A value has the wrong type.
     """
     hints = typing.get_type_hints(kind)
-    names = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    known = [f"{name}_degrees" if name in ANGLES else name for name in names]
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = {f"{name}_degrees" if is_angle(f) else name: f for name, f in fields.items()}
     values: dict[str, Any] = {}
     for key, value in data.items():
-        name = key.removesuffix("_degrees") if key.removesuffix("_degrees") in ANGLES else key
-        if name not in names or key not in known:
+        if key not in known:
             raise UnknownNameError("configuration key", f"{where}{key}", [f"{where}{k}" for k in known])
+        name = known[key].name
         if dataclasses.is_dataclass(hints[name]):
-            if not isinstance(value, dict):
+            if isinstance(value, typing.cast(type, hints[name])):
+                values[name] = value
+                continue
+            if not isinstance(value, Mapping):
                 raise ConfigurationError(f"{where}{key} is {value!r}; expected keys and values.")
-            inner = getattr(base, name) if base is not None else None
+            inner = getattr(base, name) if base is not None else _default(known[key])
             values[name] = from_mapping(hints[name], value, base=inner, where=f"{where}{key}.")
         else:
-            values[name] = _checked(f"{where}{key}", value, hints[name], degrees=name in ANGLES)
+            values[name] = _converted(f"{where}{key}", value, hints[name], degrees=is_angle(known[key]))
     return dataclasses.replace(base, **values) if base is not None else kind(**values)  # type: ignore[type-var]
 
 
-def _checked(key: str, value: Any, hint: Any, *, degrees: bool) -> Any:
+def _default(field: dataclasses.Field) -> Any:
+    """Return what a field holds where nothing is said, so that a part of it can be changed; None if it has to be."""
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else None
+
+
+def _converted(key: str, value: Any, hint: Any, *, degrees: bool) -> Any:
+    """Return a value as its field holds it; the dataclass itself checks types and ranges."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if typing.get_origin(hint) is typing.Literal:
-        if value not in typing.get_args(hint):
-            raise UnknownNameError(f"value of {key}", value, typing.get_args(hint))
-        return value
-    if isinstance(value, bool) and bool not in options:
-        raise ConfigurationError(f"{key} is {value!r}; expected {getattr(hint, '__name__', hint)}.")
-    if float in options and isinstance(value, int | float):
-        return math.radians(value) if degrees else float(value)
-    if not isinstance(value, tuple(o for o in options if isinstance(o, type)) or (object,)):
-        raise ConfigurationError(
-            f"{key} is {value!r} ({type(value).__name__}); expected {getattr(hint, '__name__', hint)}."
-        )
+    if degrees:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigurationError(f"{key} is {value!r} ({type(value).__name__}); expected degrees.")
+        return math.radians(value)
+    if isinstance(value, int) and not isinstance(value, bool) and float in options and abs(value) < 2**53:
+        return float(value)
+    if isinstance(value, list):
+        return tuple(_converted(key, one, None, degrees=False) for one in value)
     return value
 
 
@@ -144,10 +183,10 @@ def to_mapping(settings: Any) -> dict[str, Any]:
         value = getattr(settings, f.name)
         if dataclasses.is_dataclass(value):
             result[f.name] = to_mapping(value)
-        elif f.name in ANGLES:
+        elif is_angle(f):
             result[f"{f.name}_degrees"] = round(math.degrees(value), 9)
         else:
-            result[f.name] = value
+            result[f.name] = list(value) if isinstance(value, tuple) else value
     return result
 
 

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from harken.errors import EpisodeError, UnknownNameError
-from harken.tasks.worlds import SPLITS, scene_name
+from harken.sim.worlds import SPLITS, scene_name
 
 __all__ = ["EPISODES_PER_HOME", "Draw", "EpisodeSequence"]
 

@@ -6,7 +6,7 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from harken.envs.navigation import NavigationEnv
+from harken.envs.env import TaskEnv
 from harken.envs.video import write_video
 from harken.errors import ConfigurationError
 
@@ -27,11 +27,11 @@ class RecordVideo(gym.Wrapper, gym.utils.RecordConstructorArgs):
     def __init__(self, env: gym.Env, folder: str | Path, *, name: str = "episode"):
         gym.utils.RecordConstructorArgs.__init__(self, folder=folder, name=name)
         gym.Wrapper.__init__(self, env)
-        if not isinstance(env.unwrapped, NavigationEnv) or env.unwrapped.render_mode != "rgb_array":
+        if not isinstance(env.unwrapped, TaskEnv) or env.unwrapped.render_mode != "rgb_array":
             raise ConfigurationError(
                 "RecordVideo needs a Harken environment with pictures: gym.make(..., render_mode='rgb_array')."
             )
-        self._harken: NavigationEnv = env.unwrapped
+        self._harken: TaskEnv = env.unwrapped
         self.folder, self.name, self.count = Path(folder), name, 0
         self._frames: list[np.ndarray] = []
         self._sound: list[np.ndarray] = []
@@ -68,8 +68,7 @@ class RecordVideo(gym.Wrapper, gym.utils.RecordConstructorArgs):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         sound = np.concatenate(self._sound, axis=1) if self._sound else None
-        rate = self._harken.settings.acoustics.rate
         path = self.folder / f"{self.name}-{self.count}.mp4"
-        write_video(path, self._frames, 1.0 / self._harken.settings.step_time, sound, rate)
+        write_video(path, self._frames, 1.0 / self._harken.task.step_time, sound, self._harken.sound_rate)
         self.count += 1
         self._frames, self._sound = [], []

@@ -1,6 +1,5 @@
 """Many environments stepped at once by the threads of one process, which share scenes and sound fields."""
 
-import operator
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space, create_empty_array, iterate
 
-from harken.envs.navigation import NavigationEnv
+from harken.checks import checked_count
+from harken.envs.env import TaskEnv
 from harken.errors import ActionError, ConfigurationError, StateError, UnknownNameError
 
-__all__ = ["ThreadVectorEnv", "navigation_vector_env"]
+__all__ = ["ThreadVectorEnv", "vector_env"]
 
 
 class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
@@ -48,7 +48,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         threads: int | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ):
-        # First, for older versions of Gymnasium close what is collected, half made too.
+        # First, for older versions of Gymnasium close what is collected, even before it is wholly made.
         self.envs: list[gym.Env] = []
         self._pool: ThreadPoolExecutor | None = None
         if len(env_fns) == 0:
@@ -142,23 +142,23 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         terminated, truncated = np.zeros(self.num_envs, bool), np.zeros(self.num_envs, bool)
 
         def go_on(number: int) -> list[dict[str, Any]]:
-            env, said = self.envs[number], []
+            env, ended = self.envs[number], []
             if self.autoreset_mode is AutoresetMode.NEXT_STEP and self._ended[number]:
                 observation, info = env.reset()
             else:
                 observation, reward, terminated[number], truncated[number], info = env.step(each[number])
                 rewards[number] = reward
                 if self.autoreset_mode is AutoresetMode.SAME_STEP and (terminated[number] or truncated[number]):
-                    said.append({"final_obs": observation, "final_info": info})
+                    ended.append({"final_obs": observation, "final_info": info})
                     observation, info = env.reset()
             self._observations[number] = observation
             _store(batch, number, observation)
-            return [*said, info]
+            return [*ended, info]
 
         self._begun = False
         infos: dict[str, Any] = {}
-        for number, said in enumerate(self._run(go_on)):
-            for info in said:
+        for number, told in enumerate(self._run(go_on)):
+            for info in told:
                 infos = self._add_info(infos, info, number)
         self._ended = terminated | truncated
         self._begun = True
@@ -275,31 +275,31 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             raise StateError("The environments are closed: make new ones with gym.make_vec().")
 
 
-def navigation_vector_env(
+def vector_env(
     num_envs: int = 1,
     *,
     threads: int | None = None,
     autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     **arguments: Any,
 ) -> ThreadVectorEnv:
-    """Return navigation environments that the threads of this process step; `gymnasium.make_vec` calls this.
+    """Return environments of one task that the threads of this process step; `gymnasium.make_vec` calls this.
 
     Environments in the same scene share it, with its floor, pictures and sound fields, and all share their recordings.
+    A function that was given as an argument, such as a separator, is called from several threads.
 
     Args:
         num_envs: How many.
         threads: As for `ThreadVectorEnv`.
         autoreset_mode: As for `ThreadVectorEnv`.
-        arguments: Those of `NavigationEnv`, the same for all.
+        arguments: Those of `TaskEnv`, the same for all.
 
     Raises:
         ConfigurationError: A number is not positive, or an argument of the environments is impossible.
     """
-    count = _check_count("num_envs", num_envs)
+    count = checked_count("num_envs", num_envs)
     _check_threads(threads)
-    envs = [NavigationEnv(**arguments) for _ in range(count)]
-    for env in envs[1:]:
-        env.sounds = envs[0].sounds
+    first = TaskEnv(**arguments)
+    envs = [first, *(first.another() for _ in range(count - 1))]
     return ThreadVectorEnv([lambda env=env: env for env in envs], threads=threads, autoreset_mode=autoreset_mode)
 
 
@@ -334,15 +334,9 @@ def _mode(given: str | AutoresetMode) -> AutoresetMode:
     return AutoresetMode(given)
 
 
-def _check_count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < 1:
-        raise ConfigurationError(f"{name} is {value!r}; expected a whole number of at least 1.")
-    return operator.index(value)
-
-
 def _check_threads(threads: int | None) -> int:
     if threads is not None:
-        return _check_count("threads", threads)
+        return checked_count("threads", threads)
     # The cores that this process may use, where the system tells: a container has fewer than the machine.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -1,10 +1,12 @@
 """What a person looks at: the body's view beside a plan of the home."""
 
+from typing import Any
+
 import numpy as np
 
-from harken.sim import World, forward_vector
-from harken.tasks import NavigationTask
-from harken.vision import Camera, draw_plan
+from harken.sim import SimulatorProtocol, forward_vector
+from harken.tasks.protocol import Task
+from harken.vision import Camera
 
 __all__ = ["View"]
 
@@ -16,15 +18,15 @@ class View:
     """Draws the state of an episode.
 
     Args:
-        world: The world of the episode.
+        simulator: The world of the episode.
     """
 
-    def __init__(self, world: World):
-        self._plan = draw_plan(world.scene, width=480, floor=float(np.median(world.floor.cells[:, 1])))
+    def __init__(self, simulator: SimulatorProtocol):
+        self._plan = simulator.plan(width=480)
         self._camera = Camera(width=HEIGHT, height=HEIGHT)
         self._trail: list[np.ndarray] = []
 
-    def draw(self, task: NavigationTask, loudness: np.ndarray) -> np.ndarray:
+    def draw(self, task: Task[Any], loudness: np.ndarray) -> np.ndarray:
         """Return the picture of a moment.
 
         Args:
@@ -46,9 +48,10 @@ class View:
         trail = [tuple(p) for p in self._plan.to_pixels(np.array(self._trail))]
         if len(trail) > 1:
             pen.line(trail, fill=(37, 99, 235), width=3)
-        x, y = self._plan.to_pixels(task.goal[None])[0]
-        for radius in (10, 6, 2):
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(220, 38, 38), width=2)
+        if task.goal is not None:
+            x, y = self._plan.to_pixels(task.goal[None])[0]
+            for radius in (10, 6, 2):
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(220, 38, 38), width=2)
         nose = simulator.position + 0.45 * forward_vector(simulator.heading)
         (x, y), (nx, ny) = self._plan.to_pixels(np.array([simulator.position, nose]))
         pen.line((x, y, nx, ny), fill=(30, 58, 138), width=4)

@@ -1,9 +1,10 @@
 """Run agents over episodes, aggregate with confidence intervals, and report."""
 
+from harken.eval.partial import PartialResults
 from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
 from harken.eval.report.page import write_report
 from harken.eval.results import write_results
-from harken.eval.runner import Evaluation, evaluate, run_episode
+from harken.eval.runner import Evaluation, evaluate, open_evaluation, run_episode
 from harken.eval.statistics import (
     Interval,
     bootstrap_interval,
@@ -18,10 +19,12 @@ __all__ = [
     "EpisodeResult",
     "Evaluation",
     "Interval",
+    "PartialResults",
     "bootstrap_interval",
     "evaluate",
     "format_table",
     "mean_interval",
+    "open_evaluation",
     "read_table",
     "run_episode",
     "summarise",

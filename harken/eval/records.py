@@ -64,11 +64,11 @@ class EpisodeRecord(EpisodeResult):
     loudness: np.ndarray
     """``(T+1, 2)`` level at the left and right ear [dB]; -inf is silence."""
     distances: np.ndarray
-    """``(T+1,)`` geodesic distance to the goal [m]; inf where no way leads there."""
-    goal: np.ndarray
-    """``(3,)`` where the sound comes from [m]."""
+    """``(T+1,)`` geodesic distance to the goal [m]; inf where no way leads there, or there is no goal."""
+    goal: np.ndarray | None
+    """``(3,)`` the place that the episode is about, at its end [m]; None where there is none."""
     start_distance: float
-    """Geodesic distance from start to goal [m]."""
+    """Geodesic distance from start to goal [m]; inf as in `distances`."""
     action_names: tuple[str, ...]
     """Name of each action."""
     step_time: float
@@ -106,7 +106,7 @@ class EpisodeRecord(EpisodeResult):
         object.__setattr__(self, "actions", actions.astype(np.int64))
         t = len(actions)
         self._check_series(positions=(t + 1, 3), headings=(t + 1,), rewards=(t,), loudness=(t + 1, 2))
-        self._check_series(distances=(t + 1,), goal=(3,))
+        self._check_series(distances=(t + 1,), **({} if self.goal is None else {"goal": (3,)}))
         if not (np.isfinite(self.step_time) and self.step_time > 0):
             raise self._error(f"step_time is {self.step_time!r}; expected seconds greater than 0")
         self._check_plan()
@@ -139,7 +139,8 @@ class EpisodeRecord(EpisodeResult):
         image = np.asarray(self.plan_image)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or image.dtype != np.uint8:
             raise self._error(f"plan_image is {image.dtype} {image.shape}; expected uint8 (height, width, 3)")
-        self._check_series(plan_path=(len(self.actions) + 1, 2), plan_goal=(2,), plan_oracle=(len(self.plan_oracle), 2))
+        marks = {} if self.goal is None else {"plan_goal": (2,)}
+        self._check_series(plan_path=(len(self.actions) + 1, 2), plan_oracle=(len(self.plan_oracle), 2), **marks)
 
     def _check_images(self, name: str, *, channels: int, dtype: type) -> None:
         images = getattr(self, name)

@@ -1,6 +1,7 @@
 """Write an evaluation to a folder: metrics, table, configuration, report."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,8 @@ from harken.errors import ConfigurationError
 from harken.eval.records import EpisodeRecord, write_table
 from harken.eval.report.page import write_report
 from harken.eval.statistics import Interval, summarise
-from harken.tasks import NavigationSettings
 
-__all__ = ["write_results"]
+__all__ = ["check_folder", "write_results"]
 
 
 def write_results(
@@ -20,7 +20,7 @@ def write_results(
     results: Mapping[str, Sequence[EpisodeRecord]],
     *,
     title: str,
-    settings: NavigationSettings,
+    settings: Any,
     arguments: Mapping[str, Any],
     command: str,
 ) -> dict[str, dict[str, Interval]]:
@@ -40,12 +40,7 @@ def write_results(
     Raises:
         ConfigurationError: The folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The folder {str(folder)!r} cannot be made ({error.strerror}). Choose another."
-        ) from error
+    check_folder(folder)
     summary = {agent: summarise(rows) for agent, rows in results.items()}
     everything = [row for rows in results.values() for row in rows]
     write_table(everything, folder / "episodes.csv")
@@ -67,6 +62,22 @@ def write_results(
         command=command,
     )
     return summary
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder for results, before hours of work go into them.
+
+    Raises:
+        ConfigurationError: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"The folder {str(folder)!r} cannot be written ({error.strerror}). Choose another with --out."
+        ) from error
 
 
 def _plain(value: Any) -> Any:

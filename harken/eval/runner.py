@@ -1,35 +1,53 @@
-"""Run agents over episodes, in parallel, and keep what a report needs."""
+"""Run any agent over episodes of any environment, in parallel, and keep what a report needs."""
 
+import importlib
 import multiprocessing
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import gymnasium as gym
 
-from harken.agents import Agent, make_agent
-from harken.envs import NavigationEnv, write_video
-from harken.errors import ConfigurationError
+from harken.agents import Agent, PolicyAgent, make_agent
+from harken.checks import checked_count
+from harken.envs import TaskEnv, write_video
+from harken.envs.drawing import EPISODES_PER_HOME
+from harken.errors import ConfigurationError, StateError, UnknownNameError
+from harken.eval.partial import PartialResults
+from harken.eval.recording import Recorder
 from harken.eval.records import EpisodeRecord
-from harken.tasks import Action
-from harken.vision import draw_plan
+from harken.registration import TASKS
 
-__all__ = ["Evaluation", "evaluate", "run_episode"]
+__all__ = ["Evaluation", "Wrapper", "evaluate", "open_evaluation", "run_episode"]
+
+Wrapper = str | Callable[[gym.Env], gym.Env]
+"""Puts something around an environment: a class of wrappers, or ``module:Class``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What is run: an agent in an environment over the first episodes of a split."""
 
-    agent: str
-    """Name of the agent, one of `harken.agents.AGENTS`."""
-    environment: dict[str, Any]
-    """Arguments of `harken.envs.NavigationEnv`, its sensors left out."""
+    agent: str | Path | Agent
+    """What acts: a name, ``module:Class``, the path of a Stable-Baselines3 zip, or an agent; see
+    `harken.agents.make_agent`."""
+    environment: str | Callable[..., gym.Env] = "audiogoal"
+    """Name of a task, id of an environment, or a function that makes one (with several workers: one that can be
+    pickled)."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the environment. Its sensors are those that the agent needs, unless they are given."""
+    wrappers: Sequence[Wrapper] = ()
+    """What is put around it, the first one innermost."""
+    name: str = ""
+    """Name of the agent in the results; that of `agent` by default."""
     episodes: int = 100
     """Number of episodes."""
     every: int = 1
-    """Takes every so-manieth episode of the split: those of one home follow each other."""
+    """Takes every n-th episode of the split; the episodes of one home follow each other."""
     recorded: int = 3
     """How many of them, from the first, are kept with pictures and sound."""
     workers: int = 1
@@ -40,59 +58,161 @@ class Evaluation:
     def __post_init__(self) -> None:
         """Check the counts."""
         for name, least in (("episodes", 1), ("every", 1), ("recorded", 0), ("workers", 1)):
-            if getattr(self, name) < least:
-                raise ConfigurationError(f"{name} is {getattr(self, name)}; expected at least {least}.")
+            object.__setattr__(self, name, checked_count(name, getattr(self, name), least, 10**9))
+
+    @property
+    def shown_name(self) -> str:
+        """Name of the agent in the results."""
+        if self.name:
+            return self.name
+        if isinstance(self.agent, str | Path):
+            return Path(self.agent).stem if str(self.agent).endswith(".zip") else str(self.agent)
+        return type(self.agent).__name__
 
 
-def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRecord]:
+def evaluate(
+    evaluation: Evaluation, *, progress: bool = True, partial: PartialResults | None = None
+) -> list[EpisodeRecord]:
     """Run an evaluation.
 
     Every episode and every agent's draws depend on the episode's number only, so the result is the same with any
-    number of workers.
+    number of workers, and one that was interrupted and continued.
 
     Args:
         evaluation: What to run.
         progress: Whether to show a progress bar.
+        partial: Where finished episodes are kept while the others run, and taken from if they are there.
 
     Returns:
         One record per episode, in order; the recorded ones with pictures and sound.
+
+    Raises:
+        UnknownNameError: A name does not exist.
+        ConfigurationError: Agent and environment do not fit each other.
+        StateError: A worker process was killed; what was finished is kept where `partial` is given.
     """
     from tqdm import tqdm
 
-    from harken.envs.drawing import EPISODES_PER_HOME
-
-    # Made here first, so that a wrong name or file is reported once, before any process starts.
-    make_agent(evaluation.agent, NavigationEnv(**evaluation.environment).settings)
+    open_evaluation(evaluation)[0].close()  # so that a wrong name or file is reported once, before any process starts
     numbers = [index * evaluation.every for index in range(evaluation.episodes)]
+    # What is shown in the report is run again: pictures and sound are not kept.
+    shown = set(numbers[: evaluation.recorded])
+    results = [] if partial is None else [r for r in partial.read() if r.index in set(numbers) - shown]
+    done = {result.index for result in results}
     chunks = [numbers[i : i + EPISODES_PER_HOME] for i in range(0, len(numbers), EPISODES_PER_HOME)]
-    results: list[EpisodeRecord] = []
-    with tqdm(total=len(numbers), unit="episode", desc=evaluation.agent, disable=not progress) as bar:
-        for done in _run_chunks(evaluation, chunks):
-            results.extend(done)
-            bar.update(len(done))
+    waiting = [[number for number in chunk if number not in done] for chunk in chunks]
+    with tqdm(
+        total=len(numbers), initial=len(results), unit="episode", desc=evaluation.shown_name, disable=not progress
+    ) as bar:
+        for finished in _run_chunks(evaluation, [chunk for chunk in waiting if chunk]):
+            results.extend(finished)
+            if partial is not None:
+                partial.append(finished)
+            bar.update(len(finished))
     return sorted(results, key=lambda result: result.index)
 
 
 def _run_chunks(evaluation: Evaluation, chunks: list[list[int]]) -> Iterator[list[EpisodeRecord]]:
-    if evaluation.workers == 1 or len(chunks) == 1:
-        _start_worker(evaluation)
-        yield from map(_run_chunk, chunks)
+    if evaluation.workers == 1 or len(chunks) <= 1:
+        if chunks:
+            _start_worker(evaluation)
+            yield from map(_run_chunk, chunks)
         return
     context = multiprocessing.get_context("spawn")
     workers = min(evaluation.workers, len(chunks))
-    with context.Pool(workers, initializer=_start_worker, initargs=(evaluation,)) as pool:
-        yield from pool.imap_unordered(_run_chunk, chunks)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(evaluation,))
+    try:
+        futures: list[Future[list[EpisodeRecord]]] = [pool.submit(_run_chunk, chunk) for chunk in chunks]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise StateError(
+            "A worker process ended before its work was done: it was killed, or ran out of memory. Run the same "
+            "command again, with fewer workers if memory is short; finished episodes are kept where results have a folder."
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
-_worker: tuple[Evaluation, NavigationEnv, Agent] | None = None
+_worker: tuple[Evaluation, gym.Env, Agent] | None = None
 
 
 def _start_worker(evaluation: Evaluation) -> None:
     """Make the environment and the agent of this process."""
     global _worker
-    probe = NavigationEnv(**evaluation.environment)
-    agent = make_agent(evaluation.agent, probe.settings)
-    _worker = evaluation, NavigationEnv(**evaluation.environment, sensors=agent.sensors), agent
+    _worker = (evaluation, *open_evaluation(evaluation))
+
+
+def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
+    """Make the environment, with its wrappers, and the agent that acts in it.
+
+    Raises:
+        UnknownNameError: A name does not exist.
+        ConfigurationError: Agent and environment do not fit each other.
+    """
+    arguments = dict(evaluation.arguments)
+    if evaluation.videos is not None:
+        arguments["render_mode"] = "rgb_array"
+    env = _make(evaluation.environment, arguments)
+    base = _base(env)
+    agent = make_agent(evaluation.agent, base._task)
+    if isinstance(evaluation.environment, str) and "sensors" not in arguments:
+        env.close()
+        env = _make(evaluation.environment, {**arguments, "sensors": _known(agent.sensors, base)})
+    for wrapper in evaluation.wrappers:
+        env = _wrapper(wrapper)(env)
+    if isinstance(agent, PolicyAgent):
+        return agent.fitted(env), agent
+    space = env.observation_space
+    missing = [s for s in agent.sensors if not isinstance(space, gym.spaces.Dict) or s not in space.spaces]
+    if missing:
+        raise ConfigurationError(
+            f"Agent {evaluation.shown_name!r} needs the sensors {', '.join(missing)}, which the environment does not "
+            f"show; it shows {space}. Make the environment with sensors={agent.sensors!r}."
+        )
+    return env, agent
+
+
+def _make(environment: str | Callable[..., gym.Env], arguments: Mapping[str, Any]) -> gym.Env:
+    if not isinstance(environment, str):
+        return environment(**arguments)
+    if environment in TASKS:
+        return TaskEnv(environment, **arguments)
+    if environment in gym.registry:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return gym.make(environment, disable_env_checker=True, **arguments)
+    raise UnknownNameError("task or environment", environment, (*TASKS, *(entry.id for entry in TASKS.values())))
+
+
+def _known(sensors: Sequence[str], env: TaskEnv) -> tuple[str, ...]:
+    """Return sensors once the environment's task has them all."""
+    known = env._task.sensors
+    for sensor in sensors:
+        if sensor not in known:
+            raise UnknownNameError("sensor that the agent needs", sensor, known)
+    return tuple(sensors)
+
+
+def _wrapper(wrapper: Wrapper) -> Callable[[gym.Env], gym.Env]:
+    if not isinstance(wrapper, str):
+        return wrapper
+    module, _, kind = wrapper.partition(":")
+    try:
+        return getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"There is no wrapper {wrapper!r} ({error}); expected module:Class, such as "
+            "harken.envs:StableBaselinesObservation."
+        ) from error
+
+
+def _base(env: gym.Env) -> TaskEnv:
+    if not isinstance(env.unwrapped, TaskEnv):
+        raise ConfigurationError(
+            f"{env} is no environment of Harken's. Write your task as a harken.tasks.Task and play it in a TaskEnv."
+        )
+    return env.unwrapped
 
 
 def _run_chunk(numbers: list[int]) -> list[EpisodeRecord]:
@@ -103,7 +223,7 @@ def _run_chunk(numbers: list[int]) -> list[EpisodeRecord]:
             env,
             agent,
             number,
-            name=evaluation.agent,
+            name=evaluation.shown_name,
             record=number < evaluation.recorded * evaluation.every,
             videos=evaluation.videos,
         )
@@ -112,12 +232,12 @@ def _run_chunk(numbers: list[int]) -> list[EpisodeRecord]:
 
 
 def run_episode(
-    env: NavigationEnv, agent: Agent, number: int, *, name: str, record: bool = False, videos: Path | None = None
+    env: gym.Env, agent: Agent, number: int, *, name: str, record: bool = False, videos: Path | None = None
 ) -> EpisodeRecord:
     """Run one episode of an environment's split.
 
     Args:
-        env: The environment, with the sensors that the agent needs.
+        env: A `TaskEnv`, with the sensors that the agent needs, or wrappers around one.
         agent: The agent.
         number: Number of the episode.
         name: Name of the agent in the result.
@@ -125,104 +245,29 @@ def run_episode(
         videos: Folder for a video, None for none.
 
     Returns:
-        The record, with pictures and sound where `record` is set.
+        The record, with pictures and sound where `record` is set. Its measures are the task's, and the sum of rewards.
     """
+    base = _base(env)
     observation, _ = env.reset(seed=number, options={"episode": number})
     agent.reset(number)
-    recorder = _Recorder(env, media=record, video=record and videos is not None)
+    recorder = Recorder(base, media=record, video=record and videos is not None)
     total, done = 0.0, False
     while not done:
-        action = int(agent.act(observation))
-        observation, reward, terminated, truncated, _ = env.step(np.int64(action))
-        total, done = total + reward, terminated or truncated
-        recorder.keep(action, reward)
-    task = env.task
-    assert task.episode is not None
-    row: dict[str, Any] = {
-        "episode": task.episode.episode_id,
-        "index": number,
-        "agent": name,
-        "scene": env.simulator.world.scene.name,
-        "sound": task.episode.sound,
-        "measures": {**task.measures(), "reward": total},
-    }
+        observation, reward, terminated, truncated, _ = env.step(agent.act(observation))
+        total, done = total + float(reward), bool(terminated or truncated)
+        recorder.keep(float(reward))
+    task = base.task
     video = None
     if record and videos is not None:
         video = f"{name}-{number}.mp4"
-        write_video(videos / video, recorder.views, 1.0 / env.settings.step_time, recorder.audio, recorder.rate)
-    return EpisodeRecord(**row, **recorder.series(), video=video)
-
-
-class _Recorder:
-    """Keeps the steps of an episode, and what it looked and sounded like."""
-
-    def __init__(self, env: NavigationEnv, *, media: bool, video: bool):
-        self.env, self.media, self.video = env, media, video
-        self.rate = env.settings.acoustics.rate
-        self.views: list[np.ndarray] = []
-        self._sound: list[np.ndarray] = []
-        self._actions: list[int] = []
-        self._rewards: list[float] = []
-        self._frames: list[dict[str, np.ndarray]] = []
-        self._states: list[tuple[np.ndarray, float, np.ndarray, float]] = []
-        self._sense()
-
-    def keep(self, action: int, reward: float) -> None:
-        """Keep a step."""
-        self._actions.append(action)
-        self._rewards.append(reward)
-        self._sense()
-
-    def _sense(self) -> None:
-        env = self.env
-        simulator = env.simulator
-        self._states.append((simulator.position.copy(), simulator.heading, env.loudness, env.task.distance))
-        if not self.media:
-            return
-        self._frames.append(simulator.see(("rgb", "depth")))
-        if env.waveform is not None:
-            self._sound.append(env.waveform)
-        if self.video:
-            frame = env.render()
-            assert frame is not None
-            self.views.append(frame)
-
-    @property
-    def audio(self) -> np.ndarray | None:
-        """``(2, n)`` what was heard."""
-        return np.concatenate(self._sound, axis=1) if self._sound else None
-
-    def series(self) -> dict[str, Any]:
-        """Return the fields of an `EpisodeRecord` that belong to its steps."""
-        env, task = self.env, self.env.task
-        positions = np.array([state[0] for state in self._states])
-        return {
-            "positions": positions,
-            "headings": np.array([state[1] for state in self._states]),
-            "actions": np.array(self._actions, np.int64),
-            "rewards": np.array(self._rewards),
-            "loudness": np.array([state[2] for state in self._states]),
-            "distances": np.array([state[3] for state in self._states]),
-            "goal": task.goal,
-            "start_distance": task.start_distance,
-            "action_names": tuple(action.name.lower().replace("_", " ") for action in Action),
-            "step_time": env.settings.step_time,
-            **(self._media(positions) if self.media else {}),
-        }
-
-    def _media(self, positions: np.ndarray) -> dict[str, Any]:
-        env, task = self.env, self.env.task
-        assert task.episode is not None
-        world = env.simulator.world
-        plan = draw_plan(world.scene, width=720, floor=float(positions[0, 1]))
-        way = world.floor.shortest_path(np.array(task.episode.start_position), task.goal).points
-        return {
-            "plan_image": plan.image,
-            "plan_path": plan.to_pixels(positions),
-            "plan_goal": plan.to_pixels(task.goal[None])[0],
-            "plan_oracle": plan.to_pixels(way),
-            "frames": [frame["rgb"] for frame in self._frames],
-            "depth": [frame["depth"] for frame in self._frames],
-            "audio": self.audio,
-            "audio_rate": self.rate,
-        }
+        write_video(videos / video, recorder.views, 1.0 / task.step_time, recorder.audio, base.sound_rate)
+    return EpisodeRecord(
+        episode=task.episode.episode_id,
+        index=number,
+        agent=name,
+        scene=base.simulator.name,
+        sound=getattr(task.episode, "sound", ""),
+        measures={**task.measures(), "reward": total},
+        **recorder.series(),
+        video=video,
+    )

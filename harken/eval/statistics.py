@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -11,6 +12,7 @@ from harken.errors import ConfigurationError, EpisodeError, UnknownNameError
 from harken.eval.records import EpisodeResult
 
 __all__ = [
+    "SHARES",
     "Interval",
     "bootstrap_interval",
     "decimals_for",
@@ -19,6 +21,9 @@ __all__ = [
     "summarise",
     "wilson_interval",
 ]
+
+SHARES = frozenset({"success", "spl", "soft_spl", "sna", "delta1", "delta2", "delta3"})
+"""Measures that lie between 0 and 1 by their definition."""
 
 _DRAWS_AT_ONCE = 1 << 20
 
@@ -125,24 +130,31 @@ def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> 
 
 
 def mean_interval(
-    values: Sequence[float] | np.ndarray, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+    values: Sequence[float] | np.ndarray,
+    *,
+    share: bool = True,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> Interval:
     """Return the mean of `values` with the interval that suits them.
 
     Args:
         values: ``(n,)`` finite values, one per independent episode.
+        share: Whether no value can lie outside 0–1, as of a success. A count of collisions may be 0 in all episodes
+            and is no share all the same.
         confidence: Share of such intervals that hold the true mean, in (0, 1).
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling.
 
     Returns:
-        `wilson_interval` where all values are 0 or 1, else `bootstrap_interval`.
+        `wilson_interval` where the values are shares and all 0 or 1, else `bootstrap_interval`.
 
     Raises:
         ConfigurationError: There are no values, one is not finite, or a setting is out of range.
     """
     data = _checked(values, confidence)
-    if np.isin(data, (0.0, 1.0)).all():
+    if share and np.isin(data, (0.0, 1.0)).all():
         return wilson_interval(int(data.sum()), len(data), confidence=confidence)
     return bootstrap_interval(data, confidence=confidence, resamples=resamples, seed=seed)
 
@@ -182,8 +194,8 @@ def summarise(
                     "values. Find out why the measure failed there instead of leaving the episode out."
                 )
             columns[name][row] = value
-    settings = {"confidence": confidence, "resamples": resamples, "seed": seed}
-    return {name: mean_interval(values, **settings) for name, values in columns.items()}
+    settings: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    return {name: mean_interval(values, share=name in SHARES, **settings) for name, values in columns.items()}
 
 
 def format_table(

@@ -21,7 +21,7 @@ import numpy as np
 from harken.acoustics import AcousticSettings
 from harken.errors import ConfigurationError, DataSetError, UnknownNameError
 from harken.scene import HomeConfig, generate_home
-from harken.sim import Trajectory, World, forward_vector
+from harken.sim import Trajectory, World, WorldSettings, forward_vector
 from harken.sound import ClipLibrary
 from harken.sound.clip import Clip
 from harken.sound.level import amplitude
@@ -515,4 +515,4 @@ def _library(folder: str | None, rate: int, kind: Kind) -> ClipLibrary:
 @lru_cache(maxsize=_WORLDS_KEPT)
 def _world(split: str, home: int, config: HomeConfig, acoustics: AcousticSettings, ear_height: float) -> World:
     scene = generate_home(home, split=cast(Literal["train", "val", "test"], split), config=config)
-    return World(scene=scene, acoustics=acoustics, ear_height=ear_height)
+    return World(scene=scene, settings=WorldSettings(acoustics=acoustics, ear_height=ear_height))

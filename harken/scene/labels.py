@@ -199,6 +199,7 @@ def _read(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     substances: list[str] = []
     position = 0
     while position < len(words):
+        phrase, length = (words[position],), 1
         for length in range(min(_LONGEST, len(words) - position), 0, -1):
             phrase = tuple(words[position : position + length])
             if phrase in _THINGS or phrase in _STUFF:

@@ -1,8 +1,24 @@
 """The simulator: one world, one body, its senses, and what sounds around it."""
 
-from harken.sim.protocol import SimulatorProtocol, SoundSource
-from harken.sim.simulator import Mount, Simulator, forward_vector
+from harken.scene.ground import forward_vector
+from harken.sim.mount import Mount
+from harken.sim.protocol import SimulatorProtocol
+from harken.sim.settings import BodySettings, WorldSettings
+from harken.sim.simulator import Simulator
+from harken.sim.sources import SoundSource
 from harken.sim.trajectory import Trajectory
 from harken.sim.world import World
+from harken.sim.worlds import make_simulator
 
-__all__ = ["Mount", "Simulator", "SimulatorProtocol", "SoundSource", "Trajectory", "World", "forward_vector"]
+__all__ = [
+    "BodySettings",
+    "Mount",
+    "Simulator",
+    "SimulatorProtocol",
+    "SoundSource",
+    "Trajectory",
+    "World",
+    "WorldSettings",
+    "forward_vector",
+    "make_simulator",
+]

@@ -1,111 +1,113 @@
 """The seam between a world that is simulated and those who act in it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Source
-from harken.acoustics.directivity import Directivity
-from harken.errors import SoundError
-from harken.sim.trajectory import Trajectory
+from harken.acoustics.engines.echo import EchoSettings
+from harken.scene.ground import Ground
+from harken.sim.mount import Mount
+from harken.sim.sources import SoundSource
+from harken.vision import Camera, Plan
 
-__all__ = ["SimulatorProtocol", "SoundSource"]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class SoundSource:
-    """Something that sounds: a clip at a place or on its way, repeated from an offset on."""
-
-    position: np.ndarray
-    """``(3,)`` position [m]."""
-    samples: np.ndarray
-    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end."""
-    offset: int = 0
-    """First sample that sounds."""
-    onset: float = 0.0
-    """When it starts to sound [s]."""
-    duration: float = float("inf")
-    """How long it sounds [s]."""
-    directivity: Directivity | None = None
-    """How it radiates by direction; equally in all directions if None."""
-    heading: float = 0.0
-    """Where it faces [rad]; a source on its way faces where it goes."""
-    pitch: float = 0.0
-    """Angle above the horizon at which it faces [rad]."""
-    trajectory: Trajectory | None = None
-    """Its way, from the moment at which the sources are set; `position` is where it starts."""
-
-    @staticmethod
-    def moving(trajectory: Trajectory, samples: np.ndarray, **settings: Any) -> "SoundSource":
-        """Return a source on its way; `settings` are the other fields."""
-        return SoundSource(position=trajectory.position(0.0), samples=samples, trajectory=trajectory, **settings)
-
-    def at(self, time: float) -> Source:
-        """Return what propagation needs to know of it at a time [s]."""
-        if self.trajectory is None:
-            return Source(position=self.position, directivity=self.directivity, heading=self.heading, pitch=self.pitch)
-        return Source(
-            position=self.trajectory.position(time),
-            directivity=self.directivity,
-            heading=self.trajectory.heading(time),
-            pitch=self.pitch,
-            moving=True,
-        )
-
-    def __post_init__(self) -> None:
-        """Check the samples."""
-        samples = np.ascontiguousarray(self.samples, np.float32)
-        if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-            raise SoundError(
-                f"The sound of a source has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0."
-            )
-        object.__setattr__(self, "samples", samples)
-        object.__setattr__(self, "position", np.array(self.position, np.float64))
+__all__ = ["SimulatorProtocol"]
 
 
 @runtime_checkable
 class SimulatorProtocol(Protocol):
-    """One world, one body, its eyes and ears, and what sounds around it."""
+    """One world, one body, its eyes and ears, what sounds around it, and time.
+
+    Tasks, environments and evaluation use nothing else of a simulator.
+    """
 
     position: np.ndarray
     """``(3,)`` where the body stands [m]."""
     heading: float
-    """Where it faces [rad]."""
+    """Where it faces [rad], in (−π, π]."""
+
+    @property
+    def name(self) -> str:
+        """Name of the scene."""
+        ...
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the categories that semantic images count."""
+        ...
+
+    @property
+    def ground(self) -> Ground:
+        """Where the body can stand and walk."""
+        ...
+
+    @property
+    def ear_height(self) -> float:
+        """Height of the body's ears above the floor [m]."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Sampling rate of what is heard [Hz]."""
+        ...
+
+    @property
+    def time(self) -> float:
+        """Time since the sources were set [s]."""
+        ...
+
+    @property
+    def sources(self) -> tuple[SoundSource, ...]:
+        """What sounds."""
+        ...
 
     def place(self, position: np.ndarray, heading: float) -> None:
         """Put the body somewhere."""
         ...
 
-    def set_sources(self, sources: Sequence[SoundSource]) -> None:
-        """Replace what sounds, and start time anew."""
-        ...
-
     def move_forward(self, distance: float) -> bool:
-        """Walk ahead; returns whether something was in the way."""
+        """Walk ahead [m]; returns whether something was in the way."""
         ...
 
     def turn(self, angle: float) -> None:
         """Turn by an angle [rad], positive to the left."""
         ...
 
+    def set_sources(self, sources: Sequence[SoundSource]) -> None:
+        """Replace what sounds, and start time anew."""
+        ...
+
+    def prepare(self, sources: Sequence[Source]) -> None:
+        """Compute ahead what the first step of an episode with these sources needs; changes nothing that is sensed."""
+        ...
+
     def hear(self, samples: int) -> np.ndarray:
         """Let time pass and return ``(channels, samples)`` float32, what the ears heard."""
         ...
 
-    def see(self, channels: Sequence[str]) -> dict[str, np.ndarray]:
-        """Return images by name: "rgb", "depth", "semantic"."""
+    def hear_each(self, samples: int) -> np.ndarray:
+        """Let time pass and return ``(sources, channels, samples)`` float32, what the ears heard of each source."""
+        ...
+
+    def echo(self, settings: EchoSettings) -> np.ndarray:
+        """Return ``(2, n)`` float32, what comes back to the ears of a sweep that sounds where they are."""
+        ...
+
+    def see(
+        self, channels: Sequence[str], *, camera: Camera | None = None, mount: Mount | None = None
+    ) -> dict[str, np.ndarray]:
+        """Return images by name: "rgb", "depth", "semantic", "instance"."""
+        ...
+
+    def plan(self, *, width: int, level: float | None = None) -> Plan:
+        """Return the scene seen from above, cut at a height above a floor [m] (that of the ground by default)."""
+        ...
+
+    def is_inside_solid(self, point: np.ndarray) -> bool:
+        """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
         ...
 
     def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source; by default the body and the first source."""
-        ...
-
-    def geodesic_distance(self, start: np.ndarray, goal: np.ndarray) -> float:
-        """Return the length of the shortest way [m], inf where there is none."""
-        ...
-
-    def random_point(self, rng: np.random.Generator) -> np.ndarray:
-        """Return a random place ``(3,)`` where the body can stand [m]."""
         ...

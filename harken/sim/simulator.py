@@ -1,21 +1,26 @@
 """The embedded simulator."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Propagation, Source
+from harken.acoustics.engines.echo import EchoSettings
 from harken.acoustics.protocol import ListenerFormat
-from harken.errors import ConfigurationError, NavigationError, StateError
+from harken.checks import checked_count, checked_number, checked_point, wrapped_angle
+from harken.errors import ConfigurationError, HarkenWarning, NavigationError, SoundError, StateError, UnknownNameError
 from harken.scene import Scene
-from harken.sim.protocol import SoundSource
+from harken.scene.ground import Ground
+from harken.sim.mount import Mount
+from harken.sim.settings import WorldSettings
+from harken.sim.sources import SoundSource
 from harken.sim.world import World
 from harken.sound.convolution import StreamingConvolver
-from harken.vision import Camera
+from harken.vision import Camera, Plan, draw_plan
 
-__all__ = ["Mount", "Simulator", "forward_vector"]
+__all__ = ["Simulator"]
 
 CROSSFADE = 0.05
 """Time over which the sound changes from one response to the next [s]."""
@@ -23,26 +28,14 @@ CROSSFADE = 0.05
 MOVING_BLOCK = 0.0625
 """Most time for which a moving source is taken to be at one place [s]."""
 
+LONGEST_HEARING = 600.0
+"""Most time that may pass in one call of `Simulator.hear` [s]."""
 
-@dataclass(frozen=True, kw_only=True)
-class Mount:
-    """Where on the body a camera sits and which way it looks, relative to the body's feet and heading."""
+FARTHEST_WALK = 1000.0
+"""Longest step ahead [m]."""
 
-    height: float = 1.5
-    """Height above the floor [m]."""
-    ahead: float = 0.0
-    """Distance ahead of the body's axis [m]."""
-    left: float = 0.0
-    """Distance to the left of the body's axis [m]."""
-    yaw: float = 0.0
-    """Angle to the left of the heading [rad]."""
-    pitch: float = 0.0
-    """Angle upwards [rad]."""
-
-
-def forward_vector(heading: float) -> np.ndarray:
-    """Return the unit vector ``(3,)`` of a heading [rad]: 0 is −z, positive is counter-clockwise seen from above."""
-    return np.array([-np.sin(heading), 0.0, -np.cos(heading)])
+NOTICED = 0.1
+"""A body that is put down farther than this from where it was asked to be is told so [m]."""
 
 
 class Simulator:
@@ -55,7 +48,7 @@ class Simulator:
         propagation: What carries sound to this body; the world's own by default. An engine that remembers what it was
             asked before belongs to one simulator.
         hearing: What the body hears with; two ears by default.
-        options: Settings of `World`, where a scene is given.
+        options: Fields of `WorldSettings`, where a scene is given.
     """
 
     def __init__(
@@ -68,28 +61,60 @@ class Simulator:
         hearing: ListenerFormat = "binaural",
         **options: Any,
     ):
+        if not isinstance(world, Scene | World):
+            raise ConfigurationError(
+                f"Simulator was given {world!r}; expected a Scene, such as Scene.load('flat.glb') or generate_home(0), "
+                "or a World."
+            )
         if isinstance(world, World) and options:
             raise ConfigurationError(
-                f"Settings {sorted(options)} belong to the world; give them to World(...) or pass a scene."
+                f"Settings {sorted(options)} belong to the world; give them to WorldSettings(...) or pass a scene."
             )
-        self.world = world if isinstance(world, World) else World(scene=world, **options)
+        self.world = world if isinstance(world, World) else World(scene=world, settings=_world_settings(options))
         self.camera = camera or Camera()
-        self.mount = mount or Mount(height=self.world.ear_height)
+        self.mount = mount or Mount(height=self.ear_height)
         self._propagation = propagation
         self.hearing: ListenerFormat = hearing
         self.position = np.zeros(3)
         self.heading = 0.0
-        self.node = -1
         self._placed = False
         self._sources: list[SoundSource] = []
         self._convolvers: list[StreamingConvolver | None] = []
         self._responses: dict[int, tuple[tuple, np.ndarray]] = {}
         self._samples_heard = 0
 
+    def __repr__(self) -> str:
+        """Return where the body is, in short."""
+        x, y, z = self.position.tolist()
+        at = f"at ({x:.2f}, {y:.2f}, {z:.2f})" if self._placed else "not placed"
+        return f"Simulator({self.name!r}, {at}, {len(self._sources)} sources)"
+
+    @property
+    def name(self) -> str:
+        """Name of the scene."""
+        return self.world.scene.name
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the categories that semantic images count."""
+        return self.world.scene.categories
+
+    @property
+    def ground(self) -> Ground:
+        """Where the body can stand and walk."""
+        return self.world.ground
+
+    @property
+    def ear_height(self) -> float:
+        """Height of the body's ears above the floor [m]."""
+        return self.world.settings.ear_height
+
     @property
     def propagation(self) -> Propagation:
         """What carries sound."""
-        return self.world.propagation if self._propagation is None else self._propagation
+        if self._propagation is None:
+            self._propagation = self.world.new_propagation()
+        return self._propagation
 
     @property
     def rate(self) -> int:
@@ -102,70 +127,91 @@ class Simulator:
         return tuple(self._sources)
 
     def place(self, position: np.ndarray, heading: float) -> None:
-        """Put the body on the floor near a position.
+        """Put the body on the floor near a position; a warning tells if that is not where it was asked to be.
 
         Args:
             position: ``(3,)`` [m]; the nearest walkable point is taken, or the nearest node on a grid.
             heading: [rad]; the nearest of four on a grid.
 
         Raises:
-            NavigationError: There is no floor within reach.
+            NavigationError: The pose is no pose, or there is no floor within reach.
         """
-        if not np.isfinite(heading) or not np.isfinite(position).all():
-            raise NavigationError(
-                f"Pose ({position}, {heading}) is not finite; expected x, y, z in metres and radians."
-            )
-        if self.world.motion == "grid":
-            self.node = self.world.graph.nearest(position)
-            self.position = np.array(self.world.graph.nodes[self.node], np.float64)
-            heading = round(heading / (np.pi / 2)) * (np.pi / 2)
-        else:
-            self.position = np.array(self.world.floor.snap(position), np.float64)
-        self.heading = _wrap(heading)
+        wanted = checked_point("The position of the body", position, error=NavigationError)
+        heading = checked_number("The heading of the body", heading, unit="radians", error=NavigationError)
+        self.position = self.ground.snap(wanted)
+        self.heading = wrapped_angle(self.ground.turned(heading))
         self._placed = True
+        aside = float(np.hypot(*(self.position - wanted)[[0, 2]]))
+        if aside > NOTICED and self.world.settings.motion == "continuous":
+            warnings.warn(
+                f"The body was put {aside:.2f} m aside of {wanted.round(3).tolist()}, where it does not fit: it stands "
+                f"at {self.position.round(3).tolist()}. Ask ground.is_free(position) first.",
+                HarkenWarning,
+                stacklevel=2,
+            )
 
     def set_sources(self, sources: Sequence[SoundSource]) -> None:
-        """Replace what sounds, and start time anew."""
+        """Replace what sounds, and start time anew.
+
+        Raises:
+            SoundError: One is no `SoundSource`.
+        """
+        for source in sources:
+            if not isinstance(source, SoundSource):
+                raise SoundError(f"A source is {source!r}; expected a SoundSource(position=…, samples=…).")
+            self._check_within(source.position)
         self._sources = list(sources)
         self._convolvers = [None] * len(self._sources)
         self._samples_heard = 0
         self._responses = {}
 
+    def prepare(self, sources: Sequence[Source]) -> None:
+        """Compute ahead what the first step of an episode with these sources needs; changes nothing that is sensed."""
+        self.world.prepare(sources, images=True)
+
+    def _check_within(self, place: np.ndarray) -> None:
+        """Warn of a source outside the scene's box: hardly anything of it is heard inside."""
+        low, high = self.world.scene.bounds
+        if (place < low).any() or (place > high).any():
+            warnings.warn(
+                f"A source at {np.round(place, 3).tolist()} lies outside the scene, which reaches from "
+                f"{np.round(low, 2).tolist()} to {np.round(high, 2).tolist()} m: little or nothing of it is heard "
+                "inside. Check the units and the axes of its position.",
+                HarkenWarning,
+                stacklevel=3,
+            )
+
     def move_forward(self, distance: float) -> bool:
         """Walk ahead, sliding along what is in the way; on a grid go to the next node if there is one.
 
         Args:
-            distance: [m]; the spacing of the nodes on a grid.
+            distance: Up to `FARTHEST_WALK` [m]; the spacing of the nodes on a grid.
 
         Returns:
             Whether something was in the way.
+
+        Raises:
+            NavigationError: The distance is no such number.
         """
         self._check_placed()
-        if self.world.motion == "grid":
-            onward = int(self.world.graph.neighbours[self.node, self.quarter])
-            if onward < 0:
-                return True
-            self.node = onward
-            self.position = np.array(self.world.graph.nodes[onward], np.float64)
-            return False
-        end, collided = self.world.floor.move(self.position, distance * forward_vector(self.heading))
-        self.position = np.array(end, np.float64)
-        return bool(collided)
-
-    @property
-    def quarter(self) -> int:
-        """Heading in quarter turns to the left, 0–3."""
-        return round(self.heading / (np.pi / 2)) % 4
+        distance = checked_number("The distance to walk", distance, 0.0, FARTHEST_WALK, unit="m", error=NavigationError)
+        self.position, collided = self.ground.move(self.position, self.heading, distance)
+        return collided
 
     def turn(self, angle: float) -> None:
-        """Turn by an angle [rad], positive to the left."""
+        """Turn by an angle [rad], positive to the left.
+
+        Raises:
+            NavigationError: It is not finite.
+        """
         self._check_placed()
-        self.heading = _wrap(self.heading + angle)
+        angle = checked_number("The angle to turn by", angle, unit="radians", error=NavigationError)
+        self.heading = wrapped_angle(self.heading + angle)
 
     @property
     def ears(self) -> Listener:
         """The body's ears, as a listener."""
-        place = self.position + [0.0, self.world.ear_height, 0.0]
+        place = self.position + [0.0, self.ear_height, 0.0]
         return Listener(position=place, heading=self.heading, format=self.hearing)
 
     def hear(self, samples: int) -> np.ndarray:
@@ -187,8 +233,13 @@ class Simulator:
 
         Returns:
             ``(sources, channels, samples)`` float32 pressure, in the order of `sources`.
+
+        Raises:
+            SoundError: The number is no whole number, or more than `LONGEST_HEARING`.
         """
         self._check_placed()
+        most = round(LONGEST_HEARING * self.rate)
+        samples = checked_count("The number of samples to hear", samples, 1, most, error=SoundError)
         ears = self.ears
         each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
         for i, source in enumerate(self._sources):
@@ -240,8 +291,7 @@ class Simulator:
         """
         self._check_placed()
         camera, mount = camera or self.camera, mount or self.mount
-        ahead, left = forward_vector(self.heading), forward_vector(self.heading + np.pi / 2)
-        eye = self.position + mount.ahead * ahead + mount.left * left + [0.0, mount.height, 0.0]
+        eye = mount.eye(self.position, self.heading)
         return self.world.renderer.observe(camera, eye, self.heading + mount.yaw, mount.pitch, channels=tuple(channels))
 
     def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:
@@ -263,19 +313,27 @@ class Simulator:
             listener = self.ears
         return self.propagation.impulse_response(source, listener)
 
-    def geodesic_distance(self, start: np.ndarray, goal: np.ndarray) -> float:
-        """Return the length of the shortest way over the floor [m], inf where there is none."""
-        if self.world.motion == "grid":
-            graph = self.world.graph
-            return float(graph.distance_field(graph.nearest(goal))[graph.nearest(start)])
-        return float(self.world.floor.distance_field(goal).distance(start))
+    def echo(self, settings: EchoSettings) -> np.ndarray:
+        """Return ``(2, n)`` float32, what comes back to the ears of a sweep that sounds where they are.
 
-    def random_point(self, rng: np.random.Generator) -> np.ndarray:
-        """Return a random place ``(3,)`` where the body can stand [m]: any on the floor, or a node on a grid."""
-        if self.world.motion == "grid":
-            nodes = self.world.graph.nodes
-            return np.array(nodes[int(rng.integers(len(nodes)))], np.float64)
-        return np.array(self.world.floor.random_point(rng), np.float64)
+        Raises:
+            SoundError: The head is inside something solid.
+        """
+        self._check_placed()
+        return self.world.echoes(settings).echo(Listener(position=self.ears.position, heading=self.heading))
+
+    def plan(self, *, width: int, level: float | None = None) -> Plan:
+        """Return the scene seen from above, cut open above a floor.
+
+        Args:
+            width: Width of the image [pixels].
+            level: Height of that floor [m]; the ground's by default.
+        """
+        return draw_plan(self.world.scene, width=width, floor=self.ground.level if level is None else level)
+
+    def is_inside_solid(self, point: np.ndarray) -> bool:
+        """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
+        return bool(self.world.scene.is_inside_solid(point))
 
     def _check_placed(self) -> None:
         if not self._placed:
@@ -291,6 +349,9 @@ def _divided(samples: int, most: int) -> int:
     return next((samples // n for n in range(fewest, 8 * fewest + 1) if samples % n == 0), samples)
 
 
-def _wrap(angle: float) -> float:
-    """Bring an angle into (−π, π]."""
-    return float(-((-angle + np.pi) % (2 * np.pi) - np.pi))
+def _world_settings(options: dict[str, Any]) -> WorldSettings:
+    known = list(WorldSettings.__dataclass_fields__)
+    for name in options:
+        if name not in known:
+            raise UnknownNameError("setting of a world", name, known)
+    return WorldSettings(**options)

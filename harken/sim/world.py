@@ -1,18 +1,26 @@
 """A world: a scene with all that is derived from it once and shared by everybody who is in it."""
 
 import functools
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from harken.acoustics import AcousticSettings, FastPropagation, Propagation
-from harken.errors import ConfigurationError, NavigationError
-from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
+from harken.acoustics import FastPropagation, Listener, Propagation, Source
+from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
+from harken.errors import NavigationError
+from harken.scene import NavigationGraph, Scene, WalkableFloor
+from harken.scene.ground import FloorGround, GridGround, Ground
+from harken.sim.settings import WorldSettings
 from harken.vision import Renderer
 
 __all__ = ["World"]
+
+ECHO_ENGINES_KEPT = 4
+"""Settings of echoes whose engines a world keeps."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,23 +32,8 @@ class World:
 
     scene: Scene
     """The scene."""
-    body: Body = Body()
-    """Size of the bodies that walk in it."""
-    ear_height: float = 1.5
-    """Height of ears and sound sources above the floor [m]."""
-    acoustics: AcousticSettings = AcousticSettings()
-    """How sound is propagated."""
-    motion: Literal["continuous", "grid"] = "continuous"
-    """Whether bodies move freely or from node to node of a grid."""
-    grid_spacing: float = 1.0
-    """Distance between the nodes of the grid [m]."""
-
-    def __post_init__(self) -> None:
-        """Check the settings."""
-        if self.motion not in ("continuous", "grid"):
-            raise ConfigurationError(f"Motion is {self.motion!r}; expected 'continuous' or 'grid'.")
-        if not 0.1 <= self.ear_height <= 3.0:
-            raise ConfigurationError(f"Ear height is {self.ear_height!r} m; expected 0.1 to 3 m.")
+    settings: WorldSettings = field(default_factory=WorldSettings)
+    """What it is prepared for."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave derived things behind: they are made again where they are needed."""
@@ -54,12 +47,14 @@ class World:
     @cached_property
     def floor(self) -> WalkableFloor:
         """Where bodies can walk."""
-        return WalkableFloor.build(self.scene, self.body)
+        return WalkableFloor.build(self.scene, self.settings.size)
 
     @cached_property
-    def graph(self) -> NavigationGraph:
-        """The grid of nodes, for motion from node to node."""
-        return NavigationGraph.build(self.floor, spacing=self.grid_spacing)
+    def ground(self) -> Ground:
+        """The floor, or the grid of nodes on it, as bodies of these settings walk on it."""
+        if self.settings.motion == "continuous":
+            return FloorGround(self.floor)
+        return GridGround(NavigationGraph.build(self.floor, spacing=self.settings.grid_spacing))
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -68,11 +63,57 @@ class World:
 
     @cached_property
     def propagation(self) -> Propagation:
-        """What carries sound."""
-        ears = self.floor.cells + [0.0, self.ear_height, 0.0]
+        """What carries sound here."""
+        return self.new_propagation() if self.settings.propagation != "harken" else self._fast_propagation()
+
+    def _fast_propagation(self) -> FastPropagation:
+        ears = self.floor.cells + [0.0, self.settings.ear_height, 0.0]
         # Not a method of this world, which would then be kept until the garbage collector looks for cycles.
-        route = functools.partial(_walkers_way, self.floor, self.ear_height)
-        return FastPropagation(self.scene, self.acoustics, ears=ears, route=route)
+        route = functools.partial(_walkers_way, self.floor, self.settings.ear_height)
+        return FastPropagation(self.scene, self.settings.acoustics, ears=ears, route=route)
+
+    def new_propagation(self) -> Propagation:
+        """Return what carries sound to one body: Harken's engine is shared by all, others remember who asked before."""
+        if self.settings.propagation == "harken":
+            return self.propagation
+        from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
+
+        chosen = self.settings.acoustics
+        navigation = SoundSpaces2Settings.navigation(
+            rate=chosen.rate, duration=chosen.duration, transmission=chosen.transmission
+        )
+        return SoundSpaces2Propagation(self.scene, navigation)
+
+    def prepare(self, sources: Sequence[Source], *, images: bool = True) -> None:
+        """Compute ahead what a body in this world will need first; changes nothing that anybody senses.
+
+        Args:
+            sources: What will sound.
+            images: Whether it will see.
+        """
+        listener = Listener(position=self.floor.cells[0] + [0.0, self.settings.ear_height, 0.0])
+        for source in sources:
+            self.propagation.impulse_response(source, listener)
+        if images:
+            _ = self.renderer
+
+    def echoes(self, settings: EchoSettings) -> EchoPropagation:
+        """Return what answers a sweep in this world."""
+        with self._echo_lock:
+            known = self._echo_engines
+            if settings not in known:
+                while len(known) >= ECHO_ENGINES_KEPT:
+                    known.pop(next(iter(known)))
+                known[settings] = EchoPropagation(scene=self.scene, settings=settings)
+            return known[settings]
+
+    @cached_property
+    def _echo_engines(self) -> dict[EchoSettings, EchoPropagation]:
+        return {}
+
+    @cached_property
+    def _echo_lock(self) -> threading.Lock:
+        return threading.Lock()
 
 
 def _walkers_way(

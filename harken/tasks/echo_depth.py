@@ -4,26 +4,27 @@ VisualEchoes (Gao et al., ECCV 2020), BatVision (Christensen et al., ICRA 2020) 
 the depth map of a view from its echo, with or without an image. Here the body may also choose where to listen next.
 """
 
-import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from harken.acoustics import Listener
-from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
-from harken.errors import ActionError, ConfigurationError, EpisodeError, UnknownNameError
+from harken.acoustics import Source
+from harken.acoustics.engines.echo import EchoSettings
+from harken.checks import check_settings, checked_number, checked_point, checked_seed
+from harken.errors import ActionError, ConfigurationError, EpisodeError
 from harken.metrics.depth import DepthRange, depth_metrics
-from harken.scene import Body
-from harken.sim import Mount, Simulator, World
-from harken.tasks.navigation import NavigationSettings
-from harken.tasks.worlds import load_world
-from harken.vision import Camera
+from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
+from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram_shape
+from harken.tasks.protocol import Actions, Choice, Numbers, Outcome, Sensor, entered
+from harken.tasks.sensing import FARTHEST, LOUDEST
+from harken.tasks.walk import ahead_and_left, checked_action
 from harken.vision.low_light import LowLight
 
-__all__ = ["EchoDepthSettings", "EchoDepthTask", "EchoEpisode", "EchoMove", "enter_world"]
+__all__ = ["EchoDepthSettings", "EchoDepthTask", "EchoEpisode", "EchoMove"]
 
 LEAST_VALID = 0.5
 """Least share of a view's pixels that have a depth that counts, for an episode to begin with it."""
@@ -52,10 +53,6 @@ class EchoDepthSettings:
     only gather evidence."""
     max_steps: int = 20
     """Estimates in an episode of the active variant; the passive one ends after the first."""
-    forward_step: float = 0.25
-    """Length of a step ahead [m]."""
-    turn_angle: float = np.pi / 6
-    """Angle of a turn [rad]; `turn_angle_degrees` in files."""
     max_depth: float = 10.0
     """Greatest depth [m] of estimates and of the truth."""
     beyond: Literal["clip", "ignore"] = "clip"
@@ -63,12 +60,8 @@ class EchoDepthSettings:
     count."""
     prior_depth: float = 2.5
     """Depth of the flat map that the first estimate is compared with [m]."""
-    height: float = 1.5
-    """Height of camera, mouth and ears above the floor [m]."""
-    body: Body = Body()
-    """Size of the body."""
-    camera: Camera = Camera()
-    """What the body sees with; its size is that of the depth map."""
+    body: BodySettings = BodySettings(turn_angle=np.pi / 6)
+    """What the body is like; its mouth is where its ears are. The camera's size is that of the depth map."""
     echo: EchoSettings = field(default_factory=EchoSettings)
     """How echoes are simulated."""
     low_light: LowLight = field(default_factory=LowLight)
@@ -76,22 +69,16 @@ class EchoDepthSettings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, known in (("variant", ("active", "passive")), ("target", ("current", "start"))):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
+        check_settings(self, max_steps=(1, 10**9), max_depth=(1e-3, 10_000.0), prior_depth=(1e-3, 10_000.0))
         DepthRange(maximum=self.max_depth, beyond=self.beyond)
-        for name in ("forward_step", "turn_angle", "max_steps", "prior_depth"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigurationError(f"Setting {name} is {value!r}; expected a positive number.")
         if self.prior_depth > self.max_depth:
             raise ConfigurationError(
                 f"Setting prior_depth is {self.prior_depth:g} m, beyond max_depth, {self.max_depth:g} m. Lower it."
             )
-        if not 0.1 <= self.height <= 3.0:
-            raise ConfigurationError(f"Setting height is {self.height!r} m; expected 0.1 to 3.")
-        if self.camera.projection != "pinhole":
+        if self.body.camera.projection != "pinhole":
             raise ConfigurationError("Depth from echoes is asked of a pinhole camera; the camera is a panorama.")
+        if self.body.motion != "continuous":
+            raise ConfigurationError("Setting body.motion is 'grid'; depth from echoes has continuous motion only.")
 
     @property
     def steps(self) -> int:
@@ -119,39 +106,163 @@ class EchoEpisode:
     seed: int = 0
     """Decides how dark it is, and the camera's noise."""
 
+    def __post_init__(self) -> None:
+        """Check every field.
 
-def enter_world(scene: str, settings: EchoDepthSettings, **options: Any) -> World:
-    """Return the world of a scene, shared within the process.
-
-    Args:
-        scene: "home:<split>:<number>", or the path of a scene file.
-        settings: The rules.
-        options: ``up`` and ``scale`` of a file.
-    """
-    shared = NavigationSettings(
-        body=settings.body, ear_height=settings.height, eye_height=settings.height, forward_step=settings.forward_step
-    )
-    return load_world(scene, shared, **options)
-
-
-@functools.lru_cache(maxsize=8)
-def _echoes_in(world: World, settings: EchoSettings) -> EchoPropagation:
-    return EchoPropagation(scene=world.scene, settings=settings)
+        Raises:
+            EpisodeError: The pose or the seed is none.
+        """
+        where = f"Episode {str(self.episode_id)[:80]!r}:"
+        point = checked_point(f"{where} position", self.position, error=EpisodeError)
+        object.__setattr__(self, "position", tuple(point.tolist()))
+        heading = checked_number(f"{where} heading", self.heading, -1e6, 1e6, error=EpisodeError)
+        object.__setattr__(self, "heading", heading)
+        checked_seed(self.seed, f"{where} seed")
 
 
 class EchoDepthTask:
-    """The rules of one episode after another in one world.
+    """Tell how deep the view is from the echo of a sweep.
+
+    ## Description
+    At every place a linear sweep of 3 ms, 20 Hz to 20 kHz, sounds where the body stands, and its ears hear 60 ms of
+    what comes back. The agent answers with a depth map of the view and, in the active variant, says where to listen
+    next. Homes are generated: a different, never repeated set for each split.
+
+    ## Action Space
+    A ``Dict``:
+
+    | key | space | what |
+    |---|---|---|
+    | depth | Box(0, max_depth, (128, 128, 1), float32) | estimate of the depth along the optical axis [m] of the view
+    that was observed last |
+    | move | Discrete(4) | 0 stay, 1 move forward, 2 turn left, 3 turn right (active variant only) |
+
+    ## Observation Space
+    A ``Dict`` of the sensors asked for, waveform and spectrogram by default:
+
+    | sensor | shape, type | what |
+    |---|---|---|
+    | waveform | (2, 2646) float32 | echo at the left and right ear, 60 ms at 44.1 kHz; (2, 960) at 16 kHz |
+    | spectrogram | (257, 166, 2) float32 | its magnitude spectrogram as published; (257, 121, 2) at 16 kHz |
+    | rgb | (128, 128, 3) uint8 | colour image |
+    | low_light | (128, 128, 3) uint8 | colour image with 0.5 to 5 % of the light, drawn once per episode, and noise of
+    photons and read-out, see `harken.vision.low_light.LowLight` |
+    | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], moves made |
+    | depth | (128, 128, 1) float32 | privileged: the true depth [m], 0 where it does not count |
+
+    ## Rewards
+    By how many metres the root mean squared error fell from the estimate before; the first estimate is compared with a
+    flat map of 2.5 m. The rewards of an episode sum to the error of the flat map less that of the last estimate.
+
+    ## Starting State
+    A random place and heading where at least half of the view has a depth that counts.
+    ``reset(options={"episode": i})`` starts episode ``i`` of the split, the same for everybody.
+
+    ## Episode End
+    Terminated after the last estimate: the first in the passive variant, the twentieth in the active one.
+
+    ## Information
+    ``rmse``, ``relative``, ``log10``, ``mae``, ``delta1``–``delta3`` and ``pixels`` of the estimate
+    (`harken.metrics.depth`; of the flat map after a reset), NaN where no pixel of the view counts; ``light``,
+    the share of light of "low_light"; ``collision``, whether the move ran into something.
+
+    Depth beyond `max_depth` (10 m) is taken for 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing
+    are left out.
+
+    ## Arguments
+    variant, and those of every environment.
+
+    ## Version History
+    v1: ``loudness`` in the information. v0: first version.
 
     Args:
-        world: The world.
         settings: The rules.
+        split: Unused: every split sounds alike.
+        variant: "active" or "passive" in place of the settings' variant.
     """
 
-    def __init__(self, world: World, settings: EchoDepthSettings):
-        self.settings = settings
-        self.simulator = Simulator(world, camera=settings.camera, mount=Mount(height=settings.height))
-        self.echoes = _echoes_in(world, settings.echo)
+    rules = EchoDepthSettings
+    shown: tuple[str, ...] = ("waveform", "spectrogram")
+    stream: tuple[int, ...] = (3,)
+    goal: np.ndarray | None = None
+    distance = float("nan")
+    success: bool | None = None
+
+    def __init__(self, settings: EchoDepthSettings, split: str, *, variant: Literal["active", "passive"] | None = None):
+        self.settings = settings if variant is None else replace(settings, variant=variant)
         self.episode: EchoEpisode | None = None
+        self.waveform: np.ndarray | None = None
+        self.estimate: np.ndarray | None = None
+        self.steps, self.collided = 0, False
+        self._errors: list[dict[str, float]] = []
+        self._simulator: SimulatorProtocol | None = None
+
+    @property
+    def body(self) -> BodySettings:
+        """What the body is like."""
+        return self.settings.body
+
+    @property
+    def world(self) -> WorldSettings:
+        """The worlds that it is played in."""
+        return self.settings.body.world()
+
+    @property
+    def step_time(self) -> float:
+        """Time for which an echo is listened to [s]."""
+        return self.settings.echo.samples / self.settings.echo.rate
+
+    @property
+    def simulator(self) -> SimulatorProtocol:
+        """The world that was entered last."""
+        return entered(self._simulator)
+
+    @property
+    def actions(self) -> Actions:
+        """What can be done in a step: give an estimate, and move in the active variant."""
+        actions: dict[str, Choice | Numbers] = {"depth": self._depth_space}
+        if self.settings.variant == "active":
+            actions["move"] = Choice(names=tuple(move.name.lower().replace("_", " ") for move in EchoMove))
+        return actions
+
+    @property
+    def _depth_space(self) -> Numbers:
+        camera = self.settings.body.camera
+        return Numbers(shape=(camera.height, camera.width, 1), low=0.0, high=self.settings.max_depth)
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        """What may be sensed."""
+        echo, camera = self.settings.echo, self.settings.body.camera
+        transform = echo_spectrogram_settings(echo.rate)
+        image = Numbers(shape=(camera.height, camera.width, 3), low=0, high=255, dtype=np.uint8)
+        found = [
+            Sensor(
+                name="waveform",
+                space=Numbers(shape=(2, echo.samples), low=-LOUDEST, high=LOUDEST),
+                read=lambda views: self._echo().copy(),
+            ),
+            Sensor(
+                name="spectrogram",
+                space=Numbers(
+                    shape=spectrogram_shape(echo.samples, settings=transform), low=0.0, high=LOUDEST * transform.window
+                ),
+                read=lambda views: echo_spectrogram(self._echo(), echo.rate, duration=None),
+            ),
+            Sensor(name="rgb", space=image, views=("rgb",), read=lambda views: views["rgb"]),
+            Sensor(name="low_light", space=image, views=("rgb",), read=lambda views: self._darken(views["rgb"])),
+            Sensor(
+                name="pose",
+                space=Numbers(shape=(4,), low=-FARTHEST, high=FARTHEST),
+                read=lambda views: self._relative_pose(),
+            ),
+            Sensor(name="depth", space=self._depth_space, privileged=True, read=lambda views: self.truth.copy()),
+        ]
+        return {sensor.name: sensor for sensor in found}
+
+    def enter(self, simulator: SimulatorProtocol) -> None:
+        """Go on in another world."""
+        self._simulator = simulator
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> EchoEpisode:
         """Draw an episode: a place on the floor and any heading, of which most of the view has a depth that counts.
@@ -166,8 +277,8 @@ class EchoDepthTask:
         """
         simulator = self.simulator
         for _ in range(100):
-            place, heading = simulator.random_point(rng), float(rng.uniform(-np.pi, np.pi))
-            if simulator.world.scene.is_inside_solid(place + [0.0, self.settings.height, 0.0]):
+            place, heading = simulator.ground.random_point(rng), float(rng.uniform(-np.pi, np.pi))
+            if simulator.is_inside_solid(place + self._lift):
                 continue
             simulator.place(place, heading)
             if self._valid(simulator.see(("depth",))["depth"]).mean() >= LEAST_VALID:
@@ -177,9 +288,25 @@ class EchoDepthTask:
                     episode_id=episode_id, scene=scene, position=(x, y, z), heading=simulator.heading, seed=seed
                 )
         raise EpisodeError(
-            f"{simulator.world.scene.name}: of 100 views none has a depth up to {self.settings.max_depth:g} m at "
+            f"{simulator.name}: of 100 views none has a depth up to {self.settings.max_depth:g} m at "
             f"{LEAST_VALID:.0%} of its pixels. Use a closed scene, or raise max_depth."
         )
+
+    @property
+    def _lift(self) -> np.ndarray:
+        return np.array([0.0, self.settings.body.ear_height, 0.0])
+
+    def read_episodes(self, path: str | Path) -> Sequence[EchoEpisode]:
+        """Refuse: episodes of this task are drawn, or given as objects.
+
+        Raises:
+            EpisodeError: Always.
+        """
+        raise EpisodeError(f"{path}: there are no files of this task's episodes. Give a list of EchoEpisode.")
+
+    def sources(self, episode: EchoEpisode) -> Sequence[Source]:
+        """Return nothing: only the body sounds."""
+        return ()
 
     def begin(self, episode: EchoEpisode) -> None:
         """Start an episode.
@@ -189,15 +316,17 @@ class EchoDepthTask:
         """
         self.simulator.place(np.array(episode.position), episode.heading)
         self.episode, self.steps, self.collided = episode, 0, False
+        self.waveform = self.estimate = None
         rng = np.random.default_rng([episode.seed, 0])
         self.light = self.settings.low_light.draw(rng)
         self.truth = self._look()
-        self.start_error = self.error = self.measure(self.prior())["rmse"]
+        self.errors = self.measure(self.prior())
+        self.start_error = self.error = self.errors["rmse"]
+        self._errors = []
 
     def prior(self) -> np.ndarray:
         """Return the flat map that the first estimate is compared with, ``(height, width, 1)`` float32 [m]."""
-        camera = self.settings.camera
-        return np.full((camera.height, camera.width, 1), self.settings.prior_depth, np.float32)
+        return np.full(self._depth_space.shape, self.settings.prior_depth, np.float32)
 
     def _valid(self, depth: np.ndarray) -> np.ndarray:
         valid = depth > 0
@@ -208,21 +337,24 @@ class EchoDepthTask:
         depth = self.simulator.see(("depth",))["depth"]
         return np.where(self._valid(depth), np.minimum(depth, np.float32(self.settings.max_depth)), np.float32(0.0))
 
-    def sense_echo(self) -> np.ndarray:
-        """Return the echo ``(2, n)`` float32 at the body's place.
+    def _echo(self) -> np.ndarray:
+        """Return the echo ``(2, n)`` float32 at the body's place, computed once for each step."""
+        if self.waveform is None:
+            self.waveform = self.simulator.echo(self.settings.echo)
+        return self.waveform
 
-        Raises:
-            SoundError: The body's head is inside a piece of furniture.
-        """
-        place = self.simulator.position + [0.0, self.settings.height, 0.0]
-        return self.echoes.echo(Listener(position=place, heading=self.simulator.heading))
-
-    def sense_dark(self) -> np.ndarray:
-        """Return the image in low light, ``(height, width, 3)`` uint8."""
+    def _darken(self, image: np.ndarray) -> np.ndarray:
+        """Return an image in low light, ``(height, width, 3)`` uint8."""
         assert self.episode is not None
-        image = self.simulator.see(("rgb",))["rgb"]
         rng = np.random.default_rng([self.episode.seed, 1, self.steps])
         return self.settings.low_light.darken(image, self.light, rng)
+
+    def _relative_pose(self) -> np.ndarray:
+        assert self.episode is not None
+        heading = self.episode.heading
+        moved = ahead_and_left(self.simulator.position - np.array(self.episode.position), heading)
+        turned = (self.simulator.heading - heading + np.pi) % (2 * np.pi) - np.pi
+        return np.array([*moved, turned, self.steps], np.float32)
 
     def measure(self, estimate: np.ndarray) -> dict[str, float]:
         """Return the errors of an estimate of the current truth by name, NaN where no pixel counts.
@@ -243,8 +375,8 @@ class EchoDepthTask:
         Raises:
             ActionError: The shape is another, a value is NaN or infinite, or outside 0–`max_depth`.
         """
-        camera, largest = self.settings.camera, self.settings.max_depth
-        depth, shape = np.asarray(estimate), (camera.height, camera.width, 1)
+        largest, shape = self.settings.max_depth, self._depth_space.shape
+        depth = np.asarray(estimate)
         if depth.shape != shape or depth.dtype.kind not in "fiu":
             raise ActionError(f"The depth map is {depth.dtype} {depth.shape}; expected float32 {shape} in metres.")
         if not np.isfinite(depth).all():
@@ -257,60 +389,72 @@ class EchoDepthTask:
             )
         return depth.astype(np.float32, copy=False)
 
-    def act(self, action: Mapping[str, Any]) -> tuple[float, dict[str, float]]:
-        """Take an estimate, reward it, and move.
+    def step(self, action: Any) -> Outcome:
+        """Take an estimate of the view that was observed last, reward it, and move.
+
+        The reward is by how many metres the RMSE fell. Where no pixel of the view counts it is 0.
 
         Args:
             action: "depth", the estimate, and in the active variant "move", one of `EchoMove`.
 
-        Returns:
-            The reward, by how many metres the RMSE fell, and the errors of the estimate. Where no pixel of the view
-            counts, the reward is 0 and the errors are NaN.
-
         Raises:
             ActionError: A part is missing or is none that exists.
         """
-        wanted = {"depth"} if self.settings.variant == "passive" else {"depth", "move"}
+        wanted = set(self.actions) if isinstance(self.actions, Mapping) else set()
         if not isinstance(action, Mapping) or set(action) != wanted:
-            given = sorted(action) if isinstance(action, Mapping) else type(action).__name__
+            given = sorted(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
             raise ActionError(f"The action is {given}; expected a dict with {', '.join(sorted(wanted))}.")
-        move = _checked_move(action["move"]) if "move" in wanted else EchoMove.STAY
-        errors = self.measure(self.check(action["depth"]))
-        reward = 0.0
-        if errors["pixels"]:
-            reward, self.error = self.error - errors["rmse"], errors["rmse"]
+        move = EchoMove(checked_action(action["move"], EchoMove, "Move")) if "move" in wanted else EchoMove.STAY
+        self.estimate = np.array(self.check(action["depth"]))
+        self.errors, reward = self.measure(self.estimate), 0.0
+        if self.errors["pixels"]:
+            reward, self.error = self.error - self.errors["rmse"], self.errors["rmse"]
+            self._errors.append(self.errors)
         self.steps += 1
         self._move(move)
+        self.waveform = None
         if move != EchoMove.STAY and self.settings.target == "current":
             self.truth = self._look()
-        return float(reward), errors
+        return Outcome(reward=float(reward), terminated=self.steps >= self.settings.steps, truncated=False)
 
     def _move(self, move: EchoMove) -> None:
         self.collided = False
         if move == EchoMove.MOVE_FORWARD:
             before = self.simulator.position.copy()
-            self.collided = self.simulator.move_forward(self.settings.forward_step)
-            eyes = self.simulator.position + [0.0, self.settings.height, 0.0]
-            if self.simulator.world.scene.is_inside_solid(eyes):  # under a cupboard there is floor, but no air
-                self.simulator.position, self.collided = before, True
+            self.collided = self.simulator.move_forward(self.settings.body.forward_step)
+            if self.simulator.is_inside_solid(self.simulator.position + self._lift):
+                # Under a cupboard there is floor, but no air.
+                self.simulator.place(before, self.simulator.heading)
+                self.collided = True
         elif move == EchoMove.TURN_LEFT:
-            self.simulator.turn(self.settings.turn_angle)
+            self.simulator.turn(self.settings.body.turn_angle)
         elif move == EchoMove.TURN_RIGHT:
-            self.simulator.turn(-self.settings.turn_angle)
+            self.simulator.turn(-self.settings.body.turn_angle)
 
-    @property
-    def over(self) -> bool:
-        """Whether all estimates were made."""
-        return self.steps >= self.settings.steps
+    def measures(self) -> dict[str, float]:
+        """Return the errors of the episode's estimates, their means over the steps with pixels that count."""
+        if not self._errors:
+            return {name: value for name, value in self.errors.items() if name != "pixels"}
+        return {
+            name: sum(row[name] for row in self._errors) / len(self._errors)
+            for name in self._errors[0]
+            if name != "pixels"
+        }
+
+    def info(self) -> dict[str, Any]:
+        """Return the errors of the last estimate, the share of light and whether the move ran into something."""
+        return {**self.errors, "light": self.light, "collision": self.collided}
+
+    def picture(self) -> np.ndarray:
+        """Return image, true depth and last estimate side by side, ``(height, 3 * width, 3)`` uint8."""
+        estimate = self.prior() if self.estimate is None else self.estimate
+        maps = [_depth_picture(depth, self.settings.max_depth) for depth in (self.truth, estimate)]
+        return np.concatenate([self.simulator.see(("rgb",))["rgb"], *maps], axis=1)
 
 
-def _checked_move(move: Any) -> EchoMove:
-    if isinstance(move, np.ndarray) and move.size == 1:
-        move = move.reshape(-1)[0]
-    if not isinstance(move, int | np.integer) or isinstance(move, bool) or not 0 <= int(move) < len(EchoMove):
-        raise ActionError(
-            f"Move {move!r} does not exist; expected an integer: "
-            + ", ".join(f"{m.value} {m.name.lower().replace('_', ' ')}" for m in EchoMove)
-            + "."
-        )
-    return EchoMove(int(move))
+def _depth_picture(depth: np.ndarray, largest: float) -> np.ndarray:
+    """Colour a depth map, light where it is near; black where it does not count."""
+    share = np.clip(depth[:, :, 0] / largest, 0.0, 1.0)
+    stops, colors = (0.0, 0.25, 0.5, 1.0), ((253, 231, 37), (53, 183, 121), (49, 104, 142), (68, 1, 84))
+    picture = np.stack([np.interp(share, stops, [color[i] for color in colors]) for i in range(3)], -1)
+    return np.where(depth > 0, picture, 0.0).round().astype(np.uint8)

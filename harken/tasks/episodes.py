@@ -2,20 +2,34 @@
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import EpisodeError
+from harken.sim import Trajectory
 
 __all__ = ["Episode", "read_episodes", "write_episodes"]
+
+LARGEST_FILE = 2**30
+"""Most bytes that an episode file may unpack to."""
+
+LONGEST_NAME = 1_000
+"""Most characters of a name in an episode."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One search: a start, a goal that may sound, and what is known of the way."""
+    """One search: a start, a goal that may sound and move, and what is known of the way.
+
+    Raises:
+        EpisodeError: A name is no text, a pose or a time is not finite, or the goal's way is none.
+    """
 
     episode_id: str
     """Unique name within its split."""
@@ -26,53 +40,110 @@ class Episode:
     start_heading: float
     """Where it faces [rad]."""
     goal_position: tuple[float, float, float]
-    """Where the goal is, on the floor [m]."""
+    """Where the goal is, or starts its way, on the floor [m]."""
     sound: str = ""
     """Name of the clip that the goal plays; empty where nothing sounds."""
     sound_offset: float = 0.0
     """Where in the clip it starts [s]."""
+    onset: float = 0.0
+    """When it starts to sound [s]."""
+    duration: float | None = None
+    """How long it sounds [s]; None for as long as the episode lasts. It stays the goal when it is silent."""
+    trajectory: tuple[tuple[float, float, float, float], ...] = ()
+    """The goal's way: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
     geodesic_distance: float = 0.0
     """Length of the shortest way from start to goal [m]."""
 
     def __post_init__(self) -> None:
-        """Check that the numbers are finite."""
-        numbers = [*self.start_position, *self.goal_position, self.start_heading, self.sound_offset]
-        if len(self.start_position) != 3 or len(self.goal_position) != 3 or not np.isfinite(numbers).all():
-            raise EpisodeError(f"Episode {self.episode_id!r} has a pose that is not three finite numbers: {self}.")
+        """Check every field."""
+        for name in ("episode_id", "scene", "sound"):
+            value = getattr(self, name)
+            if not isinstance(value, str) or len(value) > LONGEST_NAME:
+                raise EpisodeError(
+                    f"An episode's {name} is {str(value)[:80]!r}; expected at most a thousand characters."
+                )
+        where = f"Episode {self.episode_id!r}:"
+        for name in ("start_position", "goal_position"):
+            point = checked_point(f"{where} {name}", getattr(self, name), error=EpisodeError)
+            object.__setattr__(self, name, tuple(point.tolist()))
+        for name, low in (("start_heading", -1e6), ("sound_offset", 0.0), ("onset", 0.0), ("geodesic_distance", 0.0)):
+            value = checked_number(f"{where} {name}", getattr(self, name), low, 1e6, error=EpisodeError)
+            object.__setattr__(self, name, value)
+        if self.duration is not None:
+            duration = checked_number(f"{where} duration", self.duration, 0.0, 1e6, unit="s", error=EpisodeError)
+            object.__setattr__(self, "duration", duration)
+        object.__setattr__(self, "trajectory", _checked_way(where, self.trajectory))
+
+    def goal_way(self, lift: float = 0.0) -> Trajectory | None:
+        """Return the goal's way in time, raised above the floor [m]; None for a goal at rest."""
+        if not self.trajectory:
+            return None
+        way = np.array(self.trajectory)
+        return Trajectory(times=way[:, 0], positions=way[:, 1:] + [0.0, lift, 0.0])
+
+
+def _checked_way(where: str, way: Any) -> tuple[tuple[float, float, float, float], ...]:
+    try:
+        array = np.asarray(way, np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise EpisodeError(f"{where} trajectory is no list of [time, x, y, z]: {error}.") from error
+    if array.size == 0:
+        return ()
+    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all() or (np.diff(array[:, 0]) <= 0).any():
+        raise EpisodeError(f"{where} trajectory has shape {array.shape}; expected rows of time, x, y, z, times rising.")
+    return tuple((row[0], row[1], row[2], row[3]) for row in array.tolist())
 
 
 def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> None:
     """Write episodes as JSON lines, compressed where the name ends in ``.gz``."""
-    path = Path(path)
+    path = checked_path("The episode file", path, error=EpisodeError)
     text = "".join(json.dumps(asdict(episode)) + "\n" for episode in episodes)
     data = text.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
-def read_episodes(path: str | Path) -> Iterator[Episode]:
+def read_episodes(path: str | Path) -> tuple[Episode, ...]:
     """Read episodes that `write_episodes` wrote.
 
     Raises:
-        EpisodeError: The file is missing, is not JSON lines, or an episode has unknown or missing keys.
+        EpisodeError: The file is missing, is not JSON lines, unpacks to more than 1 GB, or an episode has unknown,
+            missing or impossible values; the message names the line.
     """
-    path = Path(path)
+    path = checked_path("The episode file", path, error=EpisodeError)
     if not path.is_file():
         raise EpisodeError(f"There is no episode file {str(path)!r}. Give a file of JSON lines (.jsonl or .jsonl.gz).")
-    data = path.read_bytes()
     try:
-        lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().splitlines()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        if len(data) > LARGEST_FILE:
+            raise EpisodeError(f"Episode file {str(path)!r} holds more than {LARGEST_FILE:,} bytes. Split it.")
+        lines = data.decode("utf-8").splitlines()
+    except (OSError, UnicodeError, EOFError, zlib.error, MemoryError) as error:
         raise EpisodeError(f"Episode file {str(path)!r} cannot be read: {error}.") from error
     known = {f.name for f in fields(Episode)}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-            if not isinstance(row, dict):
-                raise TypeError(f"{type(row).__name__} instead of keys and values")
-            unknown = sorted(set(row) - known)
-            if unknown:
-                raise EpisodeError(f"{path}, line {number}: unknown keys {unknown}; an episode has {sorted(known)}.")
-            row["start_position"], row["goal_position"] = tuple(row["start_position"]), tuple(row["goal_position"])
-            yield Episode(**row)
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise EpisodeError(f"{path}, line {number} is not an episode: {error}.") from error
+    return tuple(_parsed(line, f"{path}, line {number}", known) for number, line in enumerate(lines, 1))
+
+
+def _parsed(line: str, where: str, known: set[str]) -> Episode:
+    try:
+        row = json.loads(line, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise EpisodeError(f"{where} is not an episode: {error}.") from error
+    if not isinstance(row, dict):
+        raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(known)}.")
+    try:
+        return Episode(**row)
+    except TypeError as error:  # a key is missing
+        raise EpisodeError(f"{where} is not an episode: {error}.") from error
+    except EpisodeError as error:
+        raise EpisodeError(f"{where}: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
+    return dict(pairs)

@@ -1,20 +1,28 @@
 """What is heard in a step of active separation with all that is true of it, and how good an estimate of it is."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from harken.metrics.separation import TARGET_RMS, separation_quality
+from harken.errors import SoundError
+from harken.metrics.separation import TARGET_RMS, scale_invariant_sdr, separation_quality
 from harken.sound import Spectrogram, spectrogram
 from harken.sound.masks import magnitude_mask
+from harken.sound.stft import istft, stft
 
-__all__ = ["MAGNITUDES", "Heard", "Verdict", "judge", "scaled_to_target"]
+__all__ = ["MAGNITUDES", "Heard", "Verdict", "estimate_measures", "judge", "scaled_to_target", "separated_waveform"]
 
 MAGNITUDES = Spectrogram(n_fft=1023, hop=512, window=1023, downsample=1, padding="reflect", logarithm=False)
 """The published systems' magnitudes: ``(512, 32, channels)`` for one second at 16 kHz."""
+
+LIMIT = 60.0
+"""SI-SDR counted for an exact estimate [dB]: beyond what float32 magnitudes bring back."""
+
+_TRANSFORM = {"n_fft": MAGNITUDES.n_fft, "hop": MAGNITUDES.hop, "window": MAGNITUDES.window}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,3 +134,63 @@ def scaled_to_target(magnitudes: np.ndarray) -> np.ndarray:
 
 def _power(magnitudes: np.ndarray) -> float:
     return float(np.mean(np.square(magnitudes, dtype=np.float64)))
+
+
+def separated_waveform(magnitudes: np.ndarray, heard: Heard) -> np.ndarray:
+    """Return the waveform of an estimate.
+
+    A mono estimate takes the phase of the dry target, as Move2Hear's STFT distance does: the mixture has none for it,
+    because the room lies between. A binaural estimate takes the mixture's.
+
+    Args:
+        magnitudes: ``(frequencies, frames, 1 or 2)`` linear.
+        heard: The sound that it is an estimate of.
+
+    Returns:
+        ``(1 or 2, n)`` float64.
+    """
+    phases = heard.dry[None] if magnitudes.shape[2] == 1 else heard.mixture
+    spectrum = stft(phases, **_TRANSFORM)
+    unit = spectrum / np.maximum(np.abs(spectrum), np.finfo(np.float64).tiny)
+    return istft(np.moveaxis(magnitudes, -1, 0) * unit, phases.shape[1], **_TRANSFORM)
+
+
+def _si_sdr(magnitudes: np.ndarray, heard: Heard) -> float:
+    """Return SI-SDR [dB], the mean of the channels; silence counts as −LIMIT."""
+    truth = heard.dry[None] if magnitudes.shape[2] == 1 else heard.stems[heard.target]
+    found = separated_waveform(magnitudes, heard)
+    try:
+        return float(scale_invariant_sdr(found, truth, limit=LIMIT).mean())
+    except SoundError:
+        if magnitudes.any():
+            raise
+        return -LIMIT
+
+
+def estimate_measures(
+    judged: Sequence[tuple[np.ndarray, Heard, Verdict]], kind: Literal["mono", "binaural"]
+) -> dict[str, float]:
+    """Return how good the estimates of an episode were, over the steps in which they count and the target sounds.
+
+    Args:
+        judged: Estimates with the sounds that they are of and what was found of them; at least one.
+        kind: Whether they are of the emitted sound or of the sound at the ears.
+
+    Returns:
+        ``si_sdr`` [dB] and ``stft_distance`` of the last estimate (Move2Hear's score), ``mean_si_sdr`` and
+        ``mean_stft_distance`` over the steps (its sequel's), ``si_sdr_improvement`` and ``stft_improvement``, their
+        means over the mixture at the same step, ``si_sdr_gained``, last less first: what moving brought.
+    """
+    found = np.array([_si_sdr(estimate, heard) for estimate, heard, _ in judged])
+    mixed = np.array([_si_sdr(heard.unprocessed(kind), heard) for _, heard, _ in judged])
+    distance = np.array([verdict.distance for _, _, verdict in judged])
+    mixed_distance = np.array([verdict.mixture_distance for _, _, verdict in judged])
+    return {
+        "si_sdr": float(found[-1]),
+        "stft_distance": float(distance[-1]),
+        "mean_si_sdr": float(found.mean()),
+        "mean_stft_distance": float(distance.mean()),
+        "si_sdr_improvement": float((found - mixed).mean()),
+        "stft_improvement": float((mixed_distance - distance).mean()),
+        "si_sdr_gained": float(found[-1] - found[0]),
+    }

@@ -3,43 +3,38 @@
 Rules, reward and measures are those of SoundSpaces (Chen et al. 2020) and Habitat (Anderson et al. 2018).
 """
 
-import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from harken.acoustics import AcousticSettings
-from harken.errors import ActionError, ConfigurationError, EpisodeError, UnknownNameError
-from harken.scene import Body
-from harken.sim import Simulator, SoundSource
-from harken.tasks.episodes import Episode
-from harken.tasks.oracle import GridOracle, Oracle, PathOracle
-from harken.vision import Camera
+from harken.acoustics import AcousticSettings, Source
+from harken.checks import check_settings
+from harken.errors import ConfigurationError, EpisodeError
+from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
+from harken.sim.settings import Engine
+from harken.tasks.episodes import Episode, read_episodes
+from harken.tasks.oracle import make_oracle
+from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
+from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_sensors, walk_sensors
+from harken.tasks.sounds import Sounds
+from harken.tasks.walk import Action, Walk, checked_action
 
-__all__ = ["Action", "NavigationSettings", "NavigationTask", "Outcome"]
-
-
-class Action(IntEnum):
-    """What a body can do in a step."""
-
-    STOP = 0
-    MOVE_FORWARD = 1
-    TURN_LEFT = 2
-    TURN_RIGHT = 3
+__all__ = ["NavigationSettings", "NavigationTask", "efficiency", "progress"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NavigationSettings:
     """The rules of a navigation task. The defaults are those of SoundSpaces 2.0's continuous AudioGoal."""
 
-    motion: Literal["continuous", "grid"] = "continuous"
-    """Whether the body moves freely or from node to node of a grid."""
-    forward_step: float = 0.25
-    """Length of a step ahead, and the spacing of the grid's nodes [m]."""
-    turn_angle: float = np.pi / 18
-    """Angle of a turn [rad]; `turn_angle_degrees` in presets."""
+    body: BodySettings = BodySettings()
+    """What the body is like."""
+    propagation: Engine = "harken"
+    """Engine that propagates sound."""
+    acoustics: AcousticSettings = field(default_factory=AcousticSettings)
+    """How sound is propagated."""
     step_time: float = 0.25
     """Time that passes in a step [s]."""
     success_distance: float = 1.0
@@ -55,192 +50,309 @@ class NavigationSettings:
     least_distance: float = 2.0
     """Least geodesic distance from start to goal of a sampled episode [m]."""
     observation_time: float = 1.0
-    """Length of the waveform that is observed [s]: the step's sound, padded with zeros at the end."""
+    """Length of the waveform that is observed [s], up to 60: the step's sound, padded with zeros at the end."""
     max_depth: float = 10.0
     """Largest depth that is observed [m]; what is farther is clipped to it."""
-    eye_height: float = 1.5
-    """Height of the camera above the floor [m]."""
-    ear_height: float = 1.5
-    """Height of ears and goal above the floor [m]."""
-    body: Body = Body()
-    """Size of the body."""
-    camera: Camera = Camera()
-    """What the body sees with."""
-    propagation: Literal["harken", "soundspaces2"] = "harken"
-    """Engine that propagates sound: Harken's, or that of SoundSpaces 2.0 in its setting for navigation
-    (``pip install harken[soundspaces]``, Linux on x86-64, CC-BY-NC-4.0)."""
-    acoustics: AcousticSettings = field(default_factory=AcousticSettings)
-    """How sound is propagated."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.motion not in ("continuous", "grid"):
-            raise ConfigurationError(f"Setting motion is {self.motion!r}; expected 'continuous' or 'grid'.")
-        if self.propagation not in ("harken", "soundspaces2"):
-            raise UnknownNameError("propagation", self.propagation, ("harken", "soundspaces2"))
-        for name in ("forward_step", "turn_angle", "step_time", "success_distance", "max_steps", "max_depth"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ConfigurationError(f"Setting {name} is {value!r}; expected a positive number.")
+        check_settings(
+            self,
+            step_time=(1e-3, 60.0),
+            success_distance=(1e-3, 1000.0),
+            max_steps=(1, 10**9),
+            success_reward=(-1e9, 1e9),
+            step_reward=(-1e9, 1e9),
+            distance_reward=(-1e9, 1e9),
+            least_distance=(0.0, 1e6),
+            observation_time=(1e-3, 60.0),
+            max_depth=(1e-3, 10_000.0),
+        )
         if self.observation_time < self.step_time:
             raise ConfigurationError(
                 f"Setting observation_time is {self.observation_time} s, less than step_time, {self.step_time} s: "
                 "sound would be lost. Raise it."
             )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a step led to."""
-
-    reward: float
-    """Reward of the step."""
-    terminated: bool
-    """Whether the body stopped."""
-    truncated: bool
-    """Whether time ran out."""
-    collided: bool
-    """Whether something was in the way."""
+    @property
+    def world(self) -> WorldSettings:
+        """The worlds that the task is played in."""
+        return self.body.world(self.acoustics, self.propagation)
 
 
 class NavigationTask:
-    """The rules of one episode after another, applied to a simulator.
+    """Find a goal in a home you have never been in.
+
+    ## Description
+    In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is told and
+    nothing sounds; AudioPointGoal gives both. Rules, reward and measures are those of SoundSpaces. Homes are
+    generated: a different, never repeated set for each split.
+
+    ## Action Space
+    ``Discrete(4)``: 0 stop, 1 move forward, 2 turn left, 3 turn right.
+
+    ## Observation Space
+    A ``Dict`` of the sensors asked for:
+
+    | sensor | shape, type | what |
+    |---|---|---|
+    | rgb | (128, 128, 3) uint8 | colour image |
+    | depth | (128, 128, 1) float32 | distance along the optical axis [m], at most `max_depth`, 0 where nothing is hit |
+    | semantic | (128, 128, 1) int32 | category, an index into ``env.unwrapped.categories``, the same in all homes |
+    | waveform | (2, 16000) float32 | sound of the step at the left and right ear, then zeros |
+    | spectrogram | (65, 26, 2) float32 | log-magnitude spectrogram of the waveform, as SoundSpaces' sensor |
+    | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
+    | collision | (1,) float32 | 1 if the last action ran into something |
+    | pointgoal | (2,) float32 | metres ahead and to the left to the goal (not in AudioGoal) |
+    | oracle | Discrete(4) | privileged: the action of the shortest way |
+
+    AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal
+    depth and pointgoal.
+
+    ## Rewards
+    −0.01 a step, plus the metres by which the geodesic distance to the goal fell, plus 10 for a stop at the goal.
+
+    ## Starting State
+    A random place and heading, at least 2 m from the goal by the shortest way. ``reset(options={"episode": i})`` starts
+    episode ``i`` of the split (or of the given episodes), the same for everybody.
+
+    ## Episode End
+    Terminated by stop; truncated after 500 steps. ``info`` holds the measures of `measures`, ``is_success`` and
+    ``loudness`` at every step.
+
+    ## Arguments
+    preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, and those of every environment.
+
+    ## Version History
+    v1: the categories of "semantic" are the same in all homes; ``is_success`` at every step. v0: first version.
 
     Args:
-        simulator: The world and the body.
         settings: The rules.
+        split: "train", "val" or "test": which sounds.
+        sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
+            where nothing sounds.
+        told: Whether the goal's place is told.
+
+    Raises:
+        UnknownNameError: There is no such sound.
+        SoundError: A recording cannot be used.
     """
 
-    def __init__(self, simulator: Simulator, settings: NavigationSettings):
-        self.simulator, self.settings = simulator, settings
-        self.episode: Episode | None = None
-        self.oracle: Oracle = (GridOracle if settings.motion == "grid" else PathOracle)(
-            simulator.world, settings.forward_step, settings.turn_angle, settings.success_distance
-        )
+    rules = NavigationSettings
+    stream: tuple[int, ...] = ()
 
-    def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str, sound: str, seconds: float) -> Episode:
-        """Draw an episode in the simulator's world.
+    def __init__(
+        self, settings: NavigationSettings, split: str, *, sound: str | None = "telephone", told: bool = False
+    ):
+        self.settings = settings
+        self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
+        heard = () if sound is None else ("spectrogram",)
+        self.shown: tuple[str, ...] = ("depth", *heard, *(("pointgoal",) if told else ()))
+        self.episode: Episode | None = None
+        self.waveform: np.ndarray | None = None
+        self.stopped = False
+        self._told = told
+        self._simulator: SimulatorProtocol | None = None
+
+    @property
+    def body(self) -> BodySettings:
+        """What the body is like."""
+        return self.settings.body
+
+    @property
+    def world(self) -> WorldSettings:
+        """The worlds that it is played in."""
+        return self.settings.world
+
+    @property
+    def step_time(self) -> float:
+        """Time that passes in a step [s]."""
+        return self.settings.step_time
+
+    @property
+    def simulator(self) -> SimulatorProtocol:
+        """The world that was entered last."""
+        return entered(self._simulator)
+
+    @property
+    def actions(self) -> Choice:
+        """What can be done in a step."""
+        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in Action))
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        """What may be sensed."""
+        settings = self.settings
+        found = [
+            *image_sensors(settings.body.camera, settings.max_depth),
+            *walk_sensors(lambda: self.walk, settings.step_time),
+            oracle_sensor(self._oracle_action),
+        ]
+        if self.sounds is not None:
+            samples = round(settings.observation_time * settings.acoustics.rate)
+            found += sound_sensors(self._heard, samples)
+        if self._told:
+            found.append(
+                Sensor(
+                    name="pointgoal",
+                    space=Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST),
+                    read=lambda views: self.walk.ahead_and_left(self.walk.goal),
+                )
+            )
+        return {sensor.name: sensor for sensor in found}
+
+    def enter(self, simulator: SimulatorProtocol) -> None:
+        """Go on in another world."""
+        self._simulator = simulator
+        self.walk = Walk(simulator, self.settings.body)
+        self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
+
+    def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> Episode:
+        """Draw an episode in the world.
 
         Args:
             rng: Source of every draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
-            sound: Name of the goal's clip, empty for none.
-            seconds: Length of the clip [s]; it starts at a random place.
 
         Raises:
             EpisodeError: The world has no two places far enough apart.
         """
-        simulator, least = self.simulator, self.settings.least_distance
-        best, start, goal = -1.0, np.zeros(3), np.zeros(3)
-        for _ in range(20):
-            goal = simulator.random_point(rng)
-            if simulator.world.scene.is_inside_solid(goal + [0.0, simulator.world.ear_height, 0.0]):
-                continue
-            for _ in range(10):
-                start = simulator.random_point(rng)
-                distance = simulator.geodesic_distance(start, goal)
-                best = max(best, distance if np.isfinite(distance) else -1.0)
-                if np.isfinite(distance) and distance >= least:
-                    break
-            else:
-                continue
-            break
-        else:
-            raise EpisodeError(
-                f"{simulator.world.scene.name}: no start and goal are {least:g} m apart; the farthest pair of 200 was "
-                f"{best:.2f} m. Use a larger scene or lower least_distance."
-            )
-        turns = round(2 * np.pi / self.settings.turn_angle)
+        sound, seconds = "", 0.0
+        if self.sounds is not None:
+            sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
+            seconds = self.sounds.clip(sound).duration
+        start, goal, distance = self._sample_places(rng)
+        body = self.settings.body
         return Episode(
             episode_id=episode_id,
             scene=scene,
-            start_position=_triple(start),
-            start_heading=float(rng.integers(turns) * self.settings.turn_angle),
-            goal_position=_triple(goal),
+            start_position=tuple(start.tolist()),
+            start_heading=float(rng.integers(body.turns) * body.turn_angle),
+            goal_position=tuple(goal.tolist()),
             sound=sound,
             sound_offset=float(rng.uniform(0.0, seconds)) if seconds > 0 else 0.0,
-            geodesic_distance=float(distance),
+            geodesic_distance=distance,
         )
 
-    def begin(self, episode: Episode, clip: np.ndarray | None) -> None:
+    def _sample_places(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return a start, a goal and the length of the way between them."""
+        simulator, least, best = self.simulator, self.settings.least_distance, -1.0
+        ground, lift = simulator.ground, np.array([0.0, simulator.ear_height, 0.0])
+        for _ in range(20):
+            goal = ground.random_point(rng)
+            if simulator.is_inside_solid(goal + lift):
+                continue
+            for _ in range(10):
+                start = ground.random_point(rng)
+                distance = ground.distance(start, goal)
+                best = max(best, distance if np.isfinite(distance) else -1.0)
+                if np.isfinite(distance) and distance >= least:
+                    return start, goal, float(distance)
+        raise EpisodeError(
+            f"{simulator.name}: no start and goal are {least:g} m apart; the farthest pair of 200 was {best:.2f} m. "
+            "Use a larger scene or lower least_distance."
+        )
+
+    def read_episodes(self, path: str | Path) -> Sequence[Episode]:
+        """Read episodes from a file of JSON lines."""
+        return read_episodes(path)
+
+    def sources(self, episode: Episode) -> Sequence[Source]:
+        """Return what sounds at the beginning of an episode."""
+        if self.sounds is None:
+            return ()
+        return (Source(position=np.array(episode.goal_position) + self._lift, moving=bool(episode.trajectory)),)
+
+    @property
+    def _lift(self) -> np.ndarray:
+        return np.array([0.0, self.simulator.ear_height, 0.0])
+
+    def begin(self, episode: Episode) -> None:
         """Start an episode: put the body at its start and let the goal sound.
 
-        Args:
-            episode: The episode.
-            clip: ``(n,)`` float32 what the goal plays, None for silence.
-
         Raises:
-            EpisodeError: There is no way from start to goal.
+            EpisodeError: There is no way from start to goal, or its sound is none of the environment's.
         """
         simulator = self.simulator
-        simulator.place(np.array(episode.start_position), episode.start_heading)
-        goal = np.array(episode.goal_position)
-        distance = simulator.geodesic_distance(simulator.position, goal)
-        if not np.isfinite(distance):
-            raise EpisodeError(
-                f"Episode {episode.episode_id!r}: there is no way from start {episode.start_position} to goal "
-                f"{episode.goal_position}: they are on different islands of the floor. Move one of them."
-            )
-        sources = []
-        if clip is not None:
-            offset = round(episode.sound_offset * simulator.rate) % len(clip)
-            place = goal + [0.0, simulator.world.ear_height, 0.0]
-            sources.append(SoundSource(position=place, samples=clip, offset=offset))
-        simulator.set_sources(sources)
-        self.oracle.set_goal(goal)
-        self.episode, self.goal = episode, goal
-        self.start_distance = self.distance = distance
-        self.path_length, self.steps, self.collisions, self.stopped = 0.0, 0, 0, False
+        self.walk.begin(
+            episode.start_position, episode.start_heading, np.array(episode.goal_position), episode=episode.episode_id
+        )
+        simulator.set_sources([] if self.sounds is None else [self._source(episode, self.sounds)])
+        self.oracle.set_goal(self.walk.goal)
+        self.episode, self.stopped = episode, False
+        self._way = episode.goal_way()
         self.oracle_actions = self.oracle.count_actions(simulator.position, simulator.heading)
+        self._hear()
 
-    def act(self, action: int) -> Outcome:
-        """Do one action and reward it.
+    def _source(self, episode: Episode, sounds: Sounds) -> SoundSource:
+        clip = sounds.clip(episode.sound).samples
+        return SoundSource(
+            position=np.array(episode.goal_position) + self._lift,
+            samples=clip,
+            offset=round(episode.sound_offset * self.simulator.rate) % len(clip),
+            onset=episode.onset,
+            duration=float("inf") if episode.duration is None else episode.duration,
+            trajectory=episode.goal_way(self.simulator.ear_height),
+        )
+
+    def _hear(self) -> None:
+        """Let the time of a step pass; the sound is kept for observations, loudness and recordings."""
+        if self.sounds is not None:
+            self.waveform = self.simulator.hear(round(self.settings.step_time * self.simulator.rate))
+
+    def _heard(self) -> np.ndarray:
+        assert self.waveform is not None
+        return self.waveform
+
+    def _oracle_action(self) -> int:
+        return self.oracle.action(self.simulator.position, self.simulator.heading)
+
+    def step(self, action: Any) -> Outcome:
+        """Do one action, let the time of a step pass, and reward it.
+
+        A goal on its way is where it is when the step is over; a stop counts by where it was when the body stopped.
 
         Raises:
             ActionError: The action is none of `Action`.
             EpisodeError: The body stands where no way leads to the goal.
         """
-        if not isinstance(action, (int, np.integer)) or not 0 <= int(action) < len(Action):
-            raise ActionError(
-                f"Action {action!r} does not exist; expected an integer: "
-                + ", ".join(f"{a.value} {a.name.lower()}" for a in Action)
-                + "."
-            )
-        simulator, settings = self.simulator, self.settings
-        before, collided = simulator.position.copy(), False
-        if action == Action.MOVE_FORWARD:
-            collided = simulator.move_forward(settings.forward_step)
-        elif action == Action.TURN_LEFT:
-            simulator.turn(settings.turn_angle)
-        elif action == Action.TURN_RIGHT:
-            simulator.turn(-settings.turn_angle)
-        self.steps += 1
-        self.collisions += collided
-        self.stopped = action == Action.STOP
-        way = math.dist(simulator.position.tolist(), before.tolist())
-        self.path_length += way
-        distance = simulator.geodesic_distance(simulator.position, self.goal) if way > 0.0 else self.distance
-        if not math.isfinite(distance):  # the reward would be infinite now and NaN at the next step
-            raise EpisodeError(
-                f"From {simulator.position.round(3).tolist()} in {simulator.world.scene.name} no way leads to the goal "
-                f"{self.goal.round(3).tolist()}: the body left its island of the floor. Please report the scene."
-            )
-        reward = settings.step_reward + settings.distance_reward * (self.distance - distance)
-        self.distance = distance
+        chosen = Action(checked_action(action, Action))
+        settings, before = self.settings, self.walk.distance
+        self.walk.act(chosen)
+        self.stopped = chosen == Action.STOP
+        self._hear()
+        if self._way is not None and not self.stopped:
+            self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))
+            self.oracle.set_goal(self.walk.goal)
+        reward = settings.step_reward + settings.distance_reward * (before - self.walk.distance)
         if self.success:
             reward += settings.success_reward
         return Outcome(
             reward=float(reward),
-            terminated=bool(self.stopped),
-            truncated=bool(not self.stopped and self.steps >= settings.max_steps),
-            collided=bool(collided),
+            terminated=self.stopped,
+            truncated=not self.stopped and self.steps >= settings.max_steps,
         )
+
+    @property
+    def steps(self) -> int:
+        """Steps that the episode has taken."""
+        return self.walk.steps
+
+    @property
+    def goal(self) -> np.ndarray:
+        """``(3,)`` where the goal is now, on the floor [m]."""
+        return self.walk.goal
+
+    @property
+    def distance(self) -> float:
+        """Geodesic distance to the goal [m]."""
+        return self.walk.distance
 
     @property
     def success(self) -> bool:
         """Whether the body stopped at the goal."""
-        return bool(self.stopped and self.distance < self.settings.success_distance)
+        return bool(self.stopped and self.walk.distance < self.settings.success_distance)
 
     def measures(self) -> dict[str, float]:
         """Return the measures of the episode so far.
@@ -249,23 +361,48 @@ class NavigationTask:
             ``success``; ``spl`` = S·l/max(p, l) (Anderson et al. 2018, eq. 1); ``soft_spl`` with progress in place of
             success (Datta et al. 2020); ``sna`` = S·n*/max(n*, n) with n* the oracle's actions (Chen et al. 2021);
             ``distance_to_goal`` [m] and ``normalized_distance_to_goal`` = that over the distance at the start;
-            ``steps``, ``path_length`` [m], ``collisions``.
+            ``steps``, ``path_length`` [m], ``collisions``. A body that starts on the goal and stays has used the
+            shortest way, of no length: l/max(p, l) and the progress are 1 then, and the normalised distance 0.
         """
-        success = float(self.success)
-        efficiency = self.start_distance / max(self.path_length, self.start_distance, 1e-9)
-        share = self.distance / max(self.start_distance, 1e-9)
+        walk, success = self.walk, float(self.success)
+        used = efficiency(walk.start_distance, walk.path_length)
         return {
             "success": success,
-            "spl": success * efficiency,
-            "soft_spl": max(0.0, 1.0 - share) * efficiency,
-            "sna": success * self.oracle_actions / max(self.oracle_actions, self.steps, 1),
-            "distance_to_goal": float(self.distance),
-            "normalized_distance_to_goal": float(share),
-            "steps": float(self.steps),
-            "path_length": float(self.path_length),
-            "collisions": float(self.collisions),
+            "spl": success * used,
+            "soft_spl": progress(walk.start_distance, walk.distance) * used,
+            "sna": success * self.oracle_actions / max(self.oracle_actions, walk.steps, 1),
+            "distance_to_goal": float(walk.distance),
+            "normalized_distance_to_goal": walk.distance / max(walk.start_distance, 1e-9),
+            "steps": float(walk.steps),
+            "path_length": float(walk.path_length),
+            "collisions": float(walk.collisions),
         }
 
+    def info(self) -> dict[str, Any]:
+        """Return the measures."""
+        return dict(self.measures())
 
-def _triple(point: np.ndarray) -> tuple[float, float, float]:
-    return float(point[0]), float(point[1]), float(point[2])
+    def picture(self) -> None:
+        """Return nothing: people look at the view beside a plan."""
+
+
+def efficiency(shortest: float, walked: float) -> float:
+    """Return l/max(p, l), 1 where both are 0: who has no way to go and goes none has gone the shortest.
+
+    Args:
+        shortest: Length of the shortest way l [m].
+        walked: Length of the way that was walked p [m].
+    """
+    return 1.0 if walked <= shortest else shortest / walked
+
+
+def progress(start: float, now: float) -> float:
+    """Return by which share of itself a distance has fallen, 0 where it rose, 1 where it was 0 and still is.
+
+    Args:
+        start: Distance at the start [m].
+        now: Distance now [m].
+    """
+    if start <= 0.0:
+        return 1.0 if now <= 0.0 else 0.0
+    return max(0.0, 1.0 - now / start)

@@ -5,11 +5,11 @@ from typing import Protocol
 import numpy as np
 
 from harken.errors import NavigationError
-from harken.sim import World, forward_vector
+from harken.scene.ground import GridGround, Ground
+from harken.sim import BodySettings
+from harken.tasks.walk import Action
 
-__all__ = ["GridOracle", "Oracle", "PathOracle"]
-
-STOP, MOVE_FORWARD, TURN_LEFT, TURN_RIGHT = range(4)
+__all__ = ["GridOracle", "Oracle", "PathOracle", "make_oracle"]
 
 LONGEST = 2_000
 """Actions after which counting gives up."""
@@ -23,7 +23,7 @@ class Oracle(Protocol):
         ...
 
     def action(self, position: np.ndarray, heading: float) -> int:
-        """Return the next action from a pose: 0 stop, 1 ahead, 2 left, 3 right."""
+        """Return the next action from a pose, one of `harken.tasks.walk.Action`."""
         ...
 
     def count_actions(self, position: np.ndarray, heading: float) -> int:
@@ -31,40 +31,53 @@ class Oracle(Protocol):
         ...
 
 
+def make_oracle(ground: Ground, body: BodySettings, success_distance: float) -> Oracle:
+    """Return the oracle of a ground.
+
+    Args:
+        ground: Where the body walks.
+        body: How it moves.
+        success_distance: Distance at which a stop counts [m]; on a grid the goal's own node counts alone.
+    """
+    if isinstance(ground, GridGround):
+        return GridOracle(ground)
+    return PathOracle(ground, body.forward_step, body.turn_angle, success_distance)
+
+
 class PathOracle:
     """Follows the geodesic in continuous space: of all headings it turns to the one whose step gets nearest.
 
     Args:
-        world: The world.
+        ground: Where the body walks.
         step: Length of a step [m].
         turn: Angle of a turn [rad].
         success_distance: Distance at which it stops [m].
     """
 
-    def __init__(self, world: World, step: float, turn: float, success_distance: float):
-        self.world, self.step, self.turn, self.success_distance = world, step, turn, success_distance
+    def __init__(self, ground: Ground, step: float, turn: float, success_distance: float):
+        self.ground, self.step, self.turn, self.success_distance = ground, step, turn, success_distance
+        self._goal = np.zeros(3)
 
     def set_goal(self, goal: np.ndarray) -> None:
         """Set the place ``(3,)`` to go to [m]."""
-        self._field = self.world.floor.distance_field(goal)
+        self._goal = np.array(goal, np.float64)
 
     def action(self, position: np.ndarray, heading: float) -> int:
         """Return the next action from a pose."""
         turns = self._turns(position, heading)
         if turns is None:
-            return STOP
-        return MOVE_FORWARD if turns == 0 else (TURN_LEFT if turns > 0 else TURN_RIGHT)
+            return Action.STOP
+        return Action.MOVE_FORWARD if turns == 0 else (Action.TURN_LEFT if turns > 0 else Action.TURN_RIGHT)
 
     def _turns(self, position: np.ndarray, heading: float) -> int | None:
         """Return how many turns to the left lead to the best heading, None at the goal."""
-        if self._field.distance(position) < 0.95 * self.success_distance:
+        if self.ground.distance(position, self._goal) < 0.95 * self.success_distance:
             return None
         half = round(np.pi / self.turn)
         turns = range(-half, half + 1)
-        steps = (self.step * forward_vector(heading + k * self.turn) for k in turns)
-        ends = np.array([self.world.floor.move(position, step)[0] for step in steps])
+        ends = np.array([self.ground.move(position, heading + k * self.turn, self.step)[0] for k in turns])
         # A turn costs little against a metre of way, but enough not to dither between headings that are alike.
-        return turns[int(np.argmin(self._field.distances(ends) + 1e-3 * np.abs(turns)))]
+        return turns[int(np.argmin(self.ground.distances(ends, self._goal) + 1e-3 * np.abs(turns)))]
 
     def count_actions(self, position: np.ndarray, heading: float) -> int:
         """Return how many actions, stop included, lead from a pose to the goal."""
@@ -75,7 +88,7 @@ class PathOracle:
                 return count
             # While it turns, the heading that is best remains so: it comes nearer, and no other faster.
             heading += turns * self.turn
-            position = np.array(self.world.floor.move(position, self.step * forward_vector(heading))[0])
+            position = self.ground.move(position, heading, self.step)[0]
             count += abs(turns) + 1
         raise NavigationError(f"No way of {LONGEST} actions leads to the goal from {position}.")
 
@@ -84,22 +97,18 @@ class GridOracle:
     """The fewest actions over the nodes of a grid and the four headings.
 
     Args:
-        world: The world.
-        step: Spacing of the nodes [m].
-        turn: A quarter turn [rad].
-        success_distance: Unused: success on a grid is the goal's node itself.
+        ground: The grid.
     """
 
-    def __init__(self, world: World, step: float, turn: float, success_distance: float):
-        self.world = world
+    def __init__(self, ground: GridGround):
+        self.graph = ground.graph
 
     def set_goal(self, goal: np.ndarray) -> None:
         """Set the place ``(3,)`` to go to [m]; count actions from every node and heading by breadth-first search."""
-        graph = self.world.graph
-        neighbours = np.asarray(graph.neighbours)
+        neighbours = np.asarray(self.graph.neighbours)
         actions = np.full((len(neighbours), 4), -1, np.int64)
-        actions[graph.nearest(goal)] = 1
-        front = [(graph.nearest(goal), quarter) for quarter in range(4)]
+        actions[self.graph.nearest(goal)] = 1
+        front = [(self.graph.nearest(goal), quarter) for quarter in range(4)]
         while front:
             onward = []
             for node, quarter in front:
@@ -113,18 +122,18 @@ class GridOracle:
         self._actions = actions
 
     def _pose(self, position: np.ndarray, heading: float) -> tuple[int, int]:
-        return self.world.graph.nearest(position), round(heading / (np.pi / 2)) % 4
+        return self.graph.nearest(position), round(heading / (np.pi / 2)) % 4
 
     def action(self, position: np.ndarray, heading: float) -> int:
         """Return the next action from a pose."""
         node, quarter = self._pose(position, heading)
         left = self._actions[node, quarter]
         if left == 1:
-            return STOP
-        ahead = int(self.world.graph.neighbours[node, quarter])
+            return Action.STOP
+        ahead = int(self.graph.neighbours[node, quarter])
         if ahead >= 0 and self._actions[ahead, quarter] == left - 1:
-            return MOVE_FORWARD
-        return TURN_LEFT if self._actions[node, (quarter + 1) % 4] == left - 1 else TURN_RIGHT
+            return Action.MOVE_FORWARD
+        return Action.TURN_LEFT if self._actions[node, (quarter + 1) % 4] == left - 1 else Action.TURN_RIGHT
 
     def count_actions(self, position: np.ndarray, heading: float) -> int:
         """Return how many actions, stop included, lead from a pose to the goal."""

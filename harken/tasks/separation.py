@@ -5,28 +5,28 @@ separation", and of Majumder and Grauman (ECCV 2022), "Active audio-visual separ
 separates is no part of the task: it judges an estimate of the target's magnitude spectrogram.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, UnknownNameError
-from harken.metrics.separation import separation_quality
-from harken.sim import Simulator, SoundSource
-from harken.sound import Clip, spectrogram, spectrogram_shape
-from harken.tasks.episodes import Episode
-from harken.tasks.heard import MAGNITUDES, Heard, Verdict, judge, scaled_to_target
-from harken.tasks.navigation import Action, NavigationSettings, NavigationTask, Outcome
+from harken.acoustics import Source
+from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError
+from harken.metrics.separation import TARGET_RMS, separation_quality
+from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
+from harken.sound import spectrogram
+from harken.tasks.heard import MAGNITUDES, Heard, Verdict, estimate_measures, judge, scaled_to_target
+from harken.tasks.mixtures import MixtureSounds
+from harken.tasks.protocol import Actions, Choice, Numbers, Outcome, Sensor, entered, sense
+from harken.tasks.sensing import LOUDEST, image_sensors, sound_sensors, walk_sensors
+from harken.tasks.separation_rules import Move, PlacedSound, SeparationEpisode, SeparationSettings
+from harken.tasks.walk import Action, Walk, checked_action
 
-__all__ = [
-    "Move",
-    "PlacedSound",
-    "SeparationEpisode",
-    "SeparationSettings",
-    "SeparationTask",
-]
+__all__ = ["SeparationTask", "Separator"]
+
+Separator = Callable[[Mapping[str, Any]], np.ndarray]
+"""Takes an observation and returns an estimate of the target's magnitudes."""
 
 ATTEMPTS = 200
 """Draws after which a world counts as too small for an episode."""
@@ -34,252 +34,228 @@ ATTEMPTS = 200
 KEPT_TARGETS = 64
 """Mono targets of different parts of a clip that are kept: one for a clip as long as a step."""
 
-
-class Move(IntEnum):
-    """What a body can do in a step of active separation."""
-
-    FORWARD = 0
-    LEFT = 1
-    RIGHT = 2
-    STAND = 3
-
-
-_NAVIGATION = {
+_WALKS = {
     Move.FORWARD: Action.MOVE_FORWARD,
     Move.LEFT: Action.TURN_LEFT,
     Move.RIGHT: Action.TURN_RIGHT,
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeparationSettings(NavigationSettings):
-    """The rules of active separation; the defaults are those of the preset "near-target".
-
-    The inherited settings say how the body moves, sees and hears. `max_steps` counts all steps of an episode.
-    """
-
-    motion: Literal["continuous", "grid"] = "grid"
-    forward_step: float = 1.0
-    turn_angle: float = np.pi / 2
-    step_time: float = 1.0
-    max_steps: int = 20
-    least_distance: float = 0.0
-    step_reward: float = 0.0
-    most_distance: float = 0.0
-    """Greatest geodesic distance from start to target of a sampled episode [m]; 0 starts at the target."""
-    sources: int = 2
-    """How many sound at once."""
-    source_distance: float = 2.0
-    """Least distance between two sources of a sampled episode [m]."""
-    source_height: float = 1.0
-    """Height of the sources above the floor [m]. Below the ears, so that a body at a source's place is not inside it:
-    the published simulator has both at one height, and its nearest responses from 0.5 m or more."""
-    clip_seconds: float = 1.0
-    """Length of the built-in clips [s]: one step, repeated, or long ones that change from step to step."""
-    search_steps: int = 0
-    """Steps at the beginning in which coming nearer to the target is rewarded and no estimate counts."""
-    estimate: Literal["mono", "binaural"] = "mono"
-    """What is estimated: magnitudes of the target's dry mono sound, scaled to an RMS of
-    `harken.metrics.separation.TARGET_RMS`, or of its sound at the two ears, in the mixture's scale."""
-    reward: Literal["rise", "quality"] = "rise"
-    """"rise": a step is rewarded with the rise of the quality −mean((M̂ − M)²)/mean(M²) since the last step, the first
-    with that over the unprocessed mixture (Move2Hear, which starts from the first estimate instead: a difference that
-    no action changes). "quality": with the quality itself, as the sequel does."""
-    final_weight: float = 10.0
-    """Times the quality that the last step is rewarded with besides (Move2Hear; its released code adds it twice)."""
-    may_stand: bool = False
-    """Whether a fourth action stands still; the published systems have none, their stand-in-place baseline needs it."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        super().__post_init__()
-        if not 2 <= self.sources <= 16:
-            raise ConfigurationError(f"Setting sources is {self.sources!r}; expected 2 to 16, or there is no mixture.")
-        if self.observation_time != self.step_time:
-            raise ConfigurationError(
-                f"Setting observation_time is {self.observation_time} s and step_time {self.step_time} s; expected "
-                "the same, because an estimate is of the sound of one step."
-            )
-        if not 0 <= self.search_steps < self.max_steps:
-            raise ConfigurationError(
-                f"Setting search_steps is {self.search_steps!r} of max_steps {self.max_steps!r}; expected fewer, from "
-                "0, so that steps to separate remain."
-            )
-        if not 0.0 <= self.least_distance <= self.most_distance:
-            raise ConfigurationError(
-                f"Settings least_distance {self.least_distance!r} and most_distance {self.most_distance!r} m; expected "
-                "0 or more, the least not above the most."
-            )
-        for name, known in (("estimate", ("mono", "binaural")), ("reward", ("rise", "quality"))):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-        if not (np.isfinite(self.source_distance) and self.source_distance >= 0 and 0.1 <= self.source_height <= 3.0):
-            raise ConfigurationError(
-                f"Settings source_distance {self.source_distance!r} m and source_height {self.source_height!r} m; "
-                "expected 0 or more, and 0.1 to 3."
-            )
-        if not np.isfinite(self.final_weight):
-            raise ConfigurationError(f"Setting final_weight is {self.final_weight!r}; expected a finite number.")
-        if self.step_samples <= MAGNITUDES.n_fft // 2:
-            raise ConfigurationError(
-                f"A step of {self.step_time} s has {self.step_samples} samples; expected more than "
-                f"{MAGNITUDES.n_fft // 2}, half a window of the spectrogram. Raise step_time."
-            )
-        if self.step_samples % MAGNITUDES.hop == 0:
-            raise ConfigurationError(
-                f"A step of {self.step_time} s has {self.step_samples} samples, a multiple of the spectrogram's hop of "
-                f"{MAGNITUDES.hop}: definitions differ in whether its last frame counts. Change step_time a little."
-            )
-
-    @property
-    def step_samples(self) -> int:
-        """Samples of a step."""
-        return round(self.step_time * self.acoustics.rate)
-
-    def magnitude_shape(self, channels: int) -> tuple[int, int, int]:
-        """Return the shape ``(frequencies, frames, channels)`` of magnitudes of a step."""
-        return spectrogram_shape(self.step_samples, channels=channels, settings=MAGNITUDES)
-
-    @property
-    def estimate_shape(self) -> tuple[int, int, int]:
-        """Shape of an estimate: ``(512, 32, 1)`` mono or ``(512, 32, 2)`` binaural at 16 kHz."""
-        return self.magnitude_shape(1 if self.estimate == "mono" else 2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlacedSound:
-    """A source of an episode."""
-
-    position: tuple[float, float, float]
-    """Where it is, on the floor [m]; it sounds `SeparationSettings.source_height` above."""
-    sound: str
-    """Name of its clip."""
-    category: str
-    """Class of the clip."""
-    offset: float = 0.0
-    """Where in the clip it starts [s]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeparationEpisode:
-    """Where a body starts, what sounds around it, and which of that is wanted.
-
-    Raises:
-        EpisodeError: A pose is not finite, there are fewer than two sources, or the target is not one of them.
-    """
-
-    episode_id: str
-    """Unique name within its split."""
-    scene: str
-    """"home:<split>:<seed>" for a generated home, or the path of a scene file."""
-    start_position: tuple[float, float, float]
-    """Where the body starts, on the floor [m]."""
-    start_heading: float
-    """Where it faces [rad]."""
-    target: str
-    """Class of the wanted source, that of exactly one of the sources."""
-    sources: tuple[PlacedSound, ...]
-    """What sounds."""
-
-    def __post_init__(self) -> None:
-        """Check poses and target."""
-        places = [self.start_position, *(source.position for source in self.sources)]
-        numbers = [self.start_heading, *(source.offset for source in self.sources)]
-        if any(len(place) != 3 or not np.isfinite(place).all() for place in places) or not np.isfinite(numbers).all():
-            raise EpisodeError(f"Episode {self.episode_id!r} has a pose or an offset that is not finite: {self}.")
-        if len(self.sources) < 2:
-            raise EpisodeError(f"Episode {self.episode_id!r} has {len(self.sources)} sources; expected two or more.")
-        categories = [source.category for source in self.sources]
-        if categories.count(self.target) != 1:
-            what = "absent from the mixture" if self.target not in categories else "the class of several sources"
-            raise EpisodeError(
-                f"Episode {self.episode_id!r}: the target {self.target!r} is {what}; the sources are "
-                f"{', '.join(categories)}. Expected exactly one source of the target's class."
-            )
-
-    @property
-    def target_index(self) -> int:
-        """Which of the sources is wanted."""
-        return next(i for i, source in enumerate(self.sources) if source.category == self.target)
-
-
 class SeparationTask:
-    """The rules of one episode after another, applied to a simulator.
+    """Move so that one of several sounds can be told from the others.
+
+    ## Description
+    Two or more sources sound at once in a home, and the class of the wanted one is given. The agent moves and estimates
+    the magnitude spectrogram of the target's sound: as it was emitted (mono) or as it is at the ears (binaural). The
+    separator is the agent's own: its estimate comes with the action, or from a function that the environment calls.
+    After Move2Hear (Majumder et al., ICCV 2021) and its sequel with sounds that change (ECCV 2022).
+
+    ## Action Space
+    ``Dict(move=Discrete(3), estimate=Box(0, greatest, shape))``, the estimate being of the *last observation*: linear
+    magnitudes ``(512, 32, 1)`` mono, of an RMS of 1.2 over everything, or ``(512, 32, 2)`` binaural, in the mixture's
+    scale. With ``separator=``, ``Discrete(3)``. Moves: 0 forward, 1 left, 2 right; with ``may_stand`` 3 stand still.
+
+    ## Observation Space
+    A ``Dict`` of the sensors asked for, by default spectrogram, rgb, depth, pose and target:
+
+    | sensor | shape, type | what |
+    |---|---|---|
+    | spectrogram | (512, 32, 2) float32 | log(1 + magnitude) of the mixture at both ears, of the step's sound |
+    | waveform | (2, 16000) float32 | the mixture itself |
+    | target | Discrete(24) | class of the wanted source, an index into ``env.unwrapped.task.sounds.targets`` |
+    | rgb, depth, semantic, pose, collision | | as in AudioGoal; pose includes the time |
+    | mask | (512, 32, 2) float32 | privileged: the mask in 0–1 that brings the mixture nearest to the target |
+
+    ## Rewards
+    With quality q = −mean((M̂ − M)²)/mean(M²): the rise of q since the last step, the first over that of the mixture,
+    and 10·q with the last step ("rise"); or q itself ("quality", the default of ActiveDynamicSeparation: the rise over
+    the mixture would reward going where the mixture is bad). In the search steps of "far-target": the metres by which
+    the geodesic distance to the target fell. A step at which the target is silent earns 0.
+
+    ## Starting State
+    "near-target": at the target's place; "far-target": at least 2 m from it; "dynamic": anywhere. ``reset(options=
+    {"episode": i})`` starts episode ``i`` of the split (or of the given episodes), the same for everybody.
+
+    ## Episode End
+    Truncated after 20 steps (100 in "far-target"). Nothing else ends it.
+
+    ## Info
+    Of the sound just observed: ``target_mono`` ``(512, 32, 1)`` and ``target_binaural`` ``(512, 32, 2)`` magnitudes,
+    ``target_mono_waveform`` ``(1, n)`` and ``target_binaural_waveform`` ``(2, n)``, ``target_silent``. Of the estimate
+    that was rewarded, where one was: the measures of `harken.tasks.heard.Verdict.to_mapping`. Besides
+    ``distance_to_target`` [m], ``searching``.
+
+    ## Arguments
+    preset ("near-target", "far-target" or "dynamic"), sounds, library, targets, separator, and those of every
+    environment.
+
+    ## Version History
+    v1: the categories of "semantic" are the same in all homes. v0: first version.
 
     Args:
-        simulator: The world and the body.
         settings: The rules.
+        split: "train", "val" or "test": which sounds, where they are "unheard".
+        sounds: "heard", clips of split train, or "unheard", those kept apart for `split`.
+        library: What can sound, in place of `ClipLibrary.speech_and_music`: a library, such as those of
+            `harken.sound.clip_layouts`, or a folder for `ClipLibrary.folder`.
+        targets: Classes that may be wanted; talkers and instruments of the built-in library, all of another one.
+        separator: Returns the estimate for an observation; without, the action holds it.
+
+    Raises:
+        UnknownNameError: A name does not exist.
+        SoundError: The library has another rate than the simulator, or too few classes.
     """
 
-    def __init__(self, simulator: Simulator, settings: SeparationSettings):
-        self.simulator, self.settings = simulator, settings
-        self.navigation = NavigationTask(simulator, settings)
-        self.episode: SeparationEpisode | None = None
+    rules = SeparationSettings
+    shown: tuple[str, ...] = ("spectrogram", "rgb", "depth", "pose", "target")
+    stream: tuple[int, ...] = ()
+    success: bool | None = None
 
-    def sample(
+    def __init__(
         self,
-        rng: np.random.Generator,
+        settings: SeparationSettings,
+        split: str,
         *,
-        episode_id: str,
-        scene: str,
-        names: Mapping[str, Sequence[str]],
-        targets: Sequence[str],
-    ) -> SeparationEpisode:
-        """Draw an episode in the simulator's world. Clips start at their beginning.
+        sounds: Literal["heard", "unheard"] = "heard",
+        library: Any = None,
+        targets: Sequence[str] | None = None,
+        separator: Separator | None = None,
+    ):
+        self.settings = settings
+        self.sounds = MixtureSounds(
+            sounds, split, library=library, targets=targets, rate=settings.acoustics.rate, seconds=settings.clip_seconds
+        )
+        if separator is not None and not callable(separator):
+            raise ConfigurationError(f"separator is {separator!r}; expected a function of an observation, or None.")
+        self.separator = separator
+        self.episode: SeparationEpisode | None = None
+        self._simulator: SimulatorProtocol | None = None
+        self._judged: list[tuple[np.ndarray, Heard, Verdict]] = []
+        self._verdict: Verdict | None = None
+
+    @property
+    def body(self) -> BodySettings:
+        """What the body is like."""
+        return self.settings.body
+
+    @property
+    def world(self) -> WorldSettings:
+        """The worlds that it is played in."""
+        return self.settings.world
+
+    @property
+    def step_time(self) -> float:
+        """Time that passes in a step [s]."""
+        return self.settings.step_time
+
+    @property
+    def simulator(self) -> SimulatorProtocol:
+        """The world that was entered last."""
+        return entered(self._simulator)
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The moves that exist."""
+        return tuple(move for move in Move if move != Move.STAND or self.settings.may_stand)
+
+    @property
+    def actions(self) -> Actions:
+        """What can be done in a step: a move, with an estimate unless a separator makes it."""
+        moves = Choice(names=tuple(move.name.lower() for move in self.moves))
+        if self.separator is not None:
+            return moves
+        return {
+            "move": moves,
+            "estimate": Numbers(shape=self.settings.estimate_shape, low=0.0, high=_greatest(self.settings)),
+        }
+
+    @property
+    def sensors(self) -> Mapping[str, Sensor]:
+        """What may be sensed."""
+        settings, shape = self.settings, self.settings.magnitude_shape(2)
+        loudest = float(np.float32(np.log1p(LOUDEST * MAGNITUDES.n_fft)))
+        waveform, _ = sound_sensors(lambda: self.heard.mixture, settings.step_samples)
+        found = [
+            *image_sensors(settings.body.camera, settings.max_depth),
+            *walk_sensors(lambda: self.walk, settings.step_time),
+            waveform,
+            Sensor(
+                name="spectrogram",
+                space=Numbers(shape=shape, low=0.0, high=loudest),
+                read=lambda views: self.heard.mixture_spectrogram,
+            ),
+            Sensor(name="target", space=Choice(names=self.sounds.targets), read=lambda views: self._target),
+            Sensor(
+                name="mask",
+                space=Numbers(shape=shape, low=0.0, high=1.0),
+                privileged=True,
+                read=lambda views: self.heard.mask,
+            ),
+        ]
+        return {sensor.name: sensor for sensor in found}
+
+    @property
+    def _target(self) -> np.int64:
+        assert self.episode is not None
+        return np.int64(self.sounds.targets.index(self.episode.target))
+
+    def enter(self, simulator: SimulatorProtocol) -> None:
+        """Go on in another world."""
+        self._simulator = simulator
+        self.walk = Walk(simulator, self.settings.body)
+
+    def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> SeparationEpisode:
+        """Draw an episode in the world. Clips start at their beginning.
 
         Args:
             rng: Source of every draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
-            names: Names of clips by class.
-            targets: Classes that may be wanted; the other sources are of any other class.
 
         Raises:
             EpisodeError: The world is too small.
         """
-        count = self.settings.sources
+        count, names, targets = self.settings.sources, self.sounds.names, self.sounds.targets
         target = targets[int(rng.integers(len(targets)))]
         others = [category for category in names if category != target]
         chosen = [target, *(others[i] for i in rng.choice(len(others), count - 1, replace=len(others) < count - 1))]
         sounds = [names[category][int(rng.integers(len(names[category])))] for category in chosen]
         start, places = self._sample_places(rng, count)
-        turns = round(2 * np.pi / self.settings.turn_angle)
         placed = tuple(
-            PlacedSound(position=_triple(place), sound=sound, category=category)
+            PlacedSound(position=tuple(place.tolist()), sound=sound, category=category)
             for place, sound, category in zip(places, sounds, chosen, strict=True)
         )
+        body = self.settings.body
         return SeparationEpisode(
             episode_id=episode_id,
             scene=scene,
-            start_position=_triple(start),
-            start_heading=float(rng.integers(turns) * self.settings.turn_angle),
+            start_position=tuple(start.tolist()),
+            start_heading=float(rng.integers(body.turns) * body.turn_angle),
             target=target,
             sources=placed,
         )
 
     def _sample_places(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return where the body starts, and where the target and the other sources are."""
-        simulator, settings = self.simulator, self.settings
+        simulator, settings, ground = self.simulator, self.settings, self.simulator.ground
         for _ in range(ATTEMPTS):
-            target = simulator.random_point(rng)
-            start = target if settings.most_distance == 0.0 else simulator.random_point(rng)
-            if not settings.least_distance <= simulator.geodesic_distance(start, target) <= settings.most_distance:
+            target = ground.random_point(rng)
+            start = target if settings.most_distance == 0.0 else ground.random_point(rng)
+            if not settings.least_distance <= ground.distance(start, target) <= settings.most_distance:
                 continue
             places = [target]
             for _ in range(10 * count):
-                place = simulator.random_point(rng)
+                place = ground.random_point(rng)
                 apart = min(float(np.linalg.norm(place - other)) for other in places)
                 # Sources may not coincide, whatever the least distance is.
                 if apart >= max(settings.source_distance, 1e-3):
                     places.append(place)
                 if len(places) == count:
                     break
-            if len(places) == count and not any(
-                simulator.world.scene.is_inside_solid(self._lifted(place)) for place in places
-            ):
+            if len(places) == count and not any(simulator.is_inside_solid(self._lifted(place)) for place in places):
                 return start, places
         raise EpisodeError(
-            f"{simulator.world.scene.name}: {ATTEMPTS} draws found no place for {count} sources "
+            f"{simulator.name}: {ATTEMPTS} draws found no place for {count} sources "
             f"{settings.source_distance:g} m apart with a start {settings.least_distance:g} to "
             f"{settings.most_distance:g} m from the target. Use a larger scene or lower source_distance."
         )
@@ -287,36 +263,43 @@ class SeparationTask:
     def _lifted(self, place: Sequence[float] | np.ndarray) -> np.ndarray:
         return np.asarray(place, np.float64) + [0.0, self.settings.source_height, 0.0]
 
-    def begin(self, episode: SeparationEpisode, clips: Sequence[Clip]) -> None:
+    def read_episodes(self, path: str | Path) -> Sequence[SeparationEpisode]:
+        """Refuse: episodes of this task are drawn, or given as objects.
+
+        Raises:
+            EpisodeError: Always.
+        """
+        raise EpisodeError(f"{path}: there are no files of this task's episodes. Give a list of SeparationEpisode.")
+
+    def sources(self, episode: SeparationEpisode) -> Sequence[Source]:
+        """Return what sounds at the beginning of an episode."""
+        return tuple(Source(position=self._lifted(source.position)) for source in episode.sources)
+
+    def begin(self, episode: SeparationEpisode) -> None:
         """Start an episode: put the body at its start and let the sources sound.
 
         One step of sound passes unheard, so that rooms ring as they will and a static target stays the same.
 
-        Args:
-            episode: The episode.
-            clips: What its sources play, in their order.
-
         Raises:
+            UnknownNameError: The target is none of the environment's, or there is no such clip.
             SoundError: A clip has another rate than the simulator.
             EpisodeError: There is no way from start to target.
         """
+        self.sounds.check_target(episode.target, episode.episode_id)
         rate, count = self.simulator.rate, self.settings.step_samples
+        clips = [self.sounds.clip(source.sound) for source in episode.sources]
         for clip in clips:
             if clip.rate != rate:
                 raise SoundError(
                     f"Clip {clip.name!r} has {clip.rate} Hz and the simulator {rate} Hz; expected the same. Make the "
                     f"library with rate={rate}, or set acoustics.rate."
                 )
-        wanted = episode.sources[episode.target_index]
-        self.navigation.begin(
-            Episode(
-                episode_id=episode.episode_id,
-                scene=episode.scene,
-                start_position=episode.start_position,
-                start_heading=episode.start_heading,
-                goal_position=wanted.position,
-            ),
-            None,
+        target = episode.target_index
+        self.walk.begin(
+            episode.start_position,
+            episode.start_heading,
+            np.array(episode.sources[target].position),
+            episode=episode.episode_id,
         )
         offsets = [
             round(source.offset * rate) % len(clip.samples) for source, clip in zip(episode.sources, clips, strict=True)
@@ -332,10 +315,12 @@ class SeparationTask:
             ]
         )
         self.simulator.hear_each(count)
-        self.episode, self._clip = episode, clips[episode.target_index]
-        self._next, self._mono = offsets[episode.target_index], {}
+        self.episode, self._clip = episode, clips[target]
+        self._next, self._mono = offsets[target], {}
         self._last_quality: float | None = None
+        self._judged, self._verdict = [], None
         self.heard = self._hear()
+        self._baseline = self.heard
 
     def _hear(self) -> Heard:
         assert self.episode is not None
@@ -352,40 +337,71 @@ class SeparationTask:
         return Heard(stems=stems, dry=dry, mono=mono, target=self.episode.target_index)
 
     @property
+    def waveform(self) -> np.ndarray | None:
+        """``(2, n)`` float32 what the ears heard in the last step."""
+        return None if self.episode is None else self.heard.mixture
+
+    @property
     def steps(self) -> int:
         """Steps that the episode has taken."""
-        return self.navigation.steps
+        return self.walk.steps
+
+    @property
+    def goal(self) -> np.ndarray:
+        """``(3,)`` where the target is, on the floor [m]."""
+        return self.walk.goal
+
+    @property
+    def distance(self) -> float:
+        """Geodesic distance to the target [m]."""
+        return self.walk.distance
 
     @property
     def searching(self) -> bool:
         """Whether the next step is one in which coming nearer is rewarded."""
         return self.steps < self.settings.search_steps
 
-    @property
-    def moves(self) -> tuple[Move, ...]:
-        """The actions that exist."""
-        return tuple(move for move in Move if move != Move.STAND or self.settings.may_stand)
+    def step(self, action: Any) -> Outcome:
+        """Do an action, let the time of a step pass, listen, and reward.
 
-    def move(self, action: int) -> Outcome:
-        """Move, let the time of a step pass, and listen; the reward is the metres by which the target came nearer.
+        Args:
+            action: ``{"move": m, "estimate": array}``, or ``m`` where a separator was given.
 
         Raises:
-            ActionError: There is no such action.
+            ActionError: The move does not exist, or the estimate has a wrong shape, NaN or negative values.
         """
-        if not isinstance(action, (int, np.integer)) or not 0 <= int(action) < len(self.moves):
-            raise ActionError(
-                f"Action {action!r} does not exist; expected an integer: "
-                + ", ".join(f"{move.value} {move.name.lower()}" for move in self.moves)
-                + "."
+        move, estimate = self._split_action(action)
+        searching, before, way = self.searching, self.heard, self.walk.distance
+        if searching or self.steps == self.settings.search_steps:
+            self._baseline = before
+        self.walk.act(_WALKS.get(move))
+        self.heard, self._verdict = self._hear(), None
+        last = self.steps >= self.settings.max_steps
+        if searching:
+            return Outcome(reward=float(way - self.walk.distance), terminated=False, truncated=last)
+        if self.separator is not None:
+            estimate, before = (
+                self.check_estimate(self.separator(sense(self.simulator, [self.sensors[name] for name in self.shown]))),
+                self.heard,
             )
-        if action == Move.STAND:
-            self.navigation.steps += 1
-            truncated = self.steps >= self.settings.max_steps
-            outcome = Outcome(reward=0.0, terminated=False, truncated=truncated, collided=False)
-        else:
-            outcome = self.navigation.act(int(_NAVIGATION[Move(int(action))]))
-        self.heard = self._hear()
-        return outcome
+        assert estimate is not None
+        self._verdict = judge(estimate, before, self.settings.estimate)
+        if self._verdict is not None:
+            self._judged.append((estimate, before, self._verdict))
+        return Outcome(reward=self._reward(self._verdict, last=last), terminated=False, truncated=last)
+
+    def _split_action(self, action: Any) -> tuple[Move, np.ndarray | None]:
+        """Return the move and the estimate, checked; nothing has moved where they are refused."""
+        estimate = None
+        if self.separator is None:
+            if not isinstance(action, Mapping) or set(action) != {"move", "estimate"}:
+                raise ActionError(
+                    f"Action is {type(action).__name__}; expected a mapping with 'move' and 'estimate'. To give moves "
+                    "alone, make the environment with separator=."
+                )
+            estimate = self.check_estimate(action["estimate"])
+            action = action["move"]
+        return Move(checked_action(action, self.moves)), estimate
 
     def check_estimate(self, estimate: object) -> np.ndarray:
         """Return an estimate as float32, once it is one.
@@ -416,24 +432,9 @@ class SeparationTask:
             )
         return values
 
-    def judge(self, estimate: np.ndarray, heard: Heard) -> Verdict | None:
-        """Compare an estimate with the truth; None where the target is silent, so that there is none.
-
-        Args:
-            estimate: Magnitudes, as `check_estimate` returns them.
-            heard: The sound that it is an estimate of.
-        """
-        return judge(estimate, heard, self.settings.estimate)
-
-    def reward(self, verdict: Verdict | None, baseline: Heard, *, last: bool) -> float:
-        """Return the reward of an estimate.
-
-        Args:
-            verdict: How good it is; None for a silent target, which earns nothing.
-            baseline: The sound whose unprocessed mixture the first estimate has to beat.
-            last: Whether it is the last of the episode.
-        """
-        settings = self.settings
+    def _reward(self, verdict: Verdict | None, *, last: bool) -> float:
+        """Return the reward of an estimate; a silent target, of which there is no verdict, earns nothing."""
+        settings, baseline = self.settings, self._baseline
         if self._last_quality is None and not baseline.is_silent:
             kind = settings.estimate
             self._last_quality = separation_quality(baseline.unprocessed(kind), baseline.truth(kind))
@@ -444,6 +445,34 @@ class SeparationTask:
         earned = verdict.quality - before if settings.reward == "rise" else verdict.quality
         return float(earned + (settings.final_weight * verdict.quality if last else 0.0))
 
+    def measures(self) -> dict[str, float]:
+        """Return the measures of the episode so far, `harken.tasks.heard.estimate_measures` and the distance.
 
-def _triple(point: np.ndarray) -> tuple[float, float, float]:
-    return float(point[0]), float(point[1]), float(point[2])
+        Where the target was silent at all steps, there is the distance alone.
+        """
+        found = estimate_measures(self._judged, self.settings.estimate) if self._judged else {}
+        return {**found, "distance_to_target": float(self.walk.distance)}
+
+    def info(self) -> dict[str, Any]:
+        """Return the truth of the sound just observed, and how good the last estimate was."""
+        heard = self.heard
+        return {
+            "target_mono": heard.mono.copy(),
+            "target_binaural": heard.binaural.copy(),
+            "target_mono_waveform": heard.dry[None].copy(),
+            "target_binaural_waveform": heard.stems[heard.target].copy(),
+            "target_silent": heard.is_silent,
+            "distance_to_target": float(self.walk.distance),
+            "searching": self.searching,
+            **({} if self._verdict is None else self._verdict.to_mapping()),
+        }
+
+    def picture(self) -> None:
+        """Return nothing: people look at the view beside a plan."""
+
+
+def _greatest(settings: SeparationSettings) -> float:
+    """Return the greatest magnitude that a target can have: a mono one that has all its energy in a single bin."""
+    if settings.estimate == "binaural":
+        return LOUDEST * MAGNITUDES.n_fft
+    return TARGET_RMS * float(np.sqrt(np.prod(settings.estimate_shape)))

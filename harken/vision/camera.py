@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from harken.checks import angle
 from harken.errors import ConfigurationError, UnknownNameError
 
 __all__ = ["Camera"]
@@ -23,7 +24,7 @@ class Camera:
     """Columns of the image."""
     height: int = 128
     """Rows of the image."""
-    field_of_view: float = math.pi / 2
+    field_of_view: float = angle(math.pi / 2)
     """Horizontal angle of view of a pinhole camera [rad], between 0 and π; a panorama sees everything."""
     projection: Literal["pinhole", "equirectangular"] = "pinhole"
     """``"pinhole"`` has square pixels; ``"equirectangular"`` spans 2π × π, its centre column along the heading."""
@@ -38,10 +39,10 @@ class Camera:
                 )
         if self.projection not in _PROJECTIONS:
             raise UnknownNameError("projection", self.projection, _PROJECTIONS)
-        angle = self.field_of_view
-        if isinstance(angle, bool) or not isinstance(angle, int | float | np.number) or not 0.0 < angle < math.pi:
+        view = self.field_of_view
+        if isinstance(view, bool) or not isinstance(view, int | float | np.number) or not 0.0 < view < math.pi:
             raise ConfigurationError(
-                f"Camera: field_of_view is {angle!r}; expected the horizontal angle in radians, between 0 and π "
+                f"Camera: field_of_view is {view!r}; expected the horizontal angle in radians, between 0 and π "
                 "(math.radians(90) for 90 degrees)."
             )
 

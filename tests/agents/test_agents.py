@@ -2,13 +2,15 @@ import numpy as np
 import pytest
 
 from harken.acoustics.hearing.hrtf import HeadResponse
-from harken.agents import AGENTS, Agent, DirectionFollower, ForwardAgent, RandomAgent, make_agent
+from harken.agents import Agent, DirectionFollower, ForwardAgent, RandomAgent, agents_for, make_agent
 from harken.agents.direction_follower import ObstacleMemory
-from harken.envs import NavigationEnv
+from harken.envs import TaskEnv
 from harken.errors import UnknownNameError
-from harken.tasks import Action, NavigationSettings
+from harken.tasks import Action, NavigationSettings, NavigationTask
 
 SETTINGS = NavigationSettings()
+TASK = NavigationTask(SETTINGS, "val")
+AGENTS = agents_for(TASK)
 FAST = {"acoustics": {"rays": 300, "duration": 0.5}}
 
 
@@ -32,14 +34,14 @@ def observation(waveform, depth=5.0, collided=False):
 
 @pytest.mark.parametrize("name", AGENTS)
 def test_every_agent_keeps_the_seam_and_its_actions_exist(name):
-    agent = make_agent(name, SETTINGS)
+    agent = make_agent(name, TASK)
     assert isinstance(agent, Agent)
-    env = NavigationEnv(split="val", sensors=agent.sensors, config=FAST)
+    env = TaskEnv(split="val", sensors=agent.sensors, config=FAST)
     given, _ = env.reset(seed=0)
     agent.reset(0)
     for _ in range(30):
         action = agent.act(given)
-        assert isinstance(action, int) and 0 <= action < 4
+        assert isinstance(action, int | np.integer) and 0 <= action < 4
         given, _, terminated, truncated, _ = env.step(np.int64(action))
         if terminated or truncated:
             break
@@ -48,8 +50,8 @@ def test_every_agent_keeps_the_seam_and_its_actions_exist(name):
 @pytest.mark.parametrize("name", AGENTS)
 def test_the_same_seed_gives_the_same_actions(name):
     def actions():
-        agent = make_agent(name, SETTINGS)
-        env = NavigationEnv(split="val", sensors=agent.sensors, config=FAST)
+        agent = make_agent(name, TASK)
+        env = TaskEnv(split="val", sensors=agent.sensors, config=FAST)
         given, _ = env.reset(seed=4)
         agent.reset(4)
         taken = []
@@ -65,11 +67,11 @@ def test_the_same_seed_gives_the_same_actions(name):
 
 def test_an_unknown_agent_is_refused_with_a_suggestion():
     with pytest.raises(UnknownNameError, match="Did you mean 'follower'"):
-        make_agent("folower", SETTINGS)
+        make_agent("folower", TASK)
 
 
 def test_the_random_agent_takes_all_actions_alike():
-    agent = RandomAgent()
+    agent = RandomAgent(TASK)
     agent.reset(0)
     counts = np.bincount([agent.act({}) for _ in range(4000)], minlength=4)
     # Multinomial with p = 1/4: standard deviation 27.
@@ -89,7 +91,7 @@ def test_the_follower_finds_the_side_of_a_sound(azimuth):
     agent.reset(0)
     agent.act(observation(clicks_from(np.radians(azimuth))))
     # One step cannot tell front from back, so only the lateral angle is compared. The bins are 5° wide.
-    turned = agent.azimuth + SETTINGS.turn_angle  # its first action is a turn to the left
+    turned = agent.azimuth + SETTINGS.body.turn_angle  # its first action is a turn to the left
     assert np.degrees(np.arcsin(np.sin(turned))) == pytest.approx(azimuth, abs=8)
 
 
@@ -100,7 +102,7 @@ def test_the_follower_tells_front_from_back_by_turning(azimuth):
     heading = 0.0
     for step in range(12):
         action = agent.act(observation(clicks_from(np.radians(azimuth) - heading, seed=step)))
-        heading += SETTINGS.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
+        heading += SETTINGS.body.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
     away = (agent.azimuth + heading - np.radians(azimuth) + np.pi) % (2 * np.pi) - np.pi
     assert abs(np.degrees(away)) < 15
 
@@ -111,11 +113,11 @@ def test_the_follower_walks_to_a_sound_ahead_and_stops_where_it_is_very_loud():
     heading = 0.0
     for step in range(15):
         action = agent.act(observation(clicks_from(-heading, seed=step)))
-        heading += SETTINGS.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
+        heading += SETTINGS.body.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
     assert action in (Action.MOVE_FORWARD, Action.TURN_RIGHT)
     while action != Action.MOVE_FORWARD:
         action = agent.act(observation(clicks_from(-heading, seed=99)))
-        heading += SETTINGS.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
+        heading += SETTINGS.body.turn_angle * ((action == Action.TURN_LEFT) - (action == Action.TURN_RIGHT))
     assert agent.act(observation(np.full((2, 4000), 0.5, np.float32))) == Action.STOP
 
 
@@ -138,4 +140,4 @@ def test_obstacles_are_remembered_where_they_are_while_the_body_moves():
 def test_a_bump_is_remembered():
     memory = ObstacleMemory(SETTINGS)
     memory.move(Action.MOVE_FORWARD, True)
-    assert memory.free(0.0) < SETTINGS.forward_step
+    assert memory.free(0.0) < SETTINGS.body.forward_step

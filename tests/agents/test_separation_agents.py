@@ -9,16 +9,15 @@ from harken.agents.separation import (
     SpatialMask,
     make_separation_agent,
 )
-from harken.envs.separation import SeparationEnv
+from harken.envs import TaskEnv
 from harken.errors import ConfigurationError, UnknownNameError
-from harken.eval import format_table, summarise
-from harken.eval.separation import evaluate_separation, run_separation_episode, separated_waveform
+from harken.eval import Evaluation, evaluate, format_table, summarise
 from harken.metrics.separation import TARGET_RMS
 from harken.sound import spectrogram
-from harken.tasks.heard import MAGNITUDES
-from harken.tasks.separation import Move, SeparationSettings
+from harken.tasks.heard import MAGNITUDES, separated_waveform
+from harken.tasks.separation_rules import Move, SeparationSettings
 
-SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "camera": {"width": 16, "height": 16}}
+SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "body": {"camera": {"width": 16, "height": 16}}}
 CONFIG = {**SMALL, "max_steps": 4, "may_stand": True}
 SETTINGS = SeparationSettings(may_stand=True)
 
@@ -143,28 +142,33 @@ def test_novelty_turns_away_from_what_is_in_its_way():
 
 @pytest.fixture(scope="module")
 def results():
-    agents = (("stand", "oracle"), ("direction", "spatial"), ("rotate", "unprocessed"))
-    environment = {"split": "val", "config": CONFIG}
-    return evaluate_separation(agents, environment, episodes=2, progress=False)
+    arguments = {"split": "val", "config": CONFIG}
+    return {
+        agent: evaluate(
+            Evaluation(agent=agent, environment="active-separation", arguments=arguments, episodes=2, recorded=0),
+            progress=False,
+        )
+        for agent in ("stand+oracle", "direction+spatial", "rotate+unprocessed")
+    }
 
 
 def test_the_table_has_all_measures_and_the_oracle_beats_the_mixture(results):
     summary = {name: summarise(rows) for name, rows in results.items()}
     table = format_table(summary, ("si_sdr", "si_sdr_improvement", "stft_distance"))
-    assert "stand + oracle" in table and "direction + spatial" in table
-    for row in results["rotate + unprocessed"]:
+    assert "stand+oracle" in table and "direction+spatial" in table
+    for row in results["rotate+unprocessed"]:
         assert row.measures["si_sdr_improvement"] == pytest.approx(0.0, abs=1e-3)
         assert row.measures["stft_improvement"] == pytest.approx(0.0, abs=1e-5)
-    for row in results["stand + oracle"]:
+    for row in results["stand+oracle"]:
         assert row.measures["si_sdr_improvement"] >= 0.0 and row.measures["stft_improvement"] >= 0.0
         assert row.measures["si_sdr_gained"] == pytest.approx(0.0, abs=0.2), "nothing moved"
         assert row.measures["distance_to_target"] == 0.0
 
 
 def test_the_waveform_of_the_truth_is_the_truth():
-    env = SeparationEnv(split="val", sensors=("spectrogram",), config=SMALL)
+    env = TaskEnv("active-separation", split="val", sensors=("spectrogram",), config=SMALL)
     env.reset(seed=0)
-    heard = env.heard
+    heard = env.task.heard
     found = separated_waveform(heard.mixture_magnitudes, heard)
     np.testing.assert_allclose(found[:, :15_500], heard.mixture[:, :15_500], atol=1e-4 * np.abs(heard.mixture).max())
 
@@ -176,10 +180,5 @@ def test_what_does_not_exist_is_refused():
         make_separation_agent("stand", "orcale", SETTINGS)
     with pytest.raises(ConfigurationError, match="may_stand"):
         make_separation_agent("stand", "oracle", SeparationSettings())
-    with pytest.raises(ConfigurationError, match="at least one"):
-        evaluate_separation([], {}, episodes=1)
     with pytest.raises(ConfigurationError, match=r"9\.0 rad"):
         SpatialMask(SETTINGS, reach=9.0)
-    env = SeparationEnv(split="val", separator=lambda observation: None, config=SMALL)
-    with pytest.raises(ConfigurationError, match="separator of its own"):
-        run_separation_episode(env, None, 0, name="x")

@@ -8,9 +8,9 @@ from gymnasium.utils.env_checker import check_env
 
 import harken
 from harken.acoustics.engines.echo import sweep
-from harken.agents.echo_depth import ECHO_AGENTS, EchoAgent, FirstEcho, MeanDepth, first_echo, make_echo_agent
-from harken.envs import StableBaselinesAction, StableBaselinesObservation
-from harken.envs.echo_depth import ECHO_SENSORS, EchoDepthEnv
+from harken.agents import Agent, agents_for, make_agent
+from harken.agents.echo_depth import FirstEcho, MeanDepth, first_echo
+from harken.envs import StableBaselinesAction, StableBaselinesObservation, TaskEnv
 from harken.errors import (
     ActionError,
     ConfigurationError,
@@ -19,25 +19,33 @@ from harken.errors import (
     StateError,
     UnknownNameError,
 )
-from harken.eval.echo_depth import COLUMNS, evaluate_echo_depth
+from harken.eval import Evaluation, evaluate
 from harken.eval.statistics import format_table, summarise
-from harken.tasks.echo_depth import EchoDepthSettings, EchoDepthTask, enter_world
+from harken.tasks.echo_depth import EchoDepthTask
+from harken.tasks.protocol import enter_scene
 from harken.vision.low_light import LowLight
 
+SENSORS = ("waveform", "spectrogram", "rgb", "low_light", "pose", "depth")
 FAST = {
     "echo": {"rate": 16_000, "rays": 20, "image_order": 1},
-    "camera": {"width": 16, "height": 12},
+    "body": {"camera": {"width": 16, "height": 12}},
     "max_steps": 4,
 }
 
 
 def made(**arguments):
-    return EchoDepthEnv(split="val", **{"config": FAST, **arguments})
+    return TaskEnv("echo-depth", split="val", **{"config": FAST, **arguments})
 
 
 def flat(env, depth, move=0):
     answer = {"depth": np.full(env.action_space["depth"].shape, depth, np.float32)}
     return {**answer, "move": np.int64(move)} if env.settings.variant == "active" else answer
+
+
+def run(agent, episodes, config):
+    arguments = {"split": "val", "config": config}
+    what = Evaluation(agent=agent, environment="echo-depth", arguments=arguments, episodes=episodes, recorded=0)
+    return evaluate(what, progress=False)
 
 
 def rollout(env, seed, steps=9):
@@ -55,7 +63,7 @@ def rollout(env, seed, steps=9):
 @pytest.mark.parametrize("variant", ["active", "passive"])
 def test_the_environment_passes_gymnasiums_checker_without_a_warning(variant):
     assert harken.__version__
-    env = gym.make("harken/EchoDepth-v0", variant=variant, split="val", config=FAST, sensors=ECHO_SENSORS)
+    env = gym.make("harken/EchoDepth-v1", variant=variant, split="val", config=FAST, sensors=SENSORS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env.unwrapped, skip_render_check=True)
@@ -64,7 +72,7 @@ def test_the_environment_passes_gymnasiums_checker_without_a_warning(variant):
 @pytest.mark.parametrize("variant", ["active", "passive"])
 def test_the_environment_passes_stable_baselines_checker_in_its_wrappers(variant):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    env = gym.make("harken/EchoDepth-v0", variant=variant, split="val", config=FAST).unwrapped
+    env = gym.make("harken/EchoDepth-v1", variant=variant, split="val", config=FAST).unwrapped
     wrapped = StableBaselinesObservation(StableBaselinesAction(env))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -104,7 +112,7 @@ def test_an_environment_survives_pickling_with_its_episode():
 
 def test_the_published_shapes():
     for rate, samples, frames in ((44_100, 2646, 166), (16_000, 960, 121)):
-        spaces = EchoDepthEnv(config={"echo": {"rate": rate}}).observation_space
+        spaces = TaskEnv("echo-depth", config={"echo": {"rate": rate}}).observation_space
         assert spaces["waveform"].shape == (2, samples) and spaces["spectrogram"].shape == (257, frames, 2)
 
 
@@ -112,7 +120,7 @@ def test_the_published_shapes():
 @pytest.mark.parametrize("beyond", ["clip", "ignore"])
 def test_the_oracle_reaches_the_optimum(variant, beyond):
     config = {**FAST, "variant": variant, "beyond": beyond, "max_depth": 3.0}
-    results = evaluate_echo_depth("oracle", 3, split="val", config=config, progress=False)
+    results = run("oracle", 3, config)
     env = made(config=config)
     for number, result in enumerate(results):
         env.reset(seed=0, options={"episode": number})
@@ -146,7 +154,7 @@ def test_with_the_start_as_target_the_truth_stays_while_the_body_moves():
     first, _ = env.reset(seed=2)
     later, *_ = env.step(flat(env, 2.0, 2))
     np.testing.assert_array_equal(later["depth"], first["depth"])
-    assert later["pose"][2] == pytest.approx(env.settings.turn_angle)
+    assert later["pose"][2] == pytest.approx(env.settings.body.turn_angle)
 
 
 def test_depth_beyond_the_maximum_is_clipped_or_left_out():
@@ -156,8 +164,8 @@ def test_depth_beyond_the_maximum_is_clipped_or_left_out():
     found = False
     for number in range(6):
         clip.reset(seed=0, options={"episode": number})
-        task = ignore._enter(clip.task.episode.scene)
-        task.begin(clip.task.episode)
+        ignore.reset(seed=0, options={"episode": number})
+        task = ignore.task
         far = task.simulator.see(("depth",))["depth"] > 2.6
         found = found or far.any()
         assert (clip.task.truth[far] == np.float32(2.6)).all() and not task.truth[far].any()
@@ -202,7 +210,7 @@ def test_the_first_echo_is_found_before_a_louder_one(rate):
         heard[:, delay : delay + len(sweep(rate))] += level * sweep(rate)
     assert first_echo(heard, rate) == pytest.approx(0.01, abs=1.5 / rate)
     assert first_echo(np.zeros_like(heard), rate) == pytest.approx(0.06, rel=1e-3)
-    settings = EchoDepthEnv(config={**FAST, "echo": {"rate": rate}}).settings
+    settings = TaskEnv("echo-depth", config={**FAST, "echo": {"rate": rate}}).settings
     depth = FirstEcho(settings).act({"waveform": heard})["depth"]
     np.testing.assert_allclose(depth, np.full((12, 16, 1), 1.716), atol=0.02)
 
@@ -210,9 +218,10 @@ def test_the_first_echo_is_found_before_a_louder_one(rate):
 def test_the_mean_is_the_mean_of_the_training_views():
     from harken.agents.echo_depth import mean_depth
 
-    settings = EchoDepthEnv(config={**FAST, "max_depth": 5.0}).settings
+    settings = TaskEnv("echo-depth", config={**FAST, "max_depth": 5.0}).settings
     depth = mean_depth(settings, homes=1, views=6)
-    task, rng = EchoDepthTask(enter_world("home:train:0", settings), settings), np.random.default_rng([7, 0])
+    task, rng = EchoDepthTask(settings, "train"), np.random.default_rng([7, 0])
+    enter_scene(task, "home:train:0")
     views = []
     for _ in range(6):
         task.begin(task.sample(rng, episode_id="", scene="home:train:0"))
@@ -225,11 +234,12 @@ def test_the_mean_is_the_mean_of_the_training_views():
 def test_agents_keep_the_seam_and_fill_a_table():
     config = {**FAST, "variant": "passive"}
     rows = {}
-    for name in ("first echo", "oracle"):
-        assert isinstance(make_echo_agent(name, EchoDepthEnv(config=config).settings), EchoAgent)
-        rows[name] = summarise(evaluate_echo_depth(name, 4, split="val", config=config, progress=False))
-    assert rows["oracle"]["rmse"].mean < rows["first echo"]["rmse"].mean
-    assert "oracle" in format_table(rows, COLUMNS) and set(rows) < set(ECHO_AGENTS)
+    task = TaskEnv("echo-depth", config=config)._task
+    for name in ("first-echo", "oracle"):
+        assert isinstance(make_agent(name, task), Agent)
+        rows[name] = summarise(run(name, 4, config))
+    assert rows["oracle"]["rmse"].mean < rows["first-echo"]["rmse"].mean
+    assert "oracle" in format_table(rows, ("rmse", "delta1", "reward")) and set(rows) < set(agents_for(task))
 
 
 def test_the_picture_shows_image_truth_and_estimate():
@@ -254,19 +264,21 @@ def test_the_picture_shows_image_truth_and_estimate():
         ({"config": {"max_depht": 3.0}}, UnknownNameError, "Did you mean 'max_depth'"),
         ({"config": {"echo": {"rate": 100}}}, ConfigurationError, "rate is 100"),
         ({"config": {"echo": {"ray": 100}}}, UnknownNameError, "Did you mean 'echo.ray"),
-        ({"config": {"max_depth": -1.0}}, ConfigurationError, "maximum is -1"),
-        ({"config": {"max_depth": float("nan")}}, ConfigurationError, "maximum is nan"),
+        ({"config": {"max_depth": -1.0}}, ConfigurationError, "max_depth is -1"),
+        ({"config": {"max_depth": float("nan")}}, ConfigurationError, "max_depth is nan"),
         ({"config": {"prior_depth": 11.0}}, ConfigurationError, "beyond max_depth"),
         ({"config": {"target": "stat"}}, UnknownNameError, "Did you mean 'start'"),
-        ({"config": {"height": 0.0}}, ConfigurationError, "height is 0.0"),
-        ({"config": {"camera": {"projection": "equirectangular"}}}, ConfigurationError, "pinhole"),
+        ({"config": {"body": {"ear_height": 0.0}}}, ConfigurationError, "ear_height is 0.0"),
+        ({"config": {"body": {"motion": "grid", "turn_angle_degrees": 90}}}, ConfigurationError, "continuous motion"),
+        ({"episodes": "some.jsonl"}, EpisodeError, "no files of this task"),
+        ({"config": {"body": {"camera": {"projection": "equirectangular"}}}}, ConfigurationError, "pinhole"),
         ({"config": {"low_light": {"least": 0.5, "most": 0.1}}}, ConfigurationError, "least ≤ most"),
         ({"config": {"low_light": {"photons": 0.0}}}, ConfigurationError, "positive and finite"),
     ],
 )
 def test_impossible_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
-        EchoDepthEnv(**arguments)
+        TaskEnv("echo-depth", **arguments)
 
 
 def test_impossible_actions_are_refused():
@@ -305,6 +317,4 @@ def test_impossible_actions_are_refused():
     with pytest.raises(StateError, match="over"):
         passive.step(flat(passive, 1.0))
     with pytest.raises(UnknownNameError, match="Did you mean 'mean'"):
-        make_echo_agent("meen", EchoDepthSettings())
-    with pytest.raises(ConfigurationError, match="at least 1"):
-        evaluate_echo_depth("oracle", 0)
+        make_agent("meen", passive.task)

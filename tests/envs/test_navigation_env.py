@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import harken
-from harken.envs import SENSORS, NavigationEnv, StableBaselinesObservation
+from harken.envs import StableBaselinesObservation, TaskEnv
 from harken.errors import (
     ActionError,
     ConfigurationError,
@@ -19,11 +19,12 @@ from harken.errors import (
     StateError,
     UnknownNameError,
 )
-from harken.registration import ENVIRONMENTS
+from harken.registration import TASKS
 from harken.tasks import Episode, write_episodes
 
 FAST = {"acoustics": {"rays": 300, "duration": 0.5}}
-ALL_SENSORS = tuple(name for name in SENSORS if name != "pointgoal")
+ENVIRONMENTS = [TASKS[name].id for name in ("audiogoal", "audiopointgoal", "pointgoal")]
+ALL_SENSORS = ("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "collision", "oracle")
 
 
 def rollout(env, seed, steps=40):
@@ -42,7 +43,7 @@ def rollout(env, seed, steps=40):
 
 @pytest.fixture
 def env():
-    made = NavigationEnv(split="val", config=FAST)
+    made = TaskEnv(split="val", config=FAST)
     yield made
     made.close()
 
@@ -74,7 +75,7 @@ def test_every_environment_passes_stable_baselines_checker(name, preset):
 
 def test_all_sensors_pass_the_checkers_together():
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    made = gym.make("harken/AudioGoal-v0", sensors=ALL_SENSORS, split="val", config=FAST, render_mode="rgb_array")
+    made = gym.make("harken/AudioGoal-v1", sensors=ALL_SENSORS, split="val", config=FAST, render_mode="rgb_array")
     env = made.unwrapped
     check_env(env, skip_render_check=True)
     with warnings.catch_warnings():
@@ -93,7 +94,7 @@ def test_two_runs_of_a_seed_are_equal_byte_for_byte(name, preset):
 
 
 def test_an_environment_survives_pickling_with_its_episode():
-    env = NavigationEnv(split="val", config=FAST)
+    env = TaskEnv(split="val", config=FAST)
     env.reset(seed=3)
     env.step(np.int64(1))
     copy = pickle.loads(pickle.dumps(env))
@@ -103,14 +104,14 @@ def test_an_environment_survives_pickling_with_its_episode():
 
 
 def test_the_id_works_after_importing_harken_as_the_readme_says():
-    env = gym.make("harken/AudioGoal-v0", preset="soundspaces2", split="test", sensors=("depth", "spectrogram"))
+    env = gym.make("harken/AudioGoal-v1", preset="soundspaces2", split="test", sensors=("depth", "spectrogram"))
     observation, _ = env.reset(seed=0)
     assert observation["depth"].shape == (128, 128, 1) and observation["spectrogram"].shape == (65, 26, 2)
     assert harken.__version__
 
 
 def test_sounds_at_44100_hertz_have_soundspaces_replica_shape():
-    env = NavigationEnv(sensors=("spectrogram",), split="val", config={"acoustics": {"rate": 44_100, "rays": 100}})
+    env = TaskEnv(sensors=("spectrogram",), split="val", config={"acoustics": {"rate": 44_100, "rays": 100}})
     observation, _ = env.reset(seed=0)
     assert observation["spectrogram"].shape == (65, 69, 2)
 
@@ -118,7 +119,7 @@ def test_sounds_at_44100_hertz_have_soundspaces_replica_shape():
 def test_a_numbered_episode_is_the_same_for_everybody(env):
     env.reset(seed=11, options={"episode": 7})
     first = env.task.episode
-    other = NavigationEnv(split="val", config=FAST)
+    other = TaskEnv(split="val", config=FAST)
     other.reset(seed=99)
     other.reset(options={"episode": 7})
     assert other.task.episode == first
@@ -131,7 +132,7 @@ def test_an_environment_can_hear_through_soundspaces_engine():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HarkenWarning)  # of the engine's licence
         env = gym.make(
-            "harken/AudioGoal-v0", split="val", propagation="soundspaces2", config=FAST, sensors=("waveform",)
+            "harken/AudioGoal-v1", split="val", propagation="soundspaces2", config=FAST, sensors=("waveform",)
         )
         observation, _ = env.reset(seed=0)
         after, *_ = env.step(np.int64(1))
@@ -142,7 +143,7 @@ def test_an_environment_can_hear_through_soundspaces_engine():
 def test_splits_have_different_homes_and_episodes():
     episodes = []
     for split in ("train", "val", "test"):
-        env = NavigationEnv(split=split, config=FAST)
+        env = TaskEnv(split=split, config=FAST)
         env.reset(options={"episode": 0})
         episodes.append((env.simulator.world.scene.fingerprint, env.task.episode.start_position))
     assert len(set(episodes)) == 3
@@ -157,7 +158,7 @@ def test_the_reward_is_the_metres_gained_less_a_cent_a_step(env):
 
 
 def test_a_stop_at_the_goal_is_rewarded_and_ends_the_episode_with_success():
-    env = NavigationEnv(split="val", sensors=("oracle",), config=FAST)
+    env = TaskEnv(split="val", sensors=("oracle",), config=FAST)
     observation, _ = env.reset(seed=1)
     for _ in range(500):
         observation, reward, terminated, truncated, info = env.step(observation["oracle"])
@@ -174,14 +175,14 @@ def test_a_stop_far_from_the_goal_fails(env):
 
 
 def test_time_runs_out():
-    env = NavigationEnv(split="val", sensors=("collision",), config={**FAST, "max_steps": 5})
+    env = TaskEnv(split="val", sensors=("collision",), config={**FAST, "max_steps": 5})
     env.reset(seed=0)
     flags = [env.step(np.int64(2))[2:4] for _ in range(5)]
     assert flags == [(False, False)] * 4 + [(False, True)]
 
 
 def test_depth_is_metres_and_the_waveform_is_the_step_and_then_silence():
-    env = NavigationEnv(split="val", sensors=("depth", "waveform"), config=FAST)
+    env = TaskEnv(split="val", sensors=("depth", "waveform"), config=FAST)
     observation, _ = env.reset(seed=0)
     assert 0 < observation["depth"].max() <= 10.0
     assert np.abs(observation["waveform"][:, :4000]).max() > 0
@@ -189,7 +190,7 @@ def test_depth_is_metres_and_the_waveform_is_the_step_and_then_silence():
 
 
 def test_the_picture_is_rendered_and_the_frame_rate_is_that_of_the_steps():
-    env = NavigationEnv(split="val", config=FAST, render_mode="rgb_array")
+    env = TaskEnv(split="val", config=FAST, render_mode="rgb_array")
     env.reset(seed=0)
     frame = env.render()
     assert frame.dtype == np.uint8 and frame.ndim == 3 and frame.std() > 10
@@ -199,7 +200,7 @@ def test_the_picture_is_rendered_and_the_frame_rate_is_that_of_the_steps():
 def test_episodes_can_be_written_read_and_replayed(tmp_path, env):
     episodes = [env.episode(i) for i in range(3)]
     write_episodes(tmp_path / "three.jsonl.gz", episodes)
-    replay = NavigationEnv(split="val", episodes=tmp_path / "three.jsonl.gz", config=FAST)
+    replay = TaskEnv(split="val", episodes=tmp_path / "three.jsonl.gz", config=FAST)
     replay.reset(options={"episode": 2})
     assert replay.task.episode == episodes[2]
     with pytest.raises(EpisodeError, match="3 were given"):
@@ -210,19 +211,23 @@ def test_episodes_can_be_written_read_and_replayed(tmp_path, env):
     ("arguments", "error", "message"),
     [
         ({"preset": "soundspaces3"}, UnknownNameError, "Did you mean 'soundspaces"),
+        ({"preset": "near-target"}, UnknownNameError, "preset of NavigationSettings"),
         ({"preset": "missing.yaml"}, ConfigurationError, "no configuration file"),
         ({"split": "tset"}, UnknownNameError, "Did you mean 'test'"),
         ({"sensors": ("dept",)}, UnknownNameError, "Did you mean 'depth'"),
         ({"sensors": ()}, ConfigurationError, "at least one"),
-        ({"sensors": ("pointgoal",)}, ConfigurationError, "AudioPointGoal"),
+        ({"sensors": ("pointgoal",)}, UnknownNameError, "Unknown sensor 'pointgoal'"),
+        ({"task": "pointgoal", "sound": "telephone"}, UnknownNameError, "Unknown argument of pointgoal 'sound'"),
+        ({"task": "echo-depth", "propagation": "soundspaces2"}, UnknownNameError, "argument of the environment"),
+        ({"split": "val", "sond": "telephone"}, UnknownNameError, "Did you mean 'sound'"),
         ({"task": "audiogaol"}, UnknownNameError, "Did you mean 'audiogoal'"),
-        ({"config": {"forward_stepp": 1.0}}, UnknownNameError, "Did you mean 'forward_step'"),
+        ({"config": {"body": {"forward_stepp": 1.0}}}, UnknownNameError, "Did you mean 'body.forward_step'"),
         ({"config": {"acoustics": {"ray": 5}}}, UnknownNameError, "Did you mean 'acoustics.rays'"),
-        ({"config": {"turn_angle": 10}}, UnknownNameError, "turn_angle_degrees"),
-        ({"config": {"forward_step": -1}}, ConfigurationError, "positive"),
-        ({"config": {"forward_step": "far"}}, ConfigurationError, "expected float"),
-        ({"config": {"max_steps": True}}, ConfigurationError, "expected int"),
-        ({"config": {"motion": "flying"}}, UnknownNameError, "continuous"),
+        ({"config": {"body": {"turn_angle": 10}}}, UnknownNameError, "turn_angle_degrees"),
+        ({"config": {"body": {"forward_step": -1}}}, ConfigurationError, "forward_step is -1"),
+        ({"config": {"body": {"forward_step": "far"}}}, ConfigurationError, "forward_step is 'far'"),
+        ({"config": {"max_steps": True}}, ConfigurationError, "max_steps is True; expected a whole number"),
+        ({"config": {"body": {"motion": "flying"}}}, UnknownNameError, "continuous"),
         ({"config": {"observation_time": 0.1}}, ConfigurationError, "sound would be lost"),
         ({"config": 3}, ConfigurationError, "mapping"),
         ({"propagation": "soundspaces3"}, UnknownNameError, "Did you mean 'soundspaces2'"),
@@ -235,7 +240,7 @@ def test_episodes_can_be_written_read_and_replayed(tmp_path, env):
 )
 def test_bad_arguments_are_refused_with_what_was_expected(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
-        NavigationEnv(**arguments)
+        TaskEnv(**arguments)
     assert isinstance(caught.value, HarkenError)
 
 
@@ -277,6 +282,6 @@ def test_start_and_goal_on_different_islands_are_refused(env):
         goal_position=(500.0, 0.0, 500.0),
         sound="telephone",
     )
-    apart = NavigationEnv(split="val", episodes=[island], config=FAST)
+    apart = TaskEnv(split="val", episodes=[island], config=FAST)
     with pytest.raises(HarkenError, match=r"island|floor|walkable"):
         apart.reset()

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from harken.configs import SEPARATION_PRESETS, load_preset, to_yaml
-from harken.envs.separation import SEPARATION_SENSORS, SeparationEnv, separation_vector_env
+from harken.configs import load_preset, presets_of, to_yaml
+from harken.envs import TaskEnv, vector_env
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, StateError, UnknownNameError
-from harken.registration import SEPARATION_ENVIRONMENTS
+from harken.registration import TASKS
 from harken.sound import Clip, ClipLibrary
 from harken.sound.clips import ClipEntry
-from harken.tasks.separation import PlacedSound, SeparationEpisode, SeparationSettings
+from harken.tasks.separation_rules import PlacedSound, SeparationEpisode, SeparationSettings
 
-SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "camera": {"width": 16, "height": 16}}
+SMALL = {"acoustics": {"rays": 100, "duration": 0.2}, "body": {"camera": {"width": 16, "height": 16}}}
+SEPARATION_ENVIRONMENTS = [TASKS[name].id for name in ("active-separation", "active-dynamic-separation")]
 HEARING = ("spectrogram", "mask", "target")
 
 
@@ -29,7 +30,7 @@ def oracle(observation):
 
 def made(**arguments):
     config = {**SMALL, **arguments.pop("config", {})}
-    return SeparationEnv(**{"split": "val", "sensors": HEARING, "config": config, **arguments})
+    return TaskEnv("active-separation", **{"split": "val", "sensors": HEARING, "config": config, **arguments})
 
 
 def action(env, move=1):
@@ -50,7 +51,7 @@ def rollout(env, seed, steps=4):
     said = [contents(env.reset(seed=seed))]
     for _ in range(steps):
         move = int(rng.integers(3))
-        said.append(contents(env.step(move if env.separator else action(env, move))))
+        said.append(contents(env.step(move if env._task.separator else action(env, move))))
     return said
 
 
@@ -75,7 +76,7 @@ def test_both_ids_pass_stable_baselines_checker_with_a_separator(name):
 
 
 def test_the_default_sensors_are_those_of_the_published_systems():
-    env = gym.make("harken/ActiveSeparation-v0", split="val", config={"acoustics": SMALL["acoustics"]})
+    env = gym.make("harken/ActiveSeparation-v1", split="val", config={"acoustics": SMALL["acoustics"]})
     observation, info = env.reset(seed=0)
     assert env.unwrapped.settings.max_steps == 20
     assert {name: np.shape(value) for name, value in observation.items()} == {
@@ -88,7 +89,10 @@ def test_the_default_sensors_are_those_of_the_published_systems():
     assert info["target_mono"].shape == (512, 32, 1) and info["target_binaural"].shape == (512, 32, 2)
     assert info["target_mono_waveform"].shape == (1, 16_000)
     assert info["target_binaural_waveform"].shape == (2, 16_000)
-    assert not {"rain", "traffic"} & set(env.unwrapped.targets) and len(env.unwrapped.targets) == 24
+    assert (
+        not {"rain", "traffic"} & set(env.unwrapped._task.sounds.targets)
+        and len(env.unwrapped._task.sounds.targets) == 24
+    )
 
 
 def test_two_runs_of_a_seed_are_equal_byte_for_byte_and_a_pickled_copy_goes_on_alike():
@@ -102,10 +106,10 @@ def test_two_runs_of_a_seed_are_equal_byte_for_byte_and_a_pickled_copy_goes_on_a
 
 
 def test_all_sensors_lie_in_their_spaces():
-    env = made(sensors=SEPARATION_SENSORS, separator=silence, render_mode="rgb_array")
+    env = made(sensors=tuple(made()._task.sensors), separator=silence, render_mode="rgb_array")
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
-    np.testing.assert_array_equal(observation["waveform"], env.heard.mixture)
+    np.testing.assert_array_equal(observation["waveform"], env.task.heard.mixture)
     assert env.render().shape[2] == 3
 
 
@@ -113,7 +117,7 @@ def test_the_oracle_mask_comes_as_near_to_the_target_as_a_mask_can():
     env = made(config={"estimate": "binaural", "reward": "quality", "final_weight": 0.0, "most_distance": 9.0})
     observation, _ = env.reset(seed=2)
     for _ in range(3):
-        truth, mixture = env.heard.binaural, np.expm1(observation["spectrogram"])
+        truth, mixture = env.task.heard.binaural, np.expm1(observation["spectrogram"])
         missing = np.maximum(truth - mixture, 0.0)
         optimum = -float(np.mean(missing**2) / np.mean(truth**2))
         observation, reward, _, _, info = env.step({"move": np.int64(0), "estimate": oracle(observation)})
@@ -138,15 +142,15 @@ def test_an_estimate_by_a_function_is_of_the_step_just_heard():
     seen = []
 
     def separator(observation):
-        seen.append(env.heard)
-        return env.heard.mono
+        seen.append(env.task.heard)
+        return env.task.heard.mono
 
     env = made(separator=separator, preset="dynamic", config={"clip_seconds": 3.0})
     env.reset(seed=0)
     for _ in range(3):
         _, reward, _, _, info = env.step(np.int64(1))
-        assert reward == info["quality"] == 0.0 and seen[-1] is env.heard
-        np.testing.assert_array_equal(info["target_mono"], env.heard.mono)
+        assert reward == info["quality"] == 0.0 and seen[-1] is env.task.heard
+        np.testing.assert_array_equal(info["target_mono"], env.task.heard.mono)
     assert len(seen) == 3
 
 
@@ -164,30 +168,31 @@ def test_far_from_the_target_coming_nearer_is_rewarded_first_and_estimates_later
 
 
 def test_the_presets_are_the_published_ones_and_survive_their_file(tmp_path):
-    near, far, dynamic = (load_preset(SeparationSettings, name) for name in SEPARATION_PRESETS)
+    near, far, dynamic = (load_preset(SeparationSettings, name) for name in presets_of(SeparationSettings))
     assert near == SeparationSettings()
     assert (near.max_steps, near.search_steps, near.most_distance) == (20, 0, 0.0)
     assert (far.max_steps, far.search_steps) == (100, 80)
     assert (dynamic.max_steps, dynamic.clip_seconds, dynamic.reward) == (20, 20.0, "quality")
     for settings in (near, far, dynamic):
-        assert (settings.motion, settings.forward_step, settings.step_time) == ("grid", 1.0, 1.0)
-        assert settings.turn_angle == pytest.approx(np.pi / 2) and settings.estimate_shape == (512, 32, 1)
+        assert (settings.body.motion, settings.body.forward_step, settings.step_time) == ("grid", 1.0, 1.0)
+        assert settings.body.turn_angle == pytest.approx(np.pi / 2) and settings.estimate_shape == (512, 32, 1)
         (tmp_path / "copy.yaml").write_text(to_yaml(settings))
         assert load_preset(SeparationSettings, tmp_path / "copy.yaml") == settings
 
 
 def test_heard_and_unheard_sounds_are_apart():
     heard, unheard = made(split="test"), made(split="test", sounds="unheard")
-    names = [{name for clips in env._names.values() for name in clips} for env in (heard, unheard)]
+    names = [{name for clips in env._task.sounds.names.values() for name in clips} for env in (heard, unheard)]
     assert names[0] and names[1] and not names[0] & names[1]
-    assert heard.targets == unheard.targets, "classes are the same: what is unheard is the clip"
+    targets = [env._task.sounds.targets for env in (heard, unheard)]
+    assert targets[0] == targets[1], "classes are the same: what is unheard is the clip"
 
 
 def test_environments_in_threads_return_what_they_return_one_after_the_other():
     arguments = {"split": "val", "sensors": HEARING, "config": SMALL, "separator": silence}
     rows = []
     for threads in (1, 2):
-        envs = separation_vector_env(2, threads=threads, **arguments)
+        envs = vector_env(2, task="active-separation", threads=threads, **arguments)
         first, _ = envs.reset(seed=0)
         second, rewards, *_ = envs.step(np.array([0, 1]))
         rows.append(contents((first, second, rewards)))
@@ -204,7 +209,7 @@ def test_a_folder_of_recordings_can_sound(tmp_path):
         soundfile.write(tmp_path / "train" / name / "a.wav", 0.1 * rng.standard_normal(8_000), 8_000)
     env = made(library=tmp_path, targets=("dog",), config={"sources": 3})
     observation, _ = env.reset(seed=0)
-    assert env.targets == ("dog",) and observation["target"] == 0
+    assert env.task.sounds.targets == ("dog",) and observation["target"] == 0
     assert {source.category for source in env.task.episode.sources} == {"dog", "cat", "bell"}
 
 
@@ -224,19 +229,19 @@ def test_a_folder_of_recordings_can_sound(tmp_path):
         ({"library": ClipLibrary.builtin(44_100)}, SoundError, "44100 Hz and the simulator 16000 Hz"),
         ({"episodes": []}, EpisodeError, "at least one"),
         ({"render_mode": "human"}, UnknownNameError, "rgb_array"),
-        ({"config": {"sources": 1}}, ConfigurationError, "no mixture"),
+        ({"config": {"sources": 1}}, ConfigurationError, "sources is 1; expected a whole number from 2"),
         ({"config": {"estimates": "mono"}}, UnknownNameError, "Did you mean 'estimate'"),
     ],
 )
 def test_bad_arguments_are_refused_with_what_was_expected(arguments, error, message):
     with pytest.raises(error, match=message):
-        SeparationEnv(**arguments)
+        TaskEnv("active-separation", **arguments)
 
 
 def test_a_library_of_one_class_and_a_silent_clip_are_refused():
     entry = ClipEntry(name="a", category="dog", split="all", make=lambda: None)
     with pytest.raises(SoundError, match="one class, 'dog'"):
-        SeparationEnv(library=ClipLibrary([entry], 16_000))
+        TaskEnv("active-separation", library=ClipLibrary([entry], 16_000))
     with pytest.raises(SoundError, match="silent"):
         Clip(samples=np.zeros(16_000), rate=16_000)
 

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from harken.envs import NavigationEnv, StableBaselinesObservation, ThreadVectorEnv, navigation_vector_env
+from harken.envs import StableBaselinesObservation, TaskEnv, ThreadVectorEnv, vector_env
 from harken.errors import ActionError, ConfigurationError, HarkenError, StateError, UnknownNameError
-from harken.registration import ENVIRONMENTS
-from harken.tasks.worlds import load_world
+from harken.registration import TASKS
+from harken.sim.worlds import load_world
 
 FAST = {"acoustics": {"rays": 200, "duration": 0.3}, "max_steps": 6}
 SENSORS = ("depth", "spectrogram", "pose", "oracle")
 
 
 def environment(**arguments):
-    return NavigationEnv(**{"split": "val", "config": FAST, "sensors": SENSORS, **arguments})
+    return TaskEnv(**{"split": "val", "config": FAST, "sensors": SENSORS, **arguments})
 
 
 def said(result):
@@ -73,7 +73,7 @@ def test_wrapped_environments_and_plain_boxes_work_too():
         assert rollout(ThreadVectorEnv([make] * 2), 3) == rollout(SyncVectorEnv([make] * 2), 3)
 
 
-@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("name", [TASKS[name].id for name in ("audiogoal", "audiopointgoal", "pointgoal")])
 def test_every_id_makes_a_vector_without_a_warning(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -105,7 +105,7 @@ def test_an_episode_that_ended_starts_anew_with_the_next_action():
     envs = ThreadVectorEnv([environment] * 2)
     envs.reset(seed=0)
     _, _, terminated, _, infos = envs.step(np.array([0, 1]))
-    assert terminated.tolist() == [True, False] and infos["_is_success"].tolist() == [True, False]
+    assert terminated.tolist() == [True, False] and infos["is_success"].tolist() == [False, False]
     _, rewards, terminated, _, infos = envs.step(np.array([0, 1]))
     assert rewards[0] == 0.0 and not terminated.any(), "the action after the end is ignored"
     assert infos["steps"].tolist() == [0.0, 2.0]
@@ -137,10 +137,10 @@ def test_observations_are_fresh_arrays():
 def test_environments_in_one_scene_share_it_and_its_sounds():
     episodes = [environment().episode(number) for number in range(3)]
     assert len({episode.scene for episode in episodes}) == 1
-    envs = navigation_vector_env(3, threads=3, split="val", config=FAST, episodes=episodes)
+    envs = vector_env(3, threads=3, split="val", config=FAST, episodes=episodes)
     envs.reset(seed=0)
     worlds = {id(env.simulator.world) for env in envs.envs}
-    assert len(worlds) == 1 and len({id(env.sounds) for env in envs.envs}) == 1
+    assert len(worlds) == 1 and len({id(env.task.sounds) for env in envs.envs}) == 1
 
 
 def test_threads_that_ask_for_one_world_get_the_same():
@@ -263,7 +263,7 @@ def test_calls_with_too_few_or_many_values_are_refused_and_nothing_moves():
 )
 def test_bad_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
-        navigation_vector_env(**arguments)
+        vector_env(**arguments)
     assert isinstance(caught.value, HarkenError)
 
 

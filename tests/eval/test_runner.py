@@ -9,11 +9,11 @@ from harken.eval import Evaluation, evaluate, summarise, write_results
 from harken.tasks import NavigationSettings
 
 FAST = {"acoustics": {"rays": 300, "duration": 0.5}}
-ENVIRONMENT = {"task": "audiogoal", "split": "val", "config": FAST}
+ARGUMENTS = {"split": "val", "config": FAST}
 
 
 def run(agent, **options):
-    return evaluate(Evaluation(agent=agent, environment=ENVIRONMENT, **options), progress=False)
+    return evaluate(Evaluation(agent=agent, arguments=ARGUMENTS, **options), progress=False)
 
 
 def outcomes(records):
@@ -42,7 +42,7 @@ def test_recorded_episodes_keep_pictures_and_sound():
     assert recorded.measures["reward"] == pytest.approx(recorded.rewards.sum())
 
 
-def test_every_so_manieth_episode_can_be_taken():
+def test_every_fifth_episode_can_be_taken():
     assert [r.index for r in run("random", episodes=3, every=5, recorded=0)] == [0, 5, 10]
 
 
@@ -70,10 +70,10 @@ def test_results_are_written_whole(tmp_path):
 def test_bad_evaluations_are_refused(tmp_path):
     with pytest.raises(UnknownNameError, match="Did you mean 'oracle'"):
         run("oracel", episodes=1)
-    with pytest.raises(ConfigurationError, match="at least 1"):
-        Evaluation(agent="oracle", environment={}, episodes=0)
+    with pytest.raises(ConfigurationError, match="episodes is 0"):
+        Evaluation(agent="oracle", episodes=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be made"):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
         write_results(
             tmp_path / "file" / "out",
             {"random": run("random", episodes=1, recorded=0)},

@@ -4,14 +4,16 @@ import pytest
 from harken.acoustics import AcousticSettings, Ambisonics, Listener, Source
 from harken.errors import ConfigurationError
 from harken.scene import generate_home
-from harken.sim import Simulator, SoundSource, Trajectory, World
+from harken.sim import Simulator, SoundSource, Trajectory, World, WorldSettings
 
 RATE = 16_000
 
 
 @pytest.fixture(scope="module")
 def world():
-    return World(scene=generate_home(1, split="train"), acoustics=AcousticSettings(duration=0.5))
+    return World(
+        scene=generate_home(1, split="train"), settings=WorldSettings(acoustics=AcousticSettings(duration=0.5))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,8 @@ def test_what_a_moving_source_sounds_like_depends_on_where_it_is_alone(world, wa
     trajectory, place = walk
     ears = Listener(position=place + [0, 1.5, 0])
     sources = [Source(position=trajectory.position(t), moving=True) for t in (0.0, 1.3, 2.6, 3.9)]
-    fresh = [World(scene=world.scene, acoustics=world.acoustics).propagation.impulse_response(s, ears) for s in sources]
-    used = World(scene=world.scene, acoustics=world.acoustics).propagation
+    fresh = [World(scene=world.scene, settings=world.settings).propagation.impulse_response(s, ears) for s in sources]
+    used = World(scene=world.scene, settings=world.settings).propagation
     for order in ([3, 1, 0, 2], [0, 1, 2, 3]):
         for i in order:
             assert used.impulse_response(sources[i], ears).samples.tobytes() == fresh[i].samples.tobytes()

@@ -11,7 +11,7 @@ from harken.acoustics import AcousticSettings, Listener, Source
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
 from harken.errors import ConfigurationError, NavigationError, SoundError, StateError
 from harken.scene import AcousticMaterial, Body
-from harken.sim import Mount, SimulatorProtocol, SoundSource, forward_vector
+from harken.sim import Mount, SimulatorProtocol, SoundSource, WorldSettings, forward_vector
 from harken.vision import Camera
 
 RATE = 16_000
@@ -44,7 +44,7 @@ def two_rooms(door=(2.5, 3.5)):
 
 @pytest.fixture(scope="module")
 def world():
-    return World(scene=two_rooms(), acoustics=AcousticSettings(rays=2000, duration=0.6))
+    return World(scene=two_rooms(), settings=WorldSettings(acoustics=AcousticSettings(rays=2000, duration=0.6)))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_the_simulator_keeps_the_seam(simulator):
 
 @pytest.mark.parametrize("door", [(0.8, 1.8), (4.2, 5.2)])
 def test_a_sound_in_the_next_room_comes_from_the_door(door):
-    world = World(scene=two_rooms(door), acoustics=AcousticSettings(rays=6000, duration=0.6))
+    world = World(scene=two_rooms(door), settings=WorldSettings(acoustics=AcousticSettings(rays=6000, duration=0.6)))
     simulator = Simulator(world)
     middle = np.mean(door)
     # Facing the wall (+x); the door is to one side, and the source straight behind the wall.
@@ -177,7 +177,7 @@ def test_a_world_survives_pickling(world):
 
 
 def test_a_world_that_nobody_uses_is_gone_at_once():
-    world = World(scene=two_rooms(), acoustics=AcousticSettings(rays=50, duration=0.2))
+    world = World(scene=two_rooms(), settings=WorldSettings(acoustics=AcousticSettings(rays=50, duration=0.2)))
     simulator = Simulator(world)
     simulator.place((2.0, 0.0, 3.0), 0.0)
     simulator.set_sources([SoundSource(position=[8.0, 1.5, 3.0], samples=clip())])
@@ -212,7 +212,7 @@ def test_a_camera_is_mounted_on_the_body_and_turns_with_it(simulator):
 
 
 def test_geodesic_distance_goes_through_the_door(simulator):
-    distance = simulator.geodesic_distance(np.array([4.0, 0, 0.5]), np.array([6.0, 0, 0.5]))
+    distance = simulator.ground.distance(np.array([4.0, 0, 0.5]), np.array([6.0, 0, 0.5]))
     assert distance == pytest.approx(2 * np.hypot(0.75, 2.2) + 0.5, rel=0.06)
 
 
@@ -222,14 +222,14 @@ def test_bad_calls_say_what_to_do(world):
         simulator.hear(100)
     with pytest.raises(NavigationError):
         simulator.place(np.array([50.0, 0, 50.0]), 0.0)
-    with pytest.raises(NavigationError, match="not finite"):
+    with pytest.raises(NavigationError, match="three finite numbers"):
         simulator.place(np.array([np.nan, 0, 0]), 0.0)
     with pytest.raises(StateError, match="set_sources"):
         simulator.impulse_response()
     with pytest.raises(ConfigurationError, match="belong to the world"):
-        Simulator(world, body=Body())
+        Simulator(world, size=Body())
     with pytest.raises(ConfigurationError, match="continuous"):
-        World(scene=world.scene, motion="flying")
+        WorldSettings(motion="flying")
     for samples in (np.zeros(0), np.full(10, np.nan), np.zeros((2, 10))):
         with pytest.raises(SoundError, match="source"):
             SoundSource(position=[0, 1, 0], samples=samples)

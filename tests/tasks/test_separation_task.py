@@ -3,15 +3,17 @@ import pytest
 
 from harken.errors import ActionError, ConfigurationError, EpisodeError, SoundError, UnknownNameError
 from harken.metrics.separation import TARGET_RMS, separation_quality, spectrogram_distance
-from harken.sim import Simulator
 from harken.sound import Clip, ClipLibrary
+from harken.sound.clips import ClipEntry
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks, magnitude_mask
 from harken.sound.stft import istft, stft
-from harken.tasks.separation import Move, PlacedSound, SeparationEpisode, SeparationSettings, SeparationTask
-from harken.tasks.worlds import load_world
+from harken.tasks.heard import judge
+from harken.tasks.protocol import enter_scene
+from harken.tasks.separation import SeparationTask
+from harken.tasks.separation_rules import Move, PlacedSound, SeparationEpisode, SeparationSettings
+from harken.tasks.walk import Action
 
-SMALL = {"acoustics": {"rays": 200, "duration": 0.3}, "camera": {"width": 16, "height": 16}}
-NAMES = {"woman_1": ("woman_1/01",), "violin": ("violin/01",), "rain": ("rain/01",)}
+SMALL = {"acoustics": {"rays": 200, "duration": 0.3}, "body": {"camera": {"width": 16, "height": 16}}}
 
 
 def settings(**changes):
@@ -20,18 +22,28 @@ def settings(**changes):
     return from_mapping(SeparationSettings, {**SMALL, **changes})
 
 
+def few(seconds=1.0):
+    """Return a library of three clips."""
+    whole = ClipLibrary.speech_and_music(seconds=seconds)
+    return ClipLibrary([whole.entry(name) for name in ("woman_1/01", "violin/01", "rain/01")], 16_000)
+
+
 @pytest.fixture(scope="module")
 def library():
-    return ClipLibrary.speech_and_music(seconds=1.0)
+    return few()
 
 
 def begun(library, seed=0, **changes):
-    rules = settings(**changes)
-    task = SeparationTask(Simulator(load_world("home:val:0", rules)), rules)
-    rng = np.random.default_rng(seed)
-    episode = task.sample(rng, episode_id="e", scene="home:val:0", names=NAMES, targets=("woman_1", "violin"))
-    task.begin(episode, [library.clip(source.sound) for source in episode.sources])
+    task = SeparationTask(settings(**changes), "val", library=library, targets=("woman_1", "violin"))
+    enter_scene(task, "home:val:0")
+    task.begin(task.sample(np.random.default_rng(seed), episode_id="e", scene="home:val:0"))
     return task
+
+
+def act(task, move, estimate=None):
+    """Move, with an estimate of silence unless another is given."""
+    zeros = np.zeros(task.settings.estimate_shape, np.float32)
+    return task.step({"move": move, "estimate": zeros if estimate is None else estimate})
 
 
 def test_near_the_target_the_body_starts_at_it_and_the_others_are_away(library):
@@ -45,15 +57,16 @@ def test_near_the_target_the_body_starts_at_it_and_the_others_are_away(library):
 def test_far_from_the_target_the_start_keeps_its_distance(library):
     for seed in range(5):
         task = begun(library, seed, least_distance=2.0, most_distance=6.0)
-        assert 2.0 <= task.navigation.start_distance <= 6.0
+        assert 2.0 <= task.walk.start_distance <= 6.0
 
 
 def test_the_stems_of_the_convolvers_sum_to_what_the_simulator_hears(library):
     one, other = begun(library, sources=3), begun(library, sources=3)
     for action in (Move.LEFT, Move.FORWARD, Move.RIGHT):
-        one.move(action)
+        act(one, action)
         # The second body does the same, and hears everything at once.
-        other.navigation.act({Move.LEFT: 2, Move.FORWARD: 1, Move.RIGHT: 3}[action])
+        walks = {Move.LEFT: Action.TURN_LEFT, Move.FORWARD: Action.MOVE_FORWARD, Move.RIGHT: Action.TURN_RIGHT}
+        other.walk.act(walks[action])
         heard = other.simulator.hear(16_000)
         scale = float(np.abs(heard).max())
         assert len(one.heard.stems) == 3 and scale > 1e-4
@@ -64,11 +77,11 @@ def test_the_stems_of_the_convolvers_sum_to_what_the_simulator_hears(library):
 def test_a_static_target_is_the_same_at_every_step(library):
     task = begun(library)
     first = task.heard
-    task.move(Move.LEFT)
-    task.move(Move.RIGHT)
+    act(task, Move.LEFT)
+    act(task, Move.RIGHT)
     assert first.mono.tobytes() == task.heard.mono.tobytes() and first.dry.tobytes() == task.heard.dry.tobytes()
-    task.move(Move.LEFT)
-    task.move(Move.RIGHT)
+    act(task, Move.LEFT)
+    act(task, Move.RIGHT)
     # Back at the pose: the same but for the crossfade from the pose before, in the first 50 ms.
     level = np.abs(first.mixture).max()
     np.testing.assert_allclose(first.mixture[:, 800:], task.heard.mixture[:, 800:], atol=1e-5 * level)
@@ -84,12 +97,12 @@ def test_the_mono_target_is_the_clip_at_the_published_level(library):
 
 
 def test_a_dynamic_target_goes_on_with_the_clip():
-    library = ClipLibrary.speech_and_music(seconds=3.0)
-    task = begun(library, clip_seconds=3.0)
+    library = few(seconds=3.0)
+    task = begun(library)
     clip = library.clip(task.episode.sources[0].sound).samples
     for step in range(5):
         np.testing.assert_array_equal(task.heard.dry, np.resize(np.roll(clip, -16_000 * step), 16_000))
-        task.move(Move.LEFT)
+        act(task, Move.LEFT)
 
 
 def test_no_mask_in_zero_to_one_beats_the_oracle(library):
@@ -105,25 +118,24 @@ def test_no_mask_in_zero_to_one_beats_the_oracle(library):
 
 
 def test_rises_add_up_to_the_improvement_over_the_mixture_and_the_last_counts_ten_times(library):
-    task = begun(library, final_weight=10.0)
+    task = begun(library, final_weight=10.0, max_steps=3)
     baseline, rewards = task.heard, []
     rng = np.random.default_rng(1)
-    for last in (False, False, True):
+    for _ in range(3):
         estimate = rng.uniform(0, 2, task.settings.estimate_shape).astype(np.float32)
-        verdict = task.judge(estimate, task.heard)
-        rewards.append(task.reward(verdict, baseline, last=last))
+        rewards.append(act(task, Move.LEFT, estimate).reward)
     mixture = separation_quality(baseline.unprocessed("mono"), baseline.mono)
-    assert verdict.mixture_quality == pytest.approx(mixture)
-    assert sum(rewards) == pytest.approx(verdict.quality - mixture + 10.0 * verdict.quality)
+    quality = task.info()["quality"]
+    assert sum(rewards) == pytest.approx(quality - mixture + 10.0 * quality)
 
 
 @pytest.mark.parametrize("kind", ["mono", "binaural"])
 def test_the_truth_is_the_optimum_and_silence_is_minus_one(library, kind):
     task = begun(library, estimate=kind)
     shape = task.settings.estimate_shape
-    assert task.judge(task.heard.truth(kind), task.heard).quality == 0.0
-    assert task.judge(np.zeros(shape, np.float32), task.heard).quality == pytest.approx(-1.0)
-    verdict = task.judge(task.heard.unprocessed(kind), task.heard)
+    assert judge(task.heard.truth(kind), task.heard, kind).quality == 0.0
+    assert judge(np.zeros(shape, np.float32), task.heard, kind).quality == pytest.approx(-1.0)
+    verdict = judge(task.heard.unprocessed(kind), task.heard, kind)
     assert verdict.to_mapping()["stft_distance_improvement"] == 0.0
     distance = spectrogram_distance(task.heard.unprocessed(kind), task.heard.truth(kind))
     assert verdict.distance == pytest.approx(distance, rel=1e-9)
@@ -152,35 +164,37 @@ def test_an_estimate_that_is_none_is_refused(library, estimate, message):
 @pytest.mark.parametrize("action", [3, -1, 1.0, "left", None])
 def test_a_move_that_does_not_exist_is_refused(library, action):
     with pytest.raises(ActionError, match="0 forward, 1 left, 2 right"):
-        begun(library).move(action)
+        act(begun(library), action)
 
 
 def test_standing_still_is_an_action_where_it_is_allowed(library):
     task = begun(library, may_stand=True, max_steps=2)
     before = task.simulator.position.copy(), task.simulator.heading
-    assert not task.move(Move.STAND).truncated and task.move(Move.STAND).truncated
+    assert not act(task, Move.STAND).truncated and act(task, Move.STAND).truncated
     assert (task.simulator.position == before[0]).all() and task.simulator.heading == before[1]
 
 
 def test_a_step_with_a_silent_target_earns_nothing(library):
-    task = begun(library)
     pause = np.zeros(32_000, np.float32)
     pause[20_000:22_000] = 0.1
-    clips = [Clip(samples=pause, rate=16_000), library.clip("rain/01")]
-    task.begin(task.episode, clips)
+    paused = Clip(samples=pause, rate=16_000, name="woman_1/01", category="woman_1")
+    entry = ClipEntry(name=paused.name, category="woman_1", split="all", make=lambda: paused)
+    mixed = ClipLibrary([entry, library.entry("rain/01")], 16_000)
+    task = SeparationTask(settings(final_weight=0.0), "val", library=mixed, targets=("woman_1",))
+    enter_scene(task, "home:val:0")
+    task.begin(task.sample(np.random.default_rng(0), episode_id="e", scene="home:val:0"))
     assert task.heard.is_silent and not task.heard.mono.any()
-    verdict = task.judge(np.ones(task.settings.estimate_shape, np.float32), task.heard)
-    assert verdict is None and task.reward(verdict, task.heard, last=True) == 0.0
-    task.move(Move.LEFT)
-    verdict = task.judge(task.heard.mono, task.heard)
-    assert verdict.quality == 0.0 and np.isfinite(task.reward(verdict, task.heard, last=False))
+    assert act(task, Move.LEFT, np.ones(task.settings.estimate_shape, np.float32)).reward == 0.0
+    assert "quality" not in task.info() and set(task.measures()) == {"distance_to_target"}
+    outcome = act(task, Move.LEFT, task.heard.mono)
+    assert task.info()["quality"] == 0.0 and np.isfinite(outcome.reward)
+    assert task.measures()["stft_distance"] == 0.0
 
 
 def test_a_clip_of_another_rate_is_refused(library):
-    task = begun(library)
     other = ClipLibrary.speech_and_music(44_100, seconds=1.0)
     with pytest.raises(SoundError, match="44100 Hz and the simulator 16000 Hz"):
-        task.begin(task.episode, [other.clip("woman_1/01"), library.clip("rain/01")])
+        SeparationTask(settings(), "val", library=other)
 
 
 def episode(**changes):
@@ -206,13 +220,17 @@ def placed(*categories, x=0.0):
         ({"sources": placed("rain", "woman_1")}, "absent from the mixture"),
         ({"sources": placed("violin", "violin")}, "class of several sources"),
         ({"sources": placed("violin")}, "two or more"),
-        ({"sources": placed("violin", "rain", x=np.nan)}, "not finite"),
-        ({"sources": placed("violin", "rain"), "start_position": (0.0, 0.0)}, "not finite"),
+        ({"sources": placed("violin", "rain"), "start_position": (0.0, 0.0)}, "three finite numbers"),
     ],
 )
 def test_an_episode_that_cannot_be_is_refused(changes, message):
     with pytest.raises(EpisodeError, match=message):
         episode(**changes)
+
+
+def test_a_sound_at_no_place_is_refused():
+    with pytest.raises(EpisodeError, match="three finite numbers"):
+        placed("violin", x=np.nan)
 
 
 def test_a_world_too_small_for_the_sources_is_refused(library):
@@ -223,16 +241,17 @@ def test_a_world_too_small_for_the_sources_is_refused(library):
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"sources": 1}, ConfigurationError, "no mixture"),
-        ({"observation_time": 2.0}, ConfigurationError, "the sound of one step"),
+        ({"sources": 1}, ConfigurationError, "sources is 1"),
+        ({"observation_time": 2.0}, UnknownNameError, "configuration key"),
+        ({"success_reward": 2.0}, UnknownNameError, "configuration key"),
         ({"search_steps": 20}, ConfigurationError, "so that steps to separate remain"),
         ({"least_distance": 3.0}, ConfigurationError, "the least not above the most"),
         ({"estimate": "stereo"}, UnknownNameError, "mono, binaural"),
         ({"reward": "raise"}, UnknownNameError, "Did you mean 'rise'"),
         ({"source_height": 9.0}, ConfigurationError, r"0\.1 to 3"),
         ({"final_weight": float("nan")}, ConfigurationError, "finite"),
-        ({"step_time": 0.02, "observation_time": 0.02}, ConfigurationError, "Raise step_time"),
-        ({"step_time": 0.256, "observation_time": 0.256}, ConfigurationError, "a multiple of the spectrogram's hop"),
+        ({"step_time": 0.02}, ConfigurationError, "Raise step_time"),
+        ({"step_time": 0.256}, ConfigurationError, "a multiple of the spectrogram's hop"),
     ],
 )
 def test_impossible_settings_are_refused(changes, error, message):

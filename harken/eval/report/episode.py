@@ -71,7 +71,8 @@ def trajectory_colors(count: int) -> np.ndarray:
 
 
 def _heading(record: EpisodeRecord, anchor: str) -> str:
-    facts = (record.agent, record.scene, record.sound, f"{record.start_distance:.1f} m to go")
+    to_go = f"{record.start_distance:.1f} m to go" if math.isfinite(record.start_distance) else ""
+    facts = (record.agent, record.scene, record.sound, to_go)
     return (
         f'<header><h3 id="{anchor}-title">{escape(record.episode)} {outcome_badge(record)}</h3>'
         f'<p class="facts">{" · ".join(escape(fact) for fact in facts if fact)}</p></header>'
@@ -90,20 +91,22 @@ def _plan(record: EpisodeRecord) -> str:
     ]
     drawn.append(f'<circle class="start" cx="{path[0, 0]:.1f}" cy="{path[0, 1]:.1f}" r="{5 * unit:.2f}"/>')
     rings = "".join(f'<circle r="{r * unit:.2f}" style="opacity:{o}"/>' for r, o in ((6, 1), (11, 0.6), (16, 0.3)))
-    drawn.append(
-        f'<g class="goal" transform="translate({goal[0]:.1f} {goal[1]:.1f})">{rings}'
-        f'<circle class="core" r="{2.6 * unit:.2f}"/></g>'
-    )
+    if record.goal is not None:
+        drawn.append(
+            f'<g class="goal" transform="translate({goal[0]:.1f} {goal[1]:.1f})">{rings}'
+            f'<circle class="core" r="{2.6 * unit:.2f}"/></g>'
+        )
     arrow = f'<path d="M0 -11L7.5 8.5L0 4.5L-7.5 8.5Z" transform="scale({unit:.4f})"/>'
     drawn.append(f'<g class="agent" transform="{_pose(record, len(path) - 1)}">{arrow}</g>')
     style = f"--u:{unit:.4f};max-width:{_PLAN_HEIGHT * width / height:.0f}px"
-    words = (
-        f"Plan of {record.scene} seen from above, with the way of {record.agent}: {len(record.actions)} actions, from "
-        f"{record.start_distance:.1f} m to {_metres(record.distances[-1])} before the goal."
+    words = f"Plan of {record.scene} seen from above, with the way of {record.agent}: {len(record.actions)} actions" + (
+        f", from {record.start_distance:.1f} m to {_metres(record.distances[-1])} before the goal."
+        if math.isfinite(record.start_distance)
+        else "."
     )
     legend = (
         '<figcaption class="legend"><span class="ramp">start → end</span><span class="mark start">start</span>'
-        '<span class="mark goal">sound</span>'
+        + ('<span class="mark goal">sound</span>' if record.goal is not None else "")
         + ('<span class="mark oracle">shortest way</span>' if oracle else "")
         + "</figcaption>"
     )

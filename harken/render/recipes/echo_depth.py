@@ -20,7 +20,7 @@ from harken.errors import ConfigurationError, DataSetError, UnknownNameError
 from harken.render.encoding import Audio, Depth
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import Body, generate_home
-from harken.sim import World
+from harken.sim import World, WorldSettings
 from harken.vision import Camera
 
 __all__ = ["EchoDepthRecipe", "EchoDepthRenderSettings"]
@@ -69,7 +69,8 @@ class EchoDepthRenderSettings:
 @lru_cache(maxsize=HOMES_KEPT)
 def _home(split: str, number: int, height: float, body: Body, echo: EchoSettings) -> tuple[World, EchoPropagation]:
     scene = generate_home(number, split=cast(Literal["train", "val", "test"], split))
-    return World(scene=scene, body=body, ear_height=height), EchoPropagation(scene=scene, settings=echo)
+    world = World(scene=scene, settings=WorldSettings(size=body, ear_height=height))
+    return world, world.echoes(echo)
 
 
 @dataclass(frozen=True, kw_only=True)

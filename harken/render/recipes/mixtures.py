@@ -22,7 +22,7 @@ from harken.render.encoding import Audio
 from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
 from harken.scene import generate_home
 from harken.scene.scene import SceneObject
-from harken.sim import World
+from harken.sim import World, WorldSettings
 from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.convolution import audible_length
 from harken.sound.level import active_runs, amplitude
@@ -336,7 +336,7 @@ def _places(
         rng = np.random.default_rng(key)
         scene = generate_home(int(rng.integers(2**31)), split=split)
         acoustics = replace(settings.acoustics, rate=settings.rate)
-        world = World(scene=scene, acoustics=acoustics, ear_height=settings.ear_height)
+        world = World(scene=scene, settings=WorldSettings(acoustics=acoustics, ear_height=settings.ear_height))
         sounding = _sounding_positions(world, wanted)
         found = _look_around(world, settings, rng, sounding)
         if found:

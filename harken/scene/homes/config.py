@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
 __all__ = ["HomeConfig"]
@@ -29,11 +30,10 @@ class HomeConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        check_settings(self)
         _check_range("rooms", self.rooms, 3, 8, "whole numbers of rooms")
         _check_range("area", self.area, 20, 200, "floor areas [m²]")
         _check_range("ceiling", self.ceiling, 2.3, 5, "heights [m]")
-        if any(int(n) != n for n in self.rooms):
-            raise ConfigurationError(f"HomeConfig.rooms is {self.rooms!r}; expected whole numbers of rooms.")
         if not 0.25 <= self.detail <= 64:
             raise ConfigurationError(f"HomeConfig.detail is {self.detail!r}; expected a factor between 0.25 and 64.")
 

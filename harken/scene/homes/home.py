@@ -1,7 +1,7 @@
 """Homes from random numbers: plan, shell, furniture, looks, put together into a scene."""
 
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -56,14 +56,19 @@ def generate_home(
         leaves = [item.placement.box(item.piece.box) for item in items if item.solid]
         for room in range(len(plan.kinds)):
             shop = Workshop(palette=palette, rng=np.random.default_rng([*stream, 3, room]), detail=config.detail)
-            for _ in range(_ATTEMPTS):
-                space = RoomSpace(plan, room, leaves, shop.rng)
-                furnish(space, shop, plan.kinds)
-                if has_its_needs(space, plan.kinds):
-                    break
-            items += space.items
+            items += _furnished(plan, room, leaves, shop)
     limits = "" if config == HomeConfig() else f", config={config}"
     return _assemble(items, plan, stream, f"home {split} {seed}", f"generate_home({seed}, split={split!r}{limits})")
+
+
+def _furnished(plan: Plan, room: int, leaves: list[Any], shop: Workshop) -> list[Any]:
+    """Return what stands in a room: of several attempts the first that has all it needs, else the last."""
+    for attempt in range(_ATTEMPTS):
+        space = RoomSpace(plan, room, leaves, shop.rng)
+        furnish(space, shop, plan.kinds)
+        if has_its_needs(space, plan.kinds) or attempt == _ATTEMPTS - 1:
+            return space.items
+    raise AssertionError("no attempt was made")
 
 
 def generate_plan(

@@ -1,0 +1,112 @@
+"""Agents by name: one table of those that come with Harken, and how those of users are found."""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harken.agents.direction_follower import DirectionFollower
+from harken.agents.echo_depth import DepthOracle, FirstEcho, MeanDepth
+from harken.agents.policies import PolicyAgent
+from harken.agents.protocol import Agent
+from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
+from harken.agents.separation import MOVERS, SEPARATORS, make_separation_agent
+from harken.errors import ConfigurationError, UnknownNameError
+from harken.tasks import NavigationSettings, Task
+from harken.tasks.echo_depth import EchoDepthSettings
+from harken.tasks.separation_rules import SeparationSettings
+
+__all__ = ["AGENTS", "AgentEntry", "agents_for", "make_agent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentEntry:
+    """An agent that comes with Harken."""
+
+    name: str
+    """Its name, unique among those for the same settings."""
+    settings: type
+    """Kind of the settings of the tasks that it acts in."""
+    make: Callable[[Any], Agent]
+    """Makes it for a task."""
+
+
+def _separating(mover: str, separator: str) -> AgentEntry:
+    return AgentEntry(
+        name=f"{mover}+{separator}",
+        settings=SeparationSettings,
+        make=lambda task: make_separation_agent(mover, separator, task.settings),
+    )
+
+
+AGENTS: tuple[AgentEntry, ...] = (
+    AgentEntry(name="random", settings=object, make=RandomAgent),
+    AgentEntry(name="forward", settings=NavigationSettings, make=lambda task: ForwardAgent()),
+    AgentEntry(name="oracle", settings=NavigationSettings, make=lambda task: OracleAgent()),
+    AgentEntry(name="follower", settings=NavigationSettings, make=lambda task: DirectionFollower(task.settings)),
+    AgentEntry(name="mean", settings=EchoDepthSettings, make=lambda task: MeanDepth(task.settings)),
+    AgentEntry(name="first-echo", settings=EchoDepthSettings, make=lambda task: FirstEcho(task.settings)),
+    AgentEntry(name="oracle", settings=EchoDepthSettings, make=lambda task: DepthOracle(task.settings)),
+    *(_separating(mover, separator) for mover in MOVERS for separator in SEPARATORS),
+)
+"""The agents that come with Harken."""
+
+
+def agents_for(task: Task[Any]) -> tuple[str, ...]:
+    """Return the names of the agents that can act in a task."""
+    return tuple(entry.name for entry in AGENTS if isinstance(task.settings, entry.settings))
+
+
+def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
+    """Return an agent.
+
+    Args:
+        agent: A name, one of `agents_for(task)`; ``module:Class`` of an agent of your own, which is called with the
+            task if it takes an argument; the path of a Stable-Baselines3 zip; or an agent, which is returned.
+        task: The task that it will act in.
+
+    Raises:
+        UnknownNameError: There is no such agent for this task.
+        ConfigurationError: The class cannot be found, or what it makes is no agent.
+        MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
+    """
+    if not isinstance(agent, str | Path):
+        return _checked(agent, repr(agent))
+    name = str(agent)
+    for entry in AGENTS:
+        if entry.name == name and isinstance(task.settings, entry.settings):
+            return entry.make(task)
+    if name.endswith(".zip"):
+        return PolicyAgent.load(name)
+    if ":" in name:
+        return _checked(_users(name, task), name)
+    known = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
+    raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, known)
+
+
+def _users(name: str, task: Task[Any]) -> Any:
+    """Return an agent that a user wrote."""
+    module, _, kind = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"There is no agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
+            "PYTHONPATH to its folder."
+        ) from error
+    if not callable(made):
+        raise ConfigurationError(f"{name} is {made!r}; expected a class or a function that makes an agent.")
+    needed = [
+        p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+    ]
+    return made(task) if needed else made()
+
+
+def _checked(agent: Any, name: str) -> Agent:
+    if isinstance(agent, type) or not isinstance(agent, Agent):
+        raise ConfigurationError(
+            f"{name[:120]} is no agent; expected an object with `sensors`, `reset(seed)` and `act(observation)`."
+        )
+    return agent

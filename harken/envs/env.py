@@ -1,0 +1,346 @@
+"""Any task as a Gymnasium environment: everything that environments share is written here, once."""
+
+import copy
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import gymnasium as gym
+import numpy as np
+
+from harken.configs import choose_settings
+from harken.envs.drawing import EpisodeSequence
+from harken.envs.view import View
+from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
+from harken.registration import TASKS
+from harken.sim import SimulatorProtocol, make_simulator
+from harken.sim.settings import Engine
+from harken.sim.worlds import SPLITS, UpAxis
+from harken.tasks.protocol import Actions, Choice, Numbers, Sensor, Task, enter_scene, sense
+
+__all__ = ["TaskEnv", "find_task"]
+
+SILENCE = -120.0
+"""Level of silence [dB re 1]."""
+
+
+class TaskEnv(gym.Env[dict[str, Any], Any]):
+    """A task, played in one home after the other.
+
+    What is done, observed and rewarded is described with the tasks: `harken.tasks.navigation.NavigationTask`,
+    `harken.tasks.echo_depth.EchoDepthTask`, `harken.tasks.separation.SeparationTask`.
+
+    ``reset(seed=s)`` starts a sequence of episodes, the same for everybody who gives that seed; five episodes in a row
+    take place in one home. ``reset(options={"episode": i})`` starts episode ``i`` of the split, the same for everybody.
+    ``info`` of every step has ``is_success``, in tasks that know success, and ``loudness``, the level of the step's
+    sound at both ears [dB].
+
+    Args:
+        task: Name of a task, one of `harken.registration.TASKS`; a class like those above, or an object of one.
+        preset: Settings by name, or the path of a YAML file; the task's own by default.
+        split: "train", "val" or "test": which homes, and which sounds.
+        sensors: Names of sensors; those that the task is about by default.
+        scene: Path of a mesh to use in place of generated homes.
+        up: Axis that points up in that file.
+        scale: Metres per unit of that file.
+        episodes: Episodes, or the path of a file of them, to use in place of sampled ones.
+        propagation: Engine that propagates sound, in place of the settings' own: "harken" or "soundspaces2".
+        config: Settings in place of the preset's, or a mapping of those that differ from it.
+        simulator: Makes the simulator of a scene, as `harken.sim.make_simulator` does, which it is by default.
+        render_mode: "rgb_array" or None.
+        options: Further arguments of the task, such as ``sound="unheard"``.
+
+    Raises:
+        UnknownNameError: A name does not exist.
+        ConfigurationError: A setting has an impossible value.
+        HarkenError: The scene, the recordings or the episodes cannot be used.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012 - the type that Gymnasium declares
+
+    def __init__(
+        self,
+        task: str | type | Task[Any] = "audiogoal",
+        *,
+        preset: str | Path | None = None,
+        split: str = "train",
+        sensors: Sequence[str] | str | None = None,
+        scene: str | Path | None = None,
+        up: UpAxis = "auto",
+        scale: float = 1.0,
+        episodes: str | Path | Sequence[Any] | None = None,
+        propagation: Engine | None = None,
+        config: Any | Mapping[str, Any] | None = None,
+        simulator: Callable[..., SimulatorProtocol] = make_simulator,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        for kind, name, known in (
+            ("split", split, SPLITS),
+            ("render mode", render_mode, (None, *self.metadata["render_modes"])),
+        ):
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
+        self._task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
+        self.split, self.render_mode = split, render_mode
+        self.scene = None if scene is None else str(scene)
+        self._given = {
+            "split": split, "sensors": sensors, "scene": scene, "up": up, "scale": scale, "episodes": episodes,
+            "simulator": simulator, "render_mode": render_mode,
+        }  # fmt: skip
+        self._file: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
+        self._make_simulator = simulator
+        self._entered: str | None = None
+        sensing = self._task.sensors
+        self.sensors = _checked_sensors(self._task.shown if sensors is None else sensors, sensing)
+        self._task.shown = self.sensors
+        self._sensing: list[Sensor] | None = None
+        self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
+        self.action_space = _action_space(self._task.actions)
+        self.episodes = _given_episodes(episodes, self._task)
+        self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self._task.stream)
+        self.metadata = {**self.metadata, "render_fps": 1.0 / self._task.step_time}
+        self._view: View | None = None
+        self.last_action: Any = None
+        self._begun, self._closed, self._done = False, False, True
+        if self.scene is not None:
+            self._enter(self.scene)  # a bad file is reported here and not at the first reset
+
+    @property
+    def settings(self) -> Any:
+        """The rules, resolved."""
+        return self._task.settings
+
+    @property
+    def task(self) -> Any:
+        """The rules and the state of the episode, a `harken.tasks.Task`.
+
+        Raises:
+            StateError: There is no episode yet.
+        """
+        if not self._begun:
+            raise StateError("There is no episode yet: call reset() first.")
+        return self._task
+
+    @property
+    def simulator(self) -> SimulatorProtocol:
+        """The world and the body of the episode."""
+        return self.task.simulator
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names of the categories that "semantic" counts."""
+        return self.simulator.categories
+
+    @property
+    def waveform(self) -> np.ndarray | None:
+        """``(2, n)`` float32 what the ears heard in the last step, None where nothing listens."""
+        return self._task.waveform
+
+    @property
+    def sound_rate(self) -> int:
+        """Sampling rate of `waveform` [Hz]."""
+        waveform = self.waveform
+        return self.simulator.rate if waveform is None else round(waveform.shape[1] / self._task.step_time)
+
+    def another(self) -> "TaskEnv":
+        """Return an environment with the same arguments; both share their recordings."""
+        task = copy.copy(self._task)
+        return TaskEnv(task, **self._given)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: Starts a new sequence of episodes.
+            options: ``{"episode": number}`` chooses an episode of the split, or of the episodes that were given.
+        """
+        self._check_open()
+        super().reset(seed=seed)
+        self._done = True  # until all has gone well
+        episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
+        self._enter(self.scene or episode.scene)
+        self._task.begin(episode)
+        self._begun, self._done = True, False
+        return self._observe(), self._info()
+
+    def episode(self, number: int) -> Any:
+        """Return an episode of the split by its number, the same for everybody with the same settings and sounds.
+
+        Raises:
+            EpisodeError: The number is no whole number from 0, or episodes were given, and there are not so many.
+        """
+        return self._sequence.numbered(self._draw, number)
+
+    def _draw(self, rng: np.random.Generator, scene: str, name: str) -> Any:
+        self._enter(scene)
+        return self._task.sample(rng, episode_id=name, scene=scene)
+
+    def _enter(self, scene: str) -> None:
+        """Go on in a scene, if the task is not there already."""
+        if scene == self._entered:
+            return
+        enter_scene(self._task, scene, make=self._make_simulator, **self._file)
+        self._entered, self._view = scene, None
+
+    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Do an action, let time pass, and sense.
+
+        Raises:
+            ActionError: There is no such action.
+            StateError: The episode is over, has not begun, or the environment is closed.
+        """
+        self._check_open()
+        if self._done:
+            raise StateError("The episode is over or has not begun: call reset() before step().")
+        outcome = self._task.step(action)
+        self.last_action = action
+        self._done = outcome.terminated or outcome.truncated
+        return self._observe(), outcome.reward, outcome.terminated, outcome.truncated, self._info()
+
+    def _observe(self) -> dict[str, Any]:
+        if self._sensing is None:
+            sensing = self._task.sensors
+            self._sensing = [sensing[name] for name in self.sensors]
+        return sense(self._task.simulator, self._sensing)
+
+    def _info(self) -> dict[str, Any]:
+        info = {**self._task.info(), "loudness": self.loudness}
+        if self._task.success is not None:
+            info["is_success"] = self._task.success
+        return info
+
+    @property
+    def loudness(self) -> np.ndarray:
+        """``(2,)`` level of the step's sound at the left and right ear [dB re 1], −120 for silence."""
+        waveform = self.waveform
+        if waveform is None:
+            return np.full(2, SILENCE)
+        power = np.einsum("cn,cn->c", waveform, waveform) / waveform.shape[1]
+        return np.array([max(20.0 * math.log10(math.sqrt(ear) + 1e-9), SILENCE) for ear in power.tolist()])
+
+    def render(self) -> np.ndarray | None:
+        """Return what a person looks at: the camera's image beside the plan with body, goal and trail.
+
+        Returns:
+            ``(height, width, 3)`` uint8, or None without ``render_mode="rgb_array"``.
+        """
+        self._check_open()
+        if self.render_mode is None:
+            return None
+        picture = self.task.picture()
+        if picture is not None:
+            return picture
+        if self._view is None:
+            self._view = View(self.simulator)
+        return self._view.draw(self._task, self.loudness)
+
+    def close(self) -> None:
+        """Close the environment; it cannot be used after."""
+        self._closed, self._view, self._sensing = True, None, None
+        self._begun, self._entered = False, None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StateError("The environment is closed: make a new one with gym.make().")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave sensors behind: they are made again where they are needed."""
+        return {**self.__dict__, "_sensing": None}
+
+
+def find_task(name: str) -> type:
+    """Return the class of a task by its name, one of `harken.registration.TASKS`.
+
+    Raises:
+        UnknownNameError: There is no such task.
+    """
+    if name not in TASKS:
+        raise UnknownNameError("task", name, TASKS)
+    module, _, kind = TASKS[name].task.partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
+def _make_task(
+    task: str | type | Task[Any],
+    preset: str | Path | None,
+    split: str,
+    propagation: str | None,
+    config: Any,
+    options: Mapping[str, Any],
+) -> Task[Any]:
+    if not isinstance(task, str | type):
+        if preset is not None or config is not None or propagation is not None or options:
+            raise ConfigurationError(
+                "A task that is made already was given together with settings or options; expected them where it is "
+                "made, or its class here."
+            )
+        return task
+    fixed: Mapping[str, Any] = {}
+    kind = task
+    if isinstance(task, str):
+        kind = find_task(task)
+        entry = TASKS[task]
+        preset, fixed = entry.preset if preset is None else preset, entry.options
+    assert isinstance(kind, type)
+    settings = choose_settings(kind.rules, preset, config)  # type: ignore[attr-defined]
+    known = {
+        name
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name not in fixed
+    }
+    if propagation is not None:
+        if not hasattr(settings, "propagation"):
+            raise UnknownNameError("argument of the environment", "propagation", sorted(known))
+        if propagation not in get_args(Engine):
+            raise UnknownNameError("propagation", propagation, get_args(Engine))
+        settings = replace(settings, propagation=propagation)
+    for name in options:
+        if name not in known:
+            own = sorted(inspect.signature(TaskEnv).parameters.keys() - {"task", "options"})
+            raise UnknownNameError(
+                f"argument of {task if isinstance(task, str) else kind.__name__}", name, [*sorted(known), *own]
+            )
+    return kind(settings, split, **fixed, **options)
+
+
+def _checked_sensors(asked: Sequence[str] | str, known: Mapping[str, Sensor]) -> tuple[str, ...]:
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("sensor", name, known)
+    if not names or len(set(names)) != len(names):
+        raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
+    return names
+
+
+def _space(space: Choice | Numbers) -> gym.Space:
+    if isinstance(space, Choice):
+        return gym.spaces.Discrete(len(space.names))
+    return gym.spaces.Box(space.dtype(space.low), space.dtype(space.high), space.shape, space.dtype)
+
+
+def _action_space(actions: Actions) -> gym.Space:
+    if isinstance(actions, Mapping):
+        return gym.spaces.Dict({name: _space(part) for name, part in actions.items()})
+    return _space(actions)
+
+
+def _given_episodes(given: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:
+    if given is None:
+        return None
+    episodes = tuple(task.read_episodes(given) if isinstance(given, str | Path) else given)
+    if not episodes:
+        raise EpisodeError("No episodes were given; expected at least one.")
+    for number, episode in enumerate(episodes):
+        if not hasattr(episode, "episode_id") or not hasattr(episode, "scene"):
+            raise EpisodeError(
+                f"Episode {number} is {str(episode)[:80]!r}; expected one of the task, such as harken.tasks.Episode."
+            )
+    return episodes

@@ -1,0 +1,107 @@
+"""What sounds in a world: a clip at a place or on its way."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harken.acoustics import Source
+from harken.acoustics.directivity import Directivity
+from harken.checks import checked_count, checked_number, checked_point
+from harken.errors import SoundError
+from harken.sim.trajectory import Trajectory
+
+__all__ = ["LOUDEST", "SoundSource", "checked_samples"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SoundSource:
+    """Something that sounds: a clip at a place or on its way, repeated from an offset on."""
+
+    position: np.ndarray
+    """``(3,)`` position [m]."""
+    samples: np.ndarray
+    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end."""
+    offset: int = 0
+    """First sample that sounds."""
+    onset: float = 0.0
+    """When it starts to sound [s]."""
+    duration: float = float("inf")
+    """How long it sounds [s]."""
+    directivity: Directivity | None = None
+    """How it radiates by direction; equally in all directions if None."""
+    heading: float = 0.0
+    """Where it faces [rad]; a source on its way faces where it goes."""
+    pitch: float = 0.0
+    """Angle above the horizon at which it faces [rad]."""
+    trajectory: Trajectory | None = None
+    """Its way, from the moment at which the sources are set; `position` is where it starts."""
+
+    @staticmethod
+    def moving(trajectory: Trajectory, samples: np.ndarray, **settings: Any) -> "SoundSource":
+        """Return a source on its way; `settings` are the other fields."""
+        return SoundSource(position=trajectory.position(0.0), samples=samples, trajectory=trajectory, **settings)
+
+    def at(self, time: float) -> Source:
+        """Return what propagation needs to know of it at a time [s]."""
+        if self.trajectory is None:
+            return Source(position=self.position, directivity=self.directivity, heading=self.heading, pitch=self.pitch)
+        return Source(
+            position=self.trajectory.position(time),
+            directivity=self.directivity,
+            heading=self.trajectory.heading(time),
+            pitch=self.pitch,
+            moving=True,
+        )
+
+    def __post_init__(self) -> None:
+        """Check everything, so that no wrong value reaches a kernel.
+
+        Raises:
+            SoundError: The samples are no sound of one channel, or the place, the times or the angles are impossible.
+        """
+        object.__setattr__(self, "samples", checked_samples(self.samples))
+        object.__setattr__(self, "position", checked_point("The position of a source", self.position, error=SoundError))
+        for name, low in (("onset", 0.0), ("heading", -np.inf), ("pitch", -np.inf)):
+            value = checked_number(f"The {name} of a source", getattr(self, name), low, error=SoundError)
+            object.__setattr__(self, name, value)
+        if self.duration != float("inf"):
+            duration = checked_number("The duration of a source", self.duration, 0.0, unit="s", error=SoundError)
+            object.__setattr__(self, "duration", duration)
+        offset = checked_count("The offset of a source", self.offset, -(2**62), 2**62, unit="samples", error=SoundError)
+        object.__setattr__(self, "offset", offset)
+        for name, kind in (("directivity", Directivity), ("trajectory", Trajectory)):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise SoundError(f"The {name} of a source is {value!r}; expected a {kind.__name__} or None.")
+
+
+LOUDEST = 1e6
+"""Greatest sample that a source may have: 120 dB above full scale; more is a mistake of units."""
+
+
+def checked_samples(samples: Any) -> np.ndarray:
+    """Return samples ``(n,)`` as contiguous float32.
+
+    Raises:
+        SoundError: They are not floating-point numbers, have more than one channel, or are not finite.
+    """
+    try:
+        array = np.asarray(samples)
+    except ValueError as error:
+        raise SoundError(f"The sound of a source is no array ({error}); expected (n,) float32 samples.") from error
+    if array.dtype.kind in "iu":
+        full = 2 ** (8 * array.dtype.itemsize - 1)
+        raise SoundError(
+            f"The sound of a source is {array.dtype}; expected float32 with 1 as full scale: divide by {full}, or read "
+            "the recording with harken.sound.load_clip."
+        )
+    if array.dtype.kind != "f" or array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
+        raise SoundError(
+            f"The sound of a source is {array.dtype} of shape {array.shape}; expected (n,) finite samples, n > 0, of one "
+            "channel."
+        )
+    peak = float(np.abs(array).max())
+    if peak > LOUDEST:
+        raise SoundError(f"The sound of a source reaches {peak:.3g}; expected about 1, at most {LOUDEST:g}: scale it.")
+    return np.ascontiguousarray(array, np.float32)

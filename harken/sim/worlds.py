@@ -1,0 +1,107 @@
+"""Where things take place: generated homes by split and number, or scene files, and the simulators in them."""
+
+import functools
+import threading
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from harken.acoustics.protocol import ListenerFormat
+from harken.errors import EpisodeError, UnknownNameError
+from harken.scene import Scene, generate_home
+from harken.sim.mount import Mount
+from harken.sim.protocol import SimulatorProtocol
+from harken.sim.settings import WorldSettings
+from harken.sim.simulator import Simulator
+from harken.sim.world import World
+from harken.vision import Camera
+
+__all__ = ["SPLITS", "Split", "UpAxis", "load_world", "make_simulator", "scene_name"]
+
+Split = Literal["train", "val", "test"]
+"""Name of a split."""
+
+SPLITS: tuple[Split, ...] = get_args(Split)
+"""The splits of homes and sounds."""
+
+UpAxis = Literal["auto", "y", "z"]
+"""Axis that points up in a scene file."""
+
+WORLDS_KEPT = 8
+"""Worlds that a process keeps, the least recently used dropped first."""
+
+_lock = threading.Lock()
+
+
+def scene_name(split: str, number: int) -> str:
+    """Return the name of a generated home, "home:<split>:<number>"."""
+    if split not in SPLITS:
+        raise UnknownNameError("split", split, SPLITS)
+    return f"home:{split}:{number}"
+
+
+def make_simulator(
+    scene: str | Path | Scene | World,
+    settings: WorldSettings | None = None,
+    *,
+    camera: Camera | None = None,
+    mount: Mount | None = None,
+    hearing: ListenerFormat = "binaural",
+    up: UpAxis = "auto",
+    scale: float = 1.0,
+) -> SimulatorProtocol:
+    """Make a simulator: a body in a world, which is shared within the process where the scene has a name.
+
+    Args:
+        scene: "home:<split>:<number>", the path of a scene file, a scene, or a world.
+        settings: What the scene becomes a world with; not where a world is given.
+        camera: What the body sees with.
+        mount: Where on the body the camera sits.
+        hearing: What the body hears with.
+        up: Axis that points up in a file.
+        scale: Metres per unit of a file.
+
+    Raises:
+        EpisodeError: The name of a home is malformed.
+        SceneError: The file cannot be read.
+    """
+    settings = settings or WorldSettings()
+    if isinstance(scene, Scene):
+        world = World(scene=scene, settings=settings)
+    else:
+        world = scene if isinstance(scene, World) else load_world(str(scene), settings, up=up, scale=scale)
+    return Simulator(world, camera=camera, mount=mount, hearing=hearing)
+
+
+def load_world(scene: str, settings: WorldSettings, *, up: UpAxis = "auto", scale: float = 1.0) -> World:
+    """Make the world of a scene, or return it if this process still has it: environments share scenes and sound fields.
+
+    Args:
+        scene: "home:<split>:<number>", or the path of a scene file.
+        settings: What it is prepared for.
+        up: Axis that points up in the file.
+        scale: Metres per unit of the file.
+
+    Raises:
+        EpisodeError: The name of a home is malformed.
+        SceneError: The file cannot be read.
+    """
+    with _lock:  # or environments in several threads would each make the world, and share nothing
+        return _load_world(scene, settings, up, scale)
+
+
+@functools.lru_cache(maxsize=WORLDS_KEPT)
+def _load_world(scene: str, settings: WorldSettings, up: UpAxis, scale: float) -> World:
+    return World(scene=_load_scene(scene, up, scale), settings=settings)
+
+
+def _load_scene(scene: str, up: UpAxis, scale: float) -> Scene:
+    if not scene.startswith("home:"):
+        return Scene.load(Path(scene), up=up, scale=scale)
+    _, _, rest = scene.partition(":")
+    split, _, number = rest.partition(":")
+    if split not in SPLITS or not (number.isascii() and number.isdigit() and len(number) < 19):
+        raise EpisodeError(
+            f"Scene {scene[:80]!r} names no home; expected 'home:<split>:<number>' with split {', '.join(SPLITS)}, "
+            "for example 'home:test:12'."
+        )
+    return generate_home(int(number), split=cast(Split, split))

@@ -1,0 +1,109 @@
+"""Sensors that several tasks have in common."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from harken.sound import spectrogram, spectrogram_shape
+from harken.tasks.protocol import Choice, Numbers, Sensor
+from harken.tasks.walk import Action, Walk
+from harken.vision import Camera
+
+__all__ = ["FARTHEST", "LOUDEST", "image_sensors", "oracle_sensor", "sound_sensors", "walk_sensors"]
+
+LOUDEST = 100.0
+"""Bound of waveforms: a clip of peak 1 at 0.1 m, ten times, and room to spare."""
+
+FARTHEST = 10_000.0
+"""Bound of positions and displacements [m]."""
+
+Views = Mapping[str, np.ndarray]
+
+
+def image_sensors(camera: Camera, max_depth: float) -> tuple[Sensor, ...]:
+    """Return "rgb", "depth" and "semantic".
+
+    Args:
+        camera: What the body sees with.
+        max_depth: Largest depth that is shown [m]; what is farther is clipped to it.
+    """
+    height, width = camera.height, camera.width
+
+    def depth(views: Views) -> np.ndarray:
+        return np.minimum(views["depth"], np.float32(max_depth), out=views["depth"])
+
+    return (
+        Sensor(
+            name="rgb",
+            space=Numbers(shape=(height, width, 3), low=0, high=255, dtype=np.uint8),
+            views=("rgb",),
+            read=lambda views: views["rgb"],
+        ),
+        Sensor(
+            name="depth",
+            space=Numbers(shape=(height, width, 1), low=0.0, high=max_depth),
+            views=("depth",),
+            read=depth,
+        ),
+        Sensor(
+            name="semantic",
+            space=Numbers(shape=(height, width, 1), low=0, high=2**15 - 1, dtype=np.int32),
+            views=("semantic",),
+            read=lambda views: views["semantic"],
+        ),
+    )
+
+
+def sound_sensors(heard: Callable[[], np.ndarray], samples: int) -> tuple[Sensor, ...]:
+    """Return "waveform" and "spectrogram", the latter as SoundSpaces' sensor.
+
+    Args:
+        heard: Returns ``(2, n)`` float32, the sound of the step.
+        samples: Length of the waveform that is shown, n or more: it ends in zeros.
+    """
+
+    def padded(views: Views) -> np.ndarray:
+        sound = heard()
+        result = np.zeros((2, samples), np.float32)
+        result[:, : sound.shape[1]] = sound
+        return result
+
+    return (
+        Sensor(name="waveform", space=Numbers(shape=(2, samples), low=-LOUDEST, high=LOUDEST), read=padded),
+        Sensor(
+            name="spectrogram",
+            space=Numbers(
+                shape=spectrogram_shape(samples),
+                low=0.0,
+                high=float(np.float32(np.log1p(LOUDEST * 512))),
+            ),
+            read=lambda views: spectrogram(padded(views)),
+        ),
+    )
+
+
+def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ...]:
+    """Return "pose" and "collision".
+
+    Args:
+        walk: Returns the body's walk.
+        step_time: Time that passes in a step [s].
+    """
+    return (
+        Sensor(
+            name="pose",
+            space=Numbers(shape=(4,), low=-FARTHEST, high=FARTHEST),
+            read=lambda views: walk().pose(walk().steps * step_time),
+        ),
+        Sensor(
+            name="collision",
+            space=Numbers(shape=(1,), low=0.0, high=1.0),
+            read=lambda views: np.array([walk().collided], np.float32),
+        ),
+    )
+
+
+def oracle_sensor(action: Callable[[], int]) -> Sensor:
+    """Return "oracle", privileged: the next action of the shortest way."""
+    names = tuple(choice.name.lower().replace("_", " ") for choice in Action)
+    return Sensor(name="oracle", space=Choice(names=names), privileged=True, read=lambda views: np.int64(action()))

@@ -1,0 +1,137 @@
+"""A body on its way to a place: its actions, the way it has walked and the way that remains."""
+
+import math
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from harken.errors import ActionError, EpisodeError
+from harken.sim import BodySettings, SimulatorProtocol
+
+__all__ = ["Action", "Walk", "ahead_and_left", "checked_action"]
+
+
+class Action(IntEnum):
+    """What a body can do in a step."""
+
+    STOP = 0
+    MOVE_FORWARD = 1
+    TURN_LEFT = 2
+    TURN_RIGHT = 3
+
+
+def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], what: str = "Action") -> IntEnum:
+    """Return an action as one of several.
+
+    Args:
+        action: A whole number, of Python or NumPy, or an array that holds one.
+        choices: What exists.
+        what: What to call it in the message.
+
+    Raises:
+        ActionError: There is no such action.
+    """
+    if isinstance(action, np.ndarray) and action.size == 1:
+        action = action.reshape(-1)[0]
+    if isinstance(action, int | np.integer) and not isinstance(action, bool):
+        for choice in choices:
+            if choice.value == action:
+                return choice
+    known = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
+    raise ActionError(f"{what} {str(action)[:80]!r} does not exist; expected an integer: {known}.")
+
+
+class Walk:
+    """Moves a body and keeps count.
+
+    Args:
+        simulator: The world.
+        body: What the body is like.
+    """
+
+    def __init__(self, simulator: SimulatorProtocol, body: BodySettings):
+        self.simulator, self._body = simulator, body
+        self.goal = np.zeros(3)
+        self.start_position, self.start_heading = np.zeros(3), 0.0
+        self.start_distance = self.distance = self.path_length = 0.0
+        self.steps = self.collisions = 0
+        self.collided = False
+
+    def begin(self, position: Any, heading: float, goal: np.ndarray, *, episode: str) -> None:
+        """Put the body at a start.
+
+        Args:
+            position: ``(3,)`` [m].
+            heading: [rad].
+            goal: ``(3,)`` where the way leads [m].
+            episode: Name of the episode, for messages.
+
+        Raises:
+            EpisodeError: No way leads to the goal.
+        """
+        self.simulator.place(np.array(position), heading)
+        self.start_position, self.start_heading = np.array(position, np.float64), float(heading)
+        self.goal = np.array(goal, np.float64)
+        distance = self.simulator.ground.distance(self.simulator.position, self.goal)
+        if not math.isfinite(distance):
+            raise EpisodeError(
+                f"Episode {episode!r}: there is no way from start {tuple(self.start_position.tolist())} to goal "
+                f"{tuple(self.goal.tolist())}: they are on different islands of the floor. Move one of them."
+            )
+        self.start_distance = self.distance = distance
+        self.path_length, self.steps, self.collisions, self.collided = 0.0, 0, 0, False
+
+    def act(self, action: Action | None) -> None:
+        """Do an action, or nothing, and count it."""
+        simulator, body = self.simulator, self._body
+        before, self.collided = simulator.position.copy(), False
+        if action == Action.MOVE_FORWARD:
+            self.collided = bool(simulator.move_forward(body.forward_step))
+        elif action == Action.TURN_LEFT:
+            simulator.turn(body.turn_angle)
+        elif action == Action.TURN_RIGHT:
+            simulator.turn(-body.turn_angle)
+        self.steps += 1
+        self.collisions += self.collided
+        way = math.dist(simulator.position.tolist(), before.tolist())
+        self.path_length += way
+        if way > 0.0:
+            self._measure_distance()
+
+    def move_goal(self, goal: np.ndarray) -> None:
+        """Follow a goal that has moved to another place ``(3,)`` [m]."""
+        if not np.array_equal(goal, self.goal):
+            self.goal = goal
+            self._measure_distance()
+
+    def _measure_distance(self) -> None:
+        simulator = self.simulator
+        distance = simulator.ground.distance(simulator.position, self.goal)
+        if not math.isfinite(distance):  # the reward would be infinite now and NaN at the next step
+            raise EpisodeError(
+                f"From {simulator.position.round(3).tolist()} in {simulator.name} no way leads to the goal "
+                f"{self.goal.round(3).tolist()}: one of them left its island of the floor. Please report the scene."
+            )
+        self.distance = distance
+
+    def ahead_and_left(self, point: np.ndarray) -> np.ndarray:
+        """Return where a point ``(3,)`` is as the body sees it: metres ahead and to the left, ``(2,)`` float32."""
+        return ahead_and_left(point - self.simulator.position, self.simulator.heading)
+
+    def pose(self, last: float) -> np.ndarray:
+        """Return the pose relative to the start, ``(4,)`` float32: metres ahead and to the left, angle turned [rad].
+
+        Args:
+            last: The fourth number, such as the time that has passed [s].
+        """
+        moved = ahead_and_left(self.simulator.position - self.start_position, self.start_heading)
+        turned = (self.simulator.heading - self.start_heading + np.pi) % (2 * np.pi) - np.pi
+        return np.array([*moved, turned, last], np.float32)
+
+
+def ahead_and_left(displacement: np.ndarray, heading: float) -> np.ndarray:
+    """Return a displacement ``(3,)`` [m] in the frame of a heading [rad], ``(2,)`` float32: ahead and to the left."""
+    c, s = np.cos(heading), np.sin(heading)
+    x, _, z = displacement
+    return np.array([-s * x - c * z, -c * x + s * z], np.float32)
