@@ -204,9 +204,16 @@ def test_a_goal_on_its_way_is_where_it_is_now_and_stays_the_goal_when_it_is_sile
     way = ground.shortest_path(goal, start)
     times = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
     episode = Episode(
-        episode_id="walks", scene="home:val:0", start_position=tuple(start), start_heading=0.0,
-        goal_position=tuple(goal), sound="telephone", onset=0.5, duration=0.5, trajectory=tuple((t, *p) for t, p in zip(times, way, strict=True)),
-    )  # fmt: skip
+        episode_id="walks",
+        scene="home:val:0",
+        start_position=tuple(start),
+        start_heading=0.0,
+        goal_position=tuple(goal),
+        sound="telephone",
+        onset=0.5,
+        duration=0.5,
+        trajectory=tuple((t, *p) for t, p in zip(times, way, strict=True)),
+    )
     task.begin(episode)
     levels, distances = [np.abs(task.waveform).max()], [task.distance]
     for _ in range(11):
