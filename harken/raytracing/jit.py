@@ -16,6 +16,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 from harken.raytracing.kernel_cache import KernelCache, cache_folder
+from harken.raytracing.size_errors import plain_size_errors
 
 __all__ = ["Kernel", "announcer", "cache_folder", "kernel", "kernel_name", "kernels", "start_worker"]
 
@@ -42,7 +43,7 @@ class Kernel(CPUDispatcher):
 
     def compile(self, sig: Any) -> Any:
         """Compile for a signature, or load what was compiled before; other processes wait for it."""
-        with global_compiler_lock:
+        with global_compiler_lock, plain_size_errors():
             try:
                 return super().compile(sig)
             finally:
