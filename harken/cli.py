@@ -145,6 +145,9 @@ class Bench:
 class Doctor:
     """Print what works on this machine."""
 
+    compile: bool = False
+    """Whether to compile first all kernels that are not on disk yet, so that no later command has to."""
+
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": Demo,
