@@ -68,14 +68,14 @@ def compile_all(*, workers: int = 2, progress: bool = True) -> Compiled:
         with tqdm(total=_missing(), unit="kernel", desc="Compiling", disable=None if progress else True) as bar:
 
             def follow(number: int) -> None:
-                for line in running[number].stdout:
+                for line in running[number].stdout or ():
                     with lock:
                         compiled.add(line.strip())
-                        bar.total = max(bar.total, len(compiled))
+                        bar.total = max(int(bar.total or 0), len(compiled))
                         bar.update(len(compiled) - bar.n)
 
             def listen(number: int) -> None:
-                said[number] = running[number].stderr.read()
+                said[number] = "".join(running[number].stderr or ())
 
             threads = [threading.Thread(target=f, args=(i,)) for i in range(workers) for f in (follow, listen)]
             for thread in threads:
@@ -129,7 +129,7 @@ def _pictures() -> None:
     from harken.vision import CHANNELS, Camera, Renderer, draw_plan
 
     scene = _home()
-    place = scene.bounds.mean(0)
+    place = np.mean(scene.bounds, 0)
     for channels in (("depth",), CHANNELS):
         Renderer(scene).observe(Camera(), place, 0.0, channels=channels)
     draw_plan(scene, width=64)
@@ -142,14 +142,16 @@ def _sounds() -> None:
     noise = np.random.default_rng(0).normal(size=(2, 16_000)).astype(np.float32)
     spectrogram(noise)
     echo_spectrogram(noise, 16_000)
-    StreamingConvolver(noise[0], block=4_000).advance(noise)
+    convolver = StreamingConvolver(noise[0], block=4_000)
+    for response in (noise, 0.5 * noise):  # the second fades over from the first
+        convolver.advance(response)
 
 
 def _paths() -> None:
     from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
 
     engine = FastPropagation(_two_rooms(), AcousticSettings(**_FEW_RAYS), route=_around)
-    source, listener = Source(position=[1.0, 1.5, 1.0]), Listener(position=[7.0, 1.4, 1.2])
+    source, listener = Source(position=_HERE), Listener(position=np.array([7.0, 1.4, 1.2]))
     engine.paths(source, listener)
     engine.impulse_response(source, listener)
 
@@ -160,7 +162,7 @@ def _fields() -> None:
     ears = np.stack(np.meshgrid([1.0, 2.0, 6.0, 7.0], [1.5], [1.0, 2.0, 3.0]), -1).reshape(-1, 3)
     engine = FastPropagation(_two_rooms(), AcousticSettings(**_FEW_RAYS), ears=ears)
     for moving in (False, True):
-        engine.impulse_response(Source(position=[1.0, 1.5, 1.0], moving=moving), Listener(position=[2.0, 1.5, 2.0]))
+        engine.impulse_response(Source(position=_HERE, moving=moving), Listener(position=_THERE))
 
 
 def _formats() -> None:
@@ -169,9 +171,9 @@ def _formats() -> None:
     from harken.acoustics.hearing.ambisonics import encode
 
     engine = FastPropagation(_two_rooms(), AcousticSettings(**_FEW_RAYS))
-    source = Source(position=[1.0, 1.5, 1.0], directivity=talker())
+    source = Source(position=_HERE, directivity=talker())
     for kind in ("mono", Ambisonics(order=1), microphone_array("tetrahedral")):
-        engine.impulse_response(source, Listener(position=[2.0, 1.5, 2.0], format=kind))
+        engine.impulse_response(source, Listener(position=_THERE, format=kind))
     encode(np.eye(3), 1)
 
 
@@ -180,7 +182,7 @@ def _echoes() -> None:
     from harken.acoustics.engines.echo import EchoPropagation, EchoSettings, sweep
 
     settings = EchoSettings(rays=20, image_rays=50)
-    EchoPropagation(_two_rooms(), settings).echo(Listener(position=[2.0, 1.5, 2.0]), sweep(settings.rate))
+    EchoPropagation(scene=_two_rooms(), settings=settings).echo(Listener(position=_THERE), sweep(settings.rate))
 
 
 def _reference() -> None:
@@ -189,7 +191,7 @@ def _reference() -> None:
     for scattering, order in (("on-off", 2), ("vector", 0)):
         settings: Any = ReferenceSettings(rays=200, duration=0.1, scattering=scattering, image_order=order)
         engine = ReferencePropagation(_two_rooms(), settings)
-        engine.impulse_response(Source(position=[1.0, 1.5, 1.0]), Listener(position=[2.0, 1.5, 2.0]))
+        engine.impulse_response(Source(position=_HERE), Listener(position=_THERE))
 
 
 def _navigation() -> None:
@@ -239,6 +241,8 @@ ORDERS: dict[str, tuple[str, ...]] = {
 }
 """Order in which a process takes the parts; "beside" one that plays an episode, which begins with the floor."""
 
+_HERE, _THERE = np.array([1.0, 1.5, 1.0]), np.array([2.0, 1.5, 2.0])
+
 _FEW_RAYS: dict[str, Any] = {"rays": 50, "pair_rays": 20, "waypoint_rays": 20, "image_rays": 100, "duration": 0.2}
 
 
@@ -257,7 +261,7 @@ def _two_rooms() -> Any:
     room = trimesh.creation.box(bounds=[[0, 0, 0], [8, 3, 4]])
     room.invert()
     walls = [trimesh.creation.box(bounds=b) for b in ([[3.9, 0, 0], [4, 3, 3]], [[3.9, 2.1, 3], [4, 3, 4]])]
-    mesh = trimesh.util.concatenate([room, *walls])
+    mesh: Any = trimesh.util.concatenate([room, *walls])
     wall = AcousticMaterial(name="wall", absorption=(0.3,), scattering=(0.3,), transmission=(0.01,))
     return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(wall,), material=np.zeros(len(mesh.faces), int))
 

@@ -51,13 +51,17 @@ _parts: dict[Any, tuple[str, str, list[Any]]] = {}
 
 def _part(item: Any) -> tuple[str, str, list[Any]]:
     """Return the name and the own content of a kernel's function or of a module, and what it refers to."""
-    module = isinstance(item, types.ModuleType)
-    key = item if module else item[0]
-    if key not in _parts:
-        text: list[str] = []
-        referred = list(_describe_module(item, text) if module else _describe(*item, text))
-        _parts[key] = item.__name__ if module else _function_name(item[0]), "\n".join(text), referred
-    return _parts[key]
+    text: list[str] = []
+    if isinstance(item, types.ModuleType):
+        if item not in _parts:
+            referred = list(_describe_module(item, text))
+            _parts[item] = item.__name__, "\n".join(text), referred
+        return _parts[item]
+    function, options = item
+    if function not in _parts:
+        referred = list(_describe(function, options, text))
+        _parts[function] = _function_name(function), "\n".join(text), referred
+    return _parts[function]
 
 
 def type_text(kind: Any) -> str:
@@ -68,10 +72,12 @@ def type_text(kind: Any) -> str:
     """
     if isinstance(kind, tuple):
         return f"({', '.join(map(type_text, kind))})"
+    parts = getattr(kind, "types", ())
     if isinstance(kind, numba_types.BaseNamedTuple):
-        return f"{kind.instance_class.__qualname__}{kind.fields!r}{type_text(tuple(kind.types))}"
+        made: Any = kind
+        return f"{made.instance_class.__qualname__}{made.fields!r}{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.BaseTuple):
-        return f"tuple{type_text(tuple(kind.types))}"
+        return f"tuple{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.Dispatcher):  # a kernel given as an argument
         return f"kernel {fingerprint(kind.dispatcher.py_func, kind.dispatcher.targetoptions)}"
     return str(kind)

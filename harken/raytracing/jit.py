@@ -1,6 +1,7 @@
 """The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
 
 import atexit
+import contextlib
 import logging
 import os
 import subprocess
@@ -43,7 +44,7 @@ class Kernel(CPUDispatcher):
 
     def compile(self, sig: Any) -> Any:
         """Compile for a signature, or load what was compiled before; other processes wait for it."""
-        with global_compiler_lock, plain_size_errors():
+        with global_compiler_lock:
             try:
                 return super().compile(sig)
             finally:
@@ -147,9 +148,28 @@ def kernel_name(made: Kernel) -> str:
     return f"{made.py_func.__module__}.{made.py_func.__qualname__}"
 
 
+class _Trimmer(event.Listener):
+    """Has kernels, and what they are made of, compiled with `plain_size_errors`."""
+
+    def __init__(self) -> None:
+        self._stack: list[contextlib.ExitStack] = []
+
+    def on_start(self, event: Any) -> None:
+        """Begin with a kernel."""
+        self._stack.append(contextlib.ExitStack())
+        if isinstance(event.data.get("dispatcher"), Kernel):
+            self._stack[-1].enter_context(plain_size_errors())
+
+    def on_end(self, event: Any) -> None:
+        """End with it."""
+        if self._stack:
+            self._stack.pop().close()
+
+
 announcer = _Announcer()
 """Hears of every kernel that is compiled; with `on_kernel` set it tells that function alone."""
 event.register("numba:compile", announcer)
+event.register("numba:compile", _Trimmer())
 
 
 def _start_helper() -> None:

@@ -95,7 +95,7 @@ class KernelCache(_Cache):
         self._locks: dict[Path, IO[bytes] | None] = {}
 
     @property
-    def cache_path(self) -> str:
+    def cache_path(self) -> Any:
         """The folder."""
         return str(kernel_folder())
 

@@ -7,11 +7,9 @@ its place. Code of others that Numba compiles keeps the long one.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
-
-from numba.core.registry import cpu_target
-from numba.np import arrayobj
 
 __all__ = ["plain_size_errors"]
 
@@ -21,12 +19,12 @@ _ours: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
 @contextlib.contextmanager
 def plain_size_errors() -> Iterator[None]:
     """Leave the sizes out of messages in what is compiled meanwhile, where this version of Numba is built that way."""
-    template = _template()
-    if template is None or template._overload_func is arrayobj.ol_raise_with_shape_context_generic:
+    template, short = _template()
+    if template is None or template._overload_func is short:
         yield
         return
     theirs = template._overload_func, template._impl_cache, template._compiled_overloads
-    template._overload_func = staticmethod(arrayobj.ol_raise_with_shape_context_generic)
+    template._overload_func = staticmethod(short)
     template._impl_cache, template._compiled_overloads = _ours
     try:
         yield
@@ -35,21 +33,21 @@ def plain_size_errors() -> Iterator[None]:
         template._impl_cache, template._compiled_overloads = theirs[1:]
 
 
-_found: list[Any] = []
+@functools.cache
+def _template() -> tuple[Any, Any]:
+    """Return what makes the long message and the function that makes the short one; None where Numba has no such."""
+    from numba.core.registry import cpu_target
+    from numba.np import arrayobj
 
-
-def _template() -> Any:
-    """Return what makes the long message, None where there is no such thing."""
-    if not _found:
-        _found.append(None)
-        names = "raise_with_shape_context", "ol_raise_with_shape_context_cpu", "ol_raise_with_shape_context_generic"
-        if all(hasattr(arrayobj, name) for name in names):
-            cpu_target.target_context.refresh()
-            cpu_target.typing_context.refresh()
-            long = arrayobj.ol_raise_with_shape_context_cpu
-            kind: Any = cpu_target.typing_context.resolve_value_type(arrayobj.raise_with_shape_context)
-            attributes = "_overload_func", "_impl_cache", "_compiled_overloads"
-            for template in getattr(kind, "templates", ()):
-                if getattr(template, "_overload_func", None) is long and all(hasattr(template, a) for a in attributes):
-                    _found[0] = template
-    return _found[0]
+    stub = getattr(arrayobj, "raise_with_shape_context", None)
+    long = getattr(arrayobj, "ol_raise_with_shape_context_cpu", None)
+    short = getattr(arrayobj, "ol_raise_with_shape_context_generic", None)
+    if stub is None or long is None or short is None:
+        return None, None
+    target: Any = cpu_target
+    target.typing_context.refresh()
+    for template in getattr(target.typing_context.resolve_value_type(stub), "templates", ()):
+        attributes = "_overload_func", "_impl_cache", "_compiled_overloads"
+        if all(hasattr(template, name) for name in attributes) and template._overload_func is long:
+            return template, short
+    return None, None
