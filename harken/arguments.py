@@ -148,3 +148,6 @@ class Bench:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Doctor:
     """Print what works on this machine."""
+
+    compile: bool = False
+    """Whether to compile first all kernels that are not on disk yet, so that no later command has to."""

@@ -215,6 +215,10 @@ def doctor(command: Doctor, line: str) -> None:
     from harken import __version__
 
     print(f"Harken {__version__}, Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} cores")
+    if command.compile:
+        from harken.compiling import compile_all
+
+        print(f"  ok    {'kernels':18s} {compile_all()}")
     healthy = True
     for name, check in CHECKS.items():
         try:

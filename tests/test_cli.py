@@ -105,5 +105,5 @@ def test_an_unknown_option_is_refused():
 def test_a_cache_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    said = harken("doctor", status=2, HARKEN_CACHE=str(blocked / "cache"))
+    said = harken("doctor", status=1, HARKEN_CACHE=str(blocked / "cache"))
     assert "HARKEN_CACHE" in said and "cannot be written" in said

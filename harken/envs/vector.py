@@ -51,6 +51,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         # First, for older versions of Gymnasium close what is collected, even before it is wholly made.
         self.envs: list[gym.Env] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_owner = 0
         if len(env_fns) == 0:
             raise ConfigurationError("No environments were given; expected at least one.")
         self.threads = min(_check_threads(threads), len(env_fns))
@@ -224,7 +225,8 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         if self.threads == 1:
             work()
         else:
-            if self._pool is None:
+            if self._pool is None or self._pool_owner != os.getpid():  # threads stay behind when a process forks
+                self._pool_owner = os.getpid()
                 self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="harken-env")
             helpers = [self._pool.submit(work) for _ in range(self.threads - 1)]
             try:

@@ -1,66 +1,66 @@
 """The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
 
-import functools
-import hashlib
+import atexit
+import contextlib
 import logging
 import os
-import re
+import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import event
+from numba.core import event, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
 
-__all__ = ["cache_folder", "kernel"]
+from harken.raytracing.kernel_cache import KernelCache, cache_folder
+from harken.raytracing.size_errors import plain_size_errors
 
-from harken.errors import CacheError
+__all__ = ["Kernel", "announcer", "cache_folder", "kernel", "kernel_name", "kernels", "start_worker"]
 
 _log = logging.getLogger("harken")
 
-_IMPORT = re.compile(rb"^[ ]*from (harken[\w.]*) import ", re.MULTILINE)
+_SHORT = 2.0
+"""Compiling that takes less than this is not spoken of [s]."""
 
 
-def cache_folder() -> Path:
-    """Return the folder for compiled kernels, ``$HARKEN_CACHE`` or the user's cache folder, checked to be writable.
+class Kernel(CPUDispatcher):
+    """A function compiled when it is first called, for each set of argument types; made by `kernel`."""
 
-    Raises:
-        CacheError: The folder cannot be created or written.
-    """
-    given = os.environ.get("HARKEN_CACHE")
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "harken"
-    folder = Path(given).expanduser() if given else default
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise CacheError(
-            f"The cache folder {str(folder)!r} cannot be written ({error.strerror or error}). "
-            "Set HARKEN_CACHE to a folder that can be, for example HARKEN_CACHE=/tmp/harken."
-        ) from error
-    return folder
+    def __init__(self, py_func: Callable, locals: Any = None, targetoptions: Any = None, **more: Any):
+        super().__init__(py_func, locals=locals, targetoptions=targetoptions, **more)
+        self._cache = KernelCache(py_func, self.targetoptions)
 
+    @property
+    def kept(self) -> bool:
+        """Whether something was compiled for it that is on disk."""
+        return self._cache.kept
 
-class _Announcer(event.Listener):
-    """Say once per process that kernels are being compiled, so that a silent first call is not taken for a hang."""
+    def enable_caching(self) -> None:
+        """Do nothing: every kernel is cached."""
 
-    said = False
+    def compile(self, sig: Any) -> Any:
+        """Compile for a signature, or load what was compiled before; other processes wait for it."""
+        with global_compiler_lock:
+            try:
+                return super().compile(sig)
+            finally:
+                self._cache.release()
 
-    def on_start(self, event: Any) -> None:
-        dispatcher = event.data.get("dispatcher")
-        module = getattr(getattr(dispatcher, "py_func", None), "__module__", "") or ""
-        if not self.said and module.startswith("harken."):
-            type(self).said = True
-            _log.warning("Harken compiles its kernels: once per machine and version, about a minute at most.")
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile one variant for all whole numbers that other kernels pass.
 
-    def on_end(self, event: Any) -> None:
-        """Nothing to say at the end."""
+        Numba would make one for each constant, and one for numbers from arrays of int32 beside that for int64.
+        """
+        return super().get_call_template(tuple(map(_plain, args)), {name: _plain(arg) for name, arg in kws.items()})
 
 
-event.register("numba:compile", _Announcer())
+def _plain(kind: Any) -> Any:
+    kind = types.unliteral(kind)
+    return types.int64 if kind == types.int32 else kind
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:
@@ -76,38 +76,131 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     if function is None:
         return lambda f: kernel(f, **options)
     configuration: Any = numba.config  # its members are made at run time
-    before = configuration.CACHE_DIR
-    configuration.CACHE_DIR = str(_kernel_folder(function.__module__))
-    try:
-        return numba.njit(nogil=True, cache=True, **options)(function)
-    finally:
-        configuration.CACHE_DIR = before
+    if configuration.DISABLE_JIT:
+        return function
+    made = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
+    if options.get("inline") != "always":  # those are compiled as a part of others
+        _made.append(made)
+    return made
 
 
-@functools.cache
-def _kernel_folder(module: str) -> Path:
-    """Return the folder of a module's kernels as they are written today.
+_made: list[Kernel] = []
 
-    Numba looks for changes in a kernel's own file only, and would go on running an old copy of a kernel or a constant
-    that another file defines. The folder's name therefore depends on all files of the package that the module imports,
-    and on theirs; an edit recompiles what depends on it and nothing else.
+
+def kernels() -> tuple[Kernel, ...]:
+    """Return all kernels of the modules that were imported, without those that are parts of others."""
+    return tuple(_made)
+
+
+class _Announcer(event.Listener):
+    """Tells of compiling that takes noticeable time, so that it is not taken for a hang, and gets help with it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.on_kernel: Callable[[str], None] | None = None
+        self._stack: list[bool] = []
+        self._spent, self._began = 0.0, 0.0
+        self._said = False
+        self._bar: Any = None
+
+    def on_start(self, event: Any) -> None:
+        """Begin to count, or speak where it has taken long already."""
+        ours = isinstance(event.data.get("dispatcher"), Kernel)
+        if not any(self._stack):
+            self._began = time.monotonic()
+        self._stack.append(ours)
+        if self.on_kernel is None and any(self._stack) and self._spent + time.monotonic() - self._began > _SHORT:
+            self._speak()
+
+    def on_end(self, event: Any) -> None:
+        """Count a kernel."""
+        ours = self._stack.pop() if self._stack else False
+        if not ours:
+            return
+        self.count += 1
+        if self.on_kernel is not None:
+            self.on_kernel(kernel_name(event.data["dispatcher"]))
+        if self._bar is not None:
+            self._bar.update(self.count - self._bar.n)
+        if not any(self._stack):
+            self._spent += time.monotonic() - self._began
+            if self._bar is not None:
+                self._bar.close()
+                self._bar = None
+
+    def _speak(self) -> None:
+        if not self._said:
+            self._said = True
+            _log.warning(
+                "Harken compiles its kernels, once per machine and version: about a minute on two cores. "
+                "`harken doctor --compile` compiles all of them at once."
+            )
+            _start_helper()
+        if self._bar is None:
+            from tqdm import tqdm
+
+            # Without a terminal (disable=None) the line above has to do.
+            self._bar = tqdm(desc="Compiling", unit="kernel", initial=self.count, leave=False, disable=None)
+
+
+def kernel_name(made: Kernel) -> str:
+    """Return the name of a kernel with that of its module."""
+    return f"{made.py_func.__module__}.{made.py_func.__qualname__}"
+
+
+class _Trimmer(event.Listener):
+    """Has kernels, and what they are made of, compiled with `plain_size_errors`."""
+
+    def __init__(self) -> None:
+        self._stack: list[contextlib.ExitStack] = []
+
+    def on_start(self, event: Any) -> None:
+        """Begin with a kernel."""
+        self._stack.append(contextlib.ExitStack())
+        if isinstance(event.data.get("dispatcher"), Kernel):
+            self._stack[-1].enter_context(plain_size_errors())
+
+    def on_end(self, event: Any) -> None:
+        """End with it."""
+        if self._stack:
+            self._stack.pop().close()
+
+
+announcer = _Announcer()
+"""Hears of every kernel that is compiled; with `on_kernel` set it tells that function alone."""
+event.register("numba:compile", announcer)
+event.register("numba:compile", _Trimmer())
+
+
+def _start_helper() -> None:
+    """Start a process that compiles what this one will need later, where a core is free for it.
+
+    Both take the same kernels from different ends, and each waits for what the other is compiling. The helper ends with
+    this process. HARKEN_HELPER=0 in the environment keeps it from being started.
     """
-    digest = hashlib.sha256(numba.__version__.encode())
-    seen, waiting = {module}, [module]
-    for name in waiting:
-        source, imported = _source_and_imports(name)
-        digest.update(source)
-        waiting += sorted(imported - seen)
-        seen |= imported
-    return cache_folder() / f"kernels-{digest.hexdigest()[:12]}"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    python = sys.executable or ""
+    if cores < 2 or os.environ.get("HARKEN_HELPER") == "0" or not Path(python).name.lower().startswith("python"):
+        return
+    try:
+        helper = start_worker("beside", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    except OSError:  # it is a help and no need
+        return
+    atexit.register(_end, helper, os.getpid())
 
 
-@functools.cache
-def _source_and_imports(module: str) -> tuple[bytes, frozenset[str]]:
-    """Return the text of a module, and the modules of the package that it imports."""
-    stem = Path(__file__).parent.parent.joinpath(*module.split(".")[1:])
-    path = stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
-    if module.partition(".")[0] != "harken":  # a user's own kernel
-        path = Path(getattr(sys.modules.get(module), "__file__", None) or "unknown")
-    source = path.read_bytes() if path.is_file() else b""
-    return source, frozenset(name.decode() for name in _IMPORT.findall(source))
+def start_worker(order: str, **streams: Any) -> subprocess.Popen:
+    """Start a process that compiles kernels and ends when this one does; see `harken.compiling`."""
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    return subprocess.Popen(
+        [sys.executable, "-m", "harken.compiling", order],
+        stdin=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path, "HARKEN_HELPER": "0"},
+        **streams,
+    )
+
+
+def _end(helper: subprocess.Popen, owner: int) -> None:
+    if os.getpid() == owner:  # and not a forked child
+        helper.terminate()
+        helper.wait()

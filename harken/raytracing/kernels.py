@@ -54,8 +54,10 @@ def is_occluded(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
 @overload(closest_hit)
 def _closest_hit(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
     if isinstance(rays, types.Integer):
+        # Embree reads single precision: rounded here, one compiled variant serves all callers.
         return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: embree_closest(
-            rays, buffer, ox, oy, oz, dx, dy, dz, near, far
+            *(rays, buffer, np.float32(ox), np.float32(oy), np.float32(oz)),
+            *(np.float32(dx), np.float32(dy), np.float32(dz), np.float32(near), np.float32(far)),
         )
     return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_closest(rays, ox, oy, oz, dx, dy, dz, near, far)
 
@@ -64,6 +66,7 @@ def _closest_hit(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
 def _is_occluded(rays, buffer, ox, oy, oz, dx, dy, dz, near, far):
     if isinstance(rays, types.Integer):
         return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: embree_occluded(
-            rays, buffer, ox, oy, oz, dx, dy, dz, near, far
+            *(rays, buffer, np.float32(ox), np.float32(oy), np.float32(oz)),
+            *(np.float32(dx), np.float32(dy), np.float32(dz), np.float32(near), np.float32(far)),
         )
     return lambda rays, buffer, ox, oy, oz, dx, dy, dz, near, far: bvh_occluded(rays, ox, oy, oz, dx, dy, dz, near, far)

@@ -1,4 +1,6 @@
+import os
 import pickle
+import signal
 import threading
 import traceback
 import warnings
@@ -272,3 +274,21 @@ def test_environments_that_differ_are_refused():
         ThreadVectorEnv([environment, lambda: environment(sensors=("depth",))])
     with pytest.raises(ConfigurationError, match="at least one"):
         ThreadVectorEnv([])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_steps_on_after_two_threads_have_stepped():
+    envs = ThreadVectorEnv([environment] * 2, threads=2)
+    envs.reset(seed=1)
+    actions = np.full(2, 2)
+    envs.step(actions)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # ends a child that hangs
+        said_there = said(envs.step(actions))
+        os._exit(0 if said_there else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    envs.step(actions)
+    envs.close()

@@ -125,7 +125,8 @@ class ExactPaths:
             edges; reflections up to `image_order`. Shortest first. In view, edges beside the line of sight act on the
             level (`DiffractionPaths.passing`), so that it is continuous into their shadow.
         """
-        ends = source.position, np.asarray(listener, np.float64)
+        # Copies that may be written: compiled code for read-only arrays would be another variant.
+        ends = np.array(source.position, np.float64), np.array(listener, np.float64)
         facets = np.zeros(0, np.int32) if self.facets is None else self.facets.facet
         kind, length, energy, points, counts = _find(
             self.scene.triangles.kernel_data,
