@@ -63,22 +63,24 @@ class Renderer:
         """
         _check_channels(channels)
         place, frame = _check_pose(position, heading, pitch)
-        rays = self.scene.triangles.kernel_data
+        triangles = self.scene.triangles
         depth = np.empty((camera.height, camera.width, 1), np.float32)
+        flat = depth.reshape(camera.height, camera.width)
         if all(name == "depth" for name in channels):
-            quick = self.scene.triangles.image_data
-            cast_depth((quick, rays), place, frame, camera.columns, camera.rows, depth[:, :, 0])
+            rays = triangles.image_data, triangles.kernel_data
+            cast_depth(rays, place, frame, camera.columns, camera.rows, flat)
             return {"depth": depth}
-        triangle = np.empty(depth.shape[:2], np.int32)
-        barycentric = np.empty((*depth.shape[:2], 2), np.float32)
-        cast_hits(rays, place, frame, camera.columns, camera.rows, depth[:, :, 0], triangle, barycentric)
+        triangle = np.empty(flat.shape, np.int32)
+        barycentric = np.empty((*flat.shape, 2), np.float32)
+        hits = flat, triangle, barycentric
+        cast_hits(triangles.packet_data, place, frame, camera.columns, camera.rows, *hits)
         views: dict[str, np.ndarray] = {"depth": depth}
         if "rgb" in channels:
             pixel = np.array([0.0, camera.pixel_angle], np.float32)
-            views["rgb"] = np.empty((*depth.shape[:2], 3), np.uint8)
+            views["rgb"] = np.empty((*flat.shape, 3), np.uint8)
             shade(
                 *(surface_arrays(self.scene), frame, camera.columns, camera.rows, pixel),
-                *(depth[:, :, 0], triangle, barycentric, SKY, views["rgb"]),
+                *(*hits, SKY, views["rgb"]),
             )
         for name, values in (("semantic", self.scene.category), ("instance", self.scene.instance)):
             if name in channels:
