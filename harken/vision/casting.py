@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from harken.checks import checked_number
 from harken.raytracing import closest_hit, kernel, ray_buffer
 from harken.raytracing.packets import (
     DIRECTION_X,
@@ -38,7 +39,12 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
 
     Returns:
         ``(3, 3)`` float32 with the directions right, up and forward as rows.
+
+    Raises:
+        ConfigurationError: An angle is no finite number.
     """
+    heading = checked_number("heading", heading, unit="radians")
+    pitch = checked_number("pitch", pitch, unit="radians")
     sh, ch, sp, cp = math.sin(heading), math.cos(heading), math.sin(pitch), math.cos(pitch)
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [-sh * cp, sp, -ch * cp]], np.float32)
 
