@@ -42,8 +42,8 @@ class LowLight:
             )
         if not (0.0 < self.photons <= _MOST_PHOTONS and self.read_noise >= 0.0 and self.gain > 0.0):
             raise ConfigurationError(
-                f"LowLight: photons is {self.photons!r}, gain {self.gain!r} and read_noise {self.read_noise!r}; expected "
-                f"photons above 0 up to {_MOST_PHOTONS:g}, gain above 0, and read_noise of at least 0."
+                f"LowLight: photons is {self.photons!r}, gain {self.gain!r} and read_noise {self.read_noise!r}; "
+                f"expected photons above 0 up to {_MOST_PHOTONS:g}, gain above 0, and read_noise of at least 0."
             )
 
     def draw(self, rng: np.random.Generator) -> float:
