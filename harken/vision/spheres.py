@@ -52,9 +52,8 @@ def project(
     places = np.asarray(points)
     if places.ndim != 2 or places.shape[1] != 3 or places.dtype.kind not in "iuf" or not np.isfinite(places).all():
         raise ConfigurationError(f"points are {places.dtype} of shape {places.shape}; expected (n, 3) finite numbers.")
-    local = (places.astype(np.float64) - checked_point("position", position)) @ pose_frame(heading, pitch).astype(
-        np.float64
-    ).T
+    away = places.astype(np.float64) - checked_point("position", position)
+    local = away @ pose_frame(heading, pitch).astype(np.float64).T
     right, up, ahead = local.T
     reached = np.linalg.norm(local, axis=1) > 1e-9
     if camera.projection == "pinhole":
