@@ -1,9 +1,11 @@
 """Images per second of the renderer on one core, next to raw Embree packets and to embreex's own Python call.
 
-    python benchmarks/vision.py [--seconds 2] [--quick]
+    python benchmarks/vision.py [--seconds 2] [--quick] [--isa avx2]
 
 Raw packets are given their rays ready-made, in tiles of 4 × 4 pixels, and leave the distances where Embree puts them:
-the most that Embree can do. All rows are measured in turns within one run; compare rows, not runs.
+the most that Embree can do, for each width that it has. All rows are measured in turns within one run; compare rows,
+not runs. `--isa` keeps Embree from using newer instructions than those named, in all rows but embreex's own, which
+makes its device itself.
 """
 
 import argparse
@@ -14,7 +16,17 @@ import numpy as np
 import trimesh
 
 from harken.raytracing import embree, kernel
-from harken.raytracing.packets import DIRECTION_X, TRIANGLE, begin_packets, cast_packet, packet_buffer
+from harken.raytracing.packets import (
+    DIRECTION_X,
+    TRIANGLE,
+    WIDTHS,
+    begin_packets,
+    cast_packet,
+    embree_packets,
+    packet_buffer,
+    packet_width,
+    word,
+)
 from harken.scene import AcousticMaterial, Appearance, Room, Scene
 from harken.vision import Camera, Renderer
 from harken.vision.surfaces import surface_arrays
@@ -103,24 +115,30 @@ def scene_of(parts: list[trimesh.Trimesh], rng: np.random.Generator) -> Scene:
 @kernel
 def cast_given(rays, origin, directions, hits):
     """Raw packets: nothing but copying ready-made directions and calling Embree."""
-    packet, total = packet_buffer(), 0
+    packet, width, total = packet_buffer(), packet_width(rays), 0
     words = packet.view(np.int32)
-    begin_packets(packet, origin[0], origin[1], origin[2], np.float32(0.0))
+    begin_packets(packet, width, origin[0], origin[1], origin[2], np.float32(0.0))
     for i in range(len(directions)):
-        packet[DIRECTION_X : DIRECTION_X + 48] = directions[i]
+        for first in range(0, 16, width):
+            at = word(width, DIRECTION_X, first)
+            packet[at : at + 3 * width] = directions[i, 3 * first : 3 * (first + width)]
         cast_packet(rays, packet, np.float32(np.inf))
-        total += words[TRIANGLE]
+        total += words[word(width, TRIANGLE, 0)]
     hits[0] = total
 
 
 def camera_rays(heading: float) -> np.ndarray:
-    """Directions ``(tiles, 48)`` of a 90° camera: x, y and z of the sixteen pixels of each tile."""
+    """Directions ``(tiles, 16, 3)`` of a 90° camera, sixteen pixels in each tile."""
     steps = (np.arange(SIZE) + 0.5) / SIZE * 2 - 1
     x, y = np.meshgrid(steps, -steps)
     sine, cosine = np.sin(heading), np.cos(heading)
     rays = np.stack([x * cosine - sine, y, -x * sine - cosine], -1).astype(np.float32)
-    tiles = rays.reshape(SIZE // 4, 4, SIZE // 4, 4, 3).transpose(0, 2, 4, 1, 3)
-    return np.ascontiguousarray(tiles.reshape(-1, 48))
+    return np.ascontiguousarray(rays.reshape(SIZE // 4, 4, SIZE // 4, 4, 3).swapaxes(1, 2).reshape(-1, 16, 3))
+
+
+def in_packets(rays: np.ndarray, width: int) -> np.ndarray:
+    """Directions ``(tiles, 48)``: x, y and z of each packet's rays."""
+    return np.ascontiguousarray(rays.reshape(len(rays), -1, width, 3).swapaxes(2, 3).reshape(len(rays), 48))
 
 
 def peers(scene: Scene, headings: np.ndarray, place: np.ndarray) -> dict[str, Callable[[int], object]]:
@@ -130,16 +148,21 @@ def peers(scene: Scene, headings: np.ndarray, place: np.ndarray) -> dict[str, Ca
     from embreex.mesh_construction import TriangleMesh
     from embreex.rtcore_scene import EmbreeScene
 
-    given, hits = [camera_rays(heading) for heading in headings], np.zeros(1, np.int64)
+    rays, hits = [camera_rays(heading) for heading in headings], np.zeros(1, np.int64)
+    address = scene.triangles.image_data.scene
+
+    def raw(width: int) -> Callable[[int], object]:
+        packets, given = embree_packets(address, width), [in_packets(tiles, width) for tiles in rays]
+        return lambda i: cast_given(packets, place, given[i % len(given)], hits)
+
     theirs = EmbreeScene()
     TriangleMesh(theirs, scene.vertices[scene.faces])
     origins = np.ascontiguousarray(np.broadcast_to(place, (SIZE * SIZE, 3)))
-    flat = [np.ascontiguousarray(g.reshape(-1, 3, 16).swapaxes(1, 2).reshape(-1, 3)) for g in given]
-    rays = scene.triangles.image_data
-    return {
-        "raw Embree packets": lambda i: cast_given(rays, place, given[i % len(given)], hits),
-        "embreex, Python": lambda i: theirs.run(origins, flat[i % len(flat)], query="DISTANCE"),
-    }
+    flat = [np.ascontiguousarray(tiles.reshape(-1, 3)) for tiles in rays]
+    native = embree.native_width()
+    works = {f"raw packets of {width}{', native' * (width == native)}": raw(width) for width in WIDTHS[::-1]}
+    works["embreex, Python"] = lambda i: theirs.run(origins, flat[i % len(flat)], query="DISTANCE")
+    return works
 
 
 def rates(works: dict[str, Callable[[int], object]], seconds: float) -> dict[str, float]:
@@ -186,11 +209,12 @@ def main(seconds: float = 2.0, quick: bool = False) -> dict[int, dict[str, float
         works |= {"depth": view("depth"), "depth, semantic": view("depth", "semantic"), "rgb": view("rgb")}
         works |= {"all channels": view("depth", "rgb", "semantic", "instance")}
         found = rates(works, seconds)
-        reference = found.get("raw Embree packets", found["depth"])
+        fastest = max((rate for name, rate in found.items() if name.startswith("raw")), default=found["depth"])
+        theirs = found.get("embreex, Python", found["depth"])
         print(f"\n{len(scene.faces):,} triangles, {SIZE}×{SIZE}; light computed in {light:.1f} s, once per scene")
-        print(f"{'':24s}{'images/s':>10s}{'of raw':>10s}")
+        print(f"{'':24s}{'images/s':>10s}{'of raw':>10s}{'of embreex':>12s}")
         for name, rate in found.items():
-            print(f"{name:24s}{rate:10,.0f}{rate / reference:10.2f}")
+            print(f"{name:24s}{rate:10,.0f}{rate / fastest:10.2f}{rate / theirs:12.2f}")
         results[len(scene.faces)] = found
     return results
 
@@ -199,5 +223,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=2.0, help="time spent on each row")
     parser.add_argument("--quick", action="store_true", help="a smoke run on a small house")
+    parser.add_argument("--isa", help="newest instructions that Embree may use, such as avx2")
     arguments = parser.parse_args()
+    if arguments.isa:
+        embree._CONFIGURATION += f",isa={arguments.isa}".encode()
     main(0.1 if arguments.quick else arguments.seconds, arguments.quick)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from harken.sim import SimulatorProtocol, forward_vector
+from harken.sim import SimulatorProtocol
 from harken.tasks.protocol import Task
 from harken.vision import Camera
 
@@ -12,6 +12,13 @@ __all__ = ["View"]
 
 HEIGHT = 320
 """Height of the picture [pixels]."""
+
+
+# Marks are drawn twice as large as they are shown, so that their edges come out smooth.
+_FINE = 2
+# An arrow that points up, as in reports [pixels].
+_ARROW = np.array([(0.0, -11.0), (7.5, 8.5), (0.0, 4.5), (-7.5, 8.5)])
+_BLUE, _RED, _WHITE = (37, 99, 235), (220, 38, 38), (255, 255, 255)
 
 
 class View:
@@ -22,7 +29,14 @@ class View:
     """
 
     def __init__(self, simulator: SimulatorProtocol):
+        from PIL import Image
+
         self._plan = simulator.plan(width=480)
+        rows, columns = self._plan.image.shape[:2]
+        # Pixels of the picture for each of the plan.
+        self._scale = HEIGHT / rows
+        size = (2 * round(columns * self._scale / 2), HEIGHT)
+        self._ground = Image.fromarray(self._plan.image).resize(size, Image.Resampling.LANCZOS).convert("RGBA")
         self._camera = Camera(width=HEIGHT, height=HEIGHT)
         self._trail: list[np.ndarray] = []
 
@@ -36,30 +50,39 @@ class View:
         Returns:
             ``(height, width, 3)`` uint8, height and width even.
         """
-        from PIL import Image, ImageDraw
+        from PIL import Image
 
         simulator = task.simulator
         if task.steps == 0:
             self._trail = []
         self._trail.append(simulator.position.copy())
         seen = simulator.see(("rgb",), camera=self._camera)["rgb"]
-        plan = Image.fromarray(self._plan.image)
-        pen = ImageDraw.Draw(plan)
-        trail = [tuple(p) for p in self._plan.to_pixels(np.array(self._trail))]
-        if len(trail) > 1:
-            pen.line(trail, fill=(37, 99, 235), width=3)
-        if task.goal is not None:
-            x, y = self._plan.to_pixels(task.goal[None])[0]
-            for radius in (10, 6, 2):
-                pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=(220, 38, 38), width=2)
-        nose = simulator.position + 0.45 * forward_vector(simulator.heading)
-        (x, y), (nx, ny) = self._plan.to_pixels(np.array([simulator.position, nose]))
-        pen.line((x, y, nx, ny), fill=(30, 58, 138), width=4)
-        pen.ellipse((x - 6, y - 6, x + 6, y + 6), fill=(37, 99, 235), outline=(255, 255, 255), width=2)
-        scale = HEIGHT / plan.height
-        plan = plan.resize((2 * round(plan.width * scale / 2), HEIGHT), Image.Resampling.LANCZOS)
+        marks = self._marks(np.array(self._trail), simulator.heading, task.goal)
+        plan = Image.alpha_composite(self._ground, marks).convert("RGB")
         meter = _level_meter(loudness, HEIGHT)
         return np.ascontiguousarray(np.concatenate([seen, meter, np.asarray(plan)], axis=1))
+
+    def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None) -> Any:
+        """Draw what lies over the plan: the way so far, the goal as rings and the body as an arrow."""
+        from PIL import Image, ImageDraw
+
+        layer = Image.new("RGBA", (self._ground.width * _FINE, self._ground.height * _FINE))
+        pen = ImageDraw.Draw(layer)
+        way = self._pixels(trail)
+        if len(way) > 1:
+            pen.line([tuple(point) for point in way], fill=_BLUE, width=2 * _FINE, joint="curve")
+        for x, y in () if goal is None else self._pixels(goal[None]):
+            for radius in (_FINE * 6, _FINE * 3.5, _FINE):
+                pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=_RED, width=round(1.2 * _FINE))
+        cosine, sine = np.cos(heading), np.sin(heading)
+        # Headings are counter-clockwise as seen from above, and rows of the image run downwards.
+        arrow = way[-1] + _FINE * _ARROW @ np.array([[cosine, -sine], [sine, cosine]])
+        pen.polygon([tuple(point) for point in arrow], fill=_BLUE, outline=_WHITE, width=_FINE)
+        return layer.reduce(_FINE)
+
+    def _pixels(self, points: np.ndarray) -> np.ndarray:
+        """Places of points ``(n, 3)`` on the layer of marks."""
+        return self._plan.to_pixels(points) * (self._scale * _FINE)
 
 
 def _level_meter(loudness: np.ndarray, height: int) -> np.ndarray:

@@ -6,6 +6,7 @@ Called by name, and not by pointer, the kernels can be cached on disk.
 """
 
 import ctypes
+import functools
 import importlib.util
 import weakref
 from pathlib import Path
@@ -16,12 +17,26 @@ from numba import types
 
 from harken.raytracing.jit import kernel
 
-__all__ = ["AVAILABLE", "COHERENT", "build", "embree_closest", "embree_closest_packet", "embree_occluded"]
+__all__ = [
+    "AVAILABLE",
+    "COHERENT",
+    "build",
+    "embree_closest",
+    "embree_closest_4",
+    "embree_closest_8",
+    "embree_closest_16",
+    "embree_occluded",
+    "native_width",
+]
 
 # embree4/rtcore: enumerators that the set-up calls take.
 _TRIANGLES, _BUFFER_INDEX, _BUFFER_VERTEX = 0, 0, 1
 _FORMAT_UINT3, _FORMAT_FLOAT3 = 0x5003, 0x9003
 _QUALITY_HIGH, _FLAG_ROBUST = 2, 1 << 2
+_NATIVE_RAY8, _NATIVE_RAY16 = 33, 34
+
+# What devices are made with; "threads=1,isa=avx2" tries on any processor what one with AVX2 alone does.
+_CONFIGURATION = b"threads=1"
 
 
 def _library_path() -> Path | None:
@@ -87,14 +102,29 @@ if _library is not None:
     _declare("rtcReleaseDevice", None, _pointer)
     _declare("rtcSetSceneBuildQuality", None, _pointer, ctypes.c_int)
     _declare("rtcSetSceneFlags", None, _pointer, ctypes.c_int)
+    _declare("rtcGetDeviceProperty", ctypes.c_ssize_t, _pointer, ctypes.c_int)
 
 _intersect1 = types.ExternalFunction("rtcIntersect1", types.void(*[types.voidptr] * 3))
 _occluded1 = types.ExternalFunction("rtcOccluded1", types.void(*[types.voidptr] * 3))
+_intersect4 = types.ExternalFunction("rtcIntersect4", types.void(*[types.voidptr] * 4))
+_intersect8 = types.ExternalFunction("rtcIntersect8", types.void(*[types.voidptr] * 4))
 _intersect16 = types.ExternalFunction("rtcIntersect16", types.void(*[types.voidptr] * 4))
 
-# RTCIntersectArguments: flags, feature mask, three null pointers. The flag tells Embree that a packet's rays are alike.
-COHERENT = np.array([1 << 16, 0xFFFFFFFF, *[0] * 10], np.uint32)
-"""Arguments of a call that casts a packet of rays that are alike."""
+COHERENT = (1 << 16, -1)
+"""How RTCIntersectArguments begin where rays are alike, as int32: the flag that says so, all features; then zeros."""
+
+
+@functools.cache
+def native_width() -> int:
+    """Return how many rays this processor casts at once: 16 with AVX-512, 8 with AVX and AVX2, otherwise 4.
+
+    Wider packets are taken too, but cast ray by ray.
+    """
+    assert _library is not None
+    device = _library.rtcNewDevice(_CONFIGURATION)
+    eight, sixteen = (_library.rtcGetDeviceProperty(device, which) for which in (_NATIVE_RAY8, _NATIVE_RAY16))
+    _library.rtcReleaseDevice(device)
+    return 16 if sixteen else 8 if eight else 4
 
 
 def _release(library: ctypes.CDLL, scene: int, device: int) -> None:
@@ -116,7 +146,7 @@ def build(owner: object, vertices: np.ndarray, faces: np.ndarray, *, robust: boo
         The address of the RTCScene, which the kernels of this module take.
     """
     assert _library is not None
-    device = _library.rtcNewDevice(b"threads=1")
+    device = _library.rtcNewDevice(_CONFIGURATION)
     scene, geometry = _library.rtcNewScene(device), _library.rtcNewGeometry(device, _TRIANGLES)
     _library.rtcSetSceneFlags(scene, _FLAG_ROBUST if robust else 0)
     _library.rtcSetSceneBuildQuality(scene, _QUALITY_HIGH)
@@ -160,6 +190,18 @@ def embree_occluded(scene, ray, ox, oy, oz, dx, dy, dz, near, far):
 
 
 @kernel
-def embree_closest_packet(scene, packet, valid, coherent):
-    """Closest hits of the 16 rays in `packet` (RTCRayHit16 as float32 words), which the caller has filled."""
-    _intersect16(valid.ctypes, scene, packet.ctypes, coherent.ctypes)
+def embree_closest_4(scene, packet, valid, arguments):
+    """Closest hits of the 4 rays in `packet` (RTCRayHit4 as float32 words), which the caller has filled."""
+    _intersect4(valid.ctypes, scene, packet.ctypes, arguments.ctypes)
+
+
+@kernel
+def embree_closest_8(scene, packet, valid, arguments):
+    """Closest hits of the 8 rays in `packet` (RTCRayHit8)."""
+    _intersect8(valid.ctypes, scene, packet.ctypes, arguments.ctypes)
+
+
+@kernel
+def embree_closest_16(scene, packet, valid, arguments):
+    """Closest hits of the 16 rays in `packet` (RTCRayHit16)."""
+    _intersect16(valid.ctypes, scene, packet.ctypes, arguments.ctypes)

@@ -1,16 +1,23 @@
-"""Sixteen like rays at once, for cameras.
+"""Sixteen like rays at once, for cameras: in packets as wide as the processor casts them.
 
-A kernel takes a buffer from `packet_buffer`, says once with `begin_packets` where the rays start, writes the sixteen
-directions at `DIRECTION_X`, `DIRECTION_Y` and `DIRECTION_Z`, casts, and reads the hits at `DISTANCE`, `U` and `V` and,
-in the buffer seen as int32, at `TRIANGLE`. The layout is Embree's RTCRayHit16: sixteen values of each kind in a row.
+A kernel asks `packet_width` once, takes a buffer from `packet_buffer`, says once with `begin_packets` where the rays
+start, writes the sixteen directions to the rows `DIRECTION_X`, `DIRECTION_Y` and `DIRECTION_Z`, casts, and reads the
+hits from `DISTANCE`, `U` and `V` and, in the buffer seen as int32, from `TRIANGLE`. `word` tells where a row has the
+value of a ray.
+
+The buffer holds one RTCRayHit16 of Embree, two RTCRayHit8 or four RTCRayHit4. Packets that the processor does not cast
+natively take about three times as long. Which width it is depends on the type of `rays`, so that it is a constant in
+compiled code. Widths agree but for ties, a ray through the edge of two triangles or at two that coincide: the distance
+is then the same within rounding, and the triangle may be the other one.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
-from numba import types
 from numba.extending import overload
 
 from harken.raytracing.bvh import bvh_closest
-from harken.raytracing.embree import embree_closest_packet
+from harken.raytracing.embree import COHERENT, embree_closest_4, embree_closest_8, embree_closest_16
 from harken.raytracing.jit import kernel
 from harken.raytracing.kernels import ray_buffer
 
@@ -20,31 +27,88 @@ __all__ = [
     "DIRECTION_Z",
     "DISTANCE",
     "TRIANGLE",
+    "WIDTHS",
     "U",
     "V",
     "begin_packets",
     "cast_packet",
+    "embree_packets",
     "packet_buffer",
+    "packet_width",
+    "word",
 ]
 
-_ORIGIN, _NEAR, _TIME, _MASK, _ID, _FLAGS, _GEOMETRY = 0, 48, 112, 144, 160, 176, 288
-DIRECTION_X = 64
-"""Word at which the 16 rays' directions along x begin."""
-DIRECTION_Y = 80
-"""Word at which the directions along y begin."""
-DIRECTION_Z = 96
-"""Word at which the directions along z begin."""
-DISTANCE = 128
-"""Word at which the distances begin: before the call the farthest searched, after it the hits'."""
-TRIANGLE = 272
-"""Word at which the triangles that were hit begin, -1 for none."""
-U = 240
-"""Word at which the weights of the hits' second corners begin."""
-V = 256
-"""Word at which the weights of the hits' third corners begin."""
-# Behind the rays (24 rows leave room for the instance numbers) come the mask of active rays and the call's arguments.
-_VALID, _ARGUMENTS, _WORDS = 384, 400, 416
-_COHERENT = np.int32(1 << 16)
+_NEAR, _MASK = 3, 9
+DIRECTION_X = 4
+"""Row of the rays' directions along x."""
+DIRECTION_Y = 5
+"""Row of the directions along y."""
+DIRECTION_Z = 6
+"""Row of the directions along z."""
+DISTANCE = 8
+"""Row of the distances: before the call the farthest searched, after it the hits'."""
+TRIANGLE = 17
+"""Row of the triangles that were hit, -1 for none."""
+U = 15
+"""Row of the weights of the hits' second corners."""
+V = 16
+"""Row of the weights of the hits' third corners."""
+# RTCRayHit has 21 rows; 24 keep every packet on a 64-byte boundary. Behind the packets come the mask of active rays and
+# the call's arguments.
+_ROWS = 24
+_VALID, _ARGUMENTS, _WORDS = _ROWS * 16, _ROWS * 16 + 16, _ROWS * 16 + 32
+
+
+class _Packets4(NamedTuple):
+    scene: int
+
+
+class _Packets8(NamedTuple):
+    scene: int
+
+
+class _Packets16(NamedTuple):
+    scene: int
+
+
+_KINDS = {4: _Packets4, 8: _Packets8, 16: _Packets16}
+WIDTHS = tuple(_KINDS)
+"""Rays of the packets that Embree knows."""
+
+
+def embree_packets(scene: int, width: int) -> Any:
+    """Return what kernels that cast packets take as `rays`, for packets of a width.
+
+    Args:
+        scene: From `harken.raytracing.embree.build`.
+        width: One of `WIDTHS`; `harken.raytracing.embree.native_width` says which is fastest.
+    """
+    return _KINDS[width](scene)
+
+
+def packet_width(rays):
+    """Return from inside a kernel how many rays one packet of `rays` holds: a constant, 4, 8 or 16.
+
+    Args:
+        rays: `Triangles.packet_data` or `Triangles.image_data`.
+    """
+    raise NotImplementedError("packet_width is for compiled code; from Python use Triangles.closest")
+
+
+@overload(packet_width)
+def _packet_width(rays):
+    kind = getattr(rays, "instance_class", _Packets16)
+    if kind is _Packets4:
+        return lambda rays: 4
+    if kind is _Packets8:
+        return lambda rays: 8
+    return lambda rays: 16
+
+
+@kernel(inline="always")
+def word(width, row, ray):
+    """Return where a row has its value of a ray (0 to 15) in a buffer of packets of a width."""
+    return ray // width * (_ROWS * width) + row * width + ray % width
 
 
 @kernel(inline="always")
@@ -54,55 +118,83 @@ def packet_buffer():
     words = packet.view(np.int32)
     words[:] = 0
     words[_VALID : _VALID + 16] = -1
-    # RTCIntersectArguments: the flag that says that the rays are alike, then the feature mask «everything».
-    words[_ARGUMENTS], words[_ARGUMENTS + 1] = _COHERENT, -1
+    words[_ARGUMENTS], words[_ARGUMENTS + 1] = COHERENT
     return packet
 
 
 @kernel(inline="always")
-def begin_packets(packet, ox, oy, oz, near):
+def begin_packets(packet, width, ox, oy, oz, near):
     """Set what all rays of all following packets share: the origin [m] and the distance from which hits count."""
     words = packet.view(np.int32)
-    packet[0:16], packet[16:32], packet[32:48] = ox, oy, oz
-    packet[_NEAR : _NEAR + 16] = near
-    words[_MASK : _MASK + 16] = -1
+    for ray in range(16):
+        packet[word(width, 0, ray)], packet[word(width, 1, ray)], packet[word(width, 2, ray)] = ox, oy, oz
+        packet[word(width, _NEAR, ray)] = near
+        words[word(width, _MASK, ray)] = -1
 
 
 def cast_packet(rays, packet, far):
-    """Cast the sixteen rays of a packet from inside a kernel.
+    """Cast sixteen rays from inside a kernel.
 
-    Afterwards the packet holds the distance in multiples of each direction's length (`far` where nothing is hit), the
+    Afterwards the buffer holds the distance in multiples of each direction's length (`far` where nothing is hit), the
     triangle (-1 where nothing is hit) and the barycentric weights `U` and `V` of its second and third corner.
 
     Args:
-        rays: `Triangles.kernel_data`.
+        rays: `Triangles.packet_data` or `Triangles.image_data`.
         packet: From `packet_buffer()`.
         far: Largest distance searched, float32.
     """
     raise NotImplementedError("cast_packet is for compiled code; from Python use Triangles.closest")
 
 
-@kernel
-def _cast_embree(rays, packet, far):
+@kernel(inline="always")
+def _ask(packet, width, far):
+    """Write what Embree overwrites with its answers."""
     words = packet.view(np.int32)
-    packet[DISTANCE : DISTANCE + 16] = far
-    words[TRIANGLE : _GEOMETRY + 16] = -1
-    embree_closest_packet(rays, packet, packet[_VALID:], packet[_ARGUMENTS:])
+    for first in range(0, 16, width):
+        at = word(width, DISTANCE, first)
+        packet[at : at + width] = far
+        at = word(width, TRIANGLE, first)
+        words[at : at + 2 * width] = -1  # the triangle's row and, behind it, the geometry's
+
+
+@kernel
+def _cast_4(rays, packet, far):
+    _ask(packet, 4, far)
+    for first in range(0, 16, 4):
+        embree_closest_4(rays.scene, packet[word(4, 0, first) :], packet[_VALID:], packet[_ARGUMENTS:])
+
+
+@kernel
+def _cast_8(rays, packet, far):
+    _ask(packet, 8, far)
+    embree_closest_8(rays.scene, packet, packet[_VALID:], packet[_ARGUMENTS:])
+    embree_closest_8(rays.scene, packet[word(8, 0, 8) :], packet[_VALID:], packet[_ARGUMENTS:])
+
+
+@kernel
+def _cast_16(rays, packet, far):
+    _ask(packet, 16, far)
+    embree_closest_16(rays.scene, packet, packet[_VALID:], packet[_ARGUMENTS:])
 
 
 @kernel
 def _cast_bvh(rays, packet, far):
     words = packet.view(np.int32)
-    near, ox, oy, oz = packet[_NEAR], packet[0], packet[16], packet[32]
+    near, ox, oy, oz = packet[16 * _NEAR], packet[0], packet[16], packet[32]
     for i in range(16):
-        dx, dy, dz = packet[DIRECTION_X + i], packet[DIRECTION_Y + i], packet[DIRECTION_Z + i]
+        dx, dy, dz = packet[16 * DIRECTION_X + i], packet[16 * DIRECTION_Y + i], packet[16 * DIRECTION_Z + i]
         distance, triangle, u, v = bvh_closest(rays, ox, oy, oz, dx, dy, dz, near, far)
-        packet[DISTANCE + i], words[TRIANGLE + i] = distance, triangle
-        packet[U + i], packet[V + i] = u, v
+        packet[16 * DISTANCE + i], words[16 * TRIANGLE + i] = distance, triangle
+        packet[16 * U + i], packet[16 * V + i] = u, v
 
 
 @overload(cast_packet)
 def _cast_packet(rays, packet, far):
-    if isinstance(rays, types.Integer):
-        return lambda rays, packet, far: _cast_embree(rays, packet, far)
+    kind = getattr(rays, "instance_class", None)
+    if kind is _Packets4:
+        return lambda rays, packet, far: _cast_4(rays, packet, far)
+    if kind is _Packets8:
+        return lambda rays, packet, far: _cast_8(rays, packet, far)
+    if kind is _Packets16:
+        return lambda rays, packet, far: _cast_16(rays, packet, far)
     return lambda rays, packet, far: _cast_bvh(rays, packet, far)

@@ -10,6 +10,7 @@ from harken.errors import HarkenWarning
 from harken.raytracing import bvh, embree
 from harken.raytracing.jit import kernel
 from harken.raytracing.kernels import closest_hit, is_occluded, ray_buffer
+from harken.raytracing.packets import embree_packets
 
 __all__ = ["Triangles"]
 
@@ -68,13 +69,21 @@ class Triangles:
         return bvh.build(self.vertices, self.faces)
 
     @cached_property
+    def packet_data(self) -> Any:
+        """What kernels that cast packets take as `rays`: `kernel_data` in packets as wide as the processor's own."""
+        if embree.AVAILABLE:
+            return embree_packets(self.kernel_data, embree.native_width())
+        return self.kernel_data
+
+    @cached_property
     def image_data(self) -> Any:
-        """What kernels that cast images take as `rays`: faster than `kernel_data`, but a ray in millions slips through.
+        """What kernels that cast images take: faster than `packet_data`, but a ray in millions slips through.
 
         Sound must not leak out of a closed room, so only cameras take it, and mend what slipped.
         """
         if embree.AVAILABLE:
-            return embree.build(self, self.vertices, self.faces, robust=False)
+            scene = embree.build(self, self.vertices, self.faces, robust=False)
+            return embree_packets(scene, embree.native_width())
         return self.kernel_data
 
     def closest(

@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from harken.checks import angle
-from harken.errors import ConfigurationError, UnknownNameError
+from harken.checks import angle, check_settings
+from harken.errors import ConfigurationError
 
 __all__ = ["Camera"]
 
-_PROJECTIONS = ("pinhole", "equirectangular")
 _LARGEST = 16384
+# A colour image of so many pixels takes about 1.5 GB while it is made.
+_MOST_PIXELS = 2**26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,9 @@ class Camera:
     """How a view is taken; where from is said when it is taken."""
 
     width: int = 128
-    """Columns of the image."""
+    """Columns of the image, 1–16384; the image has at most 67 million pixels."""
     height: int = 128
-    """Rows of the image."""
+    """Rows of the image, 1–16384."""
     field_of_view: float = angle(math.pi / 2)
     """Horizontal angle of view of a pinhole camera [rad], between 0 and π; a panorama sees everything."""
     projection: Literal["pinhole", "equirectangular"] = "pinhole"
@@ -31,19 +32,16 @@ class Camera:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        for name in ("width", "height"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 1 <= value <= _LARGEST:
-                raise ConfigurationError(
-                    f"Camera: {name} is {value!r}; expected a whole number of pixels from 1 to {_LARGEST}."
-                )
-        if self.projection not in _PROJECTIONS:
-            raise UnknownNameError("projection", self.projection, _PROJECTIONS)
-        view = self.field_of_view
-        if isinstance(view, bool) or not isinstance(view, int | float | np.number) or not 0.0 < view < math.pi:
+        check_settings(self, width=(1, _LARGEST), height=(1, _LARGEST))
+        if self.width * self.height > _MOST_PIXELS:
             raise ConfigurationError(
-                f"Camera: field_of_view is {view!r}; expected the horizontal angle in radians, between 0 and π "
-                "(math.radians(90) for 90 degrees)."
+                f"Camera: width {self.width} by height {self.height} are {self.width * self.height:,} pixels; expected "
+                f"at most {_MOST_PIXELS:,}. Take several views of a narrower field."
+            )
+        if not 0.0 < self.field_of_view < math.pi:
+            raise ConfigurationError(
+                f"Camera: field_of_view is {self.field_of_view!r}; expected the horizontal angle in radians, between 0 "
+                "and π (math.radians(90) for 90 degrees)."
             )
 
     @cached_property

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from harken.checks import checked_number
 from harken.raytracing import closest_hit, kernel, ray_buffer
 from harken.raytracing.packets import (
     DIRECTION_X,
@@ -16,6 +17,8 @@ from harken.raytracing.packets import (
     begin_packets,
     cast_packet,
     packet_buffer,
+    packet_width,
+    word,
 )
 
 __all__ = ["cast_depth", "cast_hits", "pose_frame"]
@@ -36,24 +39,29 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
 
     Returns:
         ``(3, 3)`` float32 with the directions right, up and forward as rows.
+
+    Raises:
+        ConfigurationError: An angle is no finite number.
     """
+    heading = checked_number("heading", heading, unit="radians")
+    pitch = checked_number("pitch", pitch, unit="radians")
     sh, ch, sp, cp = math.sin(heading), math.cos(heading), math.sin(pitch), math.cos(pitch)
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [-sh * cp, sp, -ch * cp]], np.float32)
 
 
 @kernel(inline="always")
-def _aim(packet, frame, columns, rows, top, left):
+def _aim(packet, width, frame, columns, rows, top, left):
     """Write the directions of a tile of 4 × 4 pixels; beyond the edge of the image the last pixel is repeated."""
-    height, width = len(rows), len(columns)
     for i in range(4):
-        a, b = rows[min(top + i, height - 1), 0], rows[min(top + i, height - 1), 1]
+        row = min(top + i, len(rows) - 1)
+        a, b = rows[row, 0], rows[row, 1]
         for j in range(4):
-            column = min(left + j, width - 1)
+            column = min(left + j, len(columns) - 1)
             s, c = a * columns[column, 0], a * columns[column, 1]
             k = 4 * i + j
-            packet[DIRECTION_X + k] = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
-            packet[DIRECTION_Y + k] = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
-            packet[DIRECTION_Z + k] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
+            packet[word(width, DIRECTION_X, k)] = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
+            packet[word(width, DIRECTION_Y, k)] = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
+            packet[word(width, DIRECTION_Z, k)] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
 
 
 @kernel(inline="always")
@@ -61,17 +69,40 @@ def _beyond(depth, far, y, x):
     """Whether a pixel lies behind depth `far`, or outside the image, by more than `SLIPPED`."""
     if y < 0 or x < 0 or y >= depth.shape[0] or x >= depth.shape[1]:
         return True
-    return depth[y, x] > 0.0 and depth[y, x] + SLIPPED < far
+    return depth[y, x] + SLIPPED < far
+
+
+@kernel
+def _suspicious(depth, y):
+    """Whether any pixel of a row may lie behind all of its neighbours; quicker than asking each."""
+    height, width = depth.shape
+    above, below = depth[max(y - 1, 0)], depth[min(y + 1, height - 1)]
+    row = depth[y]
+    if y == 0:
+        above = below
+    if y == height - 1:
+        below = above
+    if height == 1 or width < 3:
+        return True
+    found = 0
+    for x in range(1, width - 1):
+        nearest = max(max(row[x - 1], row[x + 1]), max(above[x], below[x]))
+        found += nearest + SLIPPED < row[x]
+    first = max(row[1], max(above[0], below[0])) + SLIPPED < row[0]
+    last = max(row[width - 2], max(above[width - 1], below[width - 1])) + SLIPPED < row[width - 1]
+    return found > 0 or first or last
 
 
 @kernel
 def _mend(rays, position, frame, columns, rows, depth):
     """Cast anew, with rays that cannot slip between triangles, the pixels that lie behind all of their neighbours."""
-    buffer = ray_buffer()
+    buffer, infinity = ray_buffer(), np.float32(np.inf)
     height, width = depth.shape
     for y in range(height):
+        if not _suspicious(depth, y):
+            continue
         for x in range(width):
-            far = depth[y, x] if depth[y, x] > 0.0 else np.float32(np.inf)
+            far = depth[y, x]
             if not (_beyond(depth, far, y, x - 1) and _beyond(depth, far, y, x + 1)):
                 continue
             if not (_beyond(depth, far, y - 1, x) and _beyond(depth, far, y + 1, x)):
@@ -82,9 +113,9 @@ def _mend(rays, position, frame, columns, rows, depth):
             dy = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
             dz = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
             distance, triangle, _, _ = closest_hit(
-                rays, buffer, position[0], position[1], position[2], dx, dy, dz, _NEAR, np.float32(np.inf)
+                rays, buffer, position[0], position[1], position[2], dx, dy, dz, _NEAR, infinity
             )
-            depth[y, x] = distance if triangle >= 0 else np.float32(0.0)
+            depth[y, x] = distance if triangle >= 0 else infinity
 
 
 @kernel
@@ -92,34 +123,38 @@ def cast_depth(rays, position, frame, columns, rows, depth):
     """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit; `rays` are `image_data` and `kernel_data`."""
     quick, sure = rays
     packet, infinity = packet_buffer(), np.float32(np.inf)
-    begin_packets(packet, position[0], position[1], position[2], _NEAR)
+    lanes = packet_width(quick)
+    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
     for top in range(0, height, 4):
         for left in range(0, width, 4):
-            _aim(packet, frame, columns, rows, top, left)
+            _aim(packet, lanes, frame, columns, rows, top, left)
             cast_packet(quick, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
-                    distance = packet[DISTANCE + 4 * i + j]
-                    depth[top + i, left + j] = distance if distance < infinity else np.float32(0.0)
+                    depth[top + i, left + j] = packet[word(lanes, DISTANCE, 4 * i + j)]
     _mend(sure, position, frame, columns, rows, depth)
+    for y in range(height):
+        for x in range(width):
+            depth[y, x] = depth[y, x] if depth[y, x] < infinity else np.float32(0.0)
 
 
 @kernel
 def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
     """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
     packet, infinity = packet_buffer(), np.float32(np.inf)
-    words = packet.view(np.int32)
-    begin_packets(packet, position[0], position[1], position[2], _NEAR)
+    words, lanes = packet.view(np.int32), packet_width(rays)
+    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
     for top in range(0, height, 4):
         for left in range(0, width, 4):
-            _aim(packet, frame, columns, rows, top, left)
+            _aim(packet, lanes, frame, columns, rows, top, left)
             cast_packet(rays, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
                     k, y, x = 4 * i + j, top + i, left + j
-                    distance = packet[DISTANCE + k]
+                    distance = packet[word(lanes, DISTANCE, k)]
                     depth[y, x] = distance if distance < infinity else np.float32(0.0)
-                    triangle[y, x] = words[TRIANGLE + k]
-                    barycentric[y, x, 0], barycentric[y, x, 1] = packet[U + k], packet[V + k]
+                    triangle[y, x] = words[word(lanes, TRIANGLE, k)]
+                    barycentric[y, x, 0] = packet[word(lanes, U, k)]
+                    barycentric[y, x, 1] = packet[word(lanes, V, k)]

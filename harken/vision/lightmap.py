@@ -79,8 +79,12 @@ def _coinciding(places: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np
     for column in rounded.T:
         key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
         key ^= key >> np.uint64(29)
-    _, first, sample = np.unique(key, return_index=True, return_inverse=True)
-    return first, sample.astype(np.int32)
+    _, first, kind = np.unique(key, return_index=True, return_inverse=True)
+    # Numbered as they come, neighbours lie together in memory, and what they look at is still in the cache.
+    order = np.argsort(first)
+    number = np.empty(len(order), np.int32)
+    number[order] = np.arange(len(order))
+    return first[order], number[kind]
 
 
 def _corner_normals(scene: Scene, corners: np.ndarray) -> np.ndarray:

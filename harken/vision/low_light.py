@@ -4,9 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
 __all__ = ["LowLight"]
+
+# NumPy draws Poisson numbers up to about 9·10^18.
+_MOST_PHOTONS = 1e15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +34,16 @@ class LowLight:
     """What the camera multiplies the dark image by; 1 leaves it dark."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
+        """Check every field."""
+        check_settings(self)
         if not 0.0 < self.least <= self.most <= 1.0:
             raise ConfigurationError(
                 f"LowLight: least is {self.least!r} and most {self.most!r}; expected 0 < least ≤ most ≤ 1."
             )
-        if not (0.0 < self.photons < np.inf and 0.0 <= self.read_noise < np.inf and 0.0 < self.gain < np.inf):
+        if not (0.0 < self.photons <= _MOST_PHOTONS and self.read_noise >= 0.0 and self.gain > 0.0):
             raise ConfigurationError(
-                f"LowLight: photons {self.photons!r} and gain {self.gain!r} have to be positive and finite, read_noise "
-                f"{self.read_noise!r} finite and not negative."
+                f"LowLight: photons is {self.photons!r}, gain {self.gain!r} and read_noise {self.read_noise!r}; "
+                f"expected photons above 0 up to {_MOST_PHOTONS:g}, gain above 0, and read_noise of at least 0."
             )
 
     def draw(self, rng: np.random.Generator) -> float:

@@ -1,10 +1,10 @@
 """Views of a scene: depth, colour and semantics from one cast of rays."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from harken.checks import checked_point
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene.scene import Scene
 from harken.vision.camera import Camera
@@ -15,6 +15,9 @@ __all__ = ["CHANNELS", "Renderer"]
 
 CHANNELS: tuple[str, ...] = ("depth", "rgb", "semantic", "instance", "material")
 """Names of what `Renderer.observe` can return."""
+
+# Beyond this, distances from the camera overflow single precision when they are squared.
+_FARTHEST = 1e18
 
 
 class Renderer:
@@ -59,26 +62,30 @@ class Renderer:
 
         Raises:
             UnknownNameError: A channel does not exist.
-            ConfigurationError: The pose is not finite or has the wrong shape.
+            ConfigurationError: `camera` is none, or the pose is not finite or has the wrong shape.
         """
+        if not isinstance(camera, Camera):
+            raise ConfigurationError(f"camera is of type {type(camera).__name__}; expected a harken.vision.Camera.")
         _check_channels(channels)
-        place, frame = _check_pose(position, heading, pitch)
-        rays = self.scene.triangles.kernel_data
+        place, frame = _single_precision(position), pose_frame(heading, pitch)
+        triangles = self.scene.triangles
         depth = np.empty((camera.height, camera.width, 1), np.float32)
+        flat = depth.reshape(camera.height, camera.width)
         if all(name == "depth" for name in channels):
-            quick = self.scene.triangles.image_data
-            cast_depth((quick, rays), place, frame, camera.columns, camera.rows, depth[:, :, 0])
+            rays = triangles.image_data, triangles.kernel_data
+            cast_depth(rays, place, frame, camera.columns, camera.rows, flat)
             return {"depth": depth}
-        triangle = np.empty(depth.shape[:2], np.int32)
-        barycentric = np.empty((*depth.shape[:2], 2), np.float32)
-        cast_hits(rays, place, frame, camera.columns, camera.rows, depth[:, :, 0], triangle, barycentric)
+        triangle = np.empty(flat.shape, np.int32)
+        barycentric = np.empty((*flat.shape, 2), np.float32)
+        hits = flat, triangle, barycentric
+        cast_hits(triangles.packet_data, place, frame, camera.columns, camera.rows, *hits)
         views: dict[str, np.ndarray] = {"depth": depth}
         if "rgb" in channels:
             pixel = np.array([0.0, camera.pixel_angle], np.float32)
-            views["rgb"] = np.empty((*depth.shape[:2], 3), np.uint8)
+            views["rgb"] = np.empty((*flat.shape, 3), np.uint8)
             shade(
                 *(surface_arrays(self.scene), frame, camera.columns, camera.rows, pixel),
-                *(depth[:, :, 0], triangle, barycentric, SKY, views["rgb"]),
+                *(*hits, SKY, views["rgb"]),
             )
         for name, values in (("semantic", self.scene.category), ("instance", self.scene.instance)):
             if name in channels:
@@ -90,7 +97,7 @@ class Renderer:
 
 
 def _check_channels(channels: Sequence[str]) -> None:
-    if isinstance(channels, str) or not channels:
+    if not isinstance(channels, tuple | list) or not channels:
         raise ConfigurationError(
             f"channels is {channels!r}; expected a tuple of names, such as ('depth', 'rgb'), of {', '.join(CHANNELS)}."
         )
@@ -99,10 +106,9 @@ def _check_channels(channels: Sequence[str]) -> None:
             raise UnknownNameError("channel", name, CHANNELS)
 
 
-def _check_pose(position: Sequence[float] | np.ndarray, heading: float, pitch: float) -> tuple[np.ndarray, np.ndarray]:
-    place = np.asarray(position, np.float32)
-    if place.shape != (3,) or not all(map(math.isfinite, place.tolist())):
-        raise ConfigurationError(f"position is {position!r}; expected three finite numbers x, y, z [m].")
-    if not (math.isfinite(heading) and math.isfinite(pitch)):
-        raise ConfigurationError(f"heading is {heading!r} and pitch is {pitch!r}; expected finite angles [rad].")
-    return place, pose_frame(heading, pitch)
+def _single_precision(position: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the camera's place as kernels take it, finite in single precision too."""
+    place = checked_point("position", position)
+    if np.abs(place).max() > _FARTHEST:
+        raise ConfigurationError(f"position is {position!r}; expected coordinates within ±{_FARTHEST:g} m.")
+    return place.astype(np.float32)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harken.checks import checked_count, checked_number, checked_point
+from harken.errors import ConfigurationError
 from harken.vision.camera import Camera
 from harken.vision.casting import pose_frame
 
@@ -43,8 +45,15 @@ def project(
         - ``(n, 2)`` float64 column and row from the image's upper left corner [pixel]; the middle of the first pixel is
           (0.5, 0.5). Points that no ray of the camera reaches, those behind a pinhole camera, are at (−1, −1).
         - ``(n,)`` bool: whether the point lies within the image. What is in front of it is not asked.
+
+    Raises:
+        ConfigurationError: The pose or a point is not finite, or has the wrong shape.
     """
-    local = (np.asarray(points, np.float64) - position) @ pose_frame(heading, pitch).astype(np.float64).T
+    places = np.asarray(points)
+    if places.ndim != 2 or places.shape[1] != 3 or places.dtype.kind not in "iuf" or not np.isfinite(places).all():
+        raise ConfigurationError(f"points are {places.dtype} of shape {places.shape}; expected (n, 3) finite numbers.")
+    away = places.astype(np.float64) - checked_point("position", position)
+    local = away @ pose_frame(heading, pitch).astype(np.float64).T
     right, up, ahead = local.T
     reached = np.linalg.norm(local, axis=1) > 1e-9
     if camera.projection == "pinhole":
@@ -69,7 +78,12 @@ def viewing_ray(camera: Camera, heading: float, row: int, column: int, *, pitch:
         row: Row of the pixel.
         column: Its column.
         pitch: Angle above the horizon [rad].
+
+    Raises:
+        ConfigurationError: The pixel lies outside the image, or an angle is not finite.
     """
+    row = checked_count("row", row, 0, camera.height - 1)
+    column = checked_count("column", column, 0, camera.width - 1)
     level, up = camera.rows[row].astype(np.float64)
     right, ahead = level * camera.columns[column].astype(np.float64)
     return np.array([right, up, ahead]) @ pose_frame(heading, pitch)
@@ -90,8 +104,13 @@ def view_sphere(
 
     Returns:
         The pixels whose ray through their middle meets the ball; none where the camera is inside it.
+
+    Raises:
+        ConfigurationError: The pose or the middle is not finite, or the radius not above 0.
     """
-    local = pose_frame(heading, pitch).astype(np.float64) @ (np.asarray(centre, np.float64) - position)
+    radius = checked_number("radius", radius, 0.0, above=True, unit="m")
+    away = checked_point("centre", centre) - checked_point("position", position)
+    local = pose_frame(heading, pitch).astype(np.float64) @ away
     squared = float(local @ local) - radius**2
     rows, columns = _window(camera, local, radius) if squared > 0 else (np.zeros(0, int), np.zeros(0, int))
     level, up = camera.rows[rows].astype(np.float64).T

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -8,28 +10,34 @@ from harken.raytracing.packets import (
     DIRECTION_Z,
     DISTANCE,
     TRIANGLE,
+    WIDTHS,
     U,
     V,
     begin_packets,
     cast_packet,
+    embree_packets,
     packet_buffer,
+    packet_width,
+    word,
 )
+
+needs_embree = pytest.mark.skipif(not embree.AVAILABLE, reason="Embree is not here.")
 
 
 @kernel
 def cast_sixteens(rays, origin, directions, near, far, distance, triangle, weights):
-    packet = packet_buffer()
+    packet, width = packet_buffer(), packet_width(rays)
     words = packet.view(np.int32)
-    begin_packets(packet, origin[0], origin[1], origin[2], near)
+    begin_packets(packet, width, origin[0], origin[1], origin[2], near)
     for i in range(0, len(directions), 16):
         for j in range(16):
-            packet[DIRECTION_X + j] = directions[i + j, 0]
-            packet[DIRECTION_Y + j] = directions[i + j, 1]
-            packet[DIRECTION_Z + j] = directions[i + j, 2]
+            packet[word(width, DIRECTION_X, j)] = directions[i + j, 0]
+            packet[word(width, DIRECTION_Y, j)] = directions[i + j, 1]
+            packet[word(width, DIRECTION_Z, j)] = directions[i + j, 2]
         cast_packet(rays, packet, far)
-        distance[i : i + 16] = packet[DISTANCE : DISTANCE + 16]
-        triangle[i : i + 16] = words[TRIANGLE : TRIANGLE + 16]
-        weights[i : i + 16, 0], weights[i : i + 16, 1] = packet[U : U + 16], packet[V : V + 16]
+        for j in range(16):
+            distance[i + j], triangle[i + j] = packet[word(width, DISTANCE, j)], words[word(width, TRIANGLE, j)]
+            weights[i + j, 0], weights[i + j, 1] = packet[word(width, U, j)], packet[word(width, V, j)]
 
 
 def cast(rays, origin, directions, near=0.0, far=np.inf):
@@ -46,13 +54,13 @@ def triangles() -> Triangles:
     return Triangles(np.float32(corners.reshape(-1, 3)), np.arange(6000).reshape(-1, 3))
 
 
-@pytest.fixture(params=["embree", "tree"])
+@pytest.fixture(params=["tree", *WIDTHS])
 def rays(request, triangles):
     if request.param == "tree":
         return bvh.build(triangles.vertices, triangles.faces)
     if not embree.AVAILABLE:
         pytest.skip("Embree is not here.")
-    return triangles.kernel_data
+    return embree_packets(triangles.kernel_data, request.param)
 
 
 @pytest.mark.parametrize("spread", [0.01, 3.0])
@@ -91,6 +99,58 @@ def test_a_packet_does_not_remember_the_one_before(rays):
     assert all(a[16:].tobytes() == b.tobytes() for a, b in zip(both, second, strict=True))
 
 
-def test_from_python_it_says_what_to_use_instead():
+@needs_embree
+def test_widths_agree_but_for_ties_within_rounding(triangles):
+    rng = np.random.default_rng(4)
+    directions = np.float32([0.3, 0.2, -1.0] + 0.01 * rng.normal(size=(16 * 500, 3)))
+    found = [cast(embree_packets(triangles.kernel_data, width), [0.2, 0.1, 0.4], directions) for width in WIDTHS]
+    for distance, triangle, weights in found[1:]:
+        same = triangle == found[0][1]
+        assert (~same).mean() <= 1e-3
+        np.testing.assert_allclose(distance, found[0][0], rtol=1e-6)
+        assert weights[same].tobytes() == found[0][2][same].tobytes()
+
+
+def platform_flags() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+
+
+@needs_embree
+def test_packets_are_as_wide_as_the_processors_own():
+    # Linux names what the processor has, and Embree what it makes of it.
+    flags = set(platform_flags().split())
+    if not flags:
+        pytest.skip("This system does not list the processor's flags.")
+    expected = 16 if {"avx512f", "avx512dq", "avx512vl"} <= flags else 8 if "avx" in flags else 4
+    assert embree.native_width() == expected
+
+
+@needs_embree
+@pytest.mark.parametrize(("isa", "width"), [("sse4.2", 4), ("avx2", 8)])
+def test_a_processor_without_wide_instructions_gets_narrow_packets(monkeypatch, isa, width):
+    if embree.native_width() < width:
+        pytest.skip("This processor's own packets are narrower.")
+    monkeypatch.setattr(embree, "_CONFIGURATION", f"threads=1,isa={isa}".encode())
+    embree.native_width.cache_clear()
+    try:
+        assert embree.native_width() == width
+        rng = np.random.default_rng(5)
+        corners = rng.uniform(-5, 5, (500, 1, 3)) + rng.normal(size=(500, 3, 3))
+        there = Triangles(np.float32(corners.reshape(-1, 3)), np.arange(1500).reshape(-1, 3))
+        rays, directions = there.packet_data, rng.normal(size=(16 * 100, 3))
+        distance, triangle, _ = cast(rays, [0.2, 0.1, 0.4], directions)
+    finally:
+        embree.native_width.cache_clear()
+    expected = there.closest([0.2, 0.1, 0.4], directions)
+    assert (triangle != expected[1]).mean() <= 1e-3
+    np.testing.assert_allclose(distance, expected[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("of", [cast_packet, packet_width])
+def test_from_python_it_says_what_to_use_instead(of):
     with pytest.raises(NotImplementedError, match=r"Triangles\.closest"):
-        cast_packet(0, np.zeros(416, np.float32), np.float32(1.0))
+        of(*[0, np.zeros(416, np.float32), np.float32(1.0)][: of.__code__.co_argcount])

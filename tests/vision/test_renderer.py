@@ -267,14 +267,29 @@ def test_the_built_in_tree_shows_the_same_pictures(room, monkeypatch):
         ({"channels": ()}, ConfigurationError, "tuple of names"),
         ({"position": (0.0, 1.0)}, ConfigurationError, "three finite numbers"),
         ({"position": (0.0, math.nan, 0.0)}, ConfigurationError, "three finite numbers"),
-        ({"heading": math.inf}, ConfigurationError, "finite angles"),
-        ({"pitch": math.nan}, ConfigurationError, "finite angles"),
+        ({"channels": None}, ConfigurationError, "tuple of names"),
+        ({"channels": ("depth", None)}, UnknownNameError, "Unknown channel"),
+        ({"position": "here"}, ConfigurationError, "three finite numbers"),
+        ({"position": None}, ConfigurationError, "three finite numbers"),
+        ({"position": (1e300, 0.0, 0.0)}, ConfigurationError, "coordinates within"),
+        ({"position": (0.0, 0.0, -1e30)}, ConfigurationError, "coordinates within"),
+        ({"heading": math.inf}, ConfigurationError, "heading is inf"),
+        ({"heading": "north"}, ConfigurationError, "heading is 'north'"),
+        ({"heading": None}, ConfigurationError, "heading is None"),
+        ({"pitch": math.nan}, ConfigurationError, "pitch is nan"),
+        ({"camera": None}, ConfigurationError, "expected a harken"),
     ],
 )
 def test_bad_input_is_refused(room, arguments, error, message):
-    given = {"position": MIDDLE, "heading": 0.0} | arguments
+    given = {"camera": Camera(width=4, height=4), "position": MIDDLE, "heading": 0.0} | arguments
     with pytest.raises(error, match=message):
-        Renderer(room).observe(Camera(width=4, height=4), **given)
+        Renderer(room).observe(**given)
+
+
+def test_far_from_everything_there_is_sky(room):
+    views = Renderer(room).observe(Camera(width=8, height=8), (1e17, 0.0, -1e17), 0.3, channels=("depth", "rgb"))
+    assert (views["depth"] == 0).all()
+    assert (views["rgb"] == SKY).all()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from harken.errors import ConfigurationError
 from harken.vision import Camera
 from harken.vision.casting import pose_frame
 from harken.vision.spheres import project, view_sphere, viewing_ray
@@ -65,3 +66,32 @@ def test_what_is_behind_a_pinhole_camera_has_no_place_in_the_image():
 
 def test_a_ball_around_the_camera_is_not_seen():
     assert len(view_sphere(CAMERAS[0], EYE, HEADING, EYE + 0.1, 0.5).rows) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"radius": 0.0}, "radius is 0.0"),
+        ({"radius": math.nan}, "radius is nan"),
+        ({"centre": (0.0, math.nan, 0.0)}, "centre is"),
+        ({"position": "here"}, "position is 'here'"),
+        ({"heading": math.nan}, "heading is nan"),
+        ({"pitch": None}, "pitch is None"),
+    ],
+)
+def test_balls_without_place_or_size_are_refused(arguments, message):
+    given = {"camera": Camera(), "position": (0, 0, 0), "heading": 0.0, "centre": (0, 0, -2), "radius": 0.5} | arguments
+    with pytest.raises(ConfigurationError, match=message):
+        view_sphere(**given)
+
+
+@pytest.mark.parametrize("points", [np.zeros(3), np.zeros((2, 2)), [[0, 0, math.inf]], [["a", "b", "c"]]])
+def test_points_that_are_nowhere_are_not_projected(points):
+    with pytest.raises(ConfigurationError, match="points are"):
+        project(Camera(), np.zeros(3), 0.0, points)
+
+
+@pytest.mark.parametrize("pixel", [{"row": -1}, {"row": 128}, {"column": 1.5}, {"column": 4096}])
+def test_pixels_outside_the_image_have_no_ray(pixel):
+    with pytest.raises(ConfigurationError, match=next(iter(pixel))):
+        viewing_ray(Camera(), 0.0, **({"row": 0, "column": 0} | pixel))
