@@ -3,6 +3,7 @@
 from harken.scene.floor.geodesic import DistanceField, Path
 from harken.scene.floor.graph import NavigationGraph
 from harken.scene.floor.walkable import Body, WalkableFloor
+from harken.scene.ground import FloorGround, GridGround, Ground
 from harken.scene.homes import HomeConfig, generate_home
 from harken.scene.inspection import SceneReport, inspect_scene
 from harken.scene.labels import match_category, match_material
@@ -18,6 +19,9 @@ __all__ = [
     "Appearance",
     "Body",
     "DistanceField",
+    "FloorGround",
+    "GridGround",
+    "Ground",
     "HomeConfig",
     "NavigationGraph",
     "Path",

@@ -33,7 +33,7 @@ from harken.scene.floor.grid import (
 )
 from harken.scene.floor.islands import neighbour
 
-__all__ = ["DistanceField", "Path"]
+__all__ = ["DistanceField", "Path", "coordinates", "figure_text", "point_text"]
 
 Point = np.ndarray | Sequence[float]
 
@@ -418,6 +418,32 @@ def _distances_at(grid, distance, root, roots, parent, points, result):
         result[k] = _distance_at(grid, distance, root, roots, parent, p[0], p[1], p[2])
 
 
+def coordinates(point: Point) -> tuple[float, float, float]:
+    """Return the coordinates of a place ``(3,)`` [m], which need not be finite.
+
+    Raises:
+        NavigationError: It is not three numbers.
+    """
+    try:
+        array = np.asarray(point)
+    except (TypeError, ValueError, OverflowError):
+        array = np.empty(0)
+    if array.shape != (3,) or array.dtype.kind not in "iuf":
+        raise NavigationError(f"The point {point!r:.80} is not a place: expected three coordinates [m].")
+    x, y, z = array.tolist()
+    return float(x), float(y), float(z)
+
+
+def figure_text(value: float) -> str:
+    """Return a length as text: centimetres, or three digits where it is very large."""
+    return f"{value:.2f}" if abs(value) < 1e6 else f"{value:.3g}"
+
+
+def point_text(point: Point) -> str:
+    """Return a place as text."""
+    return f"({', '.join(figure_text(float(value)) for value in point)})"
+
+
 class DistanceField:
     """Distances over a floor to the nearest of one or more goals; made by `WalkableFloor.distance_field`.
 
@@ -442,17 +468,23 @@ class DistanceField:
         Raises:
             NavigationError: The point is not on the floor.
         """
-        x, y, z = float(point[0]), float(point[1]), float(point[2])
+        x, y, z = coordinates(point)
         found = _distance_at(self.grid, *self._field, x, y, z)
         if math.isnan(found):
             raise NavigationError(
-                f"The point ({x:.2f}, {y:.2f}, {z:.2f}) is not on the floor. Use WalkableFloor.snap to go there."
+                f"The point {point_text(point)} is not on the floor. Use WalkableFloor.snap to go there."
             )
         return found
 
     def distances(self, points: np.ndarray) -> np.ndarray:
-        """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor."""
+        """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor.
+
+        Raises:
+            NavigationError: The points have another shape.
+        """
         points = np.ascontiguousarray(points, np.float64)
+        if points.ndim != 2 or points.shape[1] != 3:
+            raise NavigationError(f"The points have shape {points.shape}; expected (n, 3).")
         result = np.empty(len(points))
         _distances_at(self.grid, *self._field, points, result)
         return result
@@ -465,10 +497,9 @@ class DistanceField:
         """
         if not math.isfinite(self.distance(point)):
             raise NavigationError(
-                f"No way leads from ({', '.join(f'{value:.2f}' for value in point)}) to a goal: "
-                "they are on different islands of the floor."
+                f"No way leads from {point_text(point)} to a goal: they are on different islands of the floor."
             )
-        x, y, z = float(point[0]), float(point[1]), float(point[2])
+        x, y, z = coordinates(point)
         quad, u, v, _, root, corners = _look_up(self.grid, *self._field, x, y, z)
         _, _, roots, parent = self._field
         places = [(u, v, surface_height(self.grid, quad, u, v)), *(tuple(row[:3]) for row in corners[::-1])]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from harken.errors import ConfigurationError, NavigationError
+from harken.checks import checked_number, checked_point
+from harken.errors import NavigationError
 from harken.raytracing import kernel
 from harken.scene.floor.geodesic import Point
 from harken.scene.floor.grid import CORNER, FloorGrid, corners_of, line_of_sight, margin_at, surface_height
@@ -11,6 +12,7 @@ from harken.scene.floor.walkable import WalkableFloor
 __all__ = ["NavigationGraph"]
 
 _PHASES = 10
+_FAR = 1e6
 
 # Heading 0, π/2, π and 3π/2 look along −z, −x, +z and +x.
 _HEADINGS = np.array([[0, -1], [-1, 0], [0, 1], [1, 0]], np.int64)
@@ -129,6 +131,7 @@ class NavigationGraph:
 
     def __init__(self, *, nodes: np.ndarray, neighbours: np.ndarray, spacing: float):
         self.nodes, self.neighbours, self.spacing = nodes, neighbours, spacing
+        self._around = nodes.min(0) - _FAR, nodes.max(0) + _FAR
 
     nodes: np.ndarray
     """``(n, 3)`` float64 points on the floor [m]."""
@@ -152,8 +155,7 @@ class NavigationGraph:
             NavigationError: There are fewer than two connected nodes.
             ConfigurationError: `spacing` is out of range.
         """
-        if not 0.1 <= spacing <= 10.0:
-            raise ConfigurationError(f"spacing is {spacing!r} m; expected 0.1 to 10 m.")
+        spacing = checked_number("spacing", spacing, 0.1, 10.0, unit="m")
         offsets = sorted(range(_PHASES), key=lambda k: (abs(k - _PHASES // 2), k))
         phases = sorted(((a, b) for a in offsets for b in offsets), key=lambda p: sum(abs(k - _PHASES // 2) for k in p))
         best: tuple = (None, None, -1, 0)
@@ -180,10 +182,10 @@ class NavigationGraph:
         Raises:
             NavigationError: The point is not finite.
         """
-        place = np.asarray(point, np.float64)
-        if place.shape != (3,) or not np.isfinite(place).all():
-            raise NavigationError(f"The point {point!r} is not a place: expected three finite coordinates [m].")
-        return int(((self.nodes - place) ** 2).sum(1).argmin())
+        place = checked_point("The point", point, error=NavigationError)
+        # Brought near first: the squares of a far place's coordinates might be no numbers any more.
+        near = np.clip(place, *self._around)
+        return int(((self.nodes - near) ** 2).sum(1).argmin())
 
     def _check(self, node: int) -> int:
         if not 0 <= node < len(self.nodes):
@@ -193,12 +195,14 @@ class NavigationGraph:
     def distance_field(self, node: int) -> np.ndarray:
         """Return the distance ``(n,)`` float64 over the graph from every node to one [m]: steps times spacing.
 
+        It is inf where no way leads to the node.
+
         Raises:
             NavigationError: There is no such node.
         """
         hops = np.full(len(self.nodes), -1, np.int32)
         _hops(self.neighbours, self._check(node), hops)
-        return hops * self.spacing
+        return np.where(hops < 0, np.inf, hops * self.spacing)
 
     def shortest_path(self, start: int, goal: int) -> list[int]:
         """Return the nodes from start to goal, both included; of equally short ways that with the least headings.

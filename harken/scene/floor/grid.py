@@ -38,6 +38,7 @@ VERTICAL_REACH = 0.5
 
 _KEPT = 1e-4
 _PUSHES = 6
+_WALKS = 4
 
 
 class FloorGrid(NamedTuple):
@@ -260,13 +261,14 @@ def slide(grid, quad, u, v, du, dv):
     """Move a point over the floor in straight steps of half a cell, pushed back inside after each.
 
     Half a cell is far less than the width of any obstacle, which is at least twice the body's radius here, so nothing
-    is jumped over.
+    is jumped over. The way ends after twice the width and depth of the lattice.
 
     Returns:
         ``(quad, u, v)`` at the end.
     """
-    steps = int(np.ceil(2.0 * np.sqrt(du * du + dv * dv)))
-    for _ in range(steps):
+    steps = np.ceil(2.0 * np.sqrt(du * du + dv * dv))
+    # Bounded before it becomes a count: a float beyond the range of integers may become any of them.
+    for _ in range(int(min(steps, _WALKS * (grid.nx + grid.nz)))):
         to_u, to_v = u + du / steps, v + dv / steps
         to_quad = walk_to_quad(grid, quad, to_u, to_v)
         if to_quad >= 0:

@@ -1,6 +1,7 @@
 """The walkable floor of any mesh: where a body can stand, how it moves, and how far it is from here to there."""
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import numpy as np
 
 from harken.errors import ConfigurationError, NavigationError
 from harken.raytracing import kernel
-from harken.scene.floor.geodesic import DistanceField, Path, Point
+from harken.scene.floor.geodesic import DistanceField, Path, Point, coordinates, figure_text, point_text
 from harken.scene.floor.grid import (
     COLUMN,
     CORNER,
@@ -37,6 +38,7 @@ _MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
 _LEAST_AREA = 1.0
 _FIELD_BYTES = 128 * 2**20
 _MOST_FIELDS = 64
+_FARTHEST = 1e9
 
 # Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
 _fields_lock = threading.Lock()
@@ -77,8 +79,10 @@ def _floor_height(grid, x, y, z):
 @kernel
 def _nearest(grid, island, wanted, x, y, z, reach):
     """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
-    cells = int(np.ceil(reach / grid.cell))
-    i, j = int(np.floor((x - grid.x0) / grid.cell)), int(np.floor((z - grid.z0) / grid.cell))
+    # Bounded before they become indices: a float beyond the range of integers may become any of them.
+    cells = int(min(np.ceil(reach / grid.cell), 2.0 * _FARTHEST))
+    i = int(np.floor(min(max((x - grid.x0) / grid.cell, -_FARTHEST), _FARTHEST)))
+    j = int(np.floor(min(max((z - grid.z0) / grid.cell, -_FARTHEST), _FARTHEST)))
     best, nearest = np.inf, -1
     for row in range(max(j - cells, 0), min(j + cells + 2, grid.nz)):
         for line in range(max(i - cells, 0), min(i + cells + 2, grid.nx)):
@@ -228,25 +232,29 @@ class WalkableFloor:
 
     def is_walkable(self, point: Point) -> bool:
         """Tell whether the body can stand at a point ``(3,)``, to within a millimetre; NaN is nowhere."""
-        x, y, z = _coordinates(point)
+        x, y, z = coordinates(point)
         return bool(_floor_height(self.grid, x, y, z)[1] >= -TOLERANCE)
 
     def _quad(self, point: Point) -> int:
-        x, y, z = _coordinates(point)
+        x, y, z = coordinates(point)
         quad, margin, _ = _floor_height(self.grid, x, y, z)
         if margin >= -TOLERANCE:
             return int(quad)
         if not np.isfinite([x, y, z]).all():
-            raise NavigationError(f"The point {_text(point)} is not a place: expected three finite coordinates [m].")
+            raise NavigationError(
+                f"The point {point_text(point)} is not a place: expected three finite coordinates [m]."
+            )
         raise NavigationError(
-            f"The point {_text(point)} is not on the floor of {self.name}; the nearest that is lies "
-            f"{self._distance_to_floor(x, y, z):.2f} m away. Use WalkableFloor.snap to go there."
+            f"The point {point_text(point)} is not on the floor of {self.name}; the nearest that is lies "
+            f"{figure_text(self._distance_to_floor(x, y, z))} m away. Use WalkableFloor.snap to go there."
         )
 
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
         chosen = self.node_island >= 0 if island < 0 else self.node_island == island
         positions = self._positions(np.flatnonzero(chosen))
-        return float(np.sqrt(((positions - np.array([x, y, z])) ** 2).sum(1).min()))
+        point = np.array([x, y, z])
+        near = np.clip(point, -_FARTHEST, _FARTHEST)  # squares of what is farther may overflow
+        return math.dist(positions[((positions - near) ** 2).sum(1).argmin()], point)
 
     def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
         """Return the walkable point nearest to a point.
@@ -262,9 +270,11 @@ class WalkableFloor:
         Raises:
             NavigationError: Nothing is within reach, or the point is not finite. The message holds the distance.
         """
-        x, y, z = _coordinates(point)
+        x, y, z = coordinates(point)
         if not np.isfinite([x, y, z]).all():
-            raise NavigationError(f"The point {_text(point)} is not a place: expected three finite coordinates [m].")
+            raise NavigationError(
+                f"The point {point_text(point)} is not a place: expected three finite coordinates [m]."
+            )
         wanted = -1 if island is None else self._island_index(island)
         quad, margin, height = _floor_height(self.grid, x, y, z)
         if margin >= 0.0 and abs(height - y) <= reach and wanted in (-1, self._owner(quad)):
@@ -272,10 +282,11 @@ class WalkableFloor:
         # Nodes lie up to a cell inside the edge: look that much further, then walk back towards the point.
         node, _ = _nearest(self.grid, self.node_island, wanted, x, y, z, reach + 1.5 * self.cell)
         found = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
-        if not np.linalg.norm(found - (x, y, z)) <= reach:
+        if not math.dist(found, (x, y, z)) <= reach:
             raise NavigationError(
-                f"No floor within {reach:g} m of the point {_text(point)} in {self.name}; the nearest is "
-                f"{self._distance_to_floor(x, y, z, wanted):.2f} m away. Choose another point or a larger reach."
+                f"No floor within {reach:g} m of the point {point_text(point)} in {self.name}; the nearest is "
+                f"{figure_text(self._distance_to_floor(x, y, z, wanted))} m away. Choose another point or a larger "
+                "reach."
             )
         return found
 
@@ -326,7 +337,7 @@ class WalkableFloor:
 
         Args:
             start: ``(3,)`` on the floor [m].
-            displacement: ``(3,)`` [m]; its y does not matter.
+            displacement: ``(3,)`` [m]; its y does not matter. A walk ends after twice the width and depth of the floor.
 
         Returns:
             The end ``(3,)`` float64, and whether something was in the way (the body ends more than a millimetre from
@@ -335,13 +346,14 @@ class WalkableFloor:
         Raises:
             NavigationError: The start is not on the floor, or the displacement is not finite.
         """
-        dx, dz = float(displacement[0]), float(displacement[2])
-        quad, x, y, z, collided = move_on_floor(
-            self.grid, self.node_island, float(start[0]), float(start[1]), float(start[2]), dx, dz
-        )
+        dx, _, dz = coordinates(displacement)
+        farthest = max(abs(dx), abs(dz))
+        if _FARTHEST < farthest < math.inf:  # its square might be none any more
+            dx, dz = dx * (_FARTHEST / farthest), dz * (_FARTHEST / farthest)
+        quad, x, y, z, collided = move_on_floor(self.grid, self.node_island, *coordinates(start), dx, dz)
         if quad < 0:
             self._quad(start)
-            raise NavigationError(f"The displacement {_text(displacement)} is not finite: expected metres.")
+            raise NavigationError(f"The displacement {point_text(displacement)} is not finite: expected metres.")
         return np.array([x, y, z]), collided
 
     def clearance(self, point: Point) -> float:
@@ -351,7 +363,7 @@ class WalkableFloor:
             NavigationError: The point is not on the floor.
         """
         self._quad(point)
-        return float(_floor_height(self.grid, *_coordinates(point))[1]) + self.body.radius
+        return float(_floor_height(self.grid, *coordinates(point))[1]) + self.body.radius
 
     def distance_field(self, goal: Point) -> DistanceField:
         """Return the distances over the floor to a goal, or to the nearest of several.
@@ -390,20 +402,8 @@ class WalkableFloor:
         one, other = self.island(start), self.island(goal)
         if one != other:
             raise NavigationError(
-                f"No way leads from {_text(start)} to {_text(goal)} in {self.name}: they are on islands {one} "
-                f"({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
+                f"No way leads from {point_text(start)} to {point_text(goal)} in {self.name}: they are on islands "
+                f"{one} ({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
                 f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
             )
         return self.distance_field(goal).path(start)
-
-
-def _coordinates(point: Point) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(value) for value in point)
-    except (TypeError, ValueError) as error:
-        raise NavigationError(f"The point {point!r} is not a place: expected three coordinates [m].") from error
-    return x, y, z
-
-
-def _text(point: Point) -> str:
-    return f"({', '.join(f'{float(value):.2f}' for value in point)})"
