@@ -27,7 +27,8 @@ from harken.scene.floor.grid import (
     slide,
     surface_height,
 )
-from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_storeys, quad_areas
+from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_parts, find_storeys, quad_areas
+from harken.scene.floor.rooms import BY_FRONTS, find_rooms
 from harken.scene.scene import Scene
 
 __all__ = ["Body", "Island", "Storey", "WalkableFloor"]
@@ -148,10 +149,19 @@ class WalkableFloor:
     a cell wider than the body may be taken for closed.
     """
 
-    def __init__(self, *, grid: FloorGrid, covered: np.ndarray, body: Body, name: str):
-        self.grid, self.body, self.name = grid, body, name
-        self._areas = quad_areas(grid)
-        self.islands, self.node_island = find_islands(grid, covered, self._areas)
+    def __init__(
+        self,
+        *,
+        grid: FloorGrid,
+        islands: tuple[Island, ...],
+        node_island: np.ndarray,
+        areas: np.ndarray,
+        body: Body,
+        name: str,
+        remark: str = BY_FRONTS,
+    ):
+        self.grid, self.body, self.name, self.remark = grid, body, name, remark
+        self.islands, self.node_island, self._areas = islands, node_island, areas
         self._fields: OrderedDict[bytes, DistanceField] = OrderedDict()
 
     islands: tuple[Island, ...]
@@ -159,6 +169,8 @@ class WalkableFloor:
     ground outside and the inside of solids come after rooms."""
     node_island: np.ndarray
     """``(N,)`` int32: island of each node of `grid`, -1 for nodes where the body does not fit."""
+    remark: str
+    """How rooms were told from the inside of solids, in words."""
 
     @staticmethod
     def build(scene: Scene, body: Body | None = None, *, cell: float | None = None) -> "WalkableFloor":
@@ -186,8 +198,13 @@ class WalkableFloor:
             )
         _check_extent(scene, cell)
         triangles = scene.vertices[scene.faces].astype(np.float64)
-        grid, covered = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
-        floor = WalkableFloor(grid=grid, covered=covered, body=body, name=scene.name)
+        grid, facing = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
+        areas, parts = quad_areas(grid), find_parts(grid)
+        covered, remark = find_rooms(scene, grid, parts, facing, areas, body.height)
+        islands, node_island = find_islands(grid, parts, covered, areas)
+        floor = WalkableFloor(
+            grid=grid, islands=islands, node_island=node_island, areas=areas, body=body, name=scene.name, remark=remark
+        )
         if not floor.islands or floor.islands[0].area < _LEAST_AREA:
             found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
             raise NavigationError(
