@@ -99,7 +99,7 @@ def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
     Returns:
         The report.
     """
-    rng = np.random.default_rng(seed)
+    rng, scene = np.random.default_rng(seed), scene.local
     indoors = _find_indoors(scene, rng)
     open_edges, open_length, duplicates = _edges(scene)
     leak = free_path = absorption = time = None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harken.checks import checked_point
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene.scene import Scene
 from harken.vision.camera import Camera
@@ -28,7 +29,7 @@ class Renderer:
     """
 
     def __init__(self, scene: Scene):
-        self.scene = scene
+        self.scene, self._origin = scene.local, scene.origin if scene.is_far else None
 
     def observe(
         self,
@@ -62,6 +63,8 @@ class Renderer:
             ConfigurationError: The pose is not finite or has the wrong shape.
         """
         _check_channels(channels)
+        if self._origin is not None:
+            position = checked_point("position", position) - self._origin
         place, frame = _check_pose(position, heading, pitch)
         rays = self.scene.triangles.kernel_data
         depth = np.empty((camera.height, camera.width, 1), np.float32)

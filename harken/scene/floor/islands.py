@@ -93,7 +93,7 @@ def build_grid(
     node[:, :4], node[:, COLUMN] = links, column[keep]
     node[:, CORNER] = _corners(links)
     value = np.stack([margin[keep], height[keep]], 1)
-    return FloorGrid(node, value, columns, x0, z0, cell, nx, nz), facing[keep]
+    return FloorGrid(node, value, columns, x0, z0, 0.0, cell, nx, nz), facing[keep]
 
 
 def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
