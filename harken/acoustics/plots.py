@@ -263,7 +263,7 @@ def _chosen_band(paths: Sequence[SoundPath], band: float | None) -> slice | int:
 
 def _cut(scene: Scene, height: float) -> np.ndarray:
     """Return the lines ``(n, 2, 2)`` (x, z) in which a horizontal plane cuts a scene's triangles."""
-    corners = scene.vertices[scene.faces].astype(np.float64)
+    corners = scene.vertices[scene.faces] + scene.origin
     above = corners[:, :, 1] > height
     crossed = corners[above.any(1) & ~above.all(1)]
     lines = np.empty((len(crossed), 2, 2))

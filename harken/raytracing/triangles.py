@@ -12,7 +12,7 @@ from harken.raytracing.jit import kernel
 from harken.raytracing.kernels import closest_hit, is_occluded, ray_buffer
 from harken.raytracing.packets import embree_packets
 
-__all__ = ["Triangles"]
+__all__ = ["ShiftedTriangles", "Triangles"]
 
 
 @kernel
@@ -124,6 +124,44 @@ class Triangles:
         arrays = np.ascontiguousarray(origins), np.ascontiguousarray(targets)
         _cast_occluded(self.kernel_data, *arrays, np.float32(margin), blocked)
         return blocked
+
+
+class ShiftedTriangles(Triangles):
+    """Triangles for rays in other coordinates: what kernels take stays in those of the triangles themselves.
+
+    Args:
+        base: The triangles.
+        origin: ``(3,)`` float64 where their origin lies in the coordinates of the rays [m].
+    """
+
+    def __init__(self, base: Triangles, origin: np.ndarray):
+        self.base, self.origin = base, origin
+        self.vertices, self.faces = base.vertices, base.faces
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep both."""
+        return {**super().__getstate__(), "base": self.base, "origin": self.origin}
+
+    @property
+    def kernel_data(self) -> Any:
+        """What kernels take as `rays`, in the triangles' own coordinates."""
+        return self.base.kernel_data
+
+    @property
+    def image_data(self) -> Any:
+        """What kernels that cast images take as `rays`, in the triangles' own coordinates."""
+        return self.base.image_data
+
+    def closest(
+        self, origins: np.ndarray, directions: np.ndarray, far: float = np.inf
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cast rays and return what each hits first."""
+        return self.base.closest(np.asarray(origins, np.float64) - self.origin, directions, far)
+
+    def occluded(self, origins: np.ndarray, targets: np.ndarray, margin: float = 1e-3) -> np.ndarray:
+        """Tell for each pair of points whether a triangle lies between them."""
+        origins, targets = (np.asarray(points, np.float64) - self.origin for points in (origins, targets))
+        return self.base.occluded(origins, targets, margin)
 
 
 def _rows(points: np.ndarray) -> np.ndarray:

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harken.scene.enclosure import ClosedSurfaces, welded
 from harken.scene.materials import OCTAVE_BANDS
 from harken.scene.readers.assembly import axes_remark, size_remark
 from harken.scene.scene import Scene
 
 __all__ = ["SceneReport", "inspect_scene"]
 
-_WELD = 1e-3
-"""Grid on which vertices count as one place when edges are compared [m]."""
+_CLEARLY = 0.8
+"""Share of fronts from which on they are trusted to show where the air is."""
+_BY_FRONTS = "surfaces show their fronts to the air"
 _CANDIDATES, _VIEWS = 4096, 32
 _LISTENERS, _LEAK_RAYS = 128, 256
 _WALKERS, _BOUNCES = 512, 40
@@ -42,6 +44,8 @@ class SceneReport:
     """Area of all triangles, one side each [m²]."""
     volume: float | None
     """Estimate of the enclosed air [m³], good to some per cent; None where nothing is enclosed."""
+    air: str
+    """How air was told from the inside of solids, in words."""
     mean_free_path: float | None
     """Mean length of a sound path between two reflections in a diffuse field [m]; None where nothing is enclosed."""
     open_edges: int
@@ -76,6 +80,8 @@ class _Indoors:
     """``(n, 3)`` points with a floor below, a ceiling above and air around."""
     volume: float | None
     """Enclosed air [m³]."""
+    remark: str
+    """How air was told from solids."""
 
 
 def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
@@ -93,7 +99,7 @@ def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
     Returns:
         The report.
     """
-    rng = np.random.default_rng(seed)
+    rng, scene = np.random.default_rng(seed), scene.local
     indoors = _find_indoors(scene, rng)
     open_edges, open_length, duplicates = _edges(scene)
     leak = free_path = absorption = time = None
@@ -110,6 +116,7 @@ def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
         "extent": (float(extent[0]), float(extent[1]), float(extent[2])),
         "surface_area": float(scene.areas.sum()),
         "volume": indoors.volume,
+        "air": indoors.remark,
         "mean_free_path": free_path,
         "open_edges": open_edges,
         "open_edge_length": open_length,
@@ -143,13 +150,16 @@ def _find_indoors(scene: Scene, rng: np.random.Generator) -> _Indoors:
     distance = distance.reshape(_CANDIDATES, -1)
     facing = np.einsum("nij,nij->ni", scene.normals[triangle].reshape(rays.shape), rays)
     enclosed = hit[:, 0] & hit[:, 1] & (hit[:, 2:].mean(axis=1) > 0.5)
-    # Inside solid things rays meet the back of triangles, in rooms the front (or the other way round everywhere): the
-    # larger of the two groups is the air.
+    # Inside solid things rays meet the back of triangles, in rooms the front.
     front = np.where(hit, np.sign(-facing), 0.0).sum(axis=1) > 0
-    air = enclosed & (front == (front[enclosed].mean() >= 0.5)) if enclosed.any() else enclosed
+    air, remark = enclosed & front, _BY_FRONTS
+    if enclosed.any() and front[enclosed].mean() < _CLEARLY:
+        surfaces = ClosedSurfaces(scene.vertices, scene.faces, scene.instance)
+        inside = surfaces.contain(points[enclosed])
+        air[enclosed], remark = surfaces.tell_air(scene.triangles, inside, np.ones(len(inside)), 0.0)
     roomy = (distance.min(axis=1) > _CLEARANCE) & (distance[:, :2].sum(axis=1) > _HEADROOM)
     volume = float(air.mean() * np.prod(upper.astype(np.float64) - lower)) if air.any() else None
-    return _Indoors(points=points[air & roomy], volume=volume)
+    return _Indoors(points=points[air & roomy], volume=volume, remark=remark)
 
 
 def _leak(scene: Scene, points: np.ndarray, rng: np.random.Generator) -> float:
@@ -194,16 +204,14 @@ def _eyring(free_path: float, absorption: tuple[float, ...]) -> tuple[float, ...
 
 def _edges(scene: Scene) -> tuple[int, float, int]:
     """Return the number and length [m] of edges of one triangle only, and the number of doubled triangles."""
-    grid = np.round(scene.vertices.astype(np.float64) / _WELD).astype(np.int64)
-    _, place = np.unique(grid, axis=0, return_inverse=True)
-    faces = np.sort(place.ravel()[scene.faces], axis=1)
+    places = welded(scene.vertices, scene.faces)
+    faces = np.sort(places, axis=1)
     solid = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2])
     faces, corners = faces[solid], scene.vertices[scene.faces[solid]].astype(np.float64)
     duplicates = len(faces) - len(np.unique(faces, axis=0))
-    welded = place.ravel()[scene.faces[solid]]
-    pairs = np.concatenate([welded[:, [i, (i + 1) % 3]] for i in range(3)])
+    pairs = np.concatenate([places[solid][:, [i, (i + 1) % 3]] for i in range(3)])
     ends = np.concatenate([corners[:, [i, (i + 1) % 3]] for i in range(3)])
-    key = np.sort(pairs, axis=1) @ np.array([place.max() + 1, 1], np.int64)
+    key = np.sort(pairs, axis=1) @ np.array([places.max() + 1, 1], np.int64)
     _, first, count = np.unique(key, return_index=True, return_counts=True)
     alone = first[count == 1]
     return len(alone), float(np.linalg.norm(ends[alone, 0] - ends[alone, 1], axis=1).sum()), duplicates
@@ -257,6 +265,7 @@ def _lines(report: SceneReport) -> Iterator[str]:
     yield "  extent {:.2f} × {:.2f} × {:.2f} m (x × y × z)".format(*report.extent)
     volume = "nothing enclosed" if report.volume is None else f"about {report.volume:.0f} m³ of air enclosed"
     yield f"  surface {report.surface_area:.1f} m², {volume}"
+    yield f"  air and solids: {report.air}"
     yield f"  open edges {report.open_edges:,} ({report.open_edge_length:.1f} m)"
     if report.leak_fraction is not None:
         yield f"  rays from indoors that escape {report.leak_fraction:.2%}"

@@ -1,5 +1,6 @@
 """A scene: triangles, what they are made of, what they are and what they look like."""
 
+import copy
 import hashlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -8,11 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from harken.checks import checked_point
 from harken.errors import SceneError
 from harken.raytracing import Triangles
+from harken.raytracing.triangles import ShiftedTriangles
 from harken.scene.materials import AcousticMaterial
 
 __all__ = ["Appearance", "Room", "Scene", "SceneObject"]
+
+_FAR, _FAR_FOR_ITS_SIZE, _MOST = 64.0, 4.0, 1e12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,10 +79,16 @@ class SceneObject:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scene:
-    """A static world of triangles, in metres, y up, −z forward (as glTF)."""
+    """A static world of triangles, in metres, y up, −z forward (as glTF).
+
+    Single precision resolves a tenth of a millimetre up to a kilometre from the origin, and half a metre at 5,000 km,
+    where surveyors' coordinates lie. Vertices of a scene that is far from the origin for its size are therefore kept
+    about its middle (see `origin`); hand them over in float64. Everything else, such as floors, cameras, sources and
+    listeners, stays in the coordinates that were given.
+    """
 
     vertices: np.ndarray
-    """``(V, 3)`` float32 positions [m]."""
+    """``(V, 3)`` float32 positions relative to `origin` [m]. May be given in float64, and then loses nothing."""
     faces: np.ndarray
     """``(F, 3)`` int32 indices into `vertices`."""
     materials: tuple[AcousticMaterial, ...]
@@ -102,12 +113,18 @@ class Scene:
     """Name for people: a file's stem or "home train 17"."""
     source: str = ""
     """Where the scene came from: a path, or the call that generated it."""
+    origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    """``(3,)`` float64 what `vertices` are relative to, in whole metres [m]. Zero where the farthest vertex is nearer
+    than 64 m or than four times the greatest half side of the scene's box; else chosen near its middle."""
 
     def __post_init__(self) -> None:
         """Check shapes and fill what was left out."""
-        faces = len(self.faces)
-        vertices = np.ascontiguousarray(self.vertices, np.float32)
-        triangles = np.ascontiguousarray(self.faces, np.int32)
+        vertices, triangles = _numbers(self.vertices, np.float64), _numbers(self.faces, np.int64)
+        if vertices is None or triangles is None:
+            raise SceneError(
+                f"{self.name}: vertices or faces are no arrays of numbers; expected (V, 3) metres and (F, 3) indices."
+            )
+        faces = len(triangles)
         if vertices.ndim != 2 or vertices.shape[1:] != (3,) or triangles.ndim != 2 or triangles.shape[1:] != (3,):
             raise SceneError(
                 f"{self.name}: vertices have shape {vertices.shape} and faces {triangles.shape}; "
@@ -115,6 +132,8 @@ class Scene:
             )
         if faces == 0:
             raise SceneError(f"{self.name}: the mesh is empty (no triangles). Check the file or the export settings.")
+        if np.abs(vertices, where=np.isfinite(vertices), out=np.zeros_like(vertices)).max(initial=0.0) > _MOST:
+            raise SceneError(f"{self.name}: vertices lie beyond {_MOST:g} m from the origin. Check the scale.")
         if not np.isfinite(vertices).all():
             bad = int((~np.isfinite(vertices).all(1)).sum())
             raise SceneError(
@@ -122,8 +141,11 @@ class Scene:
             )
         if triangles.min() < 0 or triangles.max() >= len(vertices):
             raise SceneError(f"{self.name}: faces name vertices outside 0…{len(vertices) - 1}.")
-        object.__setattr__(self, "vertices", vertices)
-        object.__setattr__(self, "faces", triangles)
+        origin = checked_point("Scene.origin", self.origin, error=SceneError)
+        shift = _middle_if_far(vertices[triangles.ravel()])
+        object.__setattr__(self, "origin", origin + shift)
+        object.__setattr__(self, "vertices", np.ascontiguousarray(vertices - shift, np.float32))
+        object.__setattr__(self, "faces", np.ascontiguousarray(triangles, np.int32))
         for name, default in (("category", 0), ("instance", 0), ("room", -1)):
             if len(getattr(self, name)) == 0:
                 object.__setattr__(self, name, np.full(faces, default, np.int32))
@@ -153,9 +175,30 @@ class Scene:
 
         return read_scene(path, **options)
 
+    @property
+    def is_far(self) -> bool:
+        """Whether `vertices` are relative to another point than the origin."""
+        return bool(self.origin.any())
+
+    @cached_property
+    def local(self) -> "Scene":
+        """The same scene moved so that `origin` is zero: what works in single precision takes this one.
+
+        It is the scene itself where that is so already.
+        """
+        if not self.is_far:
+            return self
+        moved = copy.copy(self)
+        object.__setattr__(moved, "origin", np.zeros(3))
+        for name in ("triangles", "local", "bounds"):
+            moved.__dict__.pop(name, None)
+        return moved
+
     @cached_property
     def triangles(self) -> Triangles:
         """The triangles as something to cast rays at; the tree is built on first use."""
+        if self.is_far:
+            return ShiftedTriangles(self.local.triangles, self.origin)
         return Triangles(self.vertices, self.faces)
 
     @cached_property
@@ -174,9 +217,10 @@ class Scene:
 
     @cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest corner ``(3,)`` of the triangles' box [m]."""
+        """Least and greatest corner ``(3,)`` of the triangles' box [m]: float32, float64 far from the origin."""
         used = self.vertices[self.faces.ravel()]
-        return used.min(0), used.max(0)
+        lower, upper = used.min(0), used.max(0)
+        return (lower + self.origin, upper + self.origin) if self.is_far else (lower, upper)
 
     @cached_property
     def coefficients(self) -> np.ndarray:
@@ -214,6 +258,8 @@ class Scene:
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
         directions = np.concatenate([axes, corners]).astype(np.float32)
         count = len(points)
+        if self.is_far:
+            return self.local.are_inside_solid(np.asarray(points, np.float64) - self.origin)
         origins = np.repeat(np.asarray(points, np.float32), len(directions), 0)
         aimed = np.tile(directions, (count, 1))
         distance, triangle, _ = self.triangles.closest(origins, aimed)
@@ -222,6 +268,33 @@ class Scene:
         thin = back[:, :3] & back[:, 3:6] & (distance[:, :3] + distance[:, 3:6] < 0.6)
         return thin.any(1) & (back.mean(1) > 0.6)
 
+    def __repr__(self) -> str:
+        """Say which scene it is, and how large."""
+        size = " × ".join(f"{side:.2f}" for side in self.bounds[1] - self.bounds[0])
+        return (
+            f"<Scene {self.name!r}: {len(self.faces):,} triangles, {size} m (x × y × z), "
+            f"{len(self.materials)} materials, {len(self.objects)} objects, {len(self.rooms)} rooms>"
+        )
+
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
         """Return the same scene made of other materials."""
         return replace(self, materials=materials, material=material)
+
+
+def _numbers(values: Any, kind: type) -> np.ndarray | None:
+    """Return an array of numbers of one type, None where the values are something else."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    whole = kind is np.int64
+    return array.astype(kind) if array.dtype.kind in ("iu" if whole else "iuf") or not array.size else None
+
+
+def _middle_if_far(places: np.ndarray) -> np.ndarray:
+    """Return a point ``(3,)`` near the middle of places ``(n, 3)``, in whole metres; zero unless they are far away."""
+    lower, upper = places.min(0), places.max(0)
+    farthest = max(float(np.abs(lower).max()), float(np.abs(upper).max()))
+    if farthest <= max(_FAR, _FAR_FOR_ITS_SIZE * 0.5 * float((upper - lower).max())):
+        return np.zeros(3)
+    return np.round(0.5 * (lower + upper))

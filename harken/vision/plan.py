@@ -1,6 +1,6 @@
 """Plans: a scene seen from above, cut open at a height."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -75,6 +75,10 @@ def draw_plan(scene: Scene, *, width: int = 480, height_above_floor: float = 1.2
         raise ConfigurationError(
             f"height_above_floor is {height_above_floor!r} and floor {floor!r}; expected finite [m]."
         )
+    if scene.is_far:
+        level_here = {"height_above_floor": height_above_floor, "floor": floor - scene.origin[1]}
+        plan = draw_plan(scene.local, width=width, **level_here)
+        return replace(plan, origin=(plan.origin[0] + scene.origin[0], plan.origin[1] + scene.origin[2]))
     lower, upper = scene.bounds
     x, z = float(lower[0]) - _MARGIN, float(lower[2]) - _MARGIN
     scale = (float(upper[0]) + _MARGIN - x) / width

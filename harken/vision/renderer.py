@@ -31,7 +31,7 @@ class Renderer:
     """
 
     def __init__(self, scene: Scene):
-        self.scene = scene
+        self.scene, self._origin = scene.local, scene.origin if scene.is_far else None
 
     def observe(
         self,
@@ -67,6 +67,8 @@ class Renderer:
         if not isinstance(camera, Camera):
             raise ConfigurationError(f"camera is of type {type(camera).__name__}; expected a harken.vision.Camera.")
         _check_channels(channels)
+        if self._origin is not None:
+            position = checked_point("position", position) - self._origin
         place, frame = _single_precision(position), pose_frame(heading, pitch)
         triangles = self.scene.triangles
         depth = np.empty((camera.height, camera.width, 1), np.float32)

@@ -571,3 +571,36 @@ def test_sequences_that_are_given_are_taken():
     wanted = np.array([[5, 7], [7, 5]], np.int32)
     sequences = ImageSources(home, facets, place, 3, 1, also=wanted).sequences.tolist()
     assert [5, 7, -1] in sequences and [7, 5, -1] in sequences
+
+
+@pytest.mark.parametrize("step", [0.0, 0.3e-3, 0.9e-3])
+@pytest.mark.parametrize("ears", [0.1, 0.2, 1.5])
+def test_a_floor_whose_halves_are_merged_reflects_as_one_at_every_height_of_ears(step, ears):
+    halves = [sheet([0, 0, 0], [3, 0, 0], [3, 0, 6]), sheet([3, step, 0], [6, step, 0], [6, step, 6])]
+    wall = sheet([0, -1, 6], [0, 2, 6], [6, 2, 6])
+    scene = scene_of(trimesh.util.concatenate([*halves, wall]))
+    facets = Facets.build(scene)
+    assert len(facets) == 2
+    assert facets.unevenness == pytest.approx([step / 2, 0.0], abs=1e-6)
+    sources = ImageSources(scene, facets, [0.6, ears, 1.0], 2)
+    # Below the step, across it, above it; and grazing: 12 mm of height per metre of way.
+    for listener in ([2.5, ears, 1.4], [5.5, ears, 1.2], [4.5, ears, 5.0], [5.5, 0.05, 1.7]):
+        paths = sources.paths(listener)
+        floor = int(np.flatnonzero(np.abs(facets.normal[:, 1]) > 0.9)[0])
+        # The floor, the wall, and both in either order, of which one is possible.
+        assert sorted(tuple(row[row >= 0].tolist()) for row in paths.facets).count((floor,)) == 1
+        assert len(paths) == 3
+        # The mean of the two heights is half the step off at most, on a way that is at least as long as the direct.
+        flat = np.hypot(listener[0] - 0.6, listener[2] - 1.0)
+        mirrored = float(paths.length[[len(row[row >= 0]) == 1 and row[0] == floor for row in paths.facets]][0])
+        assert mirrored == pytest.approx(np.hypot(flat, ears + listener[1]), abs=2e-3)
+
+
+def test_what_stands_on_an_uneven_floor_still_hides_its_reflection():
+    halves = [sheet([0, 0, 0], [3, 0, 0], [3, 0, 6]), sheet([3, 3e-4, 0], [6, 3e-4, 0], [6, 3e-4, 6])]
+    panel = sheet([2.4, -0.01, 0.5], [2.4, -0.01, 2.5], [2.4, 0.09, 2.5])
+    source, listener = [0.6, 0.2, 1.0], [5.4, 0.2, 1.2]
+    for parts, expected in ((halves, 1), ([*halves, panel], 0)):
+        scene = scene_of(trimesh.util.concatenate(parts))
+        facets = Facets.build(scene, least_area=1.0)
+        assert len(ImageSources(scene, facets, source, 1).paths(listener)) == expected

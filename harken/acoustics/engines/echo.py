@@ -14,7 +14,7 @@ Published data: VisualEchoes (Gao, Chen, Al-Halah, Schissler and Grauman, ECCV 2
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource, source_gains
 from harken.acoustics.paths.image_sources import ImageSources
+from harken.acoustics.places import paths_from_engine, place_for_engine
 from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, SoundPaths, Source
 from harken.acoustics.recent import RecentlyUsed
 from harken.errors import ConfigurationError, SoundError
@@ -190,7 +191,7 @@ class EchoPropagation:
     @cached_property
     def _exact(self) -> ExactPaths:
         return ExactPaths(
-            self.scene,
+            self.scene.local,
             air=self._attenuation,
             speed=self.speed,
             transmission=False,
@@ -239,22 +240,24 @@ class EchoPropagation:
             SoundError: The place lies inside a wall or a piece of furniture.
         """
         source = Source(position=position, directivity=directivity, heading=heading, pitch=pitch)
+        source = place_for_engine(self.scene, source)
         key: tuple = (source.position.tobytes(),)
         if directivity is not None:
             key += (directivity, heading, pitch)
-        return self._places.get(key, lambda: self._find(source))
+        heard = self._places.get(key, lambda: self._find(source))
+        return replace(heard, paths=paths_from_engine(self.scene, heard.paths)) if self.scene.is_far else heard
 
     def _find(self, source: Source) -> EnergyHistogram:
         place = source.position
-        if self.scene.is_inside_solid(place):
+        if self.scene.local.is_inside_solid(place):
             raise SoundError(
-                f"The listener at {place.round(3).tolist()} lies inside a wall or a piece of furniture of "
-                f"{self.scene.name}, where there is no echo. Move it into the open."
+                f"The listener at {(place + self.scene.origin).round(3).tolist()} lies inside a wall or a piece of "
+                f"furniture of {self.scene.name}, where there is no echo. Move it into the open."
             )
         prepared = self._prepare(source)
         paths = _reflections(self._exact.find(prepared, place), self.settings.duration * self.speed)
         energy = trace_pair(
-            self.scene,
+            self.scene.local,
             place,
             place,
             self._bins,
@@ -274,7 +277,7 @@ class EchoPropagation:
         exact, order = self._exact, self.settings.image_order
         assert exact.facets is not None
         images = ImageSources(
-            self.scene,
+            self.scene.local,
             exact.facets,
             source.position,
             order,

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,7 @@ from harken.acoustics.fields.waypoints import blend_waypoints
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
 from harken.acoustics.paths.straight import Route
+from harken.acoustics.places import paths_from_engine, place_for_engine
 from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
 from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import AcousticSettings
@@ -88,14 +89,17 @@ class FastPropagation:
         ears: np.ndarray | None = None,
         route: Route | None = None,
     ):
-        self.scene, self.settings, self.route = scene, settings or AcousticSettings(), route
+        self._given, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
+        self.route = (
+            route if route is None or not scene.is_far else functools.partial(_moved_route, route, scene.origin)
+        )
         self.rate, self.air = self.settings.rate, self.settings.air
         self.speed = float(self.air.speed_of_sound)
         self._attenuation = np.asarray(self.air.attenuation(np.array(OCTAVE_BANDS)), np.float64)
         self._bins = TimeBins.build(self.settings.duration)
         samples = round(self.settings.duration * self.rate)
         self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
-        self._ears = None if ears is None else np.asarray(ears, np.float64)
+        self._ears = None if ears is None else np.asarray(ears, np.float64) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
@@ -149,8 +153,8 @@ class FastPropagation:
     def _check_place(self, position: np.ndarray, what: str) -> None:
         if self.scene.is_inside_solid(position):
             raise SoundError(
-                f"The {what} at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
-                f"{self.scene.name}, where there is no sound. Move it into the open."
+                f"The {what} at {(position + self._given.origin).round(3).tolist()} lies inside a wall or a piece of "
+                f"furniture of {self.scene.name}, where there is no sound. Move it into the open."
             )
 
     def field(self, source: Source) -> EnergyField:
@@ -168,6 +172,7 @@ class FastPropagation:
                 "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
                 "or ask for energy(source, listener)."
             )
+        source = place_for_engine(self._given, source)
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
@@ -209,7 +214,8 @@ class FastPropagation:
 
     def paths(self, source: Source, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
-        return self.exact.find(self._prepared(source), listener.position)
+        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        return paths_from_engine(self._given, self.exact.find(self._prepared(source), listener.position))
 
     def energy(self, source: Source, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
@@ -221,6 +227,11 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
+        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        heard = self._energy(source, listener)
+        return replace(heard, paths=paths_from_engine(self._given, heard.paths)) if self._given.is_far else heard
+
+    def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
         key = _source_key(source), listener.position.tobytes()
         return self._histograms.get(key, lambda: self._histogram(source, listener.position))
 
@@ -246,7 +257,13 @@ class FastPropagation:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
             ConfigurationError: The listener's head has another sampling rate.
         """
-        heard = self.energy(source, listener)
+        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        response = self._respond(source, listener, self._energy(source, listener))
+        if not self._given.is_far:
+            return response
+        return replace(response, paths=paths_from_engine(self._given, SoundPaths.of(response.paths)))
+
+    def _respond(self, source: Source, listener: Listener, heard: EnergyHistogram) -> ImpulseResponse:
         if not self.settings.reverberation:
             return self._synthesizer.respond(listener, heard.paths)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
@@ -291,6 +308,12 @@ class FastPropagation:
                 total += weight
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
         return None if energy is None else energy / np.float32(total)
+
+
+def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
+    """Ask in the scene's coordinates for a way in the engine's."""
+    way = route(source + origin, listener + origin)
+    return None if way is None else way - origin
 
 
 def _standing(source: Source, place: np.ndarray) -> Source:

@@ -21,6 +21,7 @@ from harken.acoustics.fields.field import TimeBins
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
 from harken.acoustics.paths.image_sources import MAXIMUM_ORDER
+from harken.acoustics.places import paths_from_engine, place_for_engine
 from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, SoundPaths, Source
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
@@ -204,7 +205,7 @@ class ReferencePropagation:
     """
 
     def __init__(self, scene: Scene, settings: ReferenceSettings | None = None):
-        self.scene, self.settings = scene, settings or ReferenceSettings()
+        self._given, self.scene, self.settings = scene, scene.local, settings or ReferenceSettings()
         self.rate = self.settings.rate
         self.air = Air(
             temperature_celsius=self.settings.temperature_celsius,
@@ -249,7 +250,8 @@ class ReferencePropagation:
         The straight one, through what stands between, comes first, then those around edges, where source and listener
         do not see each other, and mirror reflections, shortest first.
         """
-        return self._exact_paths(source, [listener])[0]
+        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        return tuple(paths_from_engine(self._given, path) for path in self._exact_paths(source, [listener])[0])
 
     def energy(self, source: Source, listener: Listener) -> EnergyResponse:
         """Return the energy that a listener receives over time.
@@ -273,6 +275,8 @@ class ReferencePropagation:
         """
         for place in (source, *listeners):
             self._check_place(place)
+        source = place_for_engine(self._given, source)
+        listeners = [place_for_engine(self._given, listener) for listener in listeners]
         if any(np.linalg.norm(source.position - listener.position) < 1e-3 for listener in listeners):
             raise SoundError("Source and listener are at the same place, where the direct sound has no finite level.")
         exact = self._exact_paths(source, listeners)
@@ -283,6 +287,7 @@ class ReferencePropagation:
             aim = self.settings.error
             if aim is None or tally.error().max() <= aim or traced + self.settings.rays > self.settings.max_rays:
                 break
+        exact = [tuple(paths_from_engine(self._given, path) for path in paths) for paths in exact]
         return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
 
     def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
@@ -385,7 +390,7 @@ class ReferencePropagation:
         )
 
     def _check_place(self, place: Source | Listener) -> None:
-        if self.scene.is_inside_solid(place.position):
+        if self.scene.is_inside_solid(place_for_engine(self._given, place).position):
             raise SoundError(
                 f"The {type(place).__name__.lower()} at {place.position.round(3).tolist()} lies inside a wall or a "
                 f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."

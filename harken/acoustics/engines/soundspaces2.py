@@ -39,6 +39,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from harken.acoustics.places import place_for_engine
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source, check_plain
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
@@ -197,8 +198,8 @@ class SoundSpaces2Propagation:
 
     def _ask(self, engine: Any, source: Source, listener: Listener) -> np.ndarray:
         half = 0.5 * listener.heading
-        engine.set_source_position(0, source.position.tolist())
-        engine.set_listener_position(0, listener.position.tolist())
+        engine.set_source_position(0, place_for_engine(self.scene, source).position.tolist())
+        engine.set_listener_position(0, place_for_engine(self.scene, listener).position.tolist())
         engine.set_listener_orientation_quaternion(0, [float(np.cos(half)), 0.0, float(np.sin(half)), 0.0])
         engine.simulate()
         return engine.get_listener_source_audio(0, 0)
@@ -255,7 +256,9 @@ class SoundSpaces2Propagation:
     def _upload(self, context: Any) -> None:
         """Give the scene to the engine."""
         if self._parts is None:
-            self._parts = _divide(self.scene) if self.settings.materials else [("default", _flat(self.scene.faces))]
+            self._parts = (
+                _divide(self.scene.local) if self.settings.materials else [("default", _flat(self.scene.faces))]
+            )
         if self.settings.materials:
             with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
                 json.dump(_material_file(self.scene), file)

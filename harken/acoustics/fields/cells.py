@@ -122,6 +122,7 @@ def build_cells(
 
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:
     """Return the number of the cell that holds `point`, -1 if none is kept there."""
-    cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size).astype(int)
+    cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size)
+    # Compared before it becomes an index: a float beyond the range of integers may become any of them.
     inside = (cell >= 0).all() and (cell < grid.index.shape).all()
-    return int(grid.index[tuple(cell)]) if inside else -1
+    return int(grid.index[tuple(cell.astype(int))]) if inside else -1

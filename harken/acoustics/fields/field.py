@@ -466,16 +466,28 @@ def traced_world(
     return surfaces, covered, order, np.asarray(air, np.float64)
 
 
+@kernel
+def _is_near(origin, size, index, point):
+    """Tell whether a point is among the cells: a float beyond the range of integers may become any index."""
+    return (
+        -2.0 * size < point[0] - origin[0] < (index.shape[0] + 2.0) * size
+        and -2.0 * size < point[1] - origin[1] < (index.shape[1] + 2.0) * size
+        and -2.0 * size < point[2] - origin[2] < (index.shape[2] + 2.0) * size
+    )
+
+
 @kernel(fastmath=FAST)
 def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
     """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
+    total = 0.0
+    out[:] = 0.0
+    if not _is_near(origin, size, index, point):
+        return total
     cx, cy, cz = (
         int(np.floor((point[0] - origin[0]) / size)),
         int(np.floor((point[1] - origin[1]) / size)),
         int(np.floor((point[2] - origin[2]) / size)),
     )
-    total = 0.0
-    out[:] = 0.0
     for ix in range(max(cx - 1, 0), min(cx + 2, index.shape[0])):
         for iz in range(max(cz - 1, 0), min(cz + 2, index.shape[2])):
             for iy in range(max(cy - 1, 0), min(cy + 2, index.shape[1])):

@@ -131,9 +131,10 @@ def region_at(rays, buffer, regions, x, y, z):
     """
     number, divided, origin, size = regions
     u, v, w = (x - origin[0]) / size[0], (y - origin[1]) / size[1], (z - origin[2]) / size[2]
-    i, j, k = int(np.floor(u)), int(np.floor(v)), int(np.floor(w))
-    if i < 0 or j < 0 or k < 0 or i >= number.shape[0] or j >= number.shape[1] or k >= number.shape[2]:
+    # Compared before it becomes an index: a float beyond the range of integers may become any of them.
+    if not (0.0 <= u < number.shape[0] and 0.0 <= v < number.shape[1] and 0.0 <= w < number.shape[2]):
         return -1
+    i, j, k = int(u), int(v), int(w)
     if not divided[i, j, k]:
         return number[i, j, k]
     # Its own block's middle first, then those on the side where it lies, then the rest of the neighbours.

@@ -33,6 +33,9 @@ AIMS = 8
 _ROUNDING = 1e-4
 """Normals are the same when they agree to this; far below `ANGLE`, so that the many equal ones are looked at once."""
 
+_EVEN = 1e-5
+"""Distance from its plane up to which a triangle lies in it but for the rounding of its corners [m]."""
+
 _UPWARDS = np.array([0.8127, 0.4731, 0.3403])
 """Of a plane's two normals the one on this side is taken; the direction is one that few planes contain."""
 
@@ -53,6 +56,8 @@ class Facets:
     """``(F, 3)`` float64 greatest corner of the facet's box, likewise [m]."""
     facet: np.ndarray
     """``(triangles,)`` int32: the facet of each triangle of the scene, -1 where it belongs to none."""
+    unevenness: np.ndarray
+    """``(F,)`` float64 greatest distance of the facet's triangles from its plane [m]; 0 where that is only rounding."""
     largest: np.ndarray
     """``(F,)`` int32: the largest triangle of each facet."""
     aims: np.ndarray
@@ -142,6 +147,9 @@ class Facets:
         flat = facet >= 0
         np.minimum.at(lower, facet[flat], corners[flat].min(1))
         np.maximum.at(upper, facet[flat], corners[flat].max(1))
+        away = np.einsum("fcj,fj->fc", corners[flat], normal[facet[flat]]) - offset[facet[flat], None]
+        unevenness = np.zeros(len(kept))
+        np.maximum.at(unevenness, facet[flat], np.abs(away).max(1))
         return Facets(
             normal=normal,
             offset=offset,
@@ -149,6 +157,7 @@ class Facets:
             lower=lower - DISTANCE,
             upper=upper + DISTANCE,
             facet=facet,
+            unevenness=np.where(unevenness < _EVEN, 0.0, unevenness),
             largest=solid[_biggest(number[plane], area, 1)].astype(np.int32),
             aims=centre[_biggest(number[plane], area, AIMS)],
             least_area=float(least_area),

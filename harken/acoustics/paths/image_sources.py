@@ -29,7 +29,8 @@ MAXIMUM_ORDER = 4
 """Greatest number of reflections that image sources follow."""
 
 SKIN = 2e-3
-"""Way from a point of reflection within which nothing stands in the way [m]: facets are flat to half of this."""
+"""Way from a point of reflection within which nothing stands in the way [m]; longer at facets that are not quite flat,
+see `_skin`."""
 
 SAME_PLACE = 1e-5
 """Distance between two images that are one [m]: a path into an edge belongs to both orders of its two facets."""
@@ -107,7 +108,7 @@ def _reach(tables, listener, reached, points):
     Sets `reached` ``(n,)`` to their numbers and `points` ``(n, order + 2, 3)`` to their points from source to listener;
     returns how many they are.
     """
-    orders, planes, images, heights, normal, offset, lower, upper, _ = tables
+    orders, planes, images, heights, normal, offset, lower, upper, _, _ = tables
     count = 0
     for c in range(len(orders)):
         px, py, pz = listener[0], listener[1], listener[2]
@@ -145,33 +146,55 @@ def _reach(tables, listener, reached, points):
 
 
 @kernel
-def _meets(rays, buffer, facet, a, b, near, expected):
-    """Return the triangle of facet `expected` that is the first on the way from `a` to `b`, -1 if it is not."""
-    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
-    skin = SKIN / max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
-    _, triangle, _, _ = closest_hit(
-        rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(near * skin), np.float32(1.0 + skin)
-    )
+def _way(a, b):
+    return b[0] - a[0], b[1] - a[1], b[2] - a[2]
+
+
+@kernel
+def _skin(normal, unevenness, f, dx, dy, dz):
+    """Share of a leg within which the triangles of facet `f` may lie that it leaves or meets.
+
+    What is merged into a facet lies up to `unevenness` before or behind its plane, and a leg that grazes the plane
+    meets it the farther from the point of reflection, the flatter it runs.
+    """
+    length = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
+    across = abs(normal[f, 0] * dx + normal[f, 1] * dy + normal[f, 2] * dz)
+    return max(SKIN / length, min(2.0 * unevenness[f] / max(across, 1e-9), 0.5))
+
+
+@kernel
+def _meets(rays, buffer, facet, a, b, near, far, expected):
+    """Return the triangle of facet `expected` that is the first on the way from `a` to `b`, -1 if it is not.
+
+    The way begins the share `near` of it behind `a` and ends the share `far` behind `b`.
+    """
+    dx, dy, dz = _way(a, b)
+    _, triangle, _, _ = closest_hit(rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(near), np.float32(1.0 + far))
     return triangle if triangle >= 0 and facet[triangle] == expected else -1
 
 
 @kernel
-def _clear(rays, buffer, facet, largest, planes, order, points, met):
+def _clear(rays, buffer, facet, tables, planes, order, points, met):
     """Tell whether every leg is free, from the listener back to the source; sets the triangles that are met."""
+    normal, largest, unevenness = tables[4], tables[8], tables[9]
     for j in range(order, 0, -1):
         leg = np.sqrt(np.sum((points[j + 1] - points[j]) ** 2))
         if j < order and leg < 2 * SKIN:  # into an edge: both facets are met at one point
             met[j - 1] = largest[planes[j - 1]]
             continue
-        met[j - 1] = _meets(rays, buffer, facet, points[j + 1], points[j], 0.0 if j == order else 1.0, planes[j - 1])
+        dx, dy, dz = _way(points[j + 1], points[j])
+        near = 0.0 if j == order else _skin(normal, unevenness, planes[j], dx, dy, dz)
+        far = _skin(normal, unevenness, planes[j - 1], dx, dy, dz)
+        met[j - 1] = _meets(rays, buffer, facet, points[j + 1], points[j], near, far, planes[j - 1])
         if met[j - 1] < 0:
             return False
     a, b = points[1], points[0]
-    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    dx, dy, dz = _way(a, b)
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
-    return length < 2 * SKIN or not is_occluded(
-        rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(SKIN / length), np.float32(1.0)
-    )
+    if length < 2 * SKIN:
+        return True
+    near = _skin(normal, unevenness, planes[0], dx, dy, dz)
+    return not is_occluded(rays, buffer, a[0], a[1], a[2], dx, dy, dz, np.float32(near), np.float32(1.0))
 
 
 @kernel
@@ -192,13 +215,13 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
         The number of paths.
     """
     buffer = ray_buffer()
-    orders, planes, images, largest = tables[0], tables[1], tables[2], tables[8]
+    orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)
     count = 0
     for r in range(_reach(tables, listener, found, points)):
         c = found[r]
         k = orders[c]
-        if not _clear(rays, buffer, facet, largest, planes[c], k, points[r], met):
+        if not _clear(rays, buffer, facet, tables, planes[c], k, points[r], met):
             continue
         twin = False
         for other in range(count):
@@ -342,7 +365,7 @@ class ImageSources:
             height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
             images[:, j + 1] = at - 2.0 * height[:, None] * n
             heights[:, j] = -height
-        return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper, f.largest
+        return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper, f.largest, f.unevenness
 
     def moved(self, source: np.ndarray) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
@@ -413,7 +436,7 @@ def no_images() -> tuple[tuple, tuple]:
     """Return the `tables` and `surfaces` that `ImageSources` of a scene without facets would have."""
     bands, place = len(OCTAVE_BANDS), np.zeros((0, 3))
     tables = np.zeros(0, np.int32), np.zeros((0, 2), np.int32), np.zeros((0, 3, 3)), np.zeros((0, 2))
-    planes = place, np.zeros(0), place, place, np.zeros(0, np.int32)
+    planes = place, np.zeros(0), place, place, np.zeros(0, np.int32), np.zeros(0)
     surfaces = np.zeros(0, np.int32), np.zeros((3, 0, bands), np.float32), np.zeros(bands)
     return (*tables, *planes), surfaces
 

@@ -103,7 +103,7 @@ def _grow(array):
 def _node_place(grid, n):
     """Lattice coordinates and height [m] of a node."""
     column = grid.node[n, COLUMN]
-    return float(column % grid.nx), float(column // grid.nx), np.float64(grid.value[n, 1])
+    return float(column % grid.nx), float(column // grid.nx), grid.y0 + np.float64(grid.value[n, 1])
 
 
 @kernel

@@ -48,13 +48,15 @@ class FloorGrid(NamedTuple):
     """``(N, 6)`` int32: neighbours to the east (+x), south (+z), west and north, the node to the south-east where all
     four corners of that quad exist (-1 for none, each), and the column ``j·nx + i`` on the lattice."""
     value: np.ndarray
-    """``(N, 2)`` float32: margin (clearance less radius) and height [m]."""
+    """``(N, 2)`` float32: margin (clearance less radius) and height above `y0` [m]."""
     columns: np.ndarray
     """``(nx·nz + 1,)`` int32: nodes ``columns[c]`` to ``columns[c + 1]`` stand above each other in column c."""
     x0: float
     """x of the lattice's first line [m]."""
     z0: float
     """z of the lattice's first line [m]."""
+    y0: float
+    """What heights are relative to [m]: 0 unless the scene is far from the origin."""
     cell: float
     """Spacing of the lattice [m]."""
     nx: int
@@ -101,7 +103,7 @@ def margin_at(grid, quad, u, v):
 def surface_height(grid, quad, u, v):
     """Height of the floor [m] at lattice coordinates (u, v) in a quad."""
     s, t = _within(grid, quad, u, v)
-    return _bilinear(grid, quad, s, t, 1)
+    return grid.y0 + _bilinear(grid, quad, s, t, 1)
 
 
 @kernel

@@ -1,6 +1,7 @@
 """From sampled surfaces to a finished floor: building the grid, its islands, areas and storeys."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from harken.raytracing import kernel
 from harken.scene.floor import surface
 from harken.scene.floor.grid import COLUMN, CORNER, EAST, NORTH, SOUTH, WEST, FloorGrid
 
-__all__ = ["Island", "Storey", "build_grid", "find_islands", "find_storeys", "quad_areas"]
+__all__ = ["Island", "Parts", "Storey", "build_grid", "find_islands", "find_parts", "find_storeys", "quad_areas"]
 
 _SLOPE = np.cos(np.deg2rad(45.0)) - 1e-4
 _RINGS = 3
@@ -26,7 +27,7 @@ class Island:
     upper: float
     """Greatest height [m]."""
     covered: float
-    """Share of the area with the front of a surface overhead: about 1 in rooms, 0 on a roof or inside a solid."""
+    """Share of the area that is in rooms: about 1 for a room, 0 for a roof or the inside of a solid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,8 @@ def build_grid(
         step: Greatest step that it takes [m].
 
     Returns:
-        The grid, and per node whether the front of a surface is overhead. Without floor the grid has no nodes.
+        The grid, and per node which ways the floor and what is overhead face (see `surface.stand_points`). Without
+        floor the grid has no nodes.
     """
     lower, upper = triangles.min((0, 1)), triangles.max((0, 1))
     # Lines in the middle of the cells of a lattice through 0: walls tend to lie on round coordinates.
@@ -91,15 +93,7 @@ def build_grid(
     node[:, :4], node[:, COLUMN] = links, column[keep]
     node[:, CORNER] = _corners(links)
     value = np.stack([margin[keep], height[keep]], 1)
-    return FloorGrid(node, value, columns, x0, z0, cell, nx, nz), _covered(facing)[keep]
-
-
-def _covered(facing: np.ndarray) -> np.ndarray:
-    """Whether the surface overhead shows its front: a ceiling over a room, not the lid of a solid seen from within."""
-    up, down = surface.UP, surface.DOWN
-    floor, lid = facing & (up | down), facing >> surface.LID
-    turned = (floor == down).sum() > (floor == up).sum()  # The mesh is inside out.
-    return (floor & down > 0) & (lid & up > 0) if turned else (floor & up > 0) & (lid & down > 0)
+    return FloorGrid(node, value, columns, x0, z0, 0.0, cell, nx, nz), facing[keep]
 
 
 def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -212,12 +206,39 @@ def _label(grid):
     return label, count
 
 
-def find_islands(grid: FloorGrid, covered: np.ndarray, areas: np.ndarray) -> tuple[tuple[Island, ...], np.ndarray]:
-    """Separate the connected parts of the floor.
+class Parts(NamedTuple):
+    """The connected parts of a floor, in no particular order."""
+
+    label: np.ndarray
+    """``(N,)`` int32 number of the part that each node belongs to, -1 for nodes that are not walkable."""
+    owner: np.ndarray
+    """``(N,)`` int32 number of the part that each quad belongs to, -1 where no corner is walkable."""
+    count: int
+    """How many there are."""
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum ``(count,)`` of what each quad has ``(N,)``, by part."""
+        used = self.owner >= 0
+        return np.bincount(self.owner[used], values[used], minlength=self.count)
+
+
+def find_parts(grid: FloorGrid) -> Parts:
+    """Separate the connected parts of the floor."""
+    label, count = _label(grid)
+    padded = np.append(grid.node, np.full((1, 6), -1, np.int32), 0)
+    corners = np.stack([np.arange(len(label)), *(padded[:-1, k] for k in (EAST, SOUTH, CORNER))], 1)
+    return Parts(label, np.append(label, -1)[corners].max(1), count)
+
+
+def find_islands(
+    grid: FloorGrid, parts: Parts, covered: np.ndarray, areas: np.ndarray
+) -> tuple[tuple[Island, ...], np.ndarray]:
+    """Put the connected parts of the floor in order.
 
     Args:
         grid: The floor.
-        covered: ``(N,)`` whether the front of a surface is overhead.
+        parts: Its connected parts.
+        covered: ``(N,)`` whether a node is in a room.
         areas: ``(N,)`` from `quad_areas`.
 
     Returns:
@@ -225,13 +246,8 @@ def find_islands(grid: FloorGrid, covered: np.ndarray, areas: np.ndarray) -> tup
         inside of a solid comes before the rooms; and the island of each node ``(N,)`` int32, -1 for nodes that are not
         walkable.
     """
-    label, count = _label(grid)
-    padded = np.append(grid.node, np.full((1, 6), -1, np.int32), 0)
-    corners = np.stack([np.arange(len(label)), *(padded[:-1, k] for k in (EAST, SOUTH, CORNER))], 1)
-    owner = np.append(label, -1)[corners].max(1)
-    used = owner >= 0
-    area = np.bincount(owner[used], areas[used], minlength=count)
-    roofed = np.bincount(owner[used], areas[used] * covered[used], minlength=count)
+    label, count = parts.label, parts.count
+    area, roofed = parts.total(areas), parts.total(areas * covered)
     lower, upper = np.full(count, np.inf), np.full(count, -np.inf)
     walkable = label >= 0
     np.minimum.at(lower, label[walkable], grid.value[walkable, 1])

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,8 @@ from harken.scene.floor.grid import (
     slide,
     surface_height,
 )
-from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_storeys, quad_areas
+from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_parts, find_storeys, quad_areas
+from harken.scene.floor.rooms import BY_FRONTS, find_rooms
 from harken.scene.scene import Scene
 
 __all__ = ["Body", "Island", "Storey", "WalkableFloor"]
@@ -91,7 +92,7 @@ def _nearest(grid, island, wanted, x, y, z, reach):
                 if island[n] < 0 or (wanted >= 0 and island[n] != wanted):
                     continue
                 dx, dz = grid.x0 + line * grid.cell - x, grid.z0 + row * grid.cell - z
-                distance = np.sqrt(dx * dx + dz * dz + (grid.value[n, 1] - y) ** 2)
+                distance = np.sqrt(dx * dx + dz * dz + (grid.y0 + grid.value[n, 1] - y) ** 2)
                 if distance < best:
                     best, nearest = distance, n
     return nearest, best
@@ -148,10 +149,19 @@ class WalkableFloor:
     a cell wider than the body may be taken for closed.
     """
 
-    def __init__(self, *, grid: FloorGrid, covered: np.ndarray, body: Body, name: str):
-        self.grid, self.body, self.name = grid, body, name
-        self._areas = quad_areas(grid)
-        self.islands, self.node_island = find_islands(grid, covered, self._areas)
+    def __init__(
+        self,
+        *,
+        grid: FloorGrid,
+        islands: tuple[Island, ...],
+        node_island: np.ndarray,
+        areas: np.ndarray,
+        body: Body,
+        name: str,
+        remark: str = BY_FRONTS,
+    ):
+        self.grid, self.body, self.name, self.remark = grid, body, name, remark
+        self.islands, self.node_island, self._areas = islands, node_island, areas
         self._fields: OrderedDict[bytes, DistanceField] = OrderedDict()
 
     islands: tuple[Island, ...]
@@ -159,6 +169,8 @@ class WalkableFloor:
     ground outside and the inside of solids come after rooms."""
     node_island: np.ndarray
     """``(N,)`` int32: island of each node of `grid`, -1 for nodes where the body does not fit."""
+    remark: str
+    """How rooms were told from the inside of solids, in words."""
 
     @staticmethod
     def build(scene: Scene, body: Body | None = None, *, cell: float | None = None) -> "WalkableFloor":
@@ -185,9 +197,19 @@ class WalkableFloor:
                 f"cell is {cell!r} m; expected 0.005 m to half the body's radius, {body.radius / 2.0:g} m."
             )
         _check_extent(scene, cell)
-        triangles = scene.vertices[scene.faces].astype(np.float64)
-        grid, covered = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
-        floor = WalkableFloor(grid=grid, covered=covered, body=body, name=scene.name)
+        local = scene.local
+        triangles = local.vertices[local.faces].astype(np.float64)
+        grid, facing = build_grid(triangles, cell=cell, radius=body.radius, room=body.height, step=body.step)
+        areas, parts = quad_areas(grid), find_parts(grid)
+        covered, remark = find_rooms(local, grid, parts, facing, areas, body.height)
+        islands, node_island = find_islands(grid, parts, covered, areas)
+        if scene.is_far:
+            x, y, z = scene.origin.tolist()
+            grid = grid._replace(x0=grid.x0 + x, y0=y, z0=grid.z0 + z)
+            islands = tuple(replace(island, lower=island.lower + y, upper=island.upper + y) for island in islands)
+        floor = WalkableFloor(
+            grid=grid, islands=islands, node_island=node_island, areas=areas, body=body, name=scene.name, remark=remark
+        )
         if not floor.islands or floor.islands[0].area < _LEAST_AREA:
             found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
             raise NavigationError(
@@ -200,6 +222,11 @@ class WalkableFloor:
     def __getstate__(self) -> dict[str, Any]:
         """Leave distance fields behind: they are made again where they are needed."""
         return {**self.__dict__, "_fields": OrderedDict()}
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether single precision is too coarse for the floor's coordinates."""
+        return max(abs(self.grid.x0), abs(self.grid.y0), abs(self.grid.z0)) > 1024.0
 
     @property
     def cell(self) -> float:
@@ -217,18 +244,23 @@ class WalkableFloor:
         usable = np.array([k == 0 or island.covered > 0.5 for k, island in enumerate(self.islands)])
         nodes = np.flatnonzero(self.node_island >= 0)
         nodes = nodes[usable[self.node_island[nodes]]]
-        return find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
+        found = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
+        return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in found)
 
     @cached_property
     def cells(self) -> np.ndarray:
-        """``(N, 3)`` float32 points of the first island, one for each square of side `cell`, such as plans need."""
+        """``(N, 3)`` points of the first island, one for each square of side `cell`, such as plans need [m].
+
+        They are float32, and float64 in scenes that are far from the origin.
+        """
         return self._positions(np.flatnonzero(self.node_island == 0))
 
     def _positions(self, nodes: np.ndarray) -> np.ndarray:
         column = self.grid.node[nodes, COLUMN]
         x = self.grid.x0 + column % self.grid.nx * self.cell
         z = self.grid.z0 + column // self.grid.nx * self.cell
-        return np.stack([x, self.grid.value[nodes, 1], z], 1).astype(np.float32)
+        places = np.stack([x, self.grid.y0 + self.grid.value[nodes, 1], z], 1)
+        return places if self._is_far else places.astype(np.float32)
 
     def is_walkable(self, point: Point) -> bool:
         """Tell whether the body can stand at a point ``(3,)``, to within a millimetre; NaN is nowhere."""
