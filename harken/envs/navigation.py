@@ -157,7 +157,7 @@ class NavigationEnv(gym.Env[dict[str, Any], np.int64]):
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """Names of the categories that "semantic" counts, in the scene of the episode."""
+        """Names of the categories that "semantic" counts: `harken.scene.CATEGORIES` for generated homes and files."""
         return self.simulator.world.scene.categories
 
     def reset(

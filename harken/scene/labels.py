@@ -9,7 +9,7 @@ counts least ("lamp_wall" is a lamp). A named substance ("glass", "metal") decid
 import re
 from functools import lru_cache
 
-__all__ = ["CATEGORIES", "SOUNDING_CATEGORIES", "match_category", "match_material"]
+__all__ = ["match_category", "match_material"]
 
 # Category, material, and the words and phrases (singular) that mean it.
 _OBJECTS: tuple[tuple[str, str, str], ...] = (
@@ -93,16 +93,6 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
 
 _WEAK = frozenset({"wall", "floor", "ceiling"})
 
-CATEGORIES: tuple[str, ...] = ("unknown", *dict.fromkeys(row[0] for row in _OBJECTS))
-"""Every category that `match_category` returns: "unknown", structure, the 21 sounding categories, and other things."""
-
-SOUNDING_CATEGORIES: tuple[str, ...] = (
-    *("chair", "table", "picture", "cabinet", "cushion", "sofa", "bed", "chest_of_drawers", "plant", "sink"),
-    *("toilet", "stool", "towel", "tv_monitor", "shower", "bathtub", "counter", "fireplace", "gym_equipment"),
-    *("seating", "clothes"),
-)
-"""The 21 categories that sound in semantic AudioGoal (Chen et al., CVPR 2021, §4)."""
-
 # Material, and the words and phrases that name a substance and not a thing.
 _SUBSTANCES: tuple[tuple[str, str], ...] = (
     ("plaster", "plaster, stucco, plastered"),
@@ -178,7 +168,7 @@ def match_category(label: str) -> str:
         label: Name of a node, object, category or material, in any case and spelling.
 
     Returns:
-        One of `CATEGORIES`; "unknown" where the label says nothing.
+        One of `harken.scene.vocabulary.CATEGORIES`; "unknown" where the label says nothing.
     """
     return _match(label)[0]
 

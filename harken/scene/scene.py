@@ -85,7 +85,7 @@ class Scene:
     material: np.ndarray
     """``(F,)`` int32: index into `materials` per triangle."""
     categories: tuple[str, ...] = ("unknown",)
-    """Names of the categories that occur; the first is "unknown"."""
+    """Names of the categories that `category` counts, the first "unknown": for homes and files the vocabulary's."""
     category: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     """``(F,)`` int32: index into `categories` per triangle; 0 is unknown."""
     instance: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))

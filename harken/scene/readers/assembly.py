@@ -10,6 +10,7 @@ from harken.scene.materials import AcousticMaterial
 from harken.scene.readers.materials import MaterialChooser
 from harken.scene.readers.parts import MeshPart
 from harken.scene.scene import Appearance, Scene, SceneObject
+from harken.scene.vocabulary import CATEGORIES, category_indices
 
 __all__ = ["assemble", "axes_remark", "size_remark"]
 
@@ -64,7 +65,6 @@ def assemble(
     chooser = MaterialChooser(materials)
     categories = [_category(part) for part in parts]
     numbers = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
-    known = ["unknown", *sorted(set(categories) - {"unknown"})]
     part_of = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
     keep = _areas(vertices, faces) > _LEAST_AREA
     if not keep.any():
@@ -76,8 +76,8 @@ def assemble(
         faces=faces,
         materials=chooser.materials,
         material=np.array(numbers, np.int32)[part_of],
-        categories=tuple(known),
-        category=np.array([known.index(category) for category in categories], np.int32)[part_of],
+        categories=CATEGORIES,
+        category=category_indices(categories)[part_of],
         instance=np.array([part.thing for part in parts], np.int32)[part_of],
         objects=_objects(parts, categories, vertices),
         appearance=_appearance(parts, keep),
