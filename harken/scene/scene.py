@@ -10,6 +10,7 @@ import numpy as np
 
 from harken.errors import SceneError
 from harken.raytracing import Triangles
+from harken.scene.labels import LabelUse
 from harken.scene.materials import AcousticMaterial
 
 __all__ = ["Appearance", "Room", "Scene", "SceneObject"]
@@ -96,6 +97,8 @@ class Scene:
     """The objects whose numbers `instance` holds."""
     rooms: tuple[Room, ...] = ()
     """Known rooms; empty for a mesh without that knowledge."""
+    labels: tuple[LabelUse, ...] = ()
+    """What was made of the labels of a file, largest area first; empty for a scene that is not from a file."""
     appearance: Appearance | None = None
     """Colours and textures; plain grey where none are given."""
     name: str = "scene"
@@ -224,4 +227,4 @@ class Scene:
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
         """Return the same scene made of other materials."""
-        return replace(self, materials=materials, material=material)
+        return replace(self, materials=materials, material=material, labels=())
