@@ -59,7 +59,10 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
         raise SceneError(
             f"{origin}: the coefficients of material {name!r} cannot be read: {str(error)[:200]}."
         ) from error
-    return AcousticMaterial(name=name, source=short_name(str(entry.get("source", origin))), **given)
+    try:
+        return AcousticMaterial(name=name, source=short_name(str(entry.get("source", origin))), **given)
+    except SceneError as error:
+        raise SceneError(f"{origin}: {error}") from error
 
 
 def _resample(values: Any, bands: Any) -> tuple[float, ...]:

@@ -94,6 +94,10 @@ def read_scene(
                 name=name or path.stem,
                 source=str(path),
             )
+    except SceneError as error:
+        if path.name in str(error):
+            raise
+        raise SceneError(f"{path}: {error}") from error
     except HarkenError:
         raise
     except Exception as error:
@@ -142,7 +146,7 @@ def _gather_materials(
     elif materials is not None:
         if not isinstance(materials, Mapping) or not all(isinstance(name, str) for name in materials):
             raise ConfigurationError(
-                f"materials is {materials!r:.80}; expected a mapping from names to materials or the path of a JSON file."
+                f"materials is {materials!r:.80}; expected a mapping from names to materials or a file's path."
             )
         found.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
     return found

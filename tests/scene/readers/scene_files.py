@@ -1,5 +1,6 @@
 """Scene files that the tests of the readers write."""
 
+import base64
 import json
 
 import numpy as np
@@ -127,3 +128,60 @@ def replica_like(path, *, binary=True):
         text += [" ".join(map(str, (4, *q["v"], q["id"]))) for q in quads]
         path.write_text(head + "\n".join(text) + "\n")
     return path
+
+
+_COMPONENTS = {"int8": 5120, "uint8": 5121, "int16": 5122, "uint16": 5123, "uint32": 5125, "float32": 5126}
+_KINDS = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4", 16: "MAT4"}
+SQUARE = np.array([(0, 0, 0), (2, 0, 0), (2, 2, 0), (0, 2, 0)], np.float32)
+
+
+class GltfWriter:
+    """Write small glTF files by hand: `add` arrays, change `header`, then `write`."""
+
+    def __init__(self):
+        self.data = b""
+        self.header = {
+            "asset": {"version": "2.0"},
+            "scenes": [{"nodes": [0]}],
+            "nodes": [{"name": "wall", "mesh": 0}],
+            "meshes": [],
+            "accessors": [],
+            "bufferViews": [],
+        }
+
+    def view(self, content, **more):
+        self.data += b"\0" * (-len(self.data) % 4)
+        self.header["bufferViews"].append(
+            {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(content), **more}
+        )
+        self.data += content
+        return len(self.header["bufferViews"]) - 1
+
+    def add(self, values, **more):
+        """Add an accessor and return its number."""
+        values = np.asarray(values)
+        values = values.reshape(len(values), -1)
+        self.header["accessors"].append(
+            {
+                "bufferView": self.view(values.tobytes()),
+                "componentType": _COMPONENTS[values.dtype.name],
+                "count": len(values),
+                "type": _KINDS[values.shape[1]],
+                **more,
+            }
+        )
+        return len(self.header["accessors"]) - 1
+
+    def mesh(self, positions=SQUARE, indices=(0, 1, 2, 0, 2, 3), width="uint16", **primitive):
+        """Add a mesh of one primitive."""
+        entry = {"attributes": {"POSITION": self.add(positions)}, **primitive}
+        if indices is not None:
+            entry["indices"] = self.add(np.array(indices, width))
+        self.header["meshes"].append({"primitives": [entry]})
+        return entry
+
+    def write(self, path):
+        uri = "data:application/octet-stream;base64," + base64.b64encode(self.data).decode()
+        buffers = [{"uri": uri, "byteLength": len(self.data)}] if self.data else []
+        path.write_text(json.dumps({"buffers": buffers, **self.header}))
+        return path

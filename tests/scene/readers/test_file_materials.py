@@ -3,8 +3,8 @@ import json
 import pytest
 from scene_files import ROOM, furnished, give_acoustics, made_of, rewrite
 
-from harken.errors import HarkenWarning, SceneError, UnknownNameError
-from harken.scene import OCTAVE_BANDS, AcousticMaterial
+from harken.errors import ConfigurationError, HarkenWarning, SceneError, UnknownNameError
+from harken.scene import OCTAVE_BANDS, AcousticMaterial, generate_home, inspect_scene
 from harken.scene.material_table import material
 from harken.scene.readers.reading import read_scene
 
@@ -46,14 +46,16 @@ def test_impossible_acoustic_extras_are_errors(tmp_path, entry, error, message):
         read_scene(rewrite(furnished(tmp_path), give_acoustics(entry)))
 
 
-def test_acoustic_extras_need_a_name_to_hang_on(tmp_path):
+def test_acoustic_extras_belong_to_their_material_whatever_it_is_called(tmp_path):
     def change(header):
         give_acoustics({"absorption": 0.1})(header)
         for entry in header["materials"]:
             entry.pop("name")
 
-    with pytest.raises(SceneError, match="no name"):
-        read_scene(rewrite(furnished(tmp_path), change))
+    scene = read_scene(rewrite(furnished(tmp_path), change))
+    walls = scene.instance == next(o.instance for o in scene.objects if o.name == "Walls")
+    assert {scene.materials[i].absorption for i in scene.material[walls]} == {(0.1,) * 7}
+    assert {scene.materials[i].name for i in scene.material[~walls]} == {"wood_furniture"}
 
 
 def test_materials_by_mapping_file_and_sidecar_in_their_order(room, tmp_path):
@@ -131,3 +133,79 @@ def test_a_mapping_that_fits_nothing_is_a_warning(room):
 def test_built_in_materials_are_shared_by_their_labels(tmp_path):
     scene = read_scene(furnished(tmp_path))
     assert set(scene.materials) == {material("brick"), material("upholstery")}
+
+
+def test_a_name_that_says_nothing_becomes_what_its_object_is_made_of_only_with_a_word(room):
+    with pytest.warns(
+        HarkenWarning, match=r"1 name\(s\) of materials say nothing \('odd name_7'\).*\(plaster\)"
+    ) as caught:
+        scene = read_scene(room)
+    assert len(caught) == 1
+    assert made_of(scene, 0.0, 0) == {"plaster"}
+
+
+def test_what_became_of_every_label_is_kept_and_printed_with_guesses_marked(room):
+    with pytest.warns(HarkenWarning, match="say nothing"):
+        scene = read_scene(room, materials={"oak": "marble"})
+    found = {(use.label, use.within, use.category, use.material, use.origin): use.area for use in scene.labels}
+    assert found == {
+        ("odd name", "walls", "wall", "plaster", "guessed"): pytest.approx(15 + 15 + 12),
+        ("oak", "floor", "floor", "marble", "given"): pytest.approx(20),
+        ("painted_plaster", "ceiling", "ceiling", "plaster", "named"): pytest.approx(20),
+        ("brick", "walls", "wall", "brick", "named"): pytest.approx(10),
+    }
+    lines = [" ".join(line.split()) for line in str(inspect_scene(scene)).splitlines()]
+    assert "odd name (in walls) wall plaster 42.0 m² ? guessed: what such things are mostly made of" in lines
+    assert "brick (in walls) wall brick 10.0 m²" in lines
+    assert "oak (in floor) floor marble 20.0 m² as you gave it" in lines
+
+
+def test_labels_that_lead_nowhere_are_printed_as_such_and_numbers_do_not_multiply_lines(tmp_path):
+    triangle = "v 0 0 0\nv 4 0 0\nv 0 3 0\n"
+    faces = "".join(f"o chair_{i}\nf 1 2 3\n" for i in range(40))
+    (tmp_path / "a.obj").write_text(f"{triangle}{faces}o Cube.001\nf 1 3 2\n")
+    with pytest.warns(HarkenWarning, match="1 of 41 triangles have no label"):
+        scene = read_scene(tmp_path / "a.obj")
+    assert [(use.label, use.origin, use.area) for use in scene.labels] == [
+        ("chair", "guessed", pytest.approx(240)),
+        ("Cube", "unknown", pytest.approx(6)),
+    ]
+    assert "! the label says nothing" in str(inspect_scene(scene))
+    assert scene.with_materials(scene.materials, scene.material).labels == ()
+
+
+def test_homes_have_no_labels_to_explain():
+    home = generate_home(0)
+    assert home.labels == () and "guessed" not in str(inspect_scene(home))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"oak": "marble", "oak": "brick"}', "'oak' stands twice"),
+        (b"[" * 200_000 + b"]" * 200_000, "nested too deep|JSON"),
+        (b'{"oak": {"absorption": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "nested too deep|JSON"),
+        (b'{"oak": {"absorption": NaN}}', "NaN is no number"),
+        (b'{"oak": {"absorption": ' + b"9" * 5000 + b"}}", r"room\.materials\.json"),
+        (b'{"oak": {"absorption": 1e999}}', "between 0 and 1"),
+        (b'{"o\xff": "marble"}', "utf-8"),
+        (b'{"materials": [{"name": ["x"], "labels": ["oak"]}]}', "cannot be read"),
+        (
+            b'{"materials": [{"name": "x", "labels": "oak", "absorption": [125, 0.1], "scattering": [125, 0.1], '
+            b'"transmission": [125, 0.1]}]}',
+            "labels is no list",
+        ),
+    ],
+)
+def test_hostile_material_files_are_errors_that_name_the_file(room, content, message):
+    room.with_name("room.materials.json").write_bytes(content)
+    with pytest.raises(SceneError, match=message) as caught:
+        read_scene(room)
+    assert "room.materials.json" in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("materials", [3, ["oak"], {3: "marble"}, b"file.json"])
+def test_materials_of_another_kind_are_refused(room, materials):
+    with pytest.raises(ConfigurationError, match="materials"):
+        read_scene(room, materials=materials)

@@ -54,12 +54,29 @@ def test_gltf_vertex_colours_are_read(tmp_path):
     assert read_scene(tmp_path / "box.glb").appearance.colors[0, 0].tolist() == [255, 188, 0]
 
 
-def test_a_gltf_texture_that_cannot_be_decoded_is_a_warning(tmp_path):
-    def change(header):
-        header["images"][0]["mimeType"] = "image/ktx2"
+def damaged(path, change):
+    """Change the bytes of the first image of a GLB file."""
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\x89PNG")
+    end = content.index(b"IEND", start) + 8
+    content[start:end] = change(bytes(content[start:end])).ljust(end - start, b"\0")
+    path.write_bytes(content)
+    return path
 
-    with pytest.warns(HarkenWarning, match=r"texture of 1 material\(s\) \('leather'\)"):
-        scene = read_scene(rewrite(furnished(tmp_path), change))
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda png: b"\xabKTX 20\xbb\r\n\x1a\n",
+        lambda png: png[: len(png) // 2],
+        lambda png: png.replace(b"IDAT", b"IDAT\x01", 1)[: len(png)],
+        lambda png: bytes([*png[:45], png[45] ^ 1, *png[46:]]),  # One bit of the image data.
+    ],
+    ids=["another format", "cut off", "shifted", "one bit"],
+)
+def test_a_texture_in_the_file_that_is_damaged_is_a_warning_and_one_colour(tmp_path, change):
+    with pytest.warns(HarkenWarning, match=r"texture of 1 material\(s\) \('leather'\) is missing, damaged"):
+        scene = read_scene(damaged(furnished(tmp_path), change))
     assert (scene.appearance.texture == -1).all()
 
 

@@ -8,7 +8,8 @@ from harken.scene.readers.reading import read_scene
 
 
 def test_obj_names_decide_materials_and_categories(room):
-    scene = read_scene(room, materials={"brick": "concrete"})
+    with pytest.warns(HarkenWarning, match="say nothing"):
+        scene = read_scene(room, materials={"brick": "concrete"})
     assert made_of(scene, 0.0, 1) == {"wood_floor"}
     assert made_of(scene, 3.0, 1) == {"plaster"}
     assert made_of(scene, 0.0, 2) == {"concrete"}
