@@ -173,8 +173,8 @@ def _part(
             )
         corners, polygon, tangled = triangulate(points, table[:, :n])
         crossing += tangled
-        triangles.append(np.take_along_axis(table[polygon, :n], corners, axis=1))
-        maps.append(np.take_along_axis(table[polygon, n:], corners, axis=1))
+        triangles.append(table[polygon[:, None], corners])
+        maps.append(table[polygon[:, None], n + corners])
     faces_, maps_ = np.concatenate(triangles), np.concatenate(maps)
     used, local = np.unique(faces_, return_inverse=True)
     known = maps_ >= 0

@@ -135,7 +135,7 @@ def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:
         polygons = corners.rows(rows, n).astype(np.int64)
         local, polygon, crossing = triangulate(vertices, polygons)
         tangled += crossing
-        faces = np.take_along_axis(polygons[polygon], local, axis=1)
+        faces = polygons[polygon[:, None], local]
         found.append(_Triangles(faces=faces, face=rows[polygon], corner=local))
     if not found:
         raise PlyFault("the mesh is empty (no triangles)")

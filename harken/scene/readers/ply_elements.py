@@ -88,7 +88,7 @@ def read_elements(content: bytes) -> tuple[dict[str, Element], list[str]]:
 def _header(content: bytes) -> tuple[str, dict[str, Element], list[str], bytes]:
     """Return the byte order ("" for ASCII), the elements without their rows, textures, and what follows the header."""
     head, found, _ = content[:_LONGEST_HEADER].partition(b"end_header")
-    if not content.startswith(b"ply") or not found:
+    if head.split(None, 1)[:1] != [b"ply"] or not found:
         raise PlyFault("it does not begin with the header of a PLY file")
     lines = head.decode("utf-8", errors="replace").splitlines()
     body = content[len(head) + len(found) :]
