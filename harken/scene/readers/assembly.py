@@ -72,7 +72,7 @@ def assemble(
             f"{source}: vertices lie up to {np.abs(vertices).max():.3g} m from the origin; expected at most "
             f"{_FARTHEST:g} m. Check the file and `scale`."
         )
-    chooser = MaterialChooser(materials)
+    chooser = MaterialChooser(materials, source)
     categories = [_category(part) for part in parts]
     chosen = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
     part_of = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])

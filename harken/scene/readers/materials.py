@@ -9,7 +9,7 @@ import numpy as np
 
 from harken.errors import SceneError, UnknownNameError
 from harken.scene.labels import match_material, names_substance
-from harken.scene.material_table import MATERIALS, material
+from harken.scene.material_table import MATERIALS
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
 from harken.scene.readers.content import is_file, parse_json
 from harken.scene.readers.parts import MeshPart, short_name
@@ -44,7 +44,9 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
     if isinstance(entry, AcousticMaterial):
         return entry
     if isinstance(entry, str):
-        return material(entry)
+        if entry not in MATERIALS:
+            raise UnknownNameError(f"acoustic material of {name!r} in {origin}", short_name(entry), MATERIALS)
+        return MATERIALS[entry]
     if not isinstance(entry, Mapping) or "absorption" not in entry:
         raise SceneError(
             f"{origin}: material {name!r} is {entry!r:.80}; expected the name of a built-in material or an object with "
@@ -52,7 +54,7 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
         )
     for key in entry:
         if key not in _FIELDS:
-            raise UnknownNameError(f"key of material {name!r} in {origin}", key, _FIELDS)
+            raise UnknownNameError(f"key of material {name!r} in {origin}", short_name(str(key)), _FIELDS)
     try:
         given = {key: _resample(entry[key], entry.get("bands_hz")) for key in _COEFFICIENTS if key in entry}
     except (TypeError, ValueError, OverflowError) as error:
@@ -138,6 +140,7 @@ class MaterialChooser:
 
     Args:
         given: Materials by the name of a material, node, mesh or category; "default" is for what has no label.
+        source: The scene's file, for messages.
 
     Attributes:
         used: Names in `given` (case folded) that applied to a part.
@@ -145,7 +148,8 @@ class MaterialChooser:
         unlabelled: Number of triangles for which only the built-in "default" was left.
     """
 
-    def __init__(self, given: Mapping[str, AcousticMaterial]):
+    def __init__(self, given: Mapping[str, AcousticMaterial], source: str):
+        self.source = source
         self.given = {name.casefold(): made for name, made in given.items()}
         self.used: set[str] = set()
         self.guessed: dict[str, str] = {}
@@ -165,7 +169,7 @@ class MaterialChooser:
                 return self._number(self.given[label.casefold()]), "given"
         if part.acoustics is not None:
             name = part.material or "material of the file"
-            return self._number(material_from_dict(name, part.acoustics, "the file's extras.acoustics")), "file"
+            return self._number(material_from_dict(name, part.acoustics, f"extras.acoustics of {self.source}")), "file"
         label = " / ".join(reversed(part.labels))
         name = match_material(label)
         if name is not None:

@@ -111,7 +111,8 @@ def _parse(path: Path) -> _Lines:
                     raise ValueError("fewer than three coordinates")
                 lines.vertices.append(row if len(row) == 6 else row[:3])
             elif key == "vt":
-                lines.uv.append(([float(x) for x in rest.split()[:2]] + [0.0])[:2])
+                first, second = (*rest.split(), "0")[:2]  # The second may be left out.
+                lines.uv.append([float(first), float(second)])
             elif key in ("f", "fo"):
                 if faces is None:
                     faces = lines.groups.setdefault((current[0], current[1], current[2]), {})
@@ -196,7 +197,7 @@ def _part(
 
 def _colors(lines: _Lines, faces: np.ndarray, look: Look, textured: bool) -> np.ndarray:
     """Return ``(F, 3, 3)`` colours: of the vertices where all have one, else of the material."""
-    corners = [lines.vertices[i] for i in faces.ravel()] if len(lines.vertices[faces[0, 0]]) == 6 else []
+    corners = [lines.vertices[i] for i in faces.ravel()] if len(faces) and len(lines.vertices[faces[0, 0]]) == 6 else []
     if corners and all(len(row) == 6 for row in corners):
         colors = np.array([row[3:] for row in corners], np.float64).reshape(-1, 3, 3)
         # Most writers use 0…1, some 0…255.

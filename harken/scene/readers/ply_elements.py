@@ -72,7 +72,7 @@ def read_elements(content: bytes) -> tuple[dict[str, Element], list[str]]:
         try:
             numbers = np.array(body.split(), np.float64)
         except ValueError as error:
-            raise PlyFault(f"it holds what is no number ({error})") from error
+            raise PlyFault(f"it holds what is no number ({str(error)[:120]})") from error
         place = 0
         for name, element in elements.items():
             place = _read_numbers(name, element, numbers, place)

@@ -82,7 +82,7 @@ def read_scene(
     usual_up: Literal["y", "z"] = "z" if path.suffix.lower() == ".ply" else "y"
     try:
         # Numbers that overflow become infinite, which is refused by name further on.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             given = _gather_materials(path, materials)
             parts, remarks = _READERS[path.suffix.lower()](path)
             scene, more = assemble(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from harken.scene.readers.gltf.container import Entry
+from harken.scene.readers.parts import short_name
 
 __all__ = ["as_floats", "read_accessor"]
 
@@ -27,7 +28,7 @@ def read_accessor(accessor: Entry, size: int) -> np.ndarray:
     """
     kind = accessor.text("type")
     if _SIZES.get(kind) != size:
-        raise accessor.fault(f"its type is {kind!r}; expected {size} numbers per element")
+        raise accessor.fault(f"its type is {short_name(kind)!r}; expected {size} numbers per element")
     dtype = _dtype(accessor)
     count = accessor.count("count")
     if count < 1:
