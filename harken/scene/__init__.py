@@ -11,10 +11,13 @@ from harken.scene.material_table import MATERIALS, material
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
 from harken.scene.readers.reading import read_scene
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
+from harken.scene.vocabulary import CATEGORIES, SOUNDING_CATEGORIES
 
 __all__ = [
+    "CATEGORIES",
     "MATERIALS",
     "OCTAVE_BANDS",
+    "SOUNDING_CATEGORIES",
     "AcousticMaterial",
     "Appearance",
     "Body",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.scene.enclosure import ClosedSurfaces, welded
+from harken.scene.labels import LabelUse
 from harken.scene.materials import OCTAVE_BANDS
-from harken.scene.readers.assembly import axes_remark, size_remark
+from harken.scene.readers.axes import axes_remark, size_remark
 from harken.scene.scene import Scene
 
 __all__ = ["SceneReport", "inspect_scene"]
@@ -20,6 +21,8 @@ _LISTENERS, _LEAK_RAYS = 128, 256
 _WALKERS, _BOUNCES = 512, 40
 _CLEARANCE, _HEADROOM = 0.1, 1.5
 _OFFSET = 1e-4
+_MOST_LABELS = 30
+"""Labels that the text lists."""
 _SPEED_OF_SOUND = 343.2
 """At 20 °C [m/s]."""
 
@@ -60,6 +63,8 @@ class SceneReport:
     """Triangles that lie exactly on another one."""
     material_areas: dict[str, float]
     """Area of each acoustic material [m²], largest first."""
+    labels: tuple[LabelUse, ...]
+    """What was made of the labels of the file, largest area first."""
     mean_absorption: tuple[float, ...] | None
     """Mean absorption per octave band (`OCTAVE_BANDS`) of what sound meets indoors, openings to the outside as 1."""
     reverberation_time: tuple[float, ...] | None
@@ -124,6 +129,7 @@ def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
         "degenerate_triangles": int((scene.areas <= 0).sum()),
         "duplicate_triangles": duplicates,
         "material_areas": {scene.materials[i].name: float(areas[i]) for i in np.argsort(-areas, kind="stable")},
+        "labels": scene.labels,
         "mean_absorption": absorption,
         "reverberation_time": time,
     }
@@ -271,8 +277,34 @@ def _lines(report: SceneReport) -> Iterator[str]:
         yield f"  rays from indoors that escape {report.leak_fraction:.2%}"
     for name, area in report.material_areas.items():
         yield f"  {name:<20} {area:8.1f} m²  {area / max(report.surface_area, 1e-12):6.1%}"
+    yield from _label_lines(report.labels)
     if report.mean_absorption is not None and report.reverberation_time is not None:
         yield f"  mean absorption          {bands(report.mean_absorption, 2)}"
         yield f"  reverberation time [s]   {bands(report.reverberation_time, 2)} (Eyring)"
     for problem in report.problems:
         yield f"  ! {problem}"
+
+
+_ORIGINS = {
+    "given": "as you gave it",
+    "file": "as the file says",
+    "named": "",
+    "guessed": "? guessed: what such things are mostly made of",
+    "unknown": "! the label says nothing",
+}
+
+
+def _label_lines(labels: tuple[LabelUse, ...]) -> Iterator[str]:
+    """Show what every label led to, with what was guessed marked."""
+    if not labels:
+        return
+    names = [f"{use.label or '(no name)'}{f' (in {use.within})' if use.within else ''}" for use in labels]
+    shown = [name if len(name) <= 36 else f"{name[:35]}…" for name in names[:_MOST_LABELS]]
+    width = max(len(name) for name in (*shown, "label"))
+    yield f"  {'label':<{width}}  {'category':<16}  {'material':<16}  {'area':>11}"
+    for name, use in zip(shown, labels, strict=False):
+        line = f"  {name:<{width}}  {use.category:<16}  {use.material:<16}  {use.area:8.1f} m²  {_ORIGINS[use.origin]}"
+        yield line.rstrip()
+    if len(labels) > _MOST_LABELS:
+        area = sum(use.area for use in labels[_MOST_LABELS:])
+        yield f"  … and {len(labels) - _MOST_LABELS} more labels with {area:.1f} m²"

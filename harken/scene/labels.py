@@ -7,9 +7,14 @@ counts least ("lamp_wall" is a lamp). A named substance ("glass", "metal") decid
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-__all__ = ["CATEGORIES", "SOUNDING_CATEGORIES", "match_category", "match_material"]
+__all__ = ["LabelUse", "match_category", "match_material", "names_substance"]
+
+_LONGEST_LABEL = 1000
+"""Characters of a label that are looked at."""
 
 # Category, material, and the words and phrases (singular) that mean it.
 _OBJECTS: tuple[tuple[str, str, str], ...] = (
@@ -93,16 +98,6 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
 
 _WEAK = frozenset({"wall", "floor", "ceiling"})
 
-CATEGORIES: tuple[str, ...] = ("unknown", *dict.fromkeys(row[0] for row in _OBJECTS))
-"""Every category that `match_category` returns: "unknown", structure, the 21 sounding categories, and other things."""
-
-SOUNDING_CATEGORIES: tuple[str, ...] = (
-    *("chair", "table", "picture", "cabinet", "cushion", "sofa", "bed", "chest_of_drawers", "plant", "sink"),
-    *("toilet", "stool", "towel", "tv_monitor", "shower", "bathtub", "counter", "fireplace", "gym_equipment"),
-    *("seating", "clothes"),
-)
-"""The 21 categories that sound in semantic AudioGoal (Chen et al., CVPR 2021, §4)."""
-
 # Material, and the words and phrases that name a substance and not a thing.
 _SUBSTANCES: tuple[tuple[str, str], ...] = (
     ("plaster", "plaster, stucco, plastered"),
@@ -146,6 +141,26 @@ _IN_PLACE: dict[tuple[str, str], str] = {
     ("acoustic_tile", "sofa"): "upholstery",
 }
 
+
+@dataclass(frozen=True, kw_only=True)
+class LabelUse:
+    """What a reader of scene files made of a label."""
+
+    label: str
+    """Name of the material in the file, or of the node where it has none; numbers at its end are left out."""
+    within: str
+    """Name of the node that told what the label does not tell, empty where the label told everything."""
+    category: str
+    """Category of its surfaces."""
+    material: str
+    """Acoustic material of its surfaces."""
+    origin: Literal["given", "file", "named", "guessed", "unknown"]
+    """Who said what it is made of: "given" with `materials`, the "file" (``extras.acoustics``), a substance "named" in
+    the label, "guessed" as what such things are mostly made of, or nobody ("unknown", treated as "default")."""
+    area: float
+    """Area of its surfaces [m²]."""
+
+
 _Phrase = tuple[str, ...]
 _THINGS: dict[_Phrase, tuple[str, str]] = {
     tuple(phrase.split()): (category, material) for category, material, row in _OBJECTS for phrase in row.split(", ")
@@ -168,7 +183,12 @@ def match_material(label: str) -> str | None:
     Returns:
         A key of `harken.scene.material_table.MATERIALS`, or None where the label says nothing.
     """
-    return _match(label)[1]
+    return _match(label[-_LONGEST_LABEL:])[1]
+
+
+def names_substance(label: str) -> bool:
+    """Tell whether a label names what a thing is made of ("glass table"), so that its material is no guess."""
+    return _match(label[-_LONGEST_LABEL:])[2]
 
 
 def match_category(label: str) -> str:
@@ -178,19 +198,19 @@ def match_category(label: str) -> str:
         label: Name of a node, object, category or material, in any case and spelling.
 
     Returns:
-        One of `CATEGORIES`; "unknown" where the label says nothing.
+        One of `harken.scene.vocabulary.CATEGORIES`; "unknown" where the label says nothing.
     """
-    return _match(label)[0]
+    return _match(label[-_LONGEST_LABEL:])[0]
 
 
 @lru_cache(maxsize=4096)
-def _match(label: str) -> tuple[str, str | None]:
+def _match(label: str) -> tuple[str, str | None, bool]:
     things, substances = _read(_words(label))
     strong = [thing for thing in things if thing[0] not in _WEAK]
     category, material = (strong or things or [("unknown", None)])[-1]
     if substances:
         material = _IN_PLACE.get((substances[-1], category), substances[-1])
-    return category, material
+    return category, material, bool(substances)
 
 
 def _read(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:

@@ -33,14 +33,18 @@ class AcousticMaterial:
     def __post_init__(self) -> None:
         """Check the coefficients and bring them to one per band."""
         for field in ("absorption", "scattering", "transmission"):
-            values = tuple(float(v) for v in np.atleast_1d(getattr(self, field)))
+            try:
+                shares = np.atleast_1d(np.asarray(getattr(self, field), np.float64))
+            except (TypeError, ValueError, OverflowError):
+                shares = np.zeros((0, 0))
+            values = tuple(shares.tolist()) if shares.ndim == 1 else ()
             if len(values) == 1:
                 values *= len(OCTAVE_BANDS)
             if len(values) == len(OCTAVE_BANDS) - 1:
                 values += values[-1:]
             if len(values) != len(OCTAVE_BANDS) or not all(0.0 <= v <= 1.0 for v in values):
                 raise SceneError(
-                    f"Material {self.name!r}: {field} is {getattr(self, field)!r}; expected 1, "
+                    f"Material {self.name!r}: {field} is {getattr(self, field)!r:.120}; expected 1, "
                     f"{len(OCTAVE_BANDS) - 1} or {len(OCTAVE_BANDS)} shares of energy between 0 and 1 "
                     f"(bands {', '.join(f'{band:g}' for band in OCTAVE_BANDS)} Hz)."
                 )

@@ -13,6 +13,7 @@ from harken.checks import checked_point
 from harken.errors import SceneError
 from harken.raytracing import Triangles
 from harken.raytracing.triangles import ShiftedTriangles
+from harken.scene.labels import LabelUse
 from harken.scene.materials import AcousticMaterial
 
 __all__ = ["Appearance", "Room", "Scene", "SceneObject"]
@@ -96,7 +97,7 @@ class Scene:
     material: np.ndarray
     """``(F,)`` int32: index into `materials` per triangle."""
     categories: tuple[str, ...] = ("unknown",)
-    """Names of the categories that occur; the first is "unknown"."""
+    """Names of the categories that `category` counts, the first "unknown": for homes and files the vocabulary's."""
     category: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
     """``(F,)`` int32: index into `categories` per triangle; 0 is unknown."""
     instance: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
@@ -107,6 +108,8 @@ class Scene:
     """The objects whose numbers `instance` holds."""
     rooms: tuple[Room, ...] = ()
     """Known rooms; empty for a mesh without that knowledge."""
+    labels: tuple[LabelUse, ...] = ()
+    """What was made of the labels of a file, largest area first; empty for a scene that is not from a file."""
     appearance: Appearance | None = None
     """Colours and textures; plain grey where none are given."""
     name: str = "scene"
@@ -278,7 +281,7 @@ class Scene:
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
         """Return the same scene made of other materials."""
-        return replace(self, materials=materials, material=material)
+        return replace(self, materials=materials, material=material, labels=())
 
 
 def _numbers(values: Any, kind: type) -> np.ndarray | None:

@@ -16,8 +16,8 @@ from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.homes import HomeConfig, Plan, generate_home, generate_plan
 from harken.scene.homes.outline import clear_area, rectangles
 from harken.scene.homes.surfaces import HOME_MATERIALS, home_material
-from harken.scene.labels import SOUNDING_CATEGORIES
 from harken.scene.material_table import MATERIALS
+from harken.scene.vocabulary import SOUNDING_CATEGORIES
 
 SOUNDING = set(SOUNDING_CATEGORIES)
 STRUCTURE = {"wall", "floor", "ceiling", "window", "door"}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harken.errors import UnknownNameError
-from harken.scene.labels import SOUNDING_CATEGORIES
+from harken.scene.vocabulary import SOUNDING_CATEGORIES
 from harken.sound import ClipLibrary, spectrogram
 from harken.sound.level import active_part, active_rms
 from harken.sound.synthesis.catalogue import CLIPS, clip_split, synthesise

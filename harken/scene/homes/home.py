@@ -17,13 +17,13 @@ from harken.scene.homes.surfaces import home_material
 from harken.scene.homes.textures import draw_texture
 from harken.scene.homes.workshop import Workshop
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
+from harken.scene.vocabulary import CATEGORIES, category_indices
 
 __all__ = ["generate_home", "generate_plan"]
 
 _PURPOSE = 0x486F6D65
 _ATTEMPTS = 10
 _SPLITS = ("train", "val", "test")
-_STRUCTURE = ("wall", "floor", "ceiling", "window", "door")
 
 
 def generate_home(
@@ -108,14 +108,13 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
     vertices = np.concatenate(placed).astype(np.float32)
     faces = np.concatenate([part.faces + offset for part, offset in zip(parts, offsets.tolist(), strict=True)])
     materials = sorted({part.finish.material for part in parts})
-    categories = ("unknown", *_STRUCTURE, *sorted({item.piece.category for item in items} - set(_STRUCTURE)))
     return Scene(
         vertices=vertices,
         faces=faces,
         materials=tuple(home_material(one) for one in materials),
         material=np.repeat([materials.index(part.finish.material) for part in parts], counts),
-        categories=categories,
-        category=np.repeat([categories.index(item.piece.category) for item in items], item_counts),
+        categories=CATEGORIES,
+        category=np.repeat(category_indices(item.piece.category for item in items), item_counts),
         instance=np.repeat(np.arange(1, len(items) + 1), item_counts),
         room=np.repeat([item.room for item in items], item_counts),
         objects=_objects(items, placed),

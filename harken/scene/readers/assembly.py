@@ -1,23 +1,29 @@
 """From the parts of a mesh to one scene: axes, units, categories, objects, appearance."""
 
+import re
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
 from harken.errors import SceneError
-from harken.scene.labels import match_category
+from harken.scene.labels import LabelUse, match_category, match_material
 from harken.scene.materials import AcousticMaterial
-from harken.scene.readers.materials import MaterialChooser
+from harken.scene.readers.axes import guess_up
+from harken.scene.readers.materials import MaterialChooser, Origin
 from harken.scene.readers.parts import MeshPart
 from harken.scene.scene import Appearance, Scene, SceneObject
+from harken.scene.vocabulary import CATEGORIES, category_indices
 
-__all__ = ["assemble", "axes_remark", "size_remark"]
+__all__ = ["assemble"]
 
 _GREY = (190, 190, 185)
 _LEAST_AREA = 1e-12
 """Area below which a triangle counts as having none [m²]."""
-_STOREY = 1.8
-"""Least height of a building [m]; what is flatter says nothing about where up is."""
+_FARTHEST = 1e9
+"""Largest coordinate [m]; what lies beyond is no scene on Earth, and float64 no longer tells hair's breadths apart."""
+_WELD_GRID = 1000.0
+"""The middle of a scene is rounded to this before vertices are joined [m]."""
 _TOLERATED_DEGENERATE = 0.01
 """Share of triangles without area that is dropped without a word."""
 
@@ -26,7 +32,8 @@ def assemble(
     parts: list[MeshPart],
     *,
     materials: Mapping[str, AcousticMaterial],
-    z_up: bool,
+    up: Literal["auto", "y", "z"],
+    usual_up: Literal["y", "z"],
     scale: float,
     name: str,
     source: str,
@@ -36,7 +43,8 @@ def assemble(
     Args:
         parts: The parts, in the file's axes and units.
         materials: Materials by name, node, mesh or category.
-        z_up: Whether +z is up in the file; (x, y, z) then becomes (x, z, −y).
+        up: Axis of the file that points up; with z, (x, y, z) becomes (x, z, −y). "auto" guesses.
+        usual_up: Axis that mostly does in files of this format.
         scale: Metres per unit of the file.
         name: Name of the scene.
         source: Where the scene came from.
@@ -53,38 +61,52 @@ def assemble(
     offsets = np.cumsum([0, *[len(part.vertices) for part in parts]])
     vertices = np.concatenate([part.vertices for part in parts]) * scale
     faces = np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=False)])
-    if z_up:
-        vertices = np.stack([vertices[:, 0], vertices[:, 2], -vertices[:, 1]], axis=1)
     bad = int((~np.isfinite(vertices)).any(1).sum())
     if bad:
         raise SceneError(
             f"{source}: {bad} of {len(vertices)} vertices are NaN or infinite. Repair the mesh before loading, "
             "or drop the vertices and their faces in the program that wrote it."
         )
-    chooser = MaterialChooser(materials)
+    if np.abs(vertices).max() > _FARTHEST:
+        raise SceneError(
+            f"{source}: vertices lie up to {np.abs(vertices).max():.3g} m from the origin; expected at most "
+            f"{_FARTHEST:g} m. Check the file and `scale`."
+        )
+    chooser = MaterialChooser(materials, source)
     categories = [_category(part) for part in parts]
-    numbers = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
-    known = ["unknown", *sorted(set(categories) - {"unknown"})]
+    chosen = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
     part_of = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
-    keep = _areas(vertices, faces) > _LEAST_AREA
+    areas = _areas(vertices, faces)
+    keep = areas > _LEAST_AREA
     if not keep.any():
         raise SceneError(f"{source}: none of the {len(faces)} triangles has an area. Check the export and `scale`.")
-    positions, faces = _weld(vertices.astype(np.float32), faces[keep])
+    category = category_indices(categories)[part_of]
+    remarks = _remarks(keep, chooser)
+    if up == "auto":
+        up, reason = guess_up(vertices[faces[keep]], category[keep], usual_up)
+        if reason is not None:
+            remarks.append(f"{up} was taken for up, because {reason}; pass up={usual_up!r} if {usual_up} is")
+    if up == "z":
+        vertices = np.stack([vertices[:, 0], vertices[:, 2], -vertices[:, 1]], axis=1)
+    part_areas = np.bincount(part_of, weights=areas, minlength=len(parts))
+    labels = _labels(parts, categories, [(chooser.materials[n].name, origin) for n, origin in chosen], part_areas)
+    positions, faces = _weld(vertices, faces[keep])
     part_of = part_of[keep]
     scene = Scene(
         vertices=positions,
         faces=faces,
         materials=chooser.materials,
-        material=np.array(numbers, np.int32)[part_of],
-        categories=tuple(known),
-        category=np.array([known.index(category) for category in categories], np.int32)[part_of],
+        material=np.array([number for number, _ in chosen], np.int32)[part_of],
+        categories=CATEGORIES,
+        category=category[keep],
         instance=np.array([part.thing for part in parts], np.int32)[part_of],
         objects=_objects(parts, categories, vertices),
         appearance=_appearance(parts, keep),
+        labels=labels,
         name=name,
         source=source,
     )
-    return scene, _remarks(keep, chooser)
+    return scene, remarks
 
 
 def _category(part: MeshPart) -> str:
@@ -102,14 +124,42 @@ def _areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Join vertices at exactly the same place, since colours and textures are kept per corner, and drop unused ones."""
+    """Join vertices in one place, since colours and textures are kept per corner, and drop unused ones.
+
+    One place is what is one in float32 about the scene's middle, in which scenes are traced.
+    """
     used, local = np.unique(faces, return_inverse=True)
-    points = np.ascontiguousarray(vertices[used]) + np.float32(0.0)  # −0 and 0 are one place.
-    _, first, place = np.unique(points.view([("", np.float32)] * 3).ravel(), return_index=True, return_inverse=True)
+    points = np.ascontiguousarray(vertices[used]) + 0.0  # −0 and 0 are one place.
+    # Rounded, so that scenes about the origin are welded as they stand there.
+    middle = np.round(0.5 * (points.min(axis=0) + points.max(axis=0)) / _WELD_GRID) * _WELD_GRID
+    near = np.ascontiguousarray((points - middle).astype(np.float32)) + np.float32(0.0)
+    _, first, place = np.unique(near.view([("", np.float32)] * 3).ravel(), return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return points[first[order]], np.int32(rank[place.ravel()[local.ravel()]]).reshape(-1, 3)
+
+
+def _labels(
+    parts: list[MeshPart], categories: list[str], made: list[tuple[str, Origin]], areas: np.ndarray
+) -> tuple[LabelUse, ...]:
+    """Return what became of each label, largest area first; labels that differ in a number at their end are one."""
+    found: dict[tuple[str, str, str, str, Origin], float] = {}
+    for part, category, (material, origin), area in zip(parts, categories, made, areas.tolist(), strict=True):
+        label, *others = (_unnumbered(name) for name in (*part.labels, ""))
+        told = (match_category(part.material) != "unknown", match_material(part.material) is not None)
+        within = "" if all(told) or origin == "unknown" else next((name for name in others if name != label), "")
+        key = (label, within, category, material, origin)
+        found[key] = found.get(key, 0.0) + area
+    uses = [
+        LabelUse(label=label, within=within, category=category, material=material, origin=origin, area=area)
+        for (label, within, category, material, origin), area in found.items()
+    ]
+    return tuple(sorted(uses, key=lambda use: (-use.area, use.label)))
+
+
+def _unnumbered(label: str) -> str:
+    return re.sub(r"[\W\d_]+$", "", label) or label
 
 
 def _objects(parts: list[MeshPart], categories: list[str], vertices: np.ndarray) -> tuple[SceneObject, ...]:
@@ -126,9 +176,7 @@ def _objects(parts: list[MeshPart], categories: list[str], vertices: np.ndarray)
         base = parts[indices[0]].group or parts[indices[0]].node or f"object {thing}"
         label = base if base not in taken else f"{base} {thing}"
         taken.add(label)
-        corners = np.concatenate(
-            [vertices[starts[i] : starts[i + 1]][np.unique(parts[i].faces)] for i in indices]
-        ).astype(np.float32)
+        corners = np.concatenate([vertices[starts[i] : starts[i + 1]][np.unique(parts[i].faces)] for i in indices])
         objects.append(
             SceneObject(
                 instance=thing, category=category, name=label, lower=corners.min(axis=0), upper=corners.max(axis=0)
@@ -167,38 +215,16 @@ def _remarks(keep: np.ndarray, chooser: MaterialChooser) -> list[str]:
             f"{chooser.unlabelled} of {len(keep)} triangles have no label that names a material and are treated as "
             "'default'; pass materials={'<name>': '<material>'} or a .materials.json file"
         )
+    if chooser.guessed:
+        names = ", ".join(repr(name) for name in list(chooser.guessed)[:4]) + (" …" if len(chooser.guessed) > 4 else "")
+        remarks.append(
+            f"{len(chooser.guessed)} name(s) of materials say nothing ({names}); their surfaces are taken for what "
+            f"such things are mostly made of ({', '.join(sorted(set(chooser.guessed.values()))[:6])}); look at "
+            "`harken scene FILE`, and pass materials={'<name>': '<material>'} where that is wrong"
+        )
     if chooser.given.keys() - {"default"} and not chooser.used & set(chooser.given):
         remarks.append(
             f"none of the given materials ({', '.join(sorted(chooser.given)[:6])}) is the name of a material, node or "
             "category in the file"
         )
     return remarks
-
-
-def axes_remark(scene: Scene) -> str | None:
-    """Return a remark where floors and ceilings seem to face sideways, None where nothing is suspicious.
-
-    In buildings more area faces up and down than along either other axis, and height is the smallest extent; both have
-    to speak clearly against y before anything is said.
-    """
-    share = (np.abs(scene.normals) > 0.99).T @ scene.areas
-    extent = scene.bounds[1] - scene.bounds[0]
-    if share[2] > 1.5 * share[1] and _STOREY < extent[2] < 0.8 * min(extent[0], extent[1]):
-        return "its floors seem to face along z as loaded; pass up='z' if +z is up in the file, or up='y' if +y is"
-    return None
-
-
-def size_remark(scene: Scene) -> str | None:
-    """Return a remark where the size speaks for other units than metres, None where nothing is suspicious."""
-    extent = scene.bounds[1] - scene.bounds[0]
-    height, largest = float(extent[1]), float(extent.max())
-    if height > 1800.0 or largest > 30_000.0:
-        unit = ("millimetres", "scale=0.001")
-    elif largest > 300.0 or height > 120.0:
-        unit = ("centimetres", "scale=0.01")
-    elif largest < 1.0:
-        unit = ("another unit", f"scale={10 ** int(np.ceil(np.log10(3.0 / max(largest, 1e-9)))):g}")
-    else:
-        return None
-    size = " × ".join(f"{value:.3g}" for value in extent)
-    return f"it is {size} m large (x × y × z), which looks like {unit[0]}; pass {unit[1]} if that is so"

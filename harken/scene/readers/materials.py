@@ -1,20 +1,23 @@
 """Which acoustic material a part of a mesh is made of: what the user says, what the file says, what the labels say."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from harken.errors import SceneError, UnknownNameError
-from harken.scene.labels import match_material
-from harken.scene.material_table import MATERIALS, material
+from harken.scene.labels import match_material, names_substance
+from harken.scene.material_table import MATERIALS
 from harken.scene.materials import OCTAVE_BANDS, AcousticMaterial
-from harken.scene.readers.parts import MeshPart
+from harken.scene.readers.content import is_file, parse_json
+from harken.scene.readers.parts import MeshPart, short_name
 
-__all__ = ["MaterialChooser", "material_from_dict", "read_materials"]
+__all__ = ["MaterialChooser", "Origin", "material_from_dict", "read_materials"]
+
+Origin = Literal["given", "file", "named", "guessed", "unknown"]
+"""As in `harken.scene.labels.LabelUse`."""
 
 _COEFFICIENTS = ("absorption", "scattering", "transmission")
 _FIELDS = (*_COEFFICIENTS, "bands_hz", "source")
@@ -41,7 +44,9 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
     if isinstance(entry, AcousticMaterial):
         return entry
     if isinstance(entry, str):
-        return material(entry)
+        if entry not in MATERIALS:
+            raise UnknownNameError(f"acoustic material of {name!r} in {origin}", short_name(entry), MATERIALS)
+        return MATERIALS[entry]
     if not isinstance(entry, Mapping) or "absorption" not in entry:
         raise SceneError(
             f"{origin}: material {name!r} is {entry!r:.80}; expected the name of a built-in material or an object with "
@@ -49,12 +54,17 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
         )
     for key in entry:
         if key not in _FIELDS:
-            raise UnknownNameError(f"key of material {name!r} in {origin}", key, _FIELDS)
+            raise UnknownNameError(f"key of material {name!r} in {origin}", short_name(str(key)), _FIELDS)
     try:
         given = {key: _resample(entry[key], entry.get("bands_hz")) for key in _COEFFICIENTS if key in entry}
-    except (TypeError, ValueError) as error:
-        raise SceneError(f"{origin}: the coefficients of material {name!r} cannot be read: {error}.") from error
-    return AcousticMaterial(name=name, source=str(entry.get("source", origin)), **given)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise SceneError(
+            f"{origin}: the coefficients of material {name!r} cannot be read: {str(error)[:200]}."
+        ) from error
+    try:
+        return AcousticMaterial(name=name, source=short_name(str(entry.get("source", origin))), **given)
+    except SceneError as error:
+        raise SceneError(f"{origin}: {error}") from error
 
 
 def _resample(values: Any, bands: Any) -> tuple[float, ...]:
@@ -85,11 +95,12 @@ def read_materials(path: Path) -> dict[str, AcousticMaterial]:
         UnknownNameError: A built-in material or a key is not known.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        raw = path.read_bytes() if is_file(path) else None
     except OSError as error:
         raise SceneError(f"The material file {str(path)!r} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise SceneError(f"The material file {str(path)!r} is not JSON: {error}.") from error
+    if raw is None:
+        raise SceneError(f"The material file {str(path)[:200]!r} cannot be read: there is no such regular file.")
+    content = parse_json(raw, f"The material file {str(path)!r}")
     if not isinstance(content, dict):
         raise SceneError(
             f'The material file {str(path)!r} holds no object; expected {{"name": {{"absorption": …}}, …}}.'
@@ -107,12 +118,21 @@ def _from_soundspaces(entries: list[Any], origin: str) -> dict[str, AcousticMate
             given = {key: np.array(_resample(table[:, 1], table[:, 0])) for key, table in pairs.items()}
             given["transmission"] = np.minimum(given["transmission"], given["absorption"])
             made = AcousticMaterial(
-                name=entry["name"], source=origin, **{key: tuple(values) for key, values in given.items()}
+                name=_text(entry["name"]), source=origin, **{key: tuple(values) for key, values in given.items()}
             )
-            found.update(dict.fromkeys(entry["labels"], made))
-        except (TypeError, ValueError, KeyError) as error:
-            raise SceneError(f"{origin}: an entry of 'materials' cannot be read ({error!r}).") from error
+            labels = entry["labels"]
+            if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+                raise ValueError("labels is no list of names")
+            found.update(dict.fromkeys(labels, made))
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
+            raise SceneError(f"{origin}: an entry of 'materials' cannot be read ({error!r:.200}).") from error
     return found
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueError("name is no text")
+    return short_name(name)
 
 
 class MaterialChooser:
@@ -120,15 +140,19 @@ class MaterialChooser:
 
     Args:
         given: Materials by the name of a material, node, mesh or category; "default" is for what has no label.
+        source: The scene's file, for messages.
 
     Attributes:
         used: Names in `given` (case folded) that applied to a part.
+        guessed: Names of materials that say nothing, and what their node led to instead.
         unlabelled: Number of triangles for which only the built-in "default" was left.
     """
 
-    def __init__(self, given: Mapping[str, AcousticMaterial]):
+    def __init__(self, given: Mapping[str, AcousticMaterial], source: str):
+        self.source = source
         self.given = {name.casefold(): made for name, made in given.items()}
         self.used: set[str] = set()
+        self.guessed: dict[str, str] = {}
         self.unlabelled = 0
         self._materials: list[AcousticMaterial] = []
 
@@ -137,22 +161,26 @@ class MaterialChooser:
         """The materials that were chosen, with unique names."""
         return tuple(self._materials)
 
-    def choose(self, part: MeshPart, category: str) -> int:
-        """Return the index into `materials` of what `part`, a `category`, is made of."""
+    def choose(self, part: MeshPart, category: str) -> tuple[int, Origin]:
+        """Return the index into `materials` of what `part`, a `category`, is made of, and who said so."""
         for label in (*part.labels, category):
             if label.casefold() in self.given:
                 self.used.add(label.casefold())
-                return self._number(self.given[label.casefold()])
+                return self._number(self.given[label.casefold()]), "given"
         if part.acoustics is not None:
-            return self._number(material_from_dict(part.material, part.acoustics, "the file's extras.acoustics"))
-        name = match_material(" / ".join(reversed(part.labels)))
+            name = part.material or "material of the file"
+            return self._number(material_from_dict(name, part.acoustics, f"extras.acoustics of {self.source}")), "file"
+        label = " / ".join(reversed(part.labels))
+        name = match_material(label)
         if name is not None:
-            return self._number(MATERIALS[name])
+            if part.material and match_material(part.material) is None:
+                self.guessed.setdefault(part.material, name)
+            return self._number(MATERIALS[name]), "named" if names_substance(label) else "guessed"
         if "default" in self.given:
             self.used.add("default")
-            return self._number(self.given["default"])
+            return self._number(self.given["default"]), "given"
         self.unlabelled += len(part.faces)
-        return self._number(MATERIALS["default"])
+        return self._number(MATERIALS["default"]), "unknown"
 
     def _number(self, chosen: AcousticMaterial) -> int:
         if chosen in self._materials:

@@ -1,15 +1,18 @@
 """What the readers of the file formats hand over: parts of a mesh, with their names, colours and textures."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGEST_TEXTURE", "MeshPart", "open_texture", "shrink_texture"]
+__all__ = ["LARGEST_TEXTURE", "LONGEST_NAME", "MOST_TRIANGLES", "MeshPart", "short_name", "shrink_texture"]
 
 LARGEST_TEXTURE = 1024
 """Longest side of a texture after loading [pixels]; larger images are scaled down."""
+LONGEST_NAME = 200
+"""Characters of a name that are kept."""
+MOST_TRIANGLES = 20_000_000
+"""Triangles that a scene may have at most, instances counted each: about 8 GB while it is read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,12 +58,6 @@ def shrink_texture(image: Any) -> np.ndarray:
     return np.asarray(image, np.uint8).copy()
 
 
-def open_texture(path: Path) -> np.ndarray | None:
-    """Read an image file as `shrink_texture` does; None where it is missing or broken."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return shrink_texture(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
+def short_name(name: str) -> str:
+    """Return a name from a file, cut where it is too long to be one."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

@@ -1,141 +1,190 @@
-"""Reader of PLY files, such as scans of rooms with a colour per vertex and an object per face (Replica)."""
+"""Reader of PLY files, such as scans of rooms with a colour per vertex and an object per face (Replica).
 
-import json
+Own code, because trimesh closes the notch of a concave face, reads an index of 1.5 as 1, and loses the objects of faces
+where triangles and quads are mixed.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harken.errors import SceneError
-from harken.scene.readers.parts import MeshPart, shrink_texture
+from harken.scene.readers.content import is_file, open_texture, parse_json, read_content
+from harken.scene.readers.parts import MeshPart, short_name
+from harken.scene.readers.ply_elements import Element, PlyFault, read_elements
+from harken.scene.readers.polygons import triangulate
 
 __all__ = ["read_ply"]
 
 _OBJECT_FIELDS = ("object_id", "objectId", "instance_id", "segment_id")
+_UV_FIELDS = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"))
+_COLOR_FIELDS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 
 
 def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
-    """Read a PLY file: colours per vertex or face, a texture, and objects per face.
+    """Read a PLY file: polygons, colours per vertex or face, textures, and objects per face.
 
     A whole number per face named ``object_id`` (or ``instance_id``, ``segment_id``) splits the mesh into objects; their
     classes come from Replica's ``info_semantic.json`` beside the file, where there is one.
 
     Args:
-        path: The file, ASCII or binary, of triangles or quads.
+        path: The file, ASCII or binary.
 
     Returns:
         The parts, and remarks about what is missing, for a warning.
 
     Raises:
-        SceneError: The file is not PLY, is cut off or broken, or has faces that are neither triangles nor quads.
+        SceneError: The file is not PLY, is cut off or broken, has no faces, or a face names a vertex that is not there.
     """
-    import trimesh
-
     try:
-        mesh = trimesh.load(path, process=False, force=None)
-        if not isinstance(mesh, trimesh.Trimesh):
-            mesh = mesh.to_mesh() if isinstance(mesh, trimesh.Scene) and mesh.geometry else None
-    except Exception as error:
+        elements, textures = read_elements(read_content(path))
+        return _parts(path, elements, textures)
+    except PlyFault as error:
         raise SceneError(
-            f"{path} cannot be read as PLY: {error or type(error).__name__}. It may be cut off or broken, or mix "
-            "triangles with larger polygons; export it again as triangles."
+            f"{path} cannot be read as PLY: {error}. It may be cut off or broken; export or copy it again."
         ) from error
-    if mesh is None or len(mesh.faces) == 0:
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Triangles:
+    """Triangles, and what is known of each."""
+
+    faces: np.ndarray
+    """``(F, 3)`` vertices."""
+    face: np.ndarray
+    """``(F,)`` which face of the file it was cut from."""
+    corner: np.ndarray
+    """``(F, 3)`` which corner of that face each of its corners was."""
+
+
+def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tuple[list[MeshPart], list[str]]:
+    vertex, face = elements.get("vertex"), elements.get("face")
+    if "tristrips" in elements:
+        raise PlyFault("it holds strips of triangles, which are not read; write faces")
+    if vertex is None or not vertex.count:
+        raise PlyFault("the mesh is empty (no vertices)")
+    if face is None or not face.count:
         raise SceneError(
             f"{path}: the mesh is empty (no triangles). Point clouds cannot be used; mesh the points first."
         )
-    raw = mesh.metadata.get("_ply_raw", {})
-    _check_complete(path, raw)
-    faces, objects = _faces(mesh, raw.get("face", {}).get("data"))
-    colors, uv, texture, remarks = _look(path, mesh, faces)
-    if objects is None:
-        part = MeshPart(vertices=np.asarray(mesh.vertices), faces=faces, colors=colors, uv=uv, texture=texture)
-        return [part], remarks
-    classes = _classes(path)
+    if not all(axis in vertex.scalars for axis in "xyz"):
+        raise PlyFault("its vertices have no x, y and z")
+    vertices = np.stack([vertex.scalars[axis].astype(np.float64) for axis in "xyz"], axis=1)
+    triangles, remarks = _cut(vertices, face)
+    images: list[np.ndarray | None] = [
+        None if name in textures[:i] else open_texture(path.parent / name.replace("\\", "/"))
+        for i, name in enumerate(textures)
+    ]
+    missing = [name for name, image in zip(textures, images, strict=True) if image is None]
+    if missing:
+        remarks.append(
+            f"its texture {short_name(missing[0])!r} is missing, damaged or in a format that cannot be read, so its "
+            "surfaces are grey"
+        )
+    colors, uv = _colors(vertex, face, triangles), _uv(vertex, face, triangles)
+    number = face.scalars.get("texnumber")
+    image_of = np.zeros(face.count, np.int64) if number is None else number.astype(np.int64)
+    objects = next((face.scalars[name] for name in _OBJECT_FIELDS if name in face.scalars), None)
+    object_of = np.full(face.count, -1) if objects is None else objects.astype(np.int64)
+    classes = {} if objects is None else _classes(path)
+    pairs, group = np.unique(np.stack([object_of, image_of], axis=1)[triangles.face], axis=0, return_inverse=True)
+    things = {value: thing for thing, value in enumerate(np.unique(pairs[:, 0]).tolist(), 1)}
+    order = np.argsort(group.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(group.ravel(), minlength=len(pairs)))
     parts = []
-    for thing, number in enumerate(np.unique(objects), 1):
-        chosen = objects == number
-        used, local = np.unique(faces[chosen], return_inverse=True)
+    for (thing, image), chosen in zip(pairs.tolist(), np.split(order, ends[:-1]), strict=True):
+        used, local = np.unique(triangles.faces[chosen], return_inverse=True)
+        texture = images[image] if uv is not None and 0 <= image < len(images) else None
+        shown = None if colors is None else colors[chosen]
+        if texture is not None:  # A texture holds the colours itself.
+            shown = np.full((len(chosen), 3, 3), 255, np.uint8)
         parts.append(
             MeshPart(
-                vertices=np.asarray(mesh.vertices)[used],
+                vertices=vertices[used],
                 faces=local.reshape(-1, 3),
-                node=classes.get(int(number), ""),
-                thing=thing if number > 0 else 0,
-                colors=None if colors is None else colors[chosen],
-                uv=None if uv is None else uv[chosen],
+                node=classes.get(thing, ""),
+                thing=things[thing] if thing > 0 else 0,
+                colors=shown,
+                uv=None if uv is None or texture is None else uv[chosen],
                 texture=texture,
             )
         )
     return parts, remarks
 
 
-def _check_complete(path: Path, raw: dict[str, Any]) -> None:
-    for name, element in raw.items():
-        data = element.get("data")
-        columns = list(data.values()) if isinstance(data, dict) else [data]
-        found = min((0 if column is None else len(column) for column in columns), default=0)
-        if found < element["length"]:
-            raise SceneError(
-                f"{path}: the header promises {element['length']} × {name} but {found} are there. "
-                "The file is cut off; export or copy it again."
+def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:
+    """Cut the faces into triangles, in the order of the file within each number of corners."""
+    name = next((name for name in ("vertex_indices", "vertex_index") if name in face.lists), None)
+    if name is None:
+        raise PlyFault("its faces have no list vertex_indices")
+    corners = face.lists[name]
+    if len(corners.values):
+        low, high = float(corners.values.min()), float(corners.values.max())
+        if low < 0 or high >= len(vertices):
+            raise PlyFault(
+                f"a face names vertex {low if low < 0 else high:.0f}, but there are {len(vertices)}, from 0 on"
             )
-    faces = raw.get("face", {}).get("properties", {})
-    with path.open("rb") as file:
-        is_ascii = b"format ascii" in file.read(200)
-        if not is_ascii or "$LIST" not in next(iter(faces.values()), ""):
-            return
-        file.seek(0, 2)
-        file.seek(max(0, file.tell() - 4096))
-        last = file.read().split(b"\n")[-2:]
-    words = next((line.split() for line in reversed(last) if line.strip()), [])
-    # Trimesh takes what it finds of a line; a list says itself how long it is.
-    if list(raw)[-1] == "face" and len(words) < len(faces) + int(words[0]):
-        raise SceneError(f"{path}: the last face is not complete. The file is cut off; export or copy it again.")
+    found: list[_Triangles] = []
+    tangled = 0
+    for n in np.unique(corners.counts).tolist():
+        if n < 3:
+            continue
+        rows = np.flatnonzero(corners.counts == n)
+        polygons = corners.rows(rows, n).astype(np.int64)
+        local, polygon, crossing = triangulate(vertices, polygons)
+        tangled += crossing
+        faces = polygons[polygon[:, None], local]
+        found.append(_Triangles(faces=faces, face=rows[polygon], corner=local))
+    if not found:
+        raise PlyFault("the mesh is empty (no triangles)")
+    remarks = [f"{tangled} of its faces cross themselves, so that their surfaces may be wrong"] if tangled else []
+    joined = {key: np.concatenate([getattr(one, key) for one in found]) for key in ("faces", "face", "corner")}
+    return _Triangles(**joined), remarks
 
 
-def _faces(mesh: Any, data: Any) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return triangles ``(F, 3)`` and the object of each, None where the file has none."""
-    faces = np.asarray(mesh.faces, np.int64)
-    names = list(data) if isinstance(data, dict) else list(getattr(getattr(data, "dtype", None), "names", None) or ())
-    field = next((name for name in _OBJECT_FIELDS if name in names), None)
-    lists = next((name for name in ("vertex_indices", "vertex_index") if name in names), None)
-    if field is None or lists is None or mesh.visual.kind == "texture":
-        return faces, None
-    polygons = data[lists] if isinstance(data, dict) else data[lists]["f1"]
-    polygons = np.asarray(polygons)
-    if polygons.ndim != 2 or polygons.shape[1] not in (3, 4):
-        return faces, None
-    objects = np.asarray(data[field]).ravel().astype(np.int64)
-    fans = [polygons[:, [0, i, i + 1]] for i in range(1, polygons.shape[1] - 1)]
-    return np.concatenate(fans).astype(np.int64), np.tile(objects, len(fans))
+def _colors(vertex: Element, face: Element, triangles: _Triangles) -> np.ndarray | None:
+    """Return ``(F, 3, 3)`` uint8 colours per corner, of the vertices or else of the faces, None for none."""
+    for element, chosen in ((vertex, triangles.faces), (face, np.repeat(triangles.face[:, None], 3, axis=1))):
+        names = next((names for names in _COLOR_FIELDS if all(name in element.scalars for name in names)), None)
+        if names is not None:
+            columns = np.stack([element.scalars[name] for name in names], axis=1)
+            if columns.dtype == np.uint8:
+                return columns[chosen]
+            values = columns.astype(np.float64)
+            if not np.isfinite(values).all():
+                raise PlyFault("its colours are not all finite")
+            # Real numbers are shares, wider whole numbers shares of their greatest.
+            full = 255.0 if columns.dtype.kind == "f" else 255.0 / np.iinfo(columns.dtype).max
+            return np.clip(values * full, 0, 255).round().astype(np.uint8)[chosen]
+    return None
 
 
-def _look(
-    path: Path, mesh: Any, faces: np.ndarray
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, list[str]]:
-    """Return colours and texture coordinates per corner, the texture, and remarks."""
-    kind = mesh.visual.kind
-    if kind == "vertex":
-        return np.asarray(mesh.visual.vertex_colors)[:, :3][faces], None, None, []
-    if kind == "face" and len(mesh.visual.face_colors) == len(faces):
-        return np.repeat(np.asarray(mesh.visual.face_colors)[:, None, :3], 3, axis=1), None, None, []
-    if kind == "texture":
-        image = getattr(mesh.visual.material, "image", None)
-        if image is not None and mesh.visual.uv is not None:
-            white = np.full((len(faces), 3, 3), 255, np.uint8)
-            return white, np.asarray(mesh.visual.uv)[faces], shrink_texture(image), []
-        return None, None, None, ["its texture is missing or broken, so its surfaces are grey"]
-    return None, None, None, []
+def _uv(vertex: Element, face: Element, triangles: _Triangles) -> np.ndarray | None:
+    """Return ``(F, 3, 2)`` texture coordinates, of corners of faces or else of vertices, None for none."""
+    if "texcoord" in face.lists:
+        pairs = face.lists["texcoord"]
+        corners = face.lists["vertex_indices" if "vertex_indices" in face.lists else "vertex_index"]
+        if not (np.isin(pairs.counts, [0]) | (pairs.counts == 2 * corners.counts)).all():
+            raise PlyFault("texcoord has another length than two numbers per corner of a face")
+        if (pairs.counts[triangles.face] > 0).all():
+            start = pairs.starts[triangles.face][:, None] + 2 * triangles.corner
+            return np.stack([pairs.values[start], pairs.values[start + 1]], axis=-1).astype(np.float64)
+    for names in _UV_FIELDS:
+        if all(name in vertex.scalars for name in names):
+            return np.stack([vertex.scalars[name].astype(np.float64) for name in names], axis=1)[triangles.faces]
+    return None
 
 
 def _classes(path: Path) -> dict[int, str]:
     """Return the class of each object from Replica's ``info_semantic.json``, empty where there is no such file."""
     for file in (path.parent / "info_semantic.json", path.parent / "habitat" / "info_semantic.json"):
-        if file.is_file():
+        if is_file(file):
+            content: Any = parse_json(read_content(file), str(file))
             try:
-                return {int(entry["id"]): str(entry["class_name"]) for entry in json.loads(file.read_text())["objects"]}
-            except (ValueError, KeyError, TypeError) as error:
+                return {int(entry["id"]): short_name(str(entry["class_name"])) for entry in content["objects"]}
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
                 raise SceneError(
                     f"{file} is not as Replica writes it: expected {{'objects': [{{'id', 'class_name'}}, …]}}. "
                     "Repair it or move it away."

@@ -5,9 +5,10 @@ import numpy as np
 __all__ = ["triangulate"]
 
 
-def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Cut polygons of the same number of corners into triangles: a fan where they are convex, ears where not.
 
+    Ears are clipped by mapbox_earcut along a space-filling curve, so that thousands of corners take milliseconds.
     Source of ear clipping: G. H. Meisters, "Polygons have ears", Amer. Math. Monthly 82 (1975).
 
     Args:
@@ -15,16 +16,33 @@ def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, n
         polygons: ``(P, n)`` indices into `points`, in order around each polygon.
 
     Returns:
-        Corners ``(P × (n − 2), 3)`` as positions 0…n−1 within the polygon, and the polygon ``(P × (n − 2),)`` of each.
+        Corners ``(T, 3)`` as positions 0…n−1 within the polygon, and the polygon ``(T,)`` of each, polygons in order.
+        T is P × (n − 2), or less where corners lie on a straight line or in one place. Last, how many polygons could
+        not be cut truly, since they cross themselves: their triangles cover another area than they do.
     """
     count, n = polygons.shape
     fan = np.stack([np.zeros(n - 2, np.int64), np.arange(1, n - 1), np.arange(2, n)], axis=1)
-    corners = np.broadcast_to(fan, (count, n - 2, 3)).copy()
-    if n > 3:
-        flat = _project(points[polygons].astype(np.float64))
-        for i in np.flatnonzero(~_is_convex(flat)):
-            corners[i] = _clip_ears(flat[i])
-    return corners.reshape(-1, 3), np.repeat(np.arange(count), n - 2)
+    if n == 3:
+        return np.tile(fan, (count, 1)), np.arange(count), 0
+    flat = _project(points[polygons].astype(np.float64))
+    convex = _is_convex(flat)
+    if convex.all():
+        return np.tile(fan, (count, 1)), np.repeat(np.arange(count), n - 2), 0
+    from mapbox_earcut import triangulate_float64
+
+    end = np.array([n], np.uint32)
+    corners = [
+        fan if convex[i] else triangulate_float64(flat[i], end).astype(np.int64).reshape(-1, 3) for i in range(count)
+    ]
+    tangled = sum(not _covers(flat[i], corners[i]) for i in np.flatnonzero(~convex))
+    return np.concatenate(corners), np.repeat(np.arange(count), [len(one) for one in corners]), tangled
+
+
+def _covers(flat: np.ndarray, corners: np.ndarray) -> bool:
+    """Whether triangles have the area of their polygon together."""
+    a, b, c = (flat[corners[:, i]] for i in range(3))
+    area = 0.5 * _cross(flat, np.roll(flat, -1, axis=0)).sum()
+    return bool(abs(0.5 * np.abs(_cross(b - a, c - a)).sum() - area) <= 1e-6 * abs(area) + 1e-9)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -33,8 +51,9 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _project(corners: np.ndarray) -> np.ndarray:
     """Drop the axis that each polygon faces most, so that ``(P, n, 2)`` runs counter-clockwise."""
+    corners = corners - corners[:, :1]
     following = np.roll(corners, -1, axis=1)
-    normal = np.cross(corners - corners[:, :1], following - corners[:, :1]).sum(axis=1)
+    normal = np.cross(corners, following).sum(axis=1)
     axis = np.abs(normal).argmax(axis=1)
     rows = np.arange(len(corners))
     flat = np.stack(
@@ -49,33 +68,3 @@ def _is_convex(flat: np.ndarray) -> np.ndarray:
     before, after = flat - np.roll(flat, 1, axis=1), np.roll(flat, -1, axis=1) - flat
     scale = np.ptp(flat, axis=1).max(axis=1)[:, None] ** 2
     return (_cross(before, after) >= -1e-9 * scale).all(axis=1)
-
-
-def _clip_ears(flat: np.ndarray) -> list[tuple[int, int, int]]:
-    """Cut ears off one polygon ``(n, 2)``; what is left of a tangled one is cut as a fan."""
-    left = list(range(len(flat)))
-    triangles: list[tuple[int, int, int]] = []
-    while len(left) > 3:
-        ears = [k for k in range(len(left)) if _is_ear(flat, left, k)]
-        # The widest ear first avoids needles.
-        best = max(ears, key=lambda k: _ear_area(flat, left, k)) if ears else 1
-        triangles.append((left[best - 1], left[best], left[(best + 1) % len(left)]))
-        del left[best]
-    return [*triangles, (left[0], left[1], left[2])]
-
-
-def _ear_area(flat: np.ndarray, left: list[int], k: int) -> float:
-    a, b, c = flat[left[k - 1]], flat[left[k]], flat[left[(k + 1) % len(left)]]
-    return float(_cross(b - a, c - a))
-
-
-def _is_ear(flat: np.ndarray, left: list[int], k: int) -> bool:
-    corners = left[k - 1], left[k], left[(k + 1) % len(left)]
-    a, b, c = flat[list(corners)]
-    if _cross(b - a, c - a) < 0:
-        return False
-    others = flat[[i for i in left if i not in corners]]
-    # A corner that only touches the ear (bridges to holes repeat points) does not lie in it.
-    others = others[(others != a).any(1) & (others != b).any(1) & (others != c).any(1)]
-    sides = [_cross(q - p, others - p) for p, q in ((a, b), (b, c), (c, a))]
-    return not bool(np.all(np.stack(sides) >= 0, axis=0).any())

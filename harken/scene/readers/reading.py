@@ -1,16 +1,30 @@
 """Read scenes from files: glTF (GLB), OBJ and PLY."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from harken.errors import ConfigurationError, HarkenWarning, SceneError, did_you_mean
+import numpy as np
+
+from harken.checks import checked_number, checked_path
+from harken.errors import (
+    ConfigurationError,
+    HarkenError,
+    HarkenWarning,
+    SceneError,
+    UnknownNameError,
+    did_you_mean,
+)
 from harken.scene.materials import AcousticMaterial
-from harken.scene.readers.assembly import assemble, axes_remark, size_remark
-from harken.scene.readers.gltf import read_gltf
+from harken.scene.readers.assembly import assemble
+from harken.scene.readers.axes import size_remark
+from harken.scene.readers.content import is_file
+from harken.scene.readers.gltf.reading import read_gltf
 from harken.scene.readers.materials import material_from_dict, read_materials
 from harken.scene.readers.obj import read_obj
+from harken.scene.readers.parts import short_name
 from harken.scene.readers.ply import read_ply
 from harken.scene.scene import Scene
 
@@ -44,8 +58,9 @@ def read_scene(
             `AcousticMaterial`, the name of a built-in one, or coefficients as in
             `harken.scene.readers.materials.material_from_dict`; or the path of a JSON file as in
             `harken.scene.readers.materials.read_materials`. The name "default" stands for all that has no label.
-        up: Axis of the file that points up. "auto" is what each format's writers mostly do: y for glTF and OBJ, z for
-            PLY (scans, Replica). With z up, (x, y, z) becomes (x, z, −y).
+        up: Axis of the file that points up. "auto" is what writers mostly do, y for glTF and OBJ and z for PLY (scans,
+            Replica), unless what is named floor or ceiling, or else the shape, speaks clearly for the other one; a
+            warning then says so. With z up, (x, y, z) becomes (x, z, −y).
         scale: Metres per unit of the file, such as 0.01 for centimetres.
         name: Name of the scene; the file's stem if left out.
 
@@ -56,43 +71,68 @@ def read_scene(
         SceneError: There is no such file, the format is not known, or the content cannot be used (empty, cut off,
             broken, not finite).
         UnknownNameError: `materials` names a built-in material that does not exist.
-        ConfigurationError: `up` or `scale` cannot be.
+        ConfigurationError: `path`, `up`, `scale`, `name` or `materials` is of another kind or cannot be.
         MissingDependencyError: The file needs a decoder that is not installed.
 
     Warns:
         HarkenWarning: Something is missing or looks wrong, such as textures, labels, units or axes.
     """
-    path = Path(path).expanduser()
-    _check_options(path, up, scale)
-    parts, remarks = _READERS[path.suffix.lower()](path)
-    z_up = up == "z" or (up == "auto" and path.suffix.lower() == ".ply")
-    given = _gather_materials(path, materials)
-    scene, more = assemble(parts, materials=given, z_up=z_up, scale=scale, name=name or path.stem, source=str(path))
-    remarks += more
-    remarks += [remark for remark in (size_remark(scene), axes_remark(scene) if up == "auto" else None) if remark]
+    path, scale = checked_path("path", path), checked_number("scale", scale, 0.0, above=True, unit="metres per unit")
+    _check_options(path, up, name)
+    usual_up: Literal["y", "z"] = "z" if path.suffix.lower() == ".ply" else "y"
+    try:
+        # Numbers that overflow become infinite, which is refused by name further on.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            given = _gather_materials(path, materials)
+            parts, remarks = _READERS[path.suffix.lower()](path)
+            scene, more = assemble(
+                parts,
+                materials=given,
+                up=up,
+                usual_up=usual_up,
+                scale=scale,
+                name=name or path.stem,
+                source=str(path),
+            )
+    except SceneError as error:
+        if path.name in str(error):
+            raise
+        raise SceneError(f"{path}: {error}") from error
+    except HarkenError:
+        raise
+    except Exception as error:
+        raise SceneError(
+            f"{path} cannot be read ({type(error).__name__}: {str(error)[:200]}). It may be cut off, broken or too "
+            "large; export it again."
+        ) from error
+    remarks += [*more, *(remark for remark in (size_remark(scene),) if remark)]
     for remark in remarks:
         warnings.warn(f"{path}: {remark}.", HarkenWarning, stacklevel=2)
     return scene
 
 
-def _check_options(path: Path, up: str, scale: float) -> None:
-    if up not in ("auto", "y", "z"):
-        raise ConfigurationError(f"up is {up!r}; expected 'auto', 'y' or 'z'.")
-    if not 0.0 < scale < float("inf"):
-        raise ConfigurationError(f"scale is {scale!r}; expected metres per unit of the file, above 0.")
-    if path.is_dir():
+def _check_options(path: Path, up: str, name: str | None) -> None:
+    if not isinstance(up, str) or up not in ("auto", "y", "z"):
+        raise UnknownNameError("axis up", up, ("auto", "y", "z"))
+    if name is not None and not isinstance(name, str):
+        raise ConfigurationError(f"name is {name!r:.80}; expected text.")
+    if os.path.isdir(path):
         files = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _READERS)
         raise SceneError(f"{str(path)!r} is a folder; expected a file. Scenes in it: {', '.join(files[:8]) or 'none'}.")
+    shown = repr(short_name(str(path)))
     if path.suffix.lower() not in _READERS:
         raise SceneError(
-            f"{str(path)!r} has the unknown format {path.suffix!r}.{did_you_mean(path.suffix, FORMATS)} "
+            f"{shown} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
             f"Known: {', '.join(FORMATS)}. Convert it, for example with Blender or `trimesh.load(…).export(…)`."
         )
-    if not path.is_file():
+    if not is_file(path):
+        if os.path.exists(path):
+            raise SceneError(f"{shown} is no regular file (a pipe or a device); expected a file.")
         folder = path.parent
-        near = did_you_mean(path.name, (file.name for file in folder.iterdir())) if folder.is_dir() else ""
-        missing = "" if folder.is_dir() else f" The folder {str(folder)!r} does not exist either."
-        raise SceneError(f"There is no file {str(path)!r}.{near}{missing}")
+        is_folder = os.path.isdir(folder)
+        near = did_you_mean(path.name, (file.name for file in folder.iterdir())) if is_folder else ""
+        missing = "" if is_folder else f" The folder {short_name(str(folder))!r} does not exist either."
+        raise SceneError(f"There is no file {shown}.{near}{missing}")
 
 
 def _gather_materials(
@@ -100,9 +140,13 @@ def _gather_materials(
 ) -> dict[str, AcousticMaterial]:
     """Return the materials of the file beside the scene, overridden by those that were passed."""
     beside = path.with_name(f"{path.stem}.materials.json")
-    found = read_materials(beside) if beside.is_file() else {}
+    found = read_materials(beside) if is_file(beside) else {}
     if isinstance(materials, str | Path):
-        found.update(read_materials(Path(materials).expanduser()))
+        found.update(read_materials(checked_path("materials", materials)))
     elif materials is not None:
+        if not isinstance(materials, Mapping) or not all(isinstance(name, str) for name in materials):
+            raise ConfigurationError(
+                f"materials is {materials!r:.80}; expected a mapping from names to materials or a file's path."
+            )
         found.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
     return found
