@@ -10,6 +10,7 @@ from harken.acoustics import ImpulseResponse, Listener, Source
 from harken.acoustics.directivity import Directivity
 from harken.errors import SoundError
 from harken.sim.trajectory import Trajectory
+from harken.sound.level import as_pressure
 
 __all__ = ["SimulatorProtocol", "SoundSource"]
 
@@ -21,7 +22,8 @@ class SoundSource:
     position: np.ndarray
     """``(3,)`` position [m]."""
     samples: np.ndarray
-    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end."""
+    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end. Integer PCM is
+    divided by its full scale (`harken.sound.level.as_pressure`)."""
     offset: int = 0
     """First sample that sounds."""
     onset: float = 0.0
@@ -56,11 +58,9 @@ class SoundSource:
 
     def __post_init__(self) -> None:
         """Check the samples."""
-        samples = np.ascontiguousarray(self.samples, np.float32)
-        if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-            raise SoundError(
-                f"The sound of a source has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0."
-            )
+        samples = np.ascontiguousarray(as_pressure(self.samples, "The sound of a source"), np.float32)
+        if samples.ndim != 1 or len(samples) == 0:
+            raise SoundError(f"The sound of a source has shape {samples.shape}; expected (n,), one channel, n > 0.")
         object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "position", np.array(self.position, np.float64))
 

@@ -33,6 +33,7 @@ from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, Sou
 from harken.acoustics.recent import RecentlyUsed
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
+from harken.sound.level import as_pressure
 
 __all__ = ["EchoPropagation", "EchoSettings", "sweep"]
 
@@ -366,9 +367,9 @@ class EchoPropagation:
         return np.ascontiguousarray(heard, np.float32)
 
     def _checked(self, signal: np.ndarray) -> np.ndarray:
-        samples = np.asarray(signal, np.float32)
-        if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-            raise SoundError(f"The signal has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0.")
+        samples = np.asarray(as_pressure(signal, "The signal"), np.float32)
+        if samples.ndim != 1 or len(samples) == 0:
+            raise SoundError(f"The signal has shape {samples.shape}; expected (n,), one channel, n > 0.")
         if not samples.any():
             raise SoundError(f"All {len(samples)} samples of the signal are 0: silence has no echo. Give a sound.")
         return samples
