@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
+from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, TimeBins, read_field, trace_field
 from harken.acoustics.fields.files import field_path, load_field, save_field
 from harken.acoustics.fields.pair import trace_pair
@@ -18,7 +19,16 @@ from harken.acoustics.fields.waypoints import blend_waypoints
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
 from harken.acoustics.paths.straight import Route
-from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
+from harken.acoustics.protocol import (
+    FARTHEST,
+    ImpulseResponse,
+    Listener,
+    SoundPaths,
+    Source,
+    SourceLike,
+    checked_listener,
+    checked_source,
+)
 from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import AcousticSettings
 from harken.errors import ConfigurationError, SoundError
@@ -28,6 +38,9 @@ __all__ = ["EnergyHistogram", "FastPropagation"]
 
 HISTOGRAMS_KEPT = 64
 """Pairs of source and listener whose energies are kept."""
+
+MOST_PLACES = 2**26
+"""Most cubes in the box around all ears: each has a number that says whether a cell is kept there."""
 
 SOURCES_KEPT = 256
 """Sources whose images and ways around edges are kept; they are small."""
@@ -95,7 +108,7 @@ class FastPropagation:
         self._bins = TimeBins.build(self.settings.duration)
         samples = round(self.settings.duration * self.rate)
         self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
-        self._ears = None if ears is None else np.asarray(ears, np.float64)
+        self._ears = None if ears is None else _checked_ears(ears)
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
@@ -103,11 +116,14 @@ class FastPropagation:
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
         # A head that turns where it is asks for the same energies again.
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
+        self._decay = CutDecay(self.settings.duration)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         while True:
             cells = len(np.unique(np.floor(ears / size), axis=0))
-            if cells * len(self._bins.widths) * len(OCTAVE_BANDS) * 16 <= self.settings.field_megabytes * 1e6:
+            places = np.prod(np.floor(np.ptp(ears, axis=0) / size) + 2.0)
+            bytes_each = len(self._bins.widths) * len(OCTAVE_BANDS) * 16
+            if cells * bytes_each <= self.settings.field_megabytes * 1e6 and places <= MOST_PLACES:
                 return build_cells(self.scene.triangles, ears, size=size)
             size *= 1.25
 
@@ -153,7 +169,7 @@ class FastPropagation:
                 f"{self.scene.name}, where there is no sound. Move it into the open."
             )
 
-    def field(self, source: Source) -> EnergyField:
+    def field(self, source: SourceLike) -> EnergyField:
         """Return the energy field of a source, traced on first use.
 
         Args:
@@ -168,6 +184,7 @@ class FastPropagation:
                 "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
                 "or ask for energy(source, listener)."
             )
+        source = checked_source(source)
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
@@ -207,11 +224,11 @@ class FastPropagation:
         inside = self.scene.is_inside_solid
         return self._waypoints.get(_source_key(there), lambda: None if inside(place) else self.exact.prepare(there))
 
-    def paths(self, source: Source, listener: Listener) -> SoundPaths:
+    def paths(self, source: SourceLike, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
-        return self.exact.find(self._prepared(source), listener.position)
+        return self.exact.find(self._prepared(checked_source(source)), checked_listener(listener).position)
 
-    def energy(self, source: Source, listener: Listener) -> EnergyHistogram:
+    def energy(self, source: SourceLike, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
 
         Args:
@@ -221,6 +238,7 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
+        source, listener = checked_source(source), checked_listener(listener)
         key = _source_key(source), listener.position.tobytes()
         return self._histograms.get(key, lambda: self._histogram(source, listener.position))
 
@@ -230,13 +248,14 @@ class FastPropagation:
         energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
         if self.settings.reverberation:
             energy = self._energy_at(source, exact, position)
+            self._decay.tell(energy, self._bins.edges)
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
-    def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
+    def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
 
         Args:
-            source: The source.
+            source: The source, or its position.
             listener: The listener; `Listener.format` says what it hears with.
 
         Returns:
@@ -244,8 +263,10 @@ class FastPropagation:
 
         Raises:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
-            ConfigurationError: The listener's head has another sampling rate.
+            ConfigurationError: What is given is no source or no listener, or its head has another sampling rate.
+            HarkenWarning: The response is cut far before the sound has died away; once for each duration.
         """
+        source, listener = checked_source(source), checked_listener(listener)
         heard = self.energy(source, listener)
         if not self.settings.reverberation:
             return self._synthesizer.respond(listener, heard.paths)
@@ -255,7 +276,7 @@ class FastPropagation:
         return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
 
     def impulse_responses(
-        self, sources: Sequence[Source], listeners: Sequence[Listener]
+        self, sources: Sequence[SourceLike], listeners: Sequence[Listener]
     ) -> tuple[tuple[ImpulseResponse, ...], ...]:
         """Return the responses of all sources at all listeners: one row per source, one column per listener."""
         return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
@@ -291,6 +312,18 @@ class FastPropagation:
                 total += weight
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
         return None if energy is None else energy / np.float32(total)
+
+
+def _checked_ears(ears: np.ndarray) -> np.ndarray:
+    try:
+        places = np.asarray(ears, np.float64)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"The ears are no array of places ({error}); expected (N, 3) numbers [m].") from error
+    if places.ndim != 2 or places.shape[1:] != (3,) or len(places) == 0 or not (np.abs(places) <= FARTHEST).all():
+        raise ConfigurationError(
+            f"The ears have shape {places.shape}; expected (N, 3) finite places within {FARTHEST:g} m of the origin."
+        )
+    return places
 
 
 def _standing(source: Source, place: np.ndarray) -> Source:
