@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
 __all__ = ["Air"]
@@ -30,19 +31,14 @@ class Air:
 
     def __post_init__(self) -> None:
         """Check that the values are ones that air on earth can have."""
-        ranges = {
-            "temperature_celsius": (-20.0, 50.0),
-            "humidity_percent": (0.0, 100.0),
-            "pressure_kilopascal": (50.0, 200.0),
-        }
-        for name, (low, high) in ranges.items():
-            value = getattr(self, name)
-            # Written so that NaN fails as well. Air without any vapour is outside the formulas' range.
-            if not low <= value <= high or (name == "humidity_percent" and value == 0.0):
-                raise ConfigurationError(
-                    f"Air: {name} is {value!r}; expected a number between {low:g} and {high:g}"
-                    f"{', not 0' if name == 'humidity_percent' else ''}. Note the unit in the name."
-                )
+        check_settings(
+            self, temperature_celsius=(-20.0, 50.0), humidity_percent=(0.0, 100.0), pressure_kilopascal=(50.0, 200.0)
+        )
+        if self.humidity_percent == 0.0:
+            raise ConfigurationError(
+                "Setting humidity_percent is 0; expected a number above 0 up to 100: the formulas do not hold without "
+                "any vapour."
+            )
 
     @property
     def speed_of_sound(self) -> float:

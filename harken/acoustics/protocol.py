@@ -1,9 +1,12 @@
 """The seam between those who ask for sound and those who propagate it."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, Protocol, get_args, overload, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload, runtime_checkable
 
 import numpy as np
 
@@ -11,10 +14,17 @@ from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.hearing.ambisonics import Ambisonics
 from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.hearing.microphones import MicrophoneArray
-from harken.errors import ConfigurationError
+from harken.checks import checked_number, checked_path, checked_point
+from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from harken.acoustics.measures import RoomMeasures
+
 __all__ = [
+    "FARTHEST",
     "PATH_KINDS",
     "ImpulseResponse",
     "Listener",
@@ -24,7 +34,11 @@ __all__ = [
     "SoundPath",
     "SoundPaths",
     "Source",
+    "SourceLike",
+    "channels_of",
     "check_plain",
+    "checked_listener",
+    "checked_source",
 ]
 
 PathKind = Literal["direct", "transmitted", "diffracted", "specular"]
@@ -37,18 +51,31 @@ ListenerFormat = Literal["binaural", "mono"] | HeadResponse | Ambisonics | Micro
 """What a listener hears with: the built-in head, one omnidirectional microphone, another head, ambisonics, an array."""
 
 
-def _position(value: np.ndarray, what: str) -> np.ndarray:
-    position = np.array(value, np.float64)
-    if position.shape != (3,) or not np.isfinite(position).all():
-        raise ConfigurationError(f"{what} position is {value!r}; expected three finite numbers x, y, z in metres.")
+def channels_of(kind: ListenerFormat) -> int:
+    """Return the number of channels that a format has."""
+    if isinstance(kind, Ambisonics):
+        return kind.channels
+    if isinstance(kind, MicrophoneArray):
+        return len(kind)
+    return 1 if kind == "mono" else 2
+
+
+FARTHEST: float = 1e7
+"""Greatest coordinate of a source or a listener [m]: beyond it, float32 rays no longer tell metres apart."""
+
+
+def _set_pose(thing: "Source | Listener") -> None:
+    """Check position, heading and pitch of a source or listener and bring them to their types."""
+    what = type(thing).__name__
+    position = checked_point(f"{what} position", thing.position)
+    if max(abs(position[0]), abs(position[1]), abs(position[2])) > FARTHEST:
+        raise ConfigurationError(
+            f"{what} position is {position.tolist()}; expected coordinates within {FARTHEST:g} m of the origin."
+        )
     position.flags.writeable = False
-    return position
-
-
-def _check_angles(heading: float, pitch: float, what: str) -> None:
-    for name, angle in (("heading", heading), ("pitch", pitch)):
-        if not np.isfinite(angle):
-            raise ConfigurationError(f"{what} {name} is {angle!r}; expected a finite angle in radians.")
+    object.__setattr__(thing, "position", position)
+    for name in ("heading", "pitch"):
+        object.__setattr__(thing, name, checked_number(f"{what} {name}", getattr(thing, name), unit="radians"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -69,8 +96,9 @@ class Source:
 
     def __post_init__(self) -> None:
         """Check the pose."""
-        object.__setattr__(self, "position", _position(self.position, "Source"))
-        _check_angles(self.heading, self.pitch, "Source")
+        _set_pose(self)
+        if not isinstance(self.moving, bool | np.bool_):
+            raise ConfigurationError(f"Source moving is {self.moving!r}; expected true or false.")
         if self.directivity is not None and not isinstance(self.directivity, Directivity):
             raise ConfigurationError(
                 f"Source directivity is {self.directivity!r}; expected None or a directivity, such as "
@@ -94,11 +122,9 @@ class Listener:
 
     def __post_init__(self) -> None:
         """Check the pose and the format."""
-        object.__setattr__(self, "position", _position(self.position, "Listener"))
-        _check_angles(self.heading, self.pitch, "Listener")
-        if self.format not in ("binaural", "mono") and not isinstance(
-            self.format, HeadResponse | Ambisonics | MicrophoneArray
-        ):
+        _set_pose(self)
+        plain = isinstance(self.format, str) and self.format in ("binaural", "mono")
+        if not plain and not isinstance(self.format, HeadResponse | Ambisonics | MicrophoneArray):
             raise ConfigurationError(
                 f"Listener format is {self.format!r}; expected 'binaural', 'mono', a HeadResponse, Ambisonics(order=…) "
                 "or a MicrophoneArray."
@@ -112,11 +138,7 @@ class Listener:
     @property
     def channels(self) -> int:
         """Number of channels that the format has."""
-        if isinstance(self.format, Ambisonics):
-            return self.format.channels
-        if isinstance(self.format, MicrophoneArray):
-            return len(self.format)
-        return 1 if self.format == "mono" else 2
+        return channels_of(self.format)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,7 +245,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-9)[:, None]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ImpulseResponse:
     """What a listener hears of an impulse at a source."""
 
@@ -239,6 +261,66 @@ class ImpulseResponse:
         """Length [s]."""
         return self.samples.shape[-1] / self.rate
 
+    def __repr__(self) -> str:
+        """Say how long it is and what it holds, without its samples."""
+        channels = self.samples.shape[0]
+        return (
+            f"ImpulseResponse({channels} channel{'' if channels == 1 else 's'}, {self.duration:g} s at {self.rate} Hz, "
+            f"{len(self.paths)} exact path{'' if len(self.paths) == 1 else 's'})"
+        )
+
+    def save(self, path: str | Path) -> Path:
+        """Write the samples as a WAV file of 32-bit floats, which keeps their level.
+
+        Args:
+            path: The file, ending in .wav; replaced if it exists. For SOFA files see
+                `harken.acoustics.hearing.sofa.write_responses`.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigurationError: The name does not end in .wav.
+            SoundError: The file cannot be written.
+        """
+        import soundfile
+
+        file = checked_path("The path of a response", path)
+        if file.suffix.lower() != ".wav":
+            raise ConfigurationError(f"File name {file.name!r}; expected one that ends in .wav.")
+        name = None
+        try:
+            handle, name = tempfile.mkstemp(dir=file.parent, suffix=".tmp")
+            with os.fdopen(handle, "wb") as opened:
+                soundfile.write(opened, self.samples.T, self.rate, format="WAV", subtype="FLOAT")
+            os.replace(name, file)
+        except (OSError, soundfile.SoundFileError) as error:
+            if name is not None:
+                Path(name).unlink(missing_ok=True)
+            raise SoundError(
+                f"The response cannot be written to {str(file)!r} ({getattr(error, 'strerror', None) or error}). "
+                "Choose a folder that exists and has room."
+            ) from error
+        return file
+
+    def plot(self, bands: Sequence[float] | None = None) -> "Figure":
+        """Return a figure of the pressure and of the decay per octave band.
+
+        It is `harken.acoustics.plots.plot_response`; save it with ``figure.savefig("response.png")``.
+        """
+        from harken.acoustics.plots import plot_response
+
+        return plot_response(self, bands)
+
+    def measures(self, bands: Sequence[float] | None = None) -> "RoomMeasures":
+        """Return the measures of ISO 3382-1, ``(bands, channels)`` each: decay times, clarity, strength and others.
+
+        It is `harken.acoustics.measures.room_measures`, which names the errors too.
+        """
+        from harken.acoustics.measures import room_measures
+
+        return room_measures(self.samples, self.rate, bands)
+
 
 @runtime_checkable
 class Propagation(Protocol):
@@ -252,11 +334,49 @@ class Propagation(Protocol):
         ...
 
 
-def check_plain(source: Source, listener: Listener, formats: Sequence[str], engine: str) -> None:
-    """Refuse what an engine other than Harken's cannot render.
+SourceLike = Source | np.ndarray | Sequence[float]
+"""A source, or the position ``(3,)`` of one that radiates equally in all directions [m]."""
+
+
+def checked_source(source: Any) -> Source:
+    """Return a source: what was given, or one at a position.
+
+    Raises:
+        ConfigurationError: It is neither a `Source` nor three finite numbers.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, np.ndarray | list | tuple):
+        return Source(position=source)  # type: ignore[arg-type]
+    raise ConfigurationError(
+        f"The source is {_shown(source)}; expected a Source or its position, such as Source(position=[1.0, 1.5, 2.0])."
+    )
+
+
+def checked_listener(listener: Any) -> Listener:
+    """Return a listener, once it is one: a position would not say where it faces.
+
+    Raises:
+        ConfigurationError: It is no `Listener`.
+    """
+    if isinstance(listener, Listener):
+        return listener
+    raise ConfigurationError(
+        f"The listener is {_shown(listener)}; expected a Listener, such as Listener(position=[1.0, 1.5, 2.0], "
+        "heading=0.0)."
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def check_plain(source: SourceLike, listener: Listener, formats: Sequence[str], engine: str) -> tuple[Source, Listener]:
+    """Return source and listener, once an engine other than Harken's can render them.
 
     Args:
-        source: The source.
+        source: The source, or its position.
         listener: The listener.
         formats: The formats that the engine has.
         engine: Its name, for the message.
@@ -264,6 +384,7 @@ def check_plain(source: Source, listener: Listener, formats: Sequence[str], engi
     Raises:
         ConfigurationError: The format is another one, the listener looks up or down, or the source is directional.
     """
+    source, listener = checked_source(source), checked_listener(listener)
     if listener.format not in formats:
         raise ConfigurationError(
             f"Listener format is {listener.format!r}; {engine} has {' and '.join(map(repr, formats))} only."
@@ -273,3 +394,4 @@ def check_plain(source: Source, listener: Listener, formats: Sequence[str], engi
             f"{engine} knows level listeners and sources without directivity only; the listener's pitch is "
             f"{listener.pitch:g} rad and the source's directivity {source.directivity!r}. Use Harken's own engine."
         )
+    return source, listener

@@ -1,21 +1,58 @@
-"""How sound is propagated: the settings that the fast engine, its fields on disk and its users share."""
+"""How sound is propagated: what the settings of Harken's engines share, and those of the fast one."""
 
 from dataclasses import dataclass
 
 from harken.acoustics.air import Air
-from harken.errors import ConfigurationError
+from harken.checks import check_settings
 
-__all__ = ["AcousticSettings"]
+__all__ = ["AcousticSettings", "EngineSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcousticSettings:
-    """How sound is propagated."""
+class EngineSettings:
+    """What the settings of Harken's engines share: sampling, air and seed."""
 
     rate: int = 16_000
-    """Sampling rate [Hz]."""
+    """Sampling rate [Hz], 8000 to 192,000."""
     duration: float = 1.0
     """Length of every impulse response [s]; what comes later is cut."""
+    transmission: bool = True
+    """Whether sound passes through walls and furniture."""
+    temperature_celsius: float = 20.0
+    """Temperature of the air [°C], -20 to 50."""
+    humidity_percent: float = 50.0
+    """Relative humidity of the air [%], above 0 and at most 100."""
+    pressure_kilopascal: float = 101.325
+    """Static pressure of the air [kPa], 50 to 200."""
+    seed: int = 0
+    """Chooses the rays and the noise of the tail, 0 to 2**62."""
+
+    @property
+    def air(self) -> Air:
+        """The air that sound goes through."""
+        return Air(
+            temperature_celsius=self.temperature_celsius,
+            humidity_percent=self.humidity_percent,
+            pressure_kilopascal=self.pressure_kilopascal,
+        )
+
+    def check(self, **bounds: tuple[float, float]) -> None:
+        """Check every field against its type and its range.
+
+        Args:
+            bounds: Ranges of the fields that an engine adds, and of shared ones where they differ.
+
+        Raises:
+            ConfigurationError: A value is none that the field can have.
+        """
+        check_settings(self, **({"rate": (8_000, 192_000), "seed": (0, 2**62)} | bounds))
+        _ = self.air  # which checks its own values
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcousticSettings(EngineSettings):
+    """How sound is propagated."""
+
     rays: int = 6_000
     """Rays traced per source."""
     pair_rays: int = 500
@@ -28,20 +65,10 @@ class AcousticSettings:
     """Rays that look for the surfaces that mirror a source; fewer miss small ones and those far away."""
     cell: float = 0.5
     """Edge of the cells in which a source's energy is kept [m]; larger where memory would exceed `field_megabytes`."""
-    transmission: bool = True
-    """Whether sound passes through walls and furniture."""
     diffraction: bool = True
     """Whether sound bends around edges."""
     reverberation: bool = True
     """Whether reflected sound is heard; without it only the direct, transmitted and diffracted paths are."""
-    temperature_celsius: float = 20.0
-    """Temperature of the air [°C]."""
-    humidity_percent: float = 50.0
-    """Relative humidity of the air [%]."""
-    pressure_kilopascal: float = 101.325
-    """Static pressure of the air [kPa]."""
-    seed: int = 0
-    """Chooses the rays and the noise of the tail."""
     field_megabytes: float = 64.0
     """Most memory that one source's field may take [MB]."""
     cached_megabytes: float = 64.0
@@ -51,28 +78,15 @@ class AcousticSettings:
     """
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("rate", 8_000, 192_000),
-            ("duration", 0.01, 20.0),
-            ("rays", 1, 100_000_000),
-            ("pair_rays", 1, 100_000_000),
-            ("waypoint_rays", 1, 100_000_000),
-            ("image_order", 0, 4),
-            ("image_rays", 1, 1_000_000),
-            ("cell", 0.1, 10.0),
-            ("cached_megabytes", 0.1, 1e6),
-            ("field_megabytes", 0.1, 1e6),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigurationError(f"Acoustic setting {name} is {value!r}; expected {low:g} to {high:g}.")
-
-    @property
-    def air(self) -> Air:
-        """The air that sound goes through."""
-        return Air(
-            temperature_celsius=self.temperature_celsius,
-            humidity_percent=self.humidity_percent,
-            pressure_kilopascal=self.pressure_kilopascal,
+        """Check the types and ranges."""
+        self.check(
+            duration=(0.01, 20.0),
+            rays=(1, 100_000_000),
+            pair_rays=(1, 100_000_000),
+            waypoint_rays=(1, 100_000_000),
+            image_order=(0, 4),
+            image_rays=(1, 1_000_000),
+            cell=(0.1, 10.0),
+            cached_megabytes=(0.1, 1e6),
+            field_megabytes=(0.1, 1e6),
         )

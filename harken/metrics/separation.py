@@ -20,6 +20,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from harken.errors import ConfigurationError, HarkenWarning, SoundError
+from harken.sound.level import as_pressure
 from harken.sound.stft import stft
 
 __all__ = [
@@ -492,15 +493,11 @@ def _pair(
         silent_estimate: What is wrong with a silent estimate; empty where nothing is.
         each: Every waveform along the last axis has to hold sound, not only one of them.
     """
-    found, true = np.asarray(estimate), np.asarray(target)
+    found, true = (as_pressure(x, n, loudest=np.inf) for x, n in ((estimate, "The estimate"), (target, "The target")))
     if found.shape != true.shape or found.size == 0 or (found.ndim not in dimensions if dimensions else found.ndim < 1):
         raise SoundError(
             f"The estimate has shape {found.shape}, the target {true.shape}; expected {shape} for both, not empty."
         )
-    for values, name in ((found, "estimate"), (true, "target")):
-        if not np.isrealobj(values) or not np.isfinite(values).all():
-            bad = "complex" if not np.isrealobj(values) else "NaN or infinite"
-            raise SoundError(f"The {name} holds {bad} values; expected real, finite ones.")
     sounds = (lambda x: x.any(-1).all()) if each else np.any
     if not sounds(true):
         raise SoundError(f"The target of shape {true.shape} is silent: nothing to separate. Leave such clips out.")

@@ -25,6 +25,7 @@ from scipy.fft import fft, ifft
 from harken.acoustics.directivity import sphere_directions
 from harken.acoustics.hearing.ambisonics import encode, energy_map, order_of
 from harken.errors import ConfigurationError, SoundError
+from harken.sound.level import as_pressure
 from harken.sound.stft import stft
 
 __all__ = [
@@ -424,8 +425,7 @@ def _binaural(samples: np.ndarray, name: str) -> np.ndarray:
 
 def _sounding(sound: np.ndarray, name: str) -> np.ndarray:
     """Return samples as float64, once they are finite and not all zero."""
-    if not np.isrealobj(sound) or not np.isfinite(sound).all():
-        raise SoundError(f"The {name} holds NaN, infinite or complex samples; expected real, finite ones.")
+    sound = as_pressure(sound, f"The {name}", loudest=np.inf)
     if not sound.any():
         raise SoundError(f"The {name} of shape {sound.shape} is silent: nothing to compare. Leave such clips out.")
     return sound.astype(np.float64)

@@ -10,8 +10,9 @@ from harken.acoustics.directivity import Directivity
 from harken.checks import checked_count, checked_number, checked_point
 from harken.errors import SoundError
 from harken.sim.trajectory import Trajectory
+from harken.sound.level import as_pressure
 
-__all__ = ["LOUDEST", "SoundSource", "checked_samples"]
+__all__ = ["SoundSource"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -21,7 +22,8 @@ class SoundSource:
     position: np.ndarray
     """``(3,)`` position [m]."""
     samples: np.ndarray
-    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end."""
+    """``(n,)`` float32 pressure at 1 m in the free field, at the simulator's rate; repeated without end. Integer PCM is
+    divided by its full scale (`harken.sound.level.as_pressure`)."""
     offset: int = 0
     """First sample that sounds."""
     onset: float = 0.0
@@ -60,7 +62,10 @@ class SoundSource:
         Raises:
             SoundError: The samples are no sound of one channel, or the place, the times or the angles are impossible.
         """
-        object.__setattr__(self, "samples", checked_samples(self.samples))
+        samples = np.ascontiguousarray(as_pressure(self.samples, "The sound of a source"), np.float32)
+        if samples.ndim != 1 or len(samples) == 0:
+            raise SoundError(f"The sound of a source has shape {samples.shape}; expected (n,), one channel, n > 0.")
+        object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "position", checked_point("The position of a source", self.position, error=SoundError))
         for name, low in (("onset", 0.0), ("heading", -np.inf), ("pitch", -np.inf)):
             value = checked_number(f"The {name} of a source", getattr(self, name), low, error=SoundError)
@@ -74,34 +79,3 @@ class SoundSource:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise SoundError(f"The {name} of a source is {value!r}; expected a {kind.__name__} or None.")
-
-
-LOUDEST = 1e6
-"""Greatest sample that a source may have: 120 dB above full scale; more is a mistake of units."""
-
-
-def checked_samples(samples: Any) -> np.ndarray:
-    """Return samples ``(n,)`` as contiguous float32.
-
-    Raises:
-        SoundError: They are not floating-point numbers, have more than one channel, or are not finite.
-    """
-    try:
-        array = np.asarray(samples)
-    except ValueError as error:
-        raise SoundError(f"The sound of a source is no array ({error}); expected (n,) float32 samples.") from error
-    if array.dtype.kind in "iu":
-        full = 2 ** (8 * array.dtype.itemsize - 1)
-        raise SoundError(
-            f"The sound of a source is {array.dtype}; expected float32 with 1 as full scale: divide by {full}, or read "
-            "the recording with harken.sound.load_clip."
-        )
-    if array.dtype.kind != "f" or array.ndim != 1 or len(array) == 0 or not np.isfinite(array).all():
-        raise SoundError(
-            f"The sound of a source is {array.dtype} of shape {array.shape}; expected (n,) finite samples, n > 0, of one "
-            "channel."
-        )
-    peak = float(np.abs(array).max())
-    if peak > LOUDEST:
-        raise SoundError(f"The sound of a source reaches {peak:.3g}; expected about 1, at most {LOUDEST:g}: scale it.")
-    return np.ascontiguousarray(array, np.float32)

@@ -5,8 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from harken.errors import ConfigurationError, SoundError, UnknownNameError
-from harken.sound.level import CLIP_RMS, active_rms
+from harken.checks import checked_count, checked_number
+from harken.errors import SoundError, UnknownNameError
+from harken.sound.level import CLIP_RMS, active_rms, as_pressure
 from harken.sound.recordings import HIGHEST_RATE, LOWEST_RATE
 
 __all__ = ["SPLITS", "Clip", "Split", "checked_rate"]
@@ -25,7 +26,7 @@ class Clip:
     """A sound without a room: what a source emits, heard at 1 m in the free field."""
 
     samples: np.ndarray
-    """``(n,)`` float32 pressure, read-only."""
+    """``(n,)`` float32 pressure, read-only; integer PCM is divided by its full scale (`as_pressure`)."""
     rate: int
     """Sample rate [Hz]."""
     name: str = "clip"
@@ -38,16 +39,12 @@ class Clip:
     def __post_init__(self) -> None:
         """Check the samples."""
         rate = checked_rate(self.rate)
-        with np.errstate(over="ignore"):
-            samples = np.array(self.samples, np.float32)
+        for field in ("name", "category"):
+            if not isinstance(getattr(self, field), str):
+                raise SoundError(f"The {field} of a clip is {getattr(self, field)!r}; expected text.")
+        samples = np.array(as_pressure(self.samples, f"Clip {self.name!r}"), np.float32)
         if samples.ndim != 1 or len(samples) == 0:
             raise SoundError(f"Clip {self.name!r}: samples have shape {samples.shape}; expected (n,) with n > 0, mono.")
-        if not np.isfinite(samples).all():
-            bad = int((~np.isfinite(samples)).sum())
-            raise SoundError(
-                f"Clip {self.name!r}: {bad} of {len(samples)} samples are NaN or infinite. "
-                "Repair or leave out the recording."
-            )
         peak = float(np.abs(samples).max())
         if peak < _SILENCE:
             raise SoundError(
@@ -85,7 +82,11 @@ class Clip:
 
         Args:
             level: The RMS; see `harken.sound.level.active_rms`.
+
+        Raises:
+            ConfigurationError: The level is no number above 0 and up to 1.
         """
+        level = checked_number("The level of a clip", level, 0.0, 1.0, above=True)
         return replace(self, samples=self.samples * np.float32(level / active_rms(self.samples, self.rate)))
 
 
@@ -95,9 +96,4 @@ def checked_rate(rate: int) -> int:
     Raises:
         ConfigurationError: It is not.
     """
-    if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise ConfigurationError(
-            f"The sample rate is {rate!r}; expected a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}, "
-            "such as 16000 or 44100."
-        )
-    return int(rate)
+    return checked_count("The sample rate", rate, LOWEST_RATE, HIGHEST_RATE, unit="Hz")

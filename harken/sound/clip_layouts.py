@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from harken.checks import check_settings, checked_count, checked_number, checked_path
 from harken.errors import ConfigurationError, HarkenWarning, SoundError
-from harken.sound.clips import AUDIO_SUFFIXES, Clip, ClipEntry, ClipLibrary, Split, load_clip
+from harken.sound.clip import Split
+from harken.sound.clips import AUDIO_SUFFIXES, ClipEntry, ClipLibrary, clip_folder, load_clip
 from harken.sound.level import CLIP_RMS
 from harken.sound.recordings import CONTAINER_SUFFIXES, check_recording
 
@@ -31,6 +33,7 @@ __all__ = ["ClipReading", "aaviss", "esc50", "librispeech", "music", "voxceleb"]
 
 _SUFFIXES = (*AUDIO_SUFFIXES, *CONTAINER_SUFFIXES, ".mp3", ".opus")
 _SHOWN = 3
+_LARGEST_LIST = 2**26
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +53,8 @@ class ClipReading:
     them, or a warning that counts them."""
 
     def __post_init__(self) -> None:
-        """Check the level and the choice."""
-        if self.level is not None and not 0.0 < self.level < float("inf"):
-            raise ConfigurationError(f"level is {self.level!r}; expected an RMS above 0, or None to keep the file's.")
-        if self.unusable not in ("refuse", "leave out"):
-            raise ConfigurationError(f"unusable is {self.unusable!r}; expected 'refuse' or 'leave out'.")
+        """Check the settings."""
+        check_settings(self, level=(1e-6, 1.0))
         if self.unusable == "leave out" and not self.check:
             raise ConfigurationError("Unusable files can only be left out where check=True finds them.")
 
@@ -91,8 +91,8 @@ def voxceleb(
     Raises:
         SoundError: The folder has another layout, a speaker is in two sets, or files cannot be used.
     """
-    if not 0.0 <= val_share < 1.0:
-        raise ConfigurationError(f"val_share is {val_share!r}; expected 0 or more and less than 1.")
+    if checked_number("val_share", val_share, 0.0, 1.0) == 1.0:
+        raise ConfigurationError("val_share is 1; expected less, so that speakers are left for training.")
     expected = "id10270/<video>/00001.wav (or .m4a), the published layout of VoxCeleb"
     root, files = _found(path, expected)
     spoken = [file for file in files if len(file.parts) >= 3 and re.fullmatch(r"id\d{5}", file.parts[-3])]
@@ -149,8 +149,7 @@ def music(
         SoundError: The folder has another layout, there is no list, a list is not of this form, none of its videos is
             there, or files cannot be used.
     """
-    if isinstance(held_out, bool) or not isinstance(held_out, int) or held_out < 0:
-        raise ConfigurationError(f"held_out is {held_out!r}; expected a number of videos, 0 or more.")
+    held_out = checked_count("held_out", held_out, 0, unit="videos")
     expected = "<instrument>/<video>.wav (or another sound or film file), the published layout of MUSIC"
     root, files = _found(path, expected)
     placed = {(file.parts[-2], file.stem): file for file in files if len(file.parts) >= 2}
@@ -210,7 +209,7 @@ def esc50(
     if val_fold is not None and val_fold == test_fold:
         raise ConfigurationError(f"Fold {val_fold} cannot be both val_fold and test_fold.")
     expected = "audio/1-100032-A-0.wav and meta/esc50.csv, the published layout of ESC-50"
-    root = _folder(path)
+    root = clip_folder(path)
     table = next((t for t in (root, *sorted(root.iterdir())) if (t / "meta" / "esc50.csv").is_file()), None)
     if table is None:
         raise _wrong_layout(root, _recordings_below(root), expected)
@@ -315,11 +314,6 @@ def aaviss(path: str | Path, rate: int = 16000, *, reading: ClipReading = _DEFAU
     return _library(root, recordings, rate, reading)
 
 
-def _read_clip(recording: _Recording, rate: int, level: float | None) -> Clip:
-    clip = load_clip(recording.file, rate, name=recording.name, category=recording.category, split=recording.split)
-    return clip if level is None else clip.normalised(level)
-
-
 def _library(root: Path, recordings: list[_Recording], rate: int, reading: ClipReading) -> ClipLibrary:
     """Return the library of recordings whose headers are good."""
     wrong: dict[Path, str] = {}
@@ -345,16 +339,12 @@ def _library(root: Path, recordings: list[_Recording], rate: int, reading: ClipR
     for recording in recordings:
         if recording.file not in wrong:
             known = recording if reading.category is None else recording._replace(category=reading.category)
-            make = functools.partial(_read_clip, known, rate, reading.level)
+            make = functools.partial(
+                load_clip, known.file, rate, name=known.name, category=known.category, split=known.split,
+                level=reading.level,
+            )  # fmt: skip
             entries.append(ClipEntry(name=known.name, category=known.category, split=known.split, make=make))
     return ClipLibrary(entries, rate)
-
-
-def _folder(path: str | Path) -> Path:
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise SoundError(f"No folder of clips at {str(root)!r}: it is {'a file' if root.exists() else 'not there'}.")
-    return root
 
 
 def _recordings_below(root: Path) -> list[Path]:
@@ -377,7 +367,7 @@ def _recordings_below(root: Path) -> list[Path]:
 
 def _found(path: str | Path, expected: str) -> tuple[Path, list[Path]]:
     """Return a folder and the files of sound in it."""
-    root = _folder(path)
+    root = clip_folder(path)
     files = _recordings_below(root)
     if not files:
         raise _wrong_layout(root, files, expected)
@@ -408,14 +398,32 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
+def _text(file: Path, errors: str = "strict") -> str:
+    """Return what a list or table of a data set holds.
+
+    Raises:
+        SoundError: It is no regular file of up to `_LARGEST_LIST` bytes, or no UTF-8.
+    """
+    try:
+        if not file.is_file():
+            raise SoundError(f"{str(file)!r} is no file. Extract the data set again.")
+        if file.stat().st_size > _LARGEST_LIST:
+            raise SoundError(
+                f"{str(file)!r} has {file.stat().st_size} bytes; expected a list of at most {_LARGEST_LIST} bytes."
+            )
+        return file.read_text(encoding="utf-8-sig", errors=errors)
+    except (OSError, ValueError) as error:  # ValueError covers text that is not UTF-8
+        raise SoundError(f"{str(file)!r} cannot be read ({error}). Fetch it again.") from error
+
+
 def _rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Return the rows of a table whose first line names its columns, between tabs or else commas."""
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SoundError(f"{str(table)!r} cannot be read ({error}).") from error
+    text = _text(table)
     separator = "\t" if "\t" in text.partition("\n")[0] else ","
-    lines = [[cell.strip() for cell in line] for line in csv.reader(text.splitlines(), delimiter=separator)]
+    try:
+        lines = [[cell.strip() for cell in line] for line in csv.reader(text.splitlines(), delimiter=separator)]
+    except csv.Error as error:  # a cell of more than 128 kB
+        raise SoundError(f"{str(table)!r} is no table of text ({error}). Fetch it again.") from error
     lines = [line for line in lines if any(line)]
     header = lines[0] if lines else []
     if any(column not in header for column in columns):
@@ -480,15 +488,15 @@ def _music_lists(root: Path, lists: Iterable[str | Path] | None, duets: bool) ->
             )
         files = [path for path in paths if path is not None]
     else:
-        files = [Path(path).expanduser() for path in lists]
+        files = [checked_path("A list of MUSIC", path) for path in lists]
     found: dict[str, list[str]] = {}
     for file in files:
         try:
-            videos = json.loads(file.read_text(encoding="utf-8"))["videos"]
+            videos = json.loads(_text(file))["videos"]
             for category, names in videos.items():
                 if " " not in category.strip() or duets:
                     found.setdefault(category, []).extend(str(name) for name in list(names))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
             raise SoundError(
                 f"{str(file)!r} is no list of MUSIC ({type(error).__name__}: {error}); "
                 'expected {"videos": {"flute": [video, …], …}}.'
@@ -499,7 +507,7 @@ def _music_lists(root: Path, lists: Iterable[str | Path] | None, duets: bool) ->
 def _librispeech_speakers(table: Path) -> dict[str, str]:
     """Return the subset of each speaker in SPEAKERS.TXT: ``14 | F | train-clean-360 | 25.03 | …``."""
     found = {}
-    for line in table.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in _text(table, errors="replace").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if not line.lstrip().startswith(";") and len(cells) >= 3:
             found[cells[0]] = cells[2]

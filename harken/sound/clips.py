@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from harken.checks import checked_path
 from harken.errors import ConfigurationError, HarkenWarning, SoundError, UnknownNameError
 from harken.sound.clip import SPLITS, Clip, Split, checked_rate
-from harken.sound.recordings import check_recording, read_recording
+from harken.sound.level import CLIP_RMS
+from harken.sound.recordings import MOST_SAMPLES, check_recording, read_recording
 
-__all__ = ["AUDIO_SUFFIXES", "ClipEntry", "ClipLibrary", "load_clip"]
+__all__ = ["AUDIO_SUFFIXES", "ClipEntry", "ClipLibrary", "clip_folder", "load_clip"]
 
 AUDIO_SUFFIXES: tuple[str, ...] = (".wav", ".flac", ".ogg", ".oga", ".aiff", ".aif")
 """Endings of the files that `ClipLibrary.folder` reads."""
@@ -137,7 +139,11 @@ class ClipLibrary:
 
     @staticmethod
     def folder(
-        path: str | Path, rate: int = 16000, *, shares: tuple[int, int, int] | None = (73, 11, 18)
+        path: str | Path,
+        rate: int = 16000,
+        *,
+        shares: tuple[int, int, int] | None = (73, 11, 18),
+        level: float | None = CLIP_RMS,
     ) -> "ClipLibrary":
         """Return the recordings in a folder and in the folders in it, read and resampled when they are asked for.
 
@@ -148,7 +154,9 @@ class ClipLibrary:
         - Category: the nearest folder that does not name a split, or for a file in none the file's name without a
           number at its end: ``train/chair.wav``, ``chair/a17.wav`` and ``chair_2.wav`` are chairs.
 
-        The headers of all files are read at once, so that what cannot be opened is found before anything runs.
+        Every recording is brought to the level of the built-in clips, as by `load_clip`, so that a loud one does not
+        seem near. The headers of all files are read at once, so that what cannot be opened is found before anything
+        runs.
 
         Args:
             path: The folder. Hidden files and files that do not end in one of `AUDIO_SUFFIXES` are passed over.
@@ -156,15 +164,13 @@ class ClipLibrary:
             shares: How clips without split folders are dealt out to train, val and test, in proportion; the default is
                 SoundSpaces' division of its 102 sounds. It depends only on the names. None, or fewer than three clips:
                 all are in split "all".
+            level: RMS over the active part to which each clip is brought; None keeps the levels of the files.
 
         Raises:
             SoundError: There is no such folder, it holds no recording, or a recording cannot be opened, is empty or
                 shorter than 50 ms. Samples are checked when a clip is first asked for: see `load_clip`.
         """
-        root = Path(path).expanduser()
-        if not root.is_dir():
-            kind = "a file; for a single recording use load_clip" if root.exists() else "not there"
-            raise SoundError(f"No folder of clips at {str(root)!r}: it is {kind}.")
+        root = clip_folder(path)
         files = [file.relative_to(root) for file in sorted(root.rglob("*")) if file.suffix.lower() in AUDIO_SUFFIXES]
         files = [
             file for file in files if not any(part.startswith(".") for part in file.parts) and (root / file).is_file()
@@ -179,7 +185,9 @@ class ClipLibrary:
         for file in files:
             check_recording(root / file)
             name, category, split = file.with_suffix("").as_posix(), _category(file), splits[file]
-            make = functools.partial(load_clip, root / file, rate, name=name, category=category, split=split)
+            make = functools.partial(
+                load_clip, root / file, rate, name=name, category=category, split=split, level=level
+            )
             entries.append(ClipEntry(name=name, category=category, split=split, make=make))
         return ClipLibrary(entries, rate)
 
@@ -263,14 +271,40 @@ class ClipLibrary:
         return {**self.__dict__, "_clips": {}}
 
 
+def clip_folder(path: str | Path) -> Path:
+    """Return the path of a folder that is there.
+
+    Raises:
+        SoundError: There is no such folder.
+        ConfigurationError: It is no path.
+    """
+    root = checked_path("The folder of clips", path)
+    try:
+        if root.is_dir():
+            return root
+        kind = "a file; for a single recording use load_clip" if root.exists() else "not there"
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        kind = f"out of reach ({error.strerror or error})"
+    raise SoundError(f"No folder of clips at {str(root)!r}: it is {kind}.")
+
+
 def load_clip(
-    path: str | Path, rate: int = 16000, *, name: str | None = None, category: str | None = None, split: Split = "all"
+    path: str | Path,
+    rate: int = 16000,
+    *,
+    name: str | None = None,
+    category: str | None = None,
+    split: Split = "all",
+    level: float | None = CLIP_RMS,
 ) -> Clip:
     """Read a recording: wav, flac, ogg, mp3, aiff and what else libsndfile reads, or the sound of an m4a or mp4 file.
 
-    It may have any rate and number of channels; channels are mixed to one by their mean. The level is the file's (full
-    scale is 1; see `Clip.normalised`).
-    The rate is changed by soxr in its high quality.
+    It may have any rate and number of channels; channels are mixed to one by their mean. The rate is changed by soxr in
+    its high quality.
+
+    The recording is brought to the level of the built-in clips, RMS 0.1 over its active part (`Clip.normalised`): how
+    loud a file is says how it was recorded, not how loud its source is, and agents take level for nearness. The peak
+    of a very impulsive recording may then exceed 1; nothing is cut off.
 
     Args:
         path: The file.
@@ -278,15 +312,18 @@ def load_clip(
         name: Name of the clip; the file's name without its ending where none is given.
         category: Category of the clip; that name without a number at its end where none is given.
         split: Split of the clip.
+        level: RMS over the active part to which the clip is brought; None keeps the level of the file (full scale is
+            1).
 
     Raises:
         SoundError: There is no such file, it is empty or corrupt, has no sample rate, lasts less than 50 ms, is
-            silent, or holds NaN or infinite samples.
+            silent, holds NaN or infinite samples, or is longer than `harken.sound.recordings.MOST_SAMPLES`.
+        ConfigurationError: The rate or the level is out of range.
         HarkenWarning: The channels cancel in the mean.
     """
     import soxr
 
-    file = Path(path).expanduser()
+    file = checked_path("The path of a recording", path)
     rate = checked_rate(rate)
     channels, found_rate = read_recording(file)
     mono = channels.mean(axis=1)
@@ -301,10 +338,15 @@ def load_clip(
     title = file.stem if name is None else name
     kind = _unnumbered(file.stem) if category is None else category
     clip = Clip(samples=mono, rate=found_rate, name=title, category=kind, split=split)
-    if found_rate == rate:
-        return clip
-    resampled = soxr.resample(clip.samples, found_rate, rate, quality="HQ")
-    return Clip(samples=resampled, rate=rate, name=title, category=kind, split=split)
+    if found_rate != rate:
+        if len(mono) * rate > MOST_SAMPLES * found_rate:
+            raise SoundError(
+                f"{str(file)!r} would have {len(mono) * rate // found_rate} samples at {rate} Hz; expected at most "
+                f"{MOST_SAMPLES}. Divide it, or choose a lower rate."
+            )
+        resampled = soxr.resample(clip.samples, found_rate, rate, quality="HQ")
+        clip = Clip(samples=resampled, rate=rate, name=title, category=kind, split=split)
+    return clip if level is None else clip.normalised(level)
 
 
 def _unnumbered(stem: str) -> str:

@@ -4,17 +4,21 @@ Sound in Harken is pressure relative to 1 at 1 m from the source in the free fie
 one unit is one pascal: a clip of RMS 0.1, the level of the built-in clips, then has 74 dB SPL at 1 m, a raised voice.
 """
 
+from typing import Any
+
 import numpy as np
 
 from harken.errors import SoundError
 
 __all__ = [
     "CLIP_RMS",
+    "LOUDEST",
     "REFERENCE_PRESSURE",
     "active_part",
     "active_rms",
     "active_runs",
     "amplitude",
+    "as_pressure",
     "decibels",
     "rms",
     "sound_pressure_level",
@@ -26,8 +30,57 @@ REFERENCE_PRESSURE: float = 20e-6
 CLIP_RMS: float = 0.1
 """RMS of the built-in clips over their active part."""
 
+LOUDEST: float = 1000.0
+"""Greatest sample of a sound that `as_pressure` takes: 154 dB SPL where one unit is one pascal. Integers stored as
+floats lie above it, and squares of what lies far above it overflow."""
+
+_FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
+
 _ACTIVE_FRAME = 0.02
 _ACTIVE_RANGE = 40.0
+
+
+def as_pressure(samples: Any, what: str = "The sound", *, loudest: float = LOUDEST) -> np.ndarray:
+    """Return samples as real numbers with full scale 1, of whatever type they were.
+
+    Integer PCM, as `scipy.io.wavfile.read` returns it (uint8 around 128, int16, and int32 for 24 bits too), is
+    divided by its full scale. Floating-point samples stay what they are.
+
+    Args:
+        samples: Array of any shape.
+        what: What to call it in a message.
+        loudest: Greatest sample that is taken; infinity where only ratios matter.
+
+    Returns:
+        The same shape, floating point: float32 for uint8 and int16, float64 for int32, else the type given. Not a copy
+        where nothing changes.
+
+    Raises:
+        SoundError: It is text, complex, truth values or integers of another type, holds NaN or infinity, or exceeds
+            `loudest`.
+    """
+    try:
+        values = np.asarray(samples)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SoundError(f"{what} is no array of samples ({error}); expected numbers, such as float32.") from error
+    if values.dtype.name in _FULL_SCALE:
+        zero, scale = _FULL_SCALE[values.dtype.name]
+        kind = np.float64 if values.dtype.itemsize == 4 else np.float32
+        return (values.astype(kind) - kind(zero)) / kind(scale)
+    if values.dtype.kind != "f":
+        raise SoundError(
+            f"{what} has samples of type {values.dtype}; expected floats with full scale 1, or integer PCM (uint8, "
+            "int16 or int32), which is divided by its full scale."
+        )
+    if values.size and not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise SoundError(f"{what}: {bad} of {values.size} samples are NaN or infinite. Repair or leave it out.")
+    if values.size and max(values.max(), -values.min()) > loudest:
+        raise SoundError(
+            f"{what} has a peak of {float(np.abs(values).max()):.3g}; expected at most {loudest:g}, with full scale 1. "
+            "Integers that were turned into floats have to be divided by their full scale, such as 32768 for 16 bits."
+        )
+    return values
 
 
 def rms(samples: np.ndarray) -> np.ndarray:

@@ -1,14 +1,16 @@
 """Files of sound: what their headers promise, and the samples in them."""
 
+import itertools
 import re
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from harken.errors import HarkenWarning, SoundError
 
-__all__ = ["CONTAINER_SUFFIXES", "HIGHEST_RATE", "LOWEST_RATE", "check_recording", "read_recording"]
+__all__ = ["CONTAINER_SUFFIXES", "HIGHEST_RATE", "LOWEST_RATE", "MOST_SAMPLES", "check_recording", "read_recording"]
 
 CONTAINER_SUFFIXES: tuple[str, ...] = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mov", ".3gp")
 """Endings of the files whose first sound track FFmpeg reads; libsndfile reads all others."""
@@ -19,9 +21,17 @@ LOWEST_RATE: int = 2000
 HIGHEST_RATE: int = 384000
 """Highest sample rate that a recording of sound can have [Hz]."""
 
+MOST_SAMPLES: int = 2**28
+"""Most samples of a recording, all channels together: 1 GB of memory, an hour and a half of mono at 48 kHz."""
+
 _SHORTEST = 0.05
 # Encoders begin and end with up to two frames of padding, which some decoders give back and some do not.
 _PADDING = 0.1
+
+# What decoders raise on damaged files, besides their own errors.
+_DAMAGED = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, OSError, MemoryError)
+
+_REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def check_recording(file: Path) -> int:
@@ -31,15 +41,20 @@ def check_recording(file: Path) -> int:
         file: The file.
 
     Raises:
-        SoundError: There is no such file, it is empty, cannot be opened, has no sample rate or no sound track, or
-            lasts less than 50 ms.
+        SoundError: There is no such file, it is empty, cannot be opened, has no sample rate or no sound track, lasts
+            less than 50 ms, or holds more than `MOST_SAMPLES`.
         HarkenWarning: A wave file ends early.
     """
-    if not file.is_file():
-        raise SoundError(f"No recording at {str(file)!r}: it is {'a folder' if file.is_dir() else 'not there'}.")
-    if file.stat().st_size == 0:
+    try:
+        size = file.stat().st_size if file.is_file() else -1
+    except (OSError, ValueError) as error:
+        raise SoundError(f"No recording at {str(file)!r}: {error}.") from error
+    if size < 0:
+        kind = "a folder" if file.is_dir() else "no regular file" if file.exists() else "not there"
+        raise SoundError(f"No recording at {str(file)!r}: it is {kind}.")
+    if size == 0:
         raise SoundError(f"{str(file)!r} is empty (0 bytes). Fetch it again or leave it out.")
-    frames, rate = _container_header(file) if _is_container(file) else _header(file)
+    frames, channels, rate = _container_header(file) if _is_container(file) else _header(file)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise SoundError(
             f"{str(file)!r} has a sample rate of {rate} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz. "
@@ -49,6 +64,11 @@ def check_recording(file: Path) -> int:
         raise SoundError(
             f"{str(file)!r} lasts {1000 * frames / rate:.0f} ms ({frames} samples); "
             f"expected at least {1000 * _SHORTEST:.0f} ms of sound."
+        )
+    if frames * channels > MOST_SAMPLES:
+        raise SoundError(
+            f"{str(file)!r} promises {frames} samples in {channels} channels; expected at most {MOST_SAMPLES} in all. "
+            "Divide the recording, or fetch it again if it should be shorter."
         )
     return frames
 
@@ -63,13 +83,15 @@ def read_recording(file: Path) -> tuple[np.ndarray, int]:
         ``(n, channels)`` float32 with full scale 1, and the sample rate [Hz].
 
     Raises:
-        SoundError: As `check_recording`; or the file is corrupt or cut off.
+        SoundError: As `check_recording`; or the file is corrupt or cut off. Checksums of FLAC and Ogg files are
+            compared; nothing tells of wrong bits in WAV and MP3 files.
     """
     expected = check_recording(file)
     if _is_container(file):
         channels, rate = _read_container(file)
         expected -= round(_PADDING * rate)
     else:
+        _check_ogg(file)
         channels, rate = _read(file)
     if len(channels) < expected:
         raise SoundError(
@@ -83,12 +105,51 @@ def _is_container(file: Path) -> bool:
     return file.suffix.lower() in CONTAINER_SUFFIXES
 
 
-def _header(file: Path) -> tuple[int, int]:
+def _check_ogg(file: Path) -> None:
+    """Refuse an Ogg file (RFC 3533) with a damaged page: decoders pass over it and give what is left.
+
+    A page begins with "OggS" and holds its flags, number and checksum, a table of segment lengths, and the segments.
+    """
+    data = file.read_bytes()
+    if not data.startswith(b"OggS"):
+        return
+    at, ended, numbers = 0, set(), {}
+    while at < len(data):
+        head = data[at : at + 27]
+        table = data[at + 27 : at + 27 + head[26]] if len(head) == 27 else b""
+        end = at + 27 + len(table) + sum(table)
+        if not head.startswith(b"OggS") or len(table) < head[26] or end > len(data):
+            raise _corrupt(file, f"the Ogg page at byte {at} of {len(data)} is damaged or cut off")
+        page = head[:22] + bytes(4) + head[26:] + data[at + 27 : end]
+        serial, number = head[14:18], int.from_bytes(head[18:22], "little")
+        if _ogg_checksum(page) != int.from_bytes(head[22:26], "little"):
+            raise _corrupt(file, f"the Ogg page at byte {at} of {len(data)} has another checksum")
+        if number != numbers.get(serial, number - 1) + 1:
+            raise _corrupt(file, f"an Ogg page is missing before byte {at} of {len(data)}")
+        numbers[serial] = number
+        if head[5] & 4:
+            ended.add(serial)
+        at = end
+    if ended != set(numbers):
+        warnings.warn(
+            f"{str(file)!r} has no mark of its end, so it may be cut off. What is there is used.",
+            HarkenWarning,
+            stacklevel=4,
+        )
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """Return the CRC of a page whose checksum is zeroed: zlib's polynomial, but with the highest bit of bytes first."""
+    mirrored = zlib.crc32(page.translate(_REVERSED_BITS), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)
+
+
+def _header(file: Path) -> tuple[int, int, int]:
     import soundfile
 
     try:
         found = soundfile.info(file, verbose=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, *_DAMAGED) as error:
         raise _unreadable(file, error) from error
     # Only libsndfile's log tells of a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
     sizes = re.search(r"data : (\d+) \(should be (\d+)\)", found.extra_info)
@@ -99,7 +160,7 @@ def _header(file: Path) -> tuple[int, int]:
             HarkenWarning,
             stacklevel=4,
         )
-    return int(found.frames), int(found.samplerate)
+    return int(found.frames), int(found.channels), int(found.samplerate)
 
 
 def _read(file: Path) -> tuple[np.ndarray, int]:
@@ -107,11 +168,11 @@ def _read(file: Path) -> tuple[np.ndarray, int]:
 
     try:
         return soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as error:
+    except (soundfile.SoundFileError, *_DAMAGED) as error:
         raise _corrupt(file, error) from error
 
 
-def _container_header(file: Path) -> tuple[int, int]:
+def _container_header(file: Path) -> tuple[int, int, int]:
     import av
 
     try:
@@ -124,8 +185,8 @@ def _container_header(file: Path) -> tuple[int, int]:
             else:
                 # A raw stream does not say how long it is; that it has something is found when it is read.
                 seconds = container.duration / 1e6 if container.duration else _SHORTEST + _PADDING
-            return round(seconds * track.rate), int(track.rate)
-    except (av.error.FFmpegError, ValueError) as error:
+            return round(seconds * track.rate), int(track.channels), int(track.rate)
+    except (av.error.FFmpegError, *_DAMAGED) as error:
         raise _unreadable(file, error) from error
 
 
@@ -134,15 +195,17 @@ def _read_container(file: Path) -> tuple[np.ndarray, int]:
 
     try:
         with av.open(str(file)) as container:
-            resampler = av.AudioResampler(format="fltp")
-            blocks = [
-                block.to_ndarray()
-                for frame in [*container.decode(audio=0), None]
-                for block in resampler.resample(frame)
-                if block.samples
-            ]
+            resampler, blocks, held = av.AudioResampler(format="fltp"), [], 0
+            for frame in itertools.chain(container.decode(audio=0), [None]):
+                new = [block.to_ndarray() for block in resampler.resample(frame) if block.samples]
+                held += sum(block.size for block in new)
+                blocks += new
+                if held > MOST_SAMPLES:
+                    raise SoundError(
+                        f"{str(file)!r} holds more than {MOST_SAMPLES} samples in all its channels. Divide it."
+                    )
             rate = int(container.streams.audio[0].rate)
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, *_DAMAGED) as error:
         raise _corrupt(file, error) from error
     if not blocks:
         raise SoundError(f"{str(file)!r} is corrupt (no sound can be decoded). Fetch it again or leave it out.")
@@ -155,5 +218,5 @@ def _unreadable(file: Path, error: Exception) -> SoundError:
     )
 
 
-def _corrupt(file: Path, error: Exception) -> SoundError:
+def _corrupt(file: Path, error: Exception | str) -> SoundError:
     return SoundError(f"{str(file)!r} is corrupt ({error}). Fetch it again or leave it out.")

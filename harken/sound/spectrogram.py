@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 import scipy.fft
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import kernel
+from harken.sound.level import as_pressure
 
 __all__ = ["Spectrogram", "echo_spectrogram", "echo_spectrogram_settings", "spectrogram", "spectrogram_shape"]
 
@@ -38,16 +40,11 @@ class Spectrogram:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name in ("n_fft", "hop", "window", "downsample"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"Spectrogram {name} is {value!r}; expected a whole number of at least 1.")
+        check_settings(self, n_fft=(1, 2**20), hop=(1, 2**20), window=(1, 2**20), downsample=(1, 2**20))
         if self.window > self.n_fft:
             raise ConfigurationError(
                 f"Spectrogram window {self.window} is longer than n_fft {self.n_fft}; shorten it or raise n_fft."
             )
-        if self.padding not in ("zeros", "reflect"):
-            raise ConfigurationError(f'Spectrogram padding is {self.padding!r}; expected "zeros" or "reflect".')
 
 
 SOUNDSPACES = Spectrogram()
@@ -84,6 +81,8 @@ def spectrogram(waveform: np.ndarray, settings: Spectrogram = SOUNDSPACES) -> np
     Raises:
         SoundError: The waveform has another shape, is empty or holds NaN or infinite samples.
     """
+    if getattr(waveform, "dtype", None) != np.float32:  # float32 is checked below, where it is transformed anyway
+        waveform = as_pressure(waveform, "The waveform", loudest=np.inf)
     samples = np.ascontiguousarray(waveform, np.float32)
     if samples.ndim != 2 or 0 in samples.shape:
         raise SoundError(
@@ -134,7 +133,7 @@ def echo_spectrogram(echo: np.ndarray, rate: int, *, duration: float | None = 0.
         ConfigurationError: The echo is shorter than `duration`, or that is not positive.
         SoundError: The echo is not ``(channels, samples)``, or not finite.
     """
-    samples = np.asarray(echo, np.float32)
+    samples = np.asarray(as_pressure(echo, "The echo"), np.float32)
     if duration is not None:
         count = round(duration * rate)
         if not 1 <= count <= samples.shape[-1]:

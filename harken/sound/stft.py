@@ -6,6 +6,7 @@ import numpy as np
 from scipy.fft import irfft, rfft
 
 from harken.errors import ConfigurationError, SoundError
+from harken.sound.level import as_pressure
 
 __all__ = ["istft", "stft"]
 
@@ -39,14 +40,14 @@ def stft(
         SoundError: The waveform is empty, holds NaN or infinite samples, or is too short to be mirrored.
         ConfigurationError: A setting is out of range.
     """
-    samples = np.asarray(waveform)
+    samples = as_pressure(waveform, "The waveform", loudest=np.inf)
     if not (1 <= window <= n_fft and hop >= 1) or padding not in ("reflect", "zeros"):
         raise ConfigurationError(
             f"STFT of n_fft {n_fft!r}, hop {hop!r}, window {window!r}, padding {padding!r}; expected a hop of at least "
             '1, a window from 1 to n_fft, and "reflect" or "zeros".'
         )
-    if samples.ndim == 0 or 0 in samples.shape or not np.isrealobj(samples) or not np.isfinite(samples).all():
-        raise SoundError(f"A waveform of shape {samples.shape}; expected (..., n) real samples, not empty, all finite.")
+    if samples.ndim == 0 or 0 in samples.shape:
+        raise SoundError(f"A waveform of shape {samples.shape}; expected (..., n) samples, not empty.")
     if padding == "reflect" and samples.shape[-1] <= n_fft // 2:
         raise SoundError(
             f'Padding "reflect" needs more than {n_fft // 2} samples, got {samples.shape[-1]}; '

@@ -243,6 +243,80 @@ def test_poles_that_were_not_measured_are_continued(sofar, tmp_path):
     assert interaural_level_difference(filters) == pytest.approx(0.0, abs=0.5)
 
 
+def rings(lowest: float, step: float = 10.0) -> np.ndarray:
+    """Source positions (n, 3) of a loudspeaker arc, as the ARI's: azimuth and elevation [deg], distance [m]."""
+    return np.array([(a, e, 1.2) for e in np.arange(lowest, 81.0, step) for a in np.arange(0.0, 360.0, 15.0)])
+
+
+def directions_of(positions: np.ndarray) -> np.ndarray:
+    azimuth, elevation = np.radians(positions[:, :2]).T
+    level = np.cos(elevation)
+    return np.stack([-level * np.sin(azimuth), np.sin(elevation), -level * np.cos(azimuth)], -1)
+
+
+@pytest.mark.parametrize("kind", ["spherical", "single precision", "metres"])
+def test_a_head_measured_down_to_minus_thirty_degrees_is_read(sofar, tmp_path, kind):
+    positions = rings(-30.0)
+    changes: dict = {"Data_IR": sphere_head(directions_of(positions)), "SourcePosition": positions}
+    if kind == "single precision":
+        changes["SourcePosition"] = positions.astype(np.float32).astype(np.float64) * (1.0 + 1e-7)
+    elif kind == "metres":
+        metres = np.round(directions_of(positions) @ TO_SOFA.T * 1.2, 4)
+        changes |= {"SourcePosition": metres, "SourcePosition_Type": "cartesian", "SourcePosition_Units": "metre"}
+    head = read_head(head_file(sofar, tmp_path / "ari.sofa", **changes))
+    assert len(head.directions) == len(positions) + 1  # the pole straight below is continued
+
+
+def test_which_rings_continue_a_pole_does_not_hang_on_the_last_bit(sofar, tmp_path):
+    positions = rings(-30.0, 5.0)
+    shaky = positions.copy()
+    shaky[:, 1] += np.random.default_rng(0).choice([-1e-6, 0.0, 1e-6], len(shaky))
+    responses = sphere_head(directions_of(positions))
+    read = [
+        read_head(head_file(sofar, tmp_path / f"{i}.sofa", Data_IR=responses, SourcePosition=given))
+        for i, given in enumerate((positions, shaky))
+    ]
+    assert same(*read)
+
+
+def test_directions_that_differ_in_the_last_bit_only_are_one(sofar, tmp_path):
+    directions = sphere_directions(300)
+    again = spherical(directions, 1.0)
+    again[:, :2] += 1e-9
+    twice = {"Data_IR": np.tile(sphere_head(directions), (2, 1, 1))}
+    with pytest.warns(HarkenWarning, match="farthest"):
+        head = read_head(
+            head_file(
+                sofar, tmp_path / "a.sofa", **twice, SourcePosition=np.concatenate([spherical(directions), again])
+            )
+        )
+    assert len(head.directions) == 300
+
+
+def test_a_head_that_contradicts_its_receivers_is_read_with_its_ears_swapped(sofar, tmp_path):
+    responses = sphere_head(sphere_directions(300))
+    contradicting = head_file(sofar, tmp_path / "swapped.sofa", Data_IR=responses[:, ::-1])
+    right = head_file(sofar, tmp_path / "right.sofa", Data_IR=responses)
+    assert same(read_head(contradicting, swap_ears=True), read_head(right))
+    with pytest.raises(SoundError, match="swap_ears"):
+        read_head(right, swap_ears=True)
+    with pytest.raises(ConfigurationError, match="swap_ears"):
+        read_head(right, swap_ears="yes")  # type: ignore[arg-type]
+
+
+def test_a_set_larger_than_memory_is_refused_before_it_is_read(sofar, tmp_path):
+    import netCDF4
+
+    path = tmp_path / "huge.sofa"
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in (("M", 2_000_000), ("R", 2), ("N", 1_000)):
+            file.createDimension(name, size)
+        file.createVariable("Data.IR", "f8", ("M", "R", "N"), zlib=True)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(SoundError, match=re.escape("declares 4e+09 numbers")):
+        read_head(path)
+
+
 def ring(count: int = 40) -> np.ndarray:
     turn = np.arange(count) * 2 * np.pi / count
     return np.stack([np.sin(turn), 0 * turn, -np.cos(turn)], -1)
@@ -252,8 +326,11 @@ def ring(count: int = 40) -> np.ndarray:
     ("changes", "message"),
     [
         ({"Data_IR": np.zeros((300, 2, TAPS))}, "silent"),
-        ({"Data_IR": sphere_head(sphere_directions(300))[:, ::-1]}, "mixed up"),
+        ({"Data_IR": sphere_head(sphere_directions(300))[:, ::-1]}, "swap_ears=True"),
         ({"Data_SamplingRate": 44100.5}, "whole number"),
+        ({"Data_SamplingRate": 1.0}, "expected a whole number from 8000 to 384000"),
+        ({"Data_SamplingRate": 1e9}, "expected a whole number from 8000 to 384000"),
+        ({"Data_SamplingRate": np.nan}, "sampling rate of nan Hz"),
         ({"Data_IR": sphere_head(ring()), "SourcePosition": spherical(ring())}, "unmeasured"),
         ({"Data_IR": sphere_head(ring(3)), "SourcePosition": spherical(ring(3))}, "3 source positions"),
         ({"ReceiverPosition": np.zeros((2, 3, 1))}, "on the left"),

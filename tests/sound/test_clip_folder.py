@@ -1,3 +1,4 @@
+import os
 import struct
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ import soundfile
 
 from harken.errors import ConfigurationError, HarkenWarning, SoundError
 from harken.sound import ClipLibrary, load_clip
+from harken.sound.level import CLIP_RMS, active_rms
 
 DESKTOP = Path("/usr/share/sounds/freedesktop/stereo")
 PROMPTS = Path("/usr/share/asterisk/sounds")
@@ -26,7 +28,7 @@ def put(path, samples=None, rate=16000, **options):
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 96000])
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".aiff"])
 def test_any_rate_is_brought_to_the_one_asked_for(tmp_path, suffix, rate):
-    clip = load_clip(put(tmp_path / f"hum{suffix}", tone(rate), rate))
+    clip = load_clip(put(tmp_path / f"hum{suffix}", tone(rate), rate), level=None)
     assert (clip.rate, clip.name, clip.category, clip.split) == (16000, "hum", "hum", "all")
     assert clip.duration == pytest.approx(0.5, abs=1e-4)
     middle = slice(1000, 7000)  # away from the ends, where a resampler rings
@@ -43,13 +45,13 @@ def test_ogg_is_read(tmp_path, suffix):
 
 def test_what_lies_above_half_the_rate_is_gone(tmp_path):
     both = tone(48000) + tone(48000, frequency=11000.0)
-    clip = load_clip(put(tmp_path / "a.wav", both, 48000, subtype="FLOAT"))
+    clip = load_clip(put(tmp_path / "a.wav", both, 48000, subtype="FLOAT"), level=None)
     np.testing.assert_allclose(clip.samples[1000:7000], tone()[1000:7000], atol=1e-4)
 
 
 def test_channels_are_mixed_by_their_mean(tmp_path):
     channels = np.stack([tone(), 0.5 * tone(), 0 * tone()], axis=1)
-    clip = load_clip(put(tmp_path / "a.wav", channels, subtype="FLOAT"))
+    clip = load_clip(put(tmp_path / "a.wav", channels, subtype="FLOAT"), level=None)
     np.testing.assert_allclose(clip.samples, 0.5 * tone(), atol=1e-6)
 
 
@@ -63,6 +65,73 @@ def test_channels_that_cancel_wholly_are_silent(tmp_path):
     path = put(tmp_path / "a.wav", np.stack([tone(), -tone()], axis=1), subtype="FLOAT")
     with pytest.warns(HarkenWarning, match="cancel"), pytest.raises(SoundError, match="silent"):
         load_clip(path)
+
+
+@pytest.mark.parametrize("gain", [0.002, 0.1, 1.0, 20.0])
+def test_recordings_are_brought_to_the_level_of_the_built_in_clips(tmp_path, gain):
+    path = put(tmp_path / "a.wav", np.append(tone(gain=gain), np.zeros(8000)), subtype="FLOAT")
+    folder = ClipLibrary.folder(tmp_path)
+    for clip in (load_clip(path), folder.clip("a")):
+        assert active_rms(clip.samples, clip.rate) == pytest.approx(CLIP_RMS, rel=1e-4)
+    assert load_clip(path).samples.tobytes() == folder.clip("a").samples.tobytes()
+
+
+def test_recordings_keep_their_level_on_request(tmp_path):
+    path = put(tmp_path / "a.wav", tone(gain=0.5), subtype="FLOAT")
+    for clip in (load_clip(path, level=None), ClipLibrary.folder(tmp_path, level=None).clip("a")):
+        assert np.abs(clip.samples).max() == pytest.approx(0.5, rel=1e-4)
+    assert active_rms(load_clip(path, level=0.02).samples, 16000) == pytest.approx(0.02, rel=1e-4)
+    for level in (0.0, -1.0, np.nan, "loud", 1e38):
+        with pytest.raises(ConfigurationError, match="level of a clip"):
+            load_clip(path, level=level)
+
+
+def test_no_damaged_byte_of_an_ogg_file_shortens_it_silently(tmp_path):
+    whole = put(tmp_path / "a.ogg", tone(seconds=1.0), format="OGG", subtype="VORBIS").read_bytes()
+    # Wherever a page is hit: its number and checksum, the table of segments, and what is encoded, the last page's too.
+    for at in [*range(0, len(whole), 97), *range(len(whole) - 200, len(whole), 7)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        (tmp_path / "b.ogg").write_bytes(damaged)
+        with pytest.raises(SoundError, match=r"b\.ogg"):
+            load_clip(tmp_path / "b.ogg")
+
+
+def test_an_ogg_file_that_lacks_its_last_pages_is_told(tmp_path):
+    whole = put(
+        tmp_path / "a.ogg", np.random.default_rng(0).uniform(-0.3, 0.3, 64000), format="OGG", subtype="VORBIS"
+    ).read_bytes()
+    last = whole.rindex(b"OggS")
+    (tmp_path / "b.ogg").write_bytes(whole[:last])
+    with pytest.warns(HarkenWarning, match="no mark of its end"):
+        assert 0 < len(load_clip(tmp_path / "b.ogg").samples) < 64000
+    pages = [i for i in range(len(whole)) if whole.startswith(b"OggS", i)]
+    missing = whole[: pages[2]] + whole[pages[3] :]
+    (tmp_path / "c.ogg").write_bytes(missing)
+    with pytest.raises(SoundError, match="page is missing"):
+        load_clip(tmp_path / "c.ogg")
+
+
+def test_a_header_that_promises_more_than_memory_is_refused(tmp_path):
+    content = bytearray(put(tmp_path / "a.flac").read_bytes())
+    # STREAMINFO keeps the number of samples in 36 bits, the lower 32 from byte 22 on.
+    content[22:26] = b"\xff" * 4
+    (tmp_path / "a.flac").write_bytes(content)
+    with pytest.raises(SoundError, match="promises 4294967295 samples in 1 channels"):
+        load_clip(tmp_path / "a.flac")
+
+
+@pytest.mark.parametrize("path", [None, b"a.wav", 3, "", "a\0b", "a" * 5000])
+def test_what_is_no_path_is_refused(path):
+    for call in (load_clip, ClipLibrary.folder):
+        with pytest.raises((ConfigurationError, SoundError)):
+            call(path)
+
+
+def test_a_named_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(SoundError, match="no regular file"):
+        load_clip(tmp_path / "a.wav")
 
 
 def cut_off(path, share):

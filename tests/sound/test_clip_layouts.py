@@ -387,5 +387,5 @@ def test_damaged_films_are_refused(tmp_path, damage, message):
     ],
 )
 def test_settings_out_of_range_are_refused(call):
-    with pytest.raises(ConfigurationError, match=r"expected|cannot be both|only be left out"):
+    with pytest.raises(ConfigurationError, match=r"expected|cannot be both|only be left out|Known: refuse, leave out"):
         call()

@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
+import soundfile
 
 from harken.errors import SoundError
+from harken.sound import Clip, load_clip
 from harken.sound.level import (
     active_part,
     active_rms,
     active_runs,
     amplitude,
+    as_pressure,
     decibels,
     rms,
     sound_pressure_level,
@@ -64,3 +67,51 @@ def test_a_last_frame_that_is_not_full_counts():
 def test_silence_has_no_active_rms(samples):
     with pytest.raises(SoundError, match="silent"):
         active_rms(samples, 16000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "quiet", "loud"), [("uint8", 128, 255), ("int16", 0, 2**15 - 1), ("int32", 0, 2**31 - 1)]
+)
+def test_integer_samples_are_divided_by_their_full_scale(kind, quiet, loud):
+    pressure = as_pressure(np.array([quiet, loud], kind))
+    assert pressure.dtype.kind == "f"
+    assert pressure == pytest.approx([0.0, 1.0], abs=1e-2)
+    assert as_pressure(np.array([np.iinfo(kind).min], kind)) == [-1.0]
+
+
+def test_clips_and_files_of_integers_agree(tmp_path):
+    tone = np.sin(np.arange(8000) / 9.0)
+    numbers = np.round(tone * 2**14).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", numbers, 8000)
+    expected = load_clip(tmp_path / "a.wav", 8000, level=None).samples
+    assert Clip(samples=numbers, rate=8000).samples.tobytes() == expected.tobytes()
+    assert np.abs(expected).max() == pytest.approx(0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_floating_point_samples_stay_what_they_are(kind):
+    samples = np.array([0.25, -1.5], kind)
+    assert as_pressure(samples) is samples
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.array(["a", "b"]), "samples of type <U1"),
+        ("sound", "samples of type <U5"),
+        (b"\0\1", "samples of type"),
+        ([None], "samples of type object"),
+        ([[0.0], [0.0, 1.0]], "no array of samples"),
+        (np.ones(3, np.int64), "samples of type int64"),
+        (np.ones(3, bool), "samples of type bool"),
+        (np.ones(3, np.complex64), "samples of type complex64"),
+        (np.array([0.0, np.nan, -np.inf]), "2 of 3 samples are NaN or infinite"),
+        (np.array([0.0, 1e38], np.float32), "peak of 1e\\+38; expected at most 1000"),
+        (np.array([0.0, -32768.0]), "such as 32768 for 16 bits"),
+    ],
+)
+def test_what_is_no_sound_is_refused(samples, message):
+    with pytest.raises(SoundError, match=message):
+        as_pressure(samples)
+    with pytest.raises(SoundError):
+        Clip(samples=samples, rate=8000)

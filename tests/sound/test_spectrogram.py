@@ -128,7 +128,7 @@ def test_reflection_needs_a_waveform_longer_than_half_a_frame():
         ({"hop": -1}, "hop is -1"),
         ({"window": 600}, "window 600 is longer than n_fft 512"),
         ({"downsample": 1.5}, "downsample is 1.5"),
-        ({"padding": "mirror"}, "padding is 'mirror'"),
+        ({"padding": "mirror"}, "padding 'mirror'"),
     ],
     ids=str,
 )

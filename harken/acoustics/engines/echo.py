@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
-from harken.acoustics.air import Air
 from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.engines.fast import EnergyHistogram
 from harken.acoustics.fields.field import TimeBins
@@ -30,10 +29,13 @@ from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource, source_gains
 from harken.acoustics.paths.image_sources import ImageSources
 from harken.acoustics.places import paths_from_engine, place_for_engine
-from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, SoundPaths, Source
+from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, SoundPaths, Source, checked_listener
 from harken.acoustics.recent import RecentlyUsed
+from harken.acoustics.settings import EngineSettings
+from harken.checks import checked_number
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
+from harken.sound.level import as_pressure
 
 __all__ = ["EchoPropagation", "EchoSettings", "sweep"]
 
@@ -68,11 +70,13 @@ def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float 
         ``(n,)`` float32, n = duration × rate rounded.
 
     Raises:
-        ConfigurationError: A value is not positive, or the sweep is shorter than two samples.
+        ConfigurationError: A value is not positive or too great (192 kHz, 60 s, 1 MHz), or the sweep is shorter than
+            two samples.
     """
-    for name, value in (("rate", rate), ("duration", duration), ("start", start), ("end", end)):
-        if not (np.isfinite(value) and value > 0):
-            raise ConfigurationError(f"Sweep {name} is {value!r}; expected a positive number.")
+    for name, value, high in (
+        ("rate", rate, 192_000), ("duration", duration, 60.0), ("start", start, 1e6), ("end", end, 1e6),
+    ):  # fmt: skip
+        checked_number(f"Sweep {name}", value, 0.0, high, above=True)
     count = round(duration * rate)
     if count < 2:
         raise ConfigurationError(f"A sweep of {duration:g} s at {rate} Hz has {count} samples; expected at least 2.")
@@ -89,7 +93,7 @@ def _sweep(rate: int, count: int, duration: float, start: float, end: float) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class EchoSettings:
+class EchoSettings(EngineSettings):
     """How echoes are simulated."""
 
     rate: int = 44_100
@@ -107,43 +111,15 @@ class EchoSettings:
     """Rays traced for what is scattered, and for mirror reflections beyond `image_order`."""
     bin_width: float = 0.25e-3
     """Width of the time bins of what is traced [s]."""
-    transmission: bool = True
-    """Whether sound passes through walls and furniture."""
-    temperature_celsius: float = 20.0
-    """Temperature of the air [°C]."""
-    humidity_percent: float = 50.0
-    """Relative humidity of the air [%]."""
-    pressure_kilopascal: float = 101.325
-    """Static pressure of the air [kPa]."""
-    seed: int = 0
-    """Chooses the rays and the noise of what is scattered."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("rate", 8_000, 192_000),
-            ("duration", 0.005, 5.0),
-            ("image_order", 1, 4),
-            ("image_rays", 1, 100_000_000),
-            ("rays", 1, 100_000_000),
-            ("bin_width", 0.05e-3, 0.01),
-            ("seed", 0, 2**63 - 1),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigurationError(f"Echo setting {name} is {value!r}; expected {low:g} to {high:g}.")
-        for name in ("rate", "image_order", "image_rays", "rays", "seed"):
-            if int(getattr(self, name)) != getattr(self, name):
-                raise ConfigurationError(f"Echo setting {name} is {getattr(self, name)!r}; expected a whole number.")
-        _ = self.air.speed_of_sound
-
-    @property
-    def air(self) -> Air:
-        """The air that sound goes through."""
-        return Air(
-            temperature_celsius=self.temperature_celsius,
-            humidity_percent=self.humidity_percent,
-            pressure_kilopascal=self.pressure_kilopascal,
+        """Check the types and ranges."""
+        self.check(
+            duration=(0.005, 5.0),
+            image_order=(1, 4),
+            image_rays=(1, 100_000_000),
+            rays=(1, 100_000_000),
+            bin_width=(0.05e-3, 0.01),
         )
 
     @property
@@ -249,6 +225,7 @@ class EchoPropagation:
 
     def _find(self, source: Source) -> EnergyHistogram:
         place = source.position
+        self._exact.check_near(place, "listener")
         if self.scene.local.is_inside_solid(place):
             raise SoundError(
                 f"The listener at {(place + self.scene.origin).round(3).tolist()} lies inside a wall or a piece of "
@@ -306,8 +283,9 @@ class EchoPropagation:
 
         Raises:
             SoundError: The listener lies inside a wall or a piece of furniture.
-            ConfigurationError: The listener's head has another sampling rate.
+            ConfigurationError: It is no listener, or its head has another sampling rate.
         """
+        listener = checked_listener(listener)
         heard = self.energy(listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch)
         receiver, frame = self._synthesizer.receiver(listener.format), listener.frame
         out = np.zeros((receiver.channels, self.settings.samples), np.float32)
@@ -369,9 +347,9 @@ class EchoPropagation:
         return np.ascontiguousarray(heard, np.float32)
 
     def _checked(self, signal: np.ndarray) -> np.ndarray:
-        samples = np.asarray(signal, np.float32)
-        if samples.ndim != 1 or len(samples) == 0 or not np.isfinite(samples).all():
-            raise SoundError(f"The signal has shape {samples.shape}; expected (n,) finite samples, one channel, n > 0.")
+        samples = np.asarray(as_pressure(signal, "The signal"), np.float32)
+        if samples.ndim != 1 or len(samples) == 0:
+            raise SoundError(f"The signal has shape {samples.shape}; expected (n,), one channel, n > 0.")
         if not samples.any():
             raise SoundError(f"All {len(samples)} samples of the signal are 0: silence has no echo. Give a sound.")
         return samples

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
+from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, TimeBins, read_field, trace_field
 from harken.acoustics.fields.files import field_path, load_field, save_field
 from harken.acoustics.fields.pair import trace_pair
@@ -19,7 +20,16 @@ from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
 from harken.acoustics.paths.straight import Route
 from harken.acoustics.places import paths_from_engine, place_for_engine
-from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPaths, Source
+from harken.acoustics.protocol import (
+    FARTHEST,
+    ImpulseResponse,
+    Listener,
+    SoundPaths,
+    Source,
+    SourceLike,
+    checked_listener,
+    checked_source,
+)
 from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import AcousticSettings
 from harken.errors import ConfigurationError, SoundError
@@ -29,6 +39,9 @@ __all__ = ["EnergyHistogram", "FastPropagation"]
 
 HISTOGRAMS_KEPT = 64
 """Pairs of source and listener whose energies are kept."""
+
+MOST_PLACES = 2**26
+"""Most cubes in the box around all ears: each has a number that says whether a cell is kept there."""
 
 SOURCES_KEPT = 256
 """Sources whose images and ways around edges are kept; they are small."""
@@ -99,7 +112,7 @@ class FastPropagation:
         self._bins = TimeBins.build(self.settings.duration)
         samples = round(self.settings.duration * self.rate)
         self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
-        self._ears = None if ears is None else np.asarray(ears, np.float64) - scene.origin
+        self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
@@ -107,11 +120,14 @@ class FastPropagation:
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
         # A head that turns where it is asks for the same energies again.
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
+        self._decay = CutDecay(self.settings.duration)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         while True:
             cells = len(np.unique(np.floor(ears / size), axis=0))
-            if cells * len(self._bins.widths) * len(OCTAVE_BANDS) * 16 <= self.settings.field_megabytes * 1e6:
+            places = np.prod(np.floor(np.ptp(ears, axis=0) / size) + 2.0)
+            bytes_each = len(self._bins.widths) * len(OCTAVE_BANDS) * 16
+            if cells * bytes_each <= self.settings.field_megabytes * 1e6 and places <= MOST_PLACES:
                 return build_cells(self.scene.triangles, ears, size=size)
             size *= 1.25
 
@@ -157,7 +173,7 @@ class FastPropagation:
                 f"furniture of {self.scene.name}, where there is no sound. Move it into the open."
             )
 
-    def field(self, source: Source) -> EnergyField:
+    def field(self, source: SourceLike) -> EnergyField:
         """Return the energy field of a source, traced on first use.
 
         Args:
@@ -172,7 +188,7 @@ class FastPropagation:
                 "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
                 "or ask for energy(source, listener)."
             )
-        source = place_for_engine(self._given, source)
+        source = place_for_engine(self._given, checked_source(source))
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
@@ -212,12 +228,12 @@ class FastPropagation:
         inside = self.scene.is_inside_solid
         return self._waypoints.get(_source_key(there), lambda: None if inside(place) else self.exact.prepare(there))
 
-    def paths(self, source: Source, listener: Listener) -> SoundPaths:
+    def paths(self, source: SourceLike, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
-        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        source, listener = self._placed(source, listener)
         return paths_from_engine(self._given, self.exact.find(self._prepared(source), listener.position))
 
-    def energy(self, source: Source, listener: Listener) -> EnergyHistogram:
+    def energy(self, source: SourceLike, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
 
         Args:
@@ -227,9 +243,16 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
-        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        source, listener = self._placed(source, listener)
         heard = self._energy(source, listener)
         return replace(heard, paths=paths_from_engine(self._given, heard.paths)) if self._given.is_far else heard
+
+    def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
+        """Return source and listener, once they are, in the coordinates of the engine."""
+        return (
+            place_for_engine(self._given, checked_source(source)),
+            place_for_engine(self._given, checked_listener(listener)),
+        )
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
         key = _source_key(source), listener.position.tobytes()
@@ -241,13 +264,14 @@ class FastPropagation:
         energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
         if self.settings.reverberation:
             energy = self._energy_at(source, exact, position)
+            self._decay.tell(energy, self._bins.edges)
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
-    def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
+    def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
 
         Args:
-            source: The source.
+            source: The source, or its position.
             listener: The listener; `Listener.format` says what it hears with.
 
         Returns:
@@ -255,9 +279,10 @@ class FastPropagation:
 
         Raises:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
-            ConfigurationError: The listener's head has another sampling rate.
+            ConfigurationError: What is given is no source or no listener, or its head has another sampling rate.
+            HarkenWarning: The response is cut far before the sound has died away; once for each duration.
         """
-        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        source, listener = self._placed(source, listener)
         response = self._respond(source, listener, self._energy(source, listener))
         if not self._given.is_far:
             return response
@@ -272,7 +297,7 @@ class FastPropagation:
         return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
 
     def impulse_responses(
-        self, sources: Sequence[Source], listeners: Sequence[Listener]
+        self, sources: Sequence[SourceLike], listeners: Sequence[Listener]
     ) -> tuple[tuple[ImpulseResponse, ...], ...]:
         """Return the responses of all sources at all listeners: one row per source, one column per listener."""
         return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
@@ -314,6 +339,18 @@ def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener:
     """Ask in the scene's coordinates for a way in the engine's."""
     way = route(source + origin, listener + origin)
     return None if way is None else way - origin
+
+
+def _checked_ears(ears: np.ndarray) -> np.ndarray:
+    try:
+        places = np.asarray(ears, np.float64)
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"The ears are no array of places ({error}); expected (N, 3) numbers [m].") from error
+    if places.ndim != 2 or places.shape[1:] != (3,) or len(places) == 0 or not (np.abs(places) <= FARTHEST).all():
+        raise ConfigurationError(
+            f"The ears have shape {places.shape}; expected (N, 3) finite places within {FARTHEST:g} m of the origin."
+        )
+    return places
 
 
 def _standing(source: Source, place: np.ndarray) -> Source:

@@ -14,15 +14,25 @@ from typing import Literal
 
 import numpy as np
 
-from harken.acoustics.air import Air
 from harken.acoustics.directivity import body_frame
 from harken.acoustics.engines.reference_tracing import MOMENTS, trace_batch, visible_ball
+from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import TimeBins
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
 from harken.acoustics.paths.image_sources import MAXIMUM_ORDER
 from harken.acoustics.places import paths_from_engine, place_for_engine
-from harken.acoustics.protocol import ImpulseResponse, Listener, SoundPath, SoundPaths, Source
+from harken.acoustics.protocol import (
+    ImpulseResponse,
+    Listener,
+    SoundPath,
+    SoundPaths,
+    Source,
+    SourceLike,
+    checked_listener,
+    checked_source,
+)
+from harken.acoustics.settings import EngineSettings
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -44,8 +54,12 @@ IMAGE_RAYS = 200_000
 """Rays that look for image sources; a missed image is a bias, so many."""
 
 
+MOST_VALUES = 2**28
+"""Most numbers that the histograms of one tracing may hold."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class ReferenceSettings:
+class ReferenceSettings(EngineSettings):
     """How the reference tier propagates sound."""
 
     rate: int = 48_000
@@ -68,47 +82,32 @@ class ReferenceSettings:
     """"on-off": the share s of the reflected energy leaves after Lambert's law and the rest like from a mirror, as
     ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction (Christensen and
     Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
-    transmission: bool = True
-    """Whether sound passes through walls and furniture."""
     diffraction: bool = True
     """Whether the direct sound feels the edges beside its way and sound bends around edges where the source is out of
     view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
     detector_radius: float = 0.3
     """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
-    temperature_celsius: float = 20.0
-    """Temperature of the air [°C]."""
-    humidity_percent: float = 50.0
-    """Relative humidity of the air [%]."""
-    pressure_kilopascal: float = 101.325
-    """Static pressure of the air [kPa]."""
     threads: int = 1
     """Threads that trace; the result does not depend on it."""
-    seed: int = 0
-    """Chooses the rays, and the noise that carries the tail of impulse responses."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("rate", 8_000, 192_000),
-            ("duration", 0.01, 60.0),
-            ("bin", 1e-4, 0.1),
-            ("rays", BATCHES, 1_000_000_000),
-            ("max_rays", self.rays, 1_000_000_000_000),
-            ("image_order", 0, MAXIMUM_ORDER),
-            ("detector_radius", 0.01, 2.0),
-            ("threads", 1, 1024),
-            ("seed", 0, 2**62),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigurationError(f"Reference setting {name} is {value!r}; expected {low:g} to {high:g}.")
+        """Check the types and ranges."""
+        self.check(
+            duration=(0.01, 60.0),
+            bin=(1e-4, 0.1),
+            rays=(BATCHES, 1_000_000_000),
+            max_rays=(1, 1_000_000_000_000),
+            image_order=(0, MAXIMUM_ORDER),
+            detector_radius=(0.01, 2.0),
+            threads=(1, 1024),
+        )
+        if self.max_rays < self.rays:
+            raise ConfigurationError(
+                f"Setting max_rays is {self.max_rays}; expected at least rays, which is {self.rays}."
+            )
         if self.error is not None and not 0.0 < self.error < 1.0:
             raise ConfigurationError(
-                f"Reference setting error is {self.error!r}; expected a share between 0 and 1, such as 0.02, or None."
-            )
-        if self.scattering not in ("on-off", "vector"):
-            raise ConfigurationError(
-                f"Reference setting scattering is {self.scattering!r}; expected 'on-off' or 'vector'."
+                f"Setting error is {self.error!r}; expected a share between 0 and 1, such as 0.02, or None."
             )
         if self.scattering == "vector" and self.image_order > 0:
             raise ConfigurationError(
@@ -118,7 +117,7 @@ class ReferenceSettings:
         unknown = [band for band in self.bands if band not in OCTAVE_BANDS]
         if unknown or len(self.bands) == 0 or list(self.bands) != sorted(set(self.bands)):
             raise ConfigurationError(
-                f"Reference setting bands is {self.bands!r}; expected some of {OCTAVE_BANDS}, rising, each once."
+                f"Setting bands is {self.bands!r}; expected some of {OCTAVE_BANDS}, rising, each once."
             )
 
 
@@ -207,13 +206,10 @@ class ReferencePropagation:
     def __init__(self, scene: Scene, settings: ReferenceSettings | None = None):
         self._given, self.scene, self.settings = scene, scene.local, settings or ReferenceSettings()
         self.rate = self.settings.rate
-        self.air = Air(
-            temperature_celsius=self.settings.temperature_celsius,
-            humidity_percent=self.settings.humidity_percent,
-            pressure_kilopascal=self.settings.pressure_kilopascal,
-        )
+        self.air = self.settings.air
         self.speed = float(self.air.speed_of_sound)
         self._attenuation = np.asarray(self.air.attenuation(OCTAVE_BANDS), np.float64)
+        self._decay = CutDecay(self.settings.duration, longest=60.0, setting="ReferenceSettings")
         self._chosen = np.array([OCTAVE_BANDS.index(band) for band in self.settings.bands])
 
     @cached_property
@@ -244,16 +240,17 @@ class ReferencePropagation:
         samples = round(self.settings.duration * self.rate)
         return Synthesizer(self.rate, samples, self.settings.seed, self.speed)
 
-    def paths(self, source: Source, listener: Listener) -> tuple[SoundPath, ...]:
+    def paths(self, source: SourceLike, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.
 
         The straight one, through what stands between, comes first, then those around edges, where source and listener
         do not see each other, and mirror reflections, shortest first.
         """
-        source, listener = place_for_engine(self._given, source), place_for_engine(self._given, listener)
+        source = place_for_engine(self._given, checked_source(source))
+        listener = place_for_engine(self._given, checked_listener(listener))
         return tuple(paths_from_engine(self._given, path) for path in self._exact_paths(source, [listener])[0])
 
-    def energy(self, source: Source, listener: Listener) -> EnergyResponse:
+    def energy(self, source: SourceLike, listener: Listener) -> EnergyResponse:
         """Return the energy that a listener receives over time.
 
         Args:
@@ -268,11 +265,13 @@ class ReferencePropagation:
         """
         return self.energies(source, [listener])[0]
 
-    def energies(self, source: Source, listeners: Sequence[Listener]) -> tuple[EnergyResponse, ...]:
+    def energies(self, source: SourceLike, listeners: Sequence[Listener]) -> tuple[EnergyResponse, ...]:
         """Return what several listeners receive from one source, traced together; see `energy`.
 
         With `ReferenceSettings.error` the tracing stops when every listener's error is small enough.
         """
+        source, listeners = checked_source(source), [checked_listener(listener) for listener in listeners]
+        self._check_memory(len(listeners))
         for place in (source, *listeners):
             self._check_place(place)
         source = place_for_engine(self._given, source)
@@ -290,7 +289,7 @@ class ReferencePropagation:
         exact = [tuple(paths_from_engine(self._given, path) for path in paths) for paths in exact]
         return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
 
-    def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
+    def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
 
         Args:
@@ -311,8 +310,19 @@ class ReferencePropagation:
         energy = self.energy(source, listener)
         bins = TimeBins.build(self.settings.duration)
         field = np.ascontiguousarray(_rebinned(energy.traced[:, :, :4], self.settings.bin, bins.edges), np.float32)
+        self._decay.tell(field, bins.edges)
         paths = SoundPaths.of(energy.paths)
         return self._synthesizer.respond(listener, paths, field, bins.edges, first=energy.arrival)
+
+    def _check_memory(self, listeners: int) -> None:
+        settings = self.settings
+        values = listeners * self._bins * len(settings.bands) * MOMENTS * (2 + settings.threads)
+        if not listeners > 0 or values > MOST_VALUES:
+            raise ConfigurationError(
+                f"{listeners} listeners over {settings.duration:g} s in bins of {settings.bin:g} s need {values:.3g} "
+                f"numbers; expected one listener or more and at most {MOST_VALUES:.3g} numbers (2 GB). Ask for fewer "
+                "at a time, or take wider bins, a shorter duration or fewer threads."
+            )
 
     @property
     def _bins(self) -> int:

@@ -180,7 +180,7 @@ class SoundSpaces1Propagation:
             ConfigurationError: The listener is not binaural, the source is directional, or the listener faces where
                 there are no responses for.
         """
-        check_plain(source, listener, ("binaural",), "A folder of SoundSpaces 1.0's responses")
+        source, listener = check_plain(source, listener, ("binaural",), "A folder of SoundSpaces 1.0's responses")
         receiver = self._node(listener.position, "listener")
         found = self.folder.response(receiver, self._node(source.position, "source"), self._azimuth(listener.heading))
         if self.duration is None:

@@ -41,7 +41,8 @@ import numpy as np
 
 from harken.acoustics.places import place_for_engine
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source, check_plain
-from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
+from harken.checks import check_settings
+from harken.errors import HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["SoundSpaces2Propagation", "SoundSpaces2Settings"]
@@ -104,21 +105,19 @@ class SoundSpaces2Settings:
     """Radius of the sphere that receives sound [m]."""
 
     def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name, low, high in (
-            ("rate", _LOWEST_RATE, _HIGHEST_RATE),
-            ("duration", 0.01, 20.0),
-            ("rays", 1, 10_000_000),
-            ("ray_depth", 1, 10_000),
-            ("source_rays", 1, 10_000_000),
-            ("source_ray_depth", 1, 10_000),
-            ("bands", 1, 64),
-            ("diffraction_order", 0, 10),
-            ("listener_radius", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ConfigurationError(f"SoundSpaces 2.0 setting {name} is {value!r}; expected {low:g} to {high:g}.")
+        """Check the types and ranges."""
+        check_settings(
+            self,
+            rate=(_LOWEST_RATE, _HIGHEST_RATE),
+            duration=(0.01, 20.0),
+            rays=(1, 10_000_000),
+            ray_depth=(1, 10_000),
+            source_rays=(1, 10_000_000),
+            source_ray_depth=(1, 10_000),
+            bands=(1, 64),
+            diffraction_order=(0, 10),
+            listener_radius=(0.0, 1.0),
+        )
 
     @staticmethod
     def navigation(**changes: Any) -> "SoundSpaces2Settings":
@@ -186,7 +185,7 @@ class SoundSpaces2Propagation:
             ConfigurationError: The listener is neither binaural nor mono or looks up or down, or the source is
                 directional.
         """
-        check_plain(source, listener, ("binaural", "mono"), "SoundSpaces 2.0's engine")
+        source, listener = check_plain(source, listener, ("binaural", "mono"), "SoundSpaces 2.0's engine")
         try:
             with self._asking:
                 raw = self._ask(self._context(source, listener).engine, source, listener)

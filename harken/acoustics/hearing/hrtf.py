@@ -6,17 +6,19 @@ Head frame: x right, y up, −z forward, and directions point from the head to t
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.spatial import ConvexHull, QhullError, SphericalVoronoi
 
 from harken.acoustics.bands import band_edges
+from harken.checks import checked_count
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["HeadResponse", "interpolate_head"]
+__all__ = ["HeadResponse", "checked_head_rate", "interpolate_head"]
 
 _ROWS, _COLUMNS = 48, 96
 _LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
@@ -71,7 +73,7 @@ class HeadResponse:
         if not finite or not (lengths > 0).all():
             raise ConfigurationError(f"Head {self.name!r}: directions must not be zero, and all values must be finite.")
         directions /= lengths[:, None]
-        object.__setattr__(self, "rate", _check_rate(self.rate))
+        object.__setattr__(self, "rate", checked_head_rate(self.rate))
         for field, values in (("directions", directions), ("delays", delays), ("filters", filters)):
             values.flags.writeable = False
             object.__setattr__(self, field, values)
@@ -94,7 +96,7 @@ class HeadResponse:
         Raises:
             ConfigurationError: The rate is not a whole number in that range.
         """
-        return _kemar(_check_rate(rate))
+        return _kemar(checked_head_rate(rate))
 
     @property
     def taps(self) -> int:
@@ -275,14 +277,14 @@ class HeadResponse:
         return energies
 
 
-def _check_rate(rate: int) -> int:
-    whole = isinstance(rate, (int, np.integer)) or (isinstance(rate, float) and rate.is_integer())
-    if isinstance(rate, bool) or not whole or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
-        raise ConfigurationError(
-            f"Sampling rate of the head is {rate!r}; expected a whole number of hertz from {_LOWEST_RATE} to "
-            f"{_HIGHEST_RATE}."
-        )
-    return int(rate)
+def checked_head_rate(rate: Any) -> int:
+    """Return the sampling rate [Hz] of a head once it is a whole number from 4000 to 192000.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    whole = int(rate) if isinstance(rate, float) and rate.is_integer() else rate
+    return checked_count("Sampling rate of the head", whole, _LOWEST_RATE, _HIGHEST_RATE, unit="Hz")
 
 
 @lru_cache(maxsize=8)

@@ -23,7 +23,7 @@ from harken.acoustics.hearing.synthesis import (
     fade_end,
     path_filters,
 )
-from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, ListenerFormat, SoundPaths
+from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, ListenerFormat, SoundPaths, channels_of
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
@@ -34,6 +34,9 @@ SPECULAR = PATH_KINDS.index("specular")
 
 FORMATS_KEPT = 8
 """Formats whose noises a synthesizer keeps, besides binaural and mono, the oldest dropped first."""
+
+MOST_NOISE = 2**28
+"""Most samples of noise that one format's channels may need: 1 GB."""
 
 LEAST_HEARD = 0.02
 """Least share of a diffuse field's energy that an ear hears where the fit to its directions turns negative."""
@@ -100,9 +103,17 @@ class Synthesizer:
         """Return the receiver of a format.
 
         Raises:
-            ConfigurationError: A head has another sampling rate.
+            ConfigurationError: A head has another sampling rate, or so many channels need more than `MOST_NOISE`
+                samples of noise at this rate and length.
         """
         if kind not in self._receivers:
+            noise = 2 * self.samples * len(OCTAVE_BANDS) * channels_of(kind)
+            if noise > MOST_NOISE:
+                raise ConfigurationError(
+                    f"{channels_of(kind)} channels of {self.samples / self.rate:g} s at {self.rate} Hz need {noise} "
+                    f"samples of noise; expected at most {MOST_NOISE}. Choose a shorter duration, a lower rate or "
+                    "fewer channels."
+                )
             own = sum(not isinstance(known, str) for known in self._receivers)
             if own >= FORMATS_KEPT:
                 self._receivers.pop(next(known for known in self._receivers if not isinstance(known, str)))

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.fft import irfft, rfft
-from scipy.spatial import QhullError, SphericalVoronoi
+from scipy.spatial import QhullError, SphericalVoronoi, cKDTree
 
 from harken.acoustics.bands import band_edges
 from harken.acoustics.directivity import MeasuredDirectivity
-from harken.acoustics.hearing.hrtf import HeadResponse, _check_rate
+from harken.acoustics.hearing.hrtf import HeadResponse, checked_head_rate
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source
+from harken.checks import checked_path
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS
 
@@ -32,11 +33,23 @@ HEAD_RADIUS = 0.0875
 
 _HEADS = ("SimpleFreeFieldHRIR", "GeneralFIR")
 _FROM_SOFA = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 0.0]])
-_FADED_SHARE, _WIDEST_GAP, _SPEED_OF_SOUND = 0.25, np.radians(60.0), 343.2
+_FADED_SHARE, _SPEED_OF_SOUND = 0.25, 343.2
+
+# Files hold whole degrees, often rounded to float32 or turned into metres and back, so angles are never compared at
+# the very value that data have.
+_WIDEST_GAP, _NARROWEST_GAP, _RING = np.radians(60.0 + 0.1), np.radians(20.0 - 0.1), np.radians(5.0 - 0.1)
+_SAME_DIRECTION = 1e-4
+
+_LOWEST_RATE, _HIGHEST_RATE = 8_000, 384_000
+_MOST_VALUES = 2**28
 
 
 def read_head(
-    path: Path | str, rate: int = 16000, *, equalization: Literal["diffuse", "none"] = "diffuse"
+    path: Path | str,
+    rate: int = 16000,
+    *,
+    equalization: Literal["diffuse", "none"] = "diffuse",
+    swap_ears: bool = False,
 ) -> HeadResponse:
     """Read head-related impulse responses (SimpleFreeFieldHRIR, or GeneralFIR with two receivers).
 
@@ -51,6 +64,8 @@ def read_head(
         equalization: "diffuse" divides by the energy's mean over all directions, so that loudspeaker, microphone and
             ear canal of the measurement are not heard and the level fits the built-in head's, and continues the
             filters below 160 Hz; "none" keeps the file's spectrum and level.
+        swap_ears: Whether the file's receiver positions are taken the other way round: some published heads have
+            their right ear's responses where the left receiver is said to be, and are refused without this.
 
     Returns:
         The head.
@@ -58,21 +73,25 @@ def read_head(
     Raises:
         MissingDependencyError: The package sofar is not installed.
         SoundError: The file cannot be read, is no set of head-related impulse responses, has not two receivers left
-            and right, or leaves too large a part of the sphere out.
-        ConfigurationError: The rate or the equalisation is not valid.
+            and right, has a sampling rate outside 8–384 kHz, hears what comes from the left earlier in its right ear,
+            or leaves too large a part of the sphere out.
+        ConfigurationError: The path, the rate or the equalisation is not valid.
     """
-    path = Path(path)
+    path = checked_path("The path of a head", path)
     if equalization not in ("diffuse", "none"):
         raise ConfigurationError(f"Equalization is {equalization!r}; expected 'diffuse' or 'none'.")
-    rate = _check_rate(rate)
+    if not isinstance(swap_ears, bool):
+        raise ConfigurationError(f"swap_ears is {swap_ears!r}; expected true or false.")
+    rate = checked_head_rate(rate)
     data = _read(path, _HEADS, "head-related impulse responses")
     responses = np.asarray(data.Data_IR, np.float64)
     if responses.ndim != 3 or responses.shape[1] != 2:
         raise SoundError(f"{path.name} has responses of shape {responses.shape}; a head has two receivers.")
-    measured = float(np.ravel(data.Data_SamplingRate)[0])
-    if not np.isfinite(responses).all() or not responses.any(axis=-1).all() or measured <= 0 or measured % 1:
-        raise SoundError(f"{path.name}: a response is silent or not finite, or {measured} Hz is no whole number.")
+    if not np.isfinite(responses).all() or not responses.any(axis=-1).all():
+        raise SoundError(f"{path.name}: a response is silent or not finite. Fetch the file again.")
+    measured = _sampling_rate(data, path)
     left = _left_receiver(data, path)
+    left = 1 - left if swap_ears else left
     directions, distances = _source_directions(data, path)
     lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
     if len(directions) != len(responses) or len(directions) < 4:
@@ -80,7 +99,7 @@ def read_head(
     kept, ears = _farthest(directions, distances, path), [left, 1 - left]
     name = str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem)
     responses, lags = responses[kept][:, ears], lags[kept][:, ears]
-    return _head(responses, lags, directions[kept], (int(measured), rate), equalization == "diffuse", name)
+    return _head(responses, lags, directions[kept], (measured, rate), equalization == "diffuse", name)
 
 
 def read_directivity(
@@ -239,13 +258,41 @@ def _read(path: Path, conventions: Sequence[str], what: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _check_size(path)
             data = sofar.read_sofa(str(path), verify=False, verbose=False)
+    except SoundError:
+        raise
     except Exception as error:  # netCDF and sofar raise many kinds, all of which mean the same here
-        raise SoundError(f"{path} cannot be read as a SOFA file: {error}") from error
-    found = data.GLOBAL_SOFAConventions
+        raise SoundError(f"{path} cannot be read as a SOFA file: {error or type(error).__name__}") from error
+    found = getattr(data, "GLOBAL_SOFAConventions", None)
     if found not in conventions:
         raise SoundError(f"{path.name} follows the convention {found}; {what} come as {' or '.join(conventions)}.")
     return data
+
+
+def _sampling_rate(data: Any, path: Path) -> int:
+    try:
+        rate = float(np.ravel(np.asarray(data.Data_SamplingRate, np.float64))[0])
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise SoundError(f"{path.name} has no sampling rate ({error}). Fetch the file again.") from error
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE or abs(rate - round(rate)) > 1e-3:
+        raise SoundError(
+            f"{path.name} has a sampling rate of {rate:g} Hz; expected a whole number from {_LOWEST_RATE} to "
+            f"{_HIGHEST_RATE}. Correct Data.SamplingRate in the file, or fetch it again."
+        )
+    return round(rate)
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file whose variables, which may be all fill values, would not fit into memory."""
+    netcdf = importlib.import_module("netCDF4")
+    with netcdf.Dataset(str(path)) as stored:
+        values = sum(int(np.prod([len(d) for d in v.get_dims()], dtype=object)) for v in stored.variables.values())
+    if values > _MOST_VALUES:
+        raise SoundError(
+            f"{path.name} declares {values:.3g} numbers; Harken reads up to {_MOST_VALUES:.3g} (2 GB). The file is "
+            "damaged, or has to be divided."
+        )
 
 
 def _cartesian(values: np.ndarray, kind: str, units: str) -> np.ndarray:
@@ -299,9 +346,11 @@ def _source_directions(data: Any, path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.ndarray:
     """Return which measurements to keep: for each direction the farthest, in the file's order."""
-    order = np.lexsort((np.arange(len(distances)), -distances))
-    _, first = np.unique(np.round(directions[order], 4) + 0.0, axis=0, return_index=True)
-    kept = np.sort(order[first])
+    rank = np.empty(len(distances), np.int64)
+    rank[np.argsort(-distances, kind="stable")] = np.arange(len(distances))
+    alike = cKDTree(directions).query_pairs(_SAME_DIRECTION, output_type="ndarray")
+    nearer = np.where(rank[alike[:, 0]] > rank[alike[:, 1]], alike[:, 0], alike[:, 1])
+    kept = np.setdiff1d(np.arange(len(distances)), nearer)
     if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
         span = f"{distances.min():.2f} to {distances.max():.2f} m"
         warnings.warn(f"{path.name} was measured at {span}; the farthest is kept.", HarkenWarning, stacklevel=3)
@@ -407,7 +456,13 @@ def _check_sides(delays: np.ndarray, directions: np.ndarray, rate: int, name: st
     radius = np.polyfit(way.ravel(), delays.ravel(), 1)[0] / rate * _SPEED_OF_SOUND
     if not 0.03 < radius < 0.3:
         raise SoundError(
-            f"Head {name!r}: its delays fit a radius of {100 * radius:.1f} cm; are left and right mixed up?"
+            f"Head {name!r}: its delays fit a head of {100 * radius:.1f} cm radius; expected 3 to 30 cm. "
+            + (
+                "Sound from the left reaches its right ear first: its receiver positions contradict its responses. "
+                "Read it with swap_ears=True."
+                if radius < 0.0
+                else "Its responses are not those of a head, or its sampling rate is wrong."
+            )
         )
 
 
@@ -420,9 +475,9 @@ def _with_poles(
         gap = 0.5 * np.pi - (sign * elevation).max()
         if gap > _WIDEST_GAP:
             raise SoundError(f"Head {name!r} is unmeasured for {np.degrees(gap):.0f}° around a pole; up to 60° can be.")
-        if gap < np.radians(20.0):
+        if gap < _NARROWEST_GAP:
             continue
-        ring = np.flatnonzero(sign * elevation > 0.5 * np.pi - gap - np.radians(5.0))
+        ring = np.flatnonzero(sign * elevation > 0.5 * np.pi - gap - _RING)
         pole = np.sqrt((np.abs(spectra[ring]) ** 2).mean(0)) * np.exp(1j * np.angle(spectra[ring].mean(0)))
         spectra, delays = np.concatenate([spectra, pole[None]]), np.vstack([delays, delays[ring].mean(0)])
         directions = np.vstack([directions, [0.0, sign, 0.0]])
