@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from harken.eval.report.media import audio_uri, color_depth, color_ramp, image_uri
+from harken.files import write_bytes, write_text
 from harken.render.manifest import Manifest, read_manifests
 from harken.render.reading import read_samples
-from harken.render.shards import write_whole
+from harken.render.shards import interrupted
 from harken.sound import Spectrogram, decibels, spectrogram
 
 __all__ = ["card_names", "contact_sheet", "write_card"]
@@ -45,14 +46,11 @@ def write_card(folder: Path, *, description: str) -> None:
     for manifest in manifests:
         shown = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
         _, picture, page = card_names(manifest.split)
-        with write_whole(folder / picture) as file:
-            file.write(_png(contact_sheet(shown)))
-        with write_whole(folder / page) as file:
-            file.write(_page(manifest, shown).encode())
+        write_bytes(folder / picture, _png(contact_sheet(shown)), error=interrupted)
+        write_text(folder / page, _page(manifest, shown), error=interrupted)
     if manifests:
         first = next(read_samples(folder, manifests[0].split, decode=False))
-        with write_whole(folder / "README.md") as file:
-            file.write(_readme(manifests, description, first).encode())
+        write_text(folder / "README.md", _readme(manifests, description, first), error=interrupted)
 
 
 def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from harken.errors import DataSetError
+from harken.files import write_whole
 from harken.render.dependencies import require
 from harken.render.manifest import FileRecord
-from harken.render.shards import Job, ShardRecord, file_digest, iterate_shard, write_whole
+from harken.render.shards import Job, ShardRecord, file_digest, interrupted, iterate_shard
 
 __all__ = ["PLACE_COLUMNS", "index_name", "read_index", "write_index"]
 
@@ -46,7 +47,10 @@ def write_index(job: Job, shards: Sequence[ShardRecord]) -> FileRecord:
     # A column without a single value has no type; Parquet wants one.
     schema = pa.schema([pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema])
     path = job.folder / index_name(job.recipe.split)
-    with write_whole(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    with (
+        write_whole(path, error=interrupted) as file,
+        parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         for record in shards:
             rows = _rows(job.folder / record.name)
             filled = [{name: row.get(name) for name in schema.names} for row in rows]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from harken.errors import DataSetError
+from harken.files import write_text
 from harken.render.recipe import SPLITS
-from harken.render.shards import Job, ShardRecord, write_whole
+from harken.render.shards import Job, ShardRecord, interrupted
 
 __all__ = ["FORMAT", "FileRecord", "Manifest", "library_versions", "manifest_path", "read_manifest", "read_manifests"]
 
@@ -115,8 +116,8 @@ class Manifest:
         # One line a shard: readable, and small in a diff.
         shards = ",\n".join(f"  {json.dumps(shard)}" for shard in values.pop("shards"))
         text = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
-        with write_whole(manifest_path(folder, self.split)) as file:
-            file.write(f'{text},\n "shards": [\n{shards}\n ]\n}}\n'.encode())
+        whole = f'{text},\n "shards": [\n{shards}\n ]\n}}\n'
+        write_text(manifest_path(folder, self.split), whole, error=interrupted)
 
 
 def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning
+from harken.files import checked_output_folder, locked, remove_partial_files
 from harken.render.dependencies import require
 from harken.render.index import index_name, write_index
-from harken.render.lock import locked
 from harken.render.manifest import FileRecord, Manifest, manifest_path, read_manifest, read_manifests
 from harken.render.recipe import Recipe, check_split_and_seed
-from harken.render.shards import Job, ShardRecord, file_digest, remove_partial_files
+from harken.render.shards import Job, ShardRecord, file_digest
 from harken.render.workers import Event, render_here, render_in_processes
 
 __all__ = ["render"]
@@ -68,11 +68,8 @@ def render(
     # Asked for now, not after hours of rendering.
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataSetError(f"The folder {str(job.folder)!r} cannot be made ({error}). Choose another.") from error
-    with locked(job.folder):
+    checked_output_folder(job.folder, error=DataSetError)
+    with locked(job.folder, error=DataSetError):
         remove_partial_files(job.folder)
         manifest, before = Manifest.of(job), _earlier(job)
         done = {} if before is None else _verified(job, before)

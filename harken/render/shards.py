@@ -3,19 +3,15 @@
 A shard appears whole under its final name or not at all.
 """
 
-import contextlib
-import errno
 import hashlib
-import os
-import shutil
-import socket
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harken.errors import ConfigurationError, DataSetError, HarkenError
+from harken.files import is_no_space, write_whole
 from harken.render.encoding import encode_sample
 from harken.render.recipe import Recipe
 
@@ -23,17 +19,14 @@ __all__ = [
     "Job",
     "ShardRecord",
     "file_digest",
+    "interrupted",
     "iterate_shard",
-    "remove_partial_files",
     "single_threaded",
     "write_shard",
-    "write_whole",
 ]
 
 _BLOCK = tarfile.BLOCKSIZE
 _MOST_SAMPLES = 10**8
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +98,7 @@ def write_shard(job: Job, shard: int, *, tick: Callable[[], None] = lambda: None
         DataSetError: A sample cannot be made or encoded, with its number; or there is no space left.
     """
     digest, size, numbers = hashlib.sha256(), 0, job.numbers(shard)
-    with write_whole(job.folder / job.shard_name(shard)) as file, single_threaded():
+    with write_whole(job.folder / job.shard_name(shard), error=interrupted) as file, single_threaded():
         for number in numbers:
             for extension, content in _encoded(job, number).items():
                 for block in _member(f"{job.key(number)}.{extension}", content):
@@ -129,7 +122,9 @@ def _encoded(job: Job, number: int) -> dict[str, bytes]:
     try:
         return encode_sample(job.recipe.sample(number), number=number, split=job.recipe.split)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        if is_no_space(error):
+            if isinstance(error, HarkenError):
+                raise interrupted(str(error)) from error
             raise
         kind = "" if isinstance(error, HarkenError) else f"{type(error).__name__}: "
         raise DataSetError(
@@ -185,60 +180,9 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
         yield key, start, end - start, parts
 
 
-@contextlib.contextmanager
-def write_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file under a temporary name that takes its final name, synchronised to the disk, when all went well.
-
-    Args:
-        path: The final name.
-
-    Raises:
-        DataSetError: There is no space left; the temporary file is gone by then.
-    """
-    # The host too: a folder may be shared by machines.
-    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{_PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in _NO_SPACE:
-            raise _no_space(path, error) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _no_space(path: Path, error: OSError) -> DataSetError:
-    where = f"{error.filename}, for {path}" if error.filename else str(path)
-    return DataSetError(
-        f"No space left while writing {where} ({error.strerror}; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB "
-        "free there). Finished shards stay and nothing half-written does. Make room and run the same command again: "
-        "it goes on where it stopped."
-    )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; what Windows does not need and cannot do."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def remove_partial_files(folder: Path) -> int:
-    """Remove what killed processes left half-written, and return how many files that were."""
-    found = [path for path in folder.glob(f".*{_PARTIAL}") if path.is_file()]
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found)
+def interrupted(message: str) -> DataSetError:
+    """Return the error for a rendering that cannot go on but can be continued."""
+    return DataSetError(f"{message} Finished shards stay; run the same command again: it goes on where it stopped.")
 
 
 def file_digest(path: Path) -> str:

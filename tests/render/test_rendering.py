@@ -6,8 +6,8 @@ import pytest
 from render_recipes import Scenes, ScenesSettings, contents
 
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning, UnknownNameError
+from harken.files import locked
 from harken.render import make_recipe, render, verify
-from harken.render.lock import locked
 from harken.render.recipes.clips import ClipsSettings
 
 SAMPLES, PER_SHARD = 33, 8
