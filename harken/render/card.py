@@ -100,8 +100,9 @@ def _pictures(sample: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
             found.append((name, part[0]))
         elif kind == "frames":
             found.append((name, _colored(part[0])))
-        elif kind in ("image", "array") and _is_picture(part):
-            found.append((name, _colored(part)))
+        elif kind in ("image", "array"):
+            first = part[0] if part.ndim == 4 else part
+            found += [(name, _colored(first))] if _is_picture(first) else []
     return found
 
 
@@ -272,7 +273,7 @@ def _words(description: dict[str, Any]) -> str:
         case "video":
             return f"video, {'×'.join(map(str, description['shape']))}, {description['frame_rate']:g} Hz"
         case "image" | "frames" | "array" as kind:
-            unit = ", millimetres" if description.get("unit") == "mm" else ""
+            unit = ", metres" if description.get("unit") == "m" else ""
             return f"{kind}, {description['dtype']} {'×'.join(map(str, description['shape']))}{unit}"
         case _:
             return "metadata" if not description else str(description["kind"])

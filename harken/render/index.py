@@ -1,6 +1,5 @@
 """The index of a split: a Parquet table with one row per sample."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from harken.errors import DataSetError
 from harken.files import write_whole
 from harken.render.dependencies import require
+from harken.render.encoding import read_metadata
 from harken.render.manifest import FileRecord
 from harken.render.shards import Job, ShardRecord, file_digest, interrupted, iterate_shard
 
@@ -72,22 +72,24 @@ def read_index(folder: str | Path, split: str) -> Any:
         DataSetError: There is no index, or it cannot be read.
         MissingDependencyError: pyarrow is not installed.
     """
-    pa, parquet = require("pyarrow"), require("pyarrow.parquet")
+    parquet = require("pyarrow.parquet")
     path = Path(folder) / index_name(split)
     if not path.is_file():
         raise DataSetError(f"There is no index {str(path)!r}: the split {split!r} is not there, or not finished.")
     try:
         return parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
-            f"{path} cannot be read ({error}). Delete it and run the same rendering again: the index is made anew."
+            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
         ) from error
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     for key, offset, size, parts in iterate_shard(path):
-        metadata = json.loads(parts["json"])
-        del metadata["parts"]
+        metadata = read_metadata(parts.get("json", b"null"))
+        if "number" not in metadata:
+            raise DataSetError(f"{str(path)!r}, sample {key}: its JSON has no `number`.")
+        metadata.pop("parts", None)
         place = {"key": key, "number": metadata.pop("number"), "shard": path.name, "offset": offset, "bytes": size}
         yield {**_columns(metadata), **place}
 

@@ -71,6 +71,7 @@ def render(
     checked_output_folder(job.folder, error=DataSetError)
     with locked(job.folder, error=DataSetError):
         remove_partial_files(job.folder)
+        _refuse_folders(job)
         manifest, before = Manifest.of(job), _earlier(job)
         done = {} if before is None else _verified(job, before)
         if before is None or before.samples != samples or len(done) < len(before.shards):
@@ -117,6 +118,14 @@ def _earlier(job: Job) -> Manifest | None:
         )
     _warn_of_libraries(before, now)
     return before
+
+
+def _refuse_folders(job: Job) -> None:
+    """Refuse folders, pipes and the like in the place of a file, before a sample is made."""
+    ours = (".tar", ".manifest.json", ".parquet", "README.md", "-sheet.png", "-sheet.html")
+    for entry in job.folder.iterdir():
+        if entry.name.endswith(ours) and not entry.is_file():
+            raise DataSetError(f"{str(entry)!r} is no regular file, but a file of that name belongs there. Remove it.")
 
 
 def _refuse_strangers(job: Job) -> None:

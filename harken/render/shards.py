@@ -4,29 +4,37 @@ A shard appears whole under its final name or not at all.
 """
 
 import hashlib
+import math
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError, DataSetError, HarkenError
 from harken.files import is_no_space, write_whole
 from harken.render.encoding import encode_sample
 from harken.render.recipe import Recipe
 
 __all__ = [
+    "MOST_SAMPLES",
     "Job",
     "ShardRecord",
     "file_digest",
     "interrupted",
     "iterate_shard",
+    "member_name",
     "single_threaded",
     "write_shard",
 ]
 
+MOST_SAMPLES: int = 10**8
+"""Most samples of a split."""
+
 _BLOCK = tarfile.BLOCKSIZE
-_MOST_SAMPLES = 10**8
+_MEMBER = re.compile(r"([^./\\]+)\.([^/\\]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +54,8 @@ class Job:
         """Check the numbers."""
         for name in ("samples", "samples_per_shard"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SAMPLES:
-                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {_MOST_SAMPLES}.")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
+                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {MOST_SAMPLES}.")
 
     @property
     def shards(self) -> int:
@@ -81,6 +89,10 @@ class ShardRecord:
     """Size of the file."""
     sha256: str
     """Checksum of the file, in hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Check the types, for records that are read."""
+        check_settings(self, first=(0, MOST_SAMPLES), samples=(1, MOST_SAMPLES), bytes=(0, math.inf))
 
 
 def write_shard(job: Job, shard: int, *, tick: Callable[[], None] = lambda: None) -> ShardRecord:
@@ -156,13 +168,16 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
     """
     key, start, end, parts = None, 0, 0, {}
     try:
+        size = path.stat().st_size if path.is_file() else -1
+        if size < 0:
+            raise DataSetError(f"{str(path)!r} is no regular file.")
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
-                found, dot, extension = info.name.partition(".")
-                content = tar.extractfile(info) if info.isreg() and dot else None
-                if content is None:
-                    raise DataSetError(f"{path}: member {info.name!r} is no part of a sample.")
+                found, extension = member_name(info)
+                content = tar.extractfile(info)
+                if content is None or info.offset_data + info.size > size:
+                    raise tarfile.ReadError(f"member {info.name} is cut off")
                 if found != key:
                     if key is not None:
                         yield key, start, end - start, parts
@@ -171,13 +186,27 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
                 if len(parts[extension]) != info.size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
                 end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
-            if path.stat().st_size < end + 2 * _BLOCK:
+            if size < end + 2 * _BLOCK:
                 raise tarfile.ReadError("the end of the archive is missing")
-    except (tarfile.TarError, OSError) as error:
+    except DataSetError:
+        raise
+    except Exception as error:  # a damaged tar may raise anything
         where = f"after sample {key!r}" if key is not None else "at its beginning"
-        raise DataSetError(f"{path} cannot be read {where} ({error}).") from error
+        raise DataSetError(f"{str(path)!r} cannot be read {where} ({error}).") from error
     if key is not None:
         yield key, start, end - start, parts
+
+
+def member_name(info: tarfile.TarInfo) -> tuple[str, str]:
+    """Return the key and the extension of a member of a shard.
+
+    Raises:
+        DataSetError: It is no plain file, or its name is none of a part: one with a path in it, say.
+    """
+    found = _MEMBER.fullmatch(info.name)
+    if found is None or not info.isreg() or info.issparse():
+        raise DataSetError(f"Member {info.name[:200]!r} is no part of a sample.")
+    return found[1], found[2]
 
 
 def interrupted(message: str) -> DataSetError:

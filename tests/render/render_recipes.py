@@ -44,7 +44,7 @@ class Scenes:
         return {
             "rgb.png": image,
             "depth.npy": depth,
-            "depth.png": Depth(metres=depth),
+            "depth.npy.gz": Depth(metres=depth),
             "flac": Audio(samples=sound, rate=8000),
             "echo.wav": Audio(samples=sound[:1] * 100, rate=8000),
             "json": {

@@ -77,7 +77,7 @@ class EchoDepthRecipe:
     """An echo of a place in a home, and the view from there."""
 
     name: ClassVar[str] = "echo-depth"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: EchoDepthRenderSettings = field(default_factory=EchoDepthRenderSettings)
     """What is rendered."""
@@ -105,7 +105,7 @@ class EchoDepthRecipe:
             number: Number of the sample.
 
         Returns:
-            ``flac``, the echo ``(2, n)``; ``rgb.png``; ``depth.png`` in millimetres, 0 where it is not known;
+            ``flac``, the echo ``(2, n)``; ``rgb.png``; ``depth.npy.gz`` in metres, 0 where it is not known;
             ``semantic.png``, index into ``categories`` of the JSON; ``material.png``, index into ``materials``, 0 where
             nothing is hit; ``json``: scene, position [m], heading [rad] and quaternion of the body, camera and names.
 
@@ -122,9 +122,9 @@ class EchoDepthRecipe:
         return {
             "flac": Audio(samples=heard, rate=settings.echo.rate),
             "rgb.png": views["rgb"],
-            "depth.png": Depth(metres=views["depth"]),
-            "semantic.png": views["semantic"].astype(np.uint16),
-            "material.png": views["material"].astype(np.uint16),
+            "depth.npy.gz": Depth(metres=views["depth"]),
+            "semantic.png": _labels(views["semantic"]),
+            "material.png": _labels(views["material"]),
             "json": {
                 "scene": scene.name,
                 "home": home % 2**31,
@@ -162,6 +162,13 @@ class EchoDepthRecipe:
             f"{world.scene.name}: of 100 views none has a depth up to {settings.max_depth:g} m at {LEAST_VALID:.0%} of "
             "its pixels. Raise max_depth."
         )
+
+
+def _labels(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers of categories or materials in 8 bits, which readers of pictures leave as they are."""
+    if numbers.min() < 0 or numbers.max() > 255:
+        raise DataSetError(f"A label is {int(numbers.max())}; a home has at most 255 categories and materials.")
+    return numbers.astype(np.uint8)
 
 
 def _nearest(echoes: EchoPropagation, place: np.ndarray) -> float | None:

@@ -175,7 +175,7 @@ class PseudoBinauralRecipe:
     """Images of objects with the stereo sound that they would make where they are seen."""
 
     name: ClassVar[str] = "pseudo-binaural"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: PseudoBinauralSettings = field(default_factory=PseudoBinauralSettings)
     """What is rendered."""
@@ -215,7 +215,7 @@ class PseudoBinauralRecipe:
             - ``mono.flac``: that sum, from which a network is to find the two,
             - ``png``: ``(height, width, 3)`` uint8,
             - ``stem_0.flac`` and so on, with `PseudoBinauralSettings.stems`: each source, mono, at the level with which
-              it goes into ``binaural.flac``,
+              it goes into ``binaural.flac``; silent where there are fewer than `PseudoBinauralSettings.sources` allows,
             - ``json``: per source its clip, picture, box [pixel], azimuth and elevation [rad], direction (right, up,
               back); the gain; how the sound was rendered.
 
@@ -248,6 +248,8 @@ class PseudoBinauralRecipe:
         if self.settings.stems:
             ahead = filters.shape[2] - 1 - lead
             dry = signals[:, ahead : ahead + binaural.shape[1]] * np.float32(gain)
+            # As many as there can be sources, so that all samples have the same parts.
+            dry = np.pad(dry, ((0, len(self.settings.sources) - len(dry)), (0, 0)))
             parts |= {f"stem_{k}.flac": Audio(samples=stem[None], rate=rate) for k, stem in enumerate(dry)}
         return {**parts, "json": {**self._metadata(placed, directions), **extra, "gain": gain}}
 
