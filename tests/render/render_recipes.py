@@ -105,6 +105,19 @@ class Blocks(Scenes):
         return {"npy": sample_generator(self, number).integers(0, 255, 1_000_000, np.uint8)}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Objects(Scenes):
+    """Metadata whose types show late, and arrays whose types differ."""
+
+    varying: bool = False
+
+    def sample(self, number: int) -> dict[str, Any]:
+        late = number > 9
+        thing = {"color": [1, 2, 3] if late else None, "gain": 0.5 if late else 1, "events": []}
+        array = np.zeros(3, np.float32 if number % 2 and self.varying else np.uint8)
+        return {"npy": array, "json": {"objects": [thing] * (number % 3)}}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     """Return every file of a folder."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
