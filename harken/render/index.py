@@ -81,7 +81,9 @@ def read_index(folder: str | Path, split: str) -> Any:
     if not path.is_file():
         raise DataSetError(f"There is no index {str(path)!r}: the split {split!r} is not there, or not finished.")
     try:
-        return parquet.read_table(path)
+        # As a file: Arrow takes only names that are UTF-8.
+        with path.open("rb") as file:
+            return parquet.read_table(file)
     except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
             f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
@@ -90,7 +92,8 @@ def read_index(folder: str | Path, split: str) -> Any:
 
 def index_metadata(folder: Path, split: str) -> dict[bytes, bytes]:
     """Return what the index of a finished split says of the types of its samples."""
-    return require("pyarrow.parquet").read_schema(folder / index_name(split)).metadata or {}
+    with (folder / index_name(split)).open("rb") as file:
+        return require("pyarrow.parquet").read_schema(file).metadata or {}
 
 
 def _samples(path: Path) -> Iterator[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning
 from harken.files import checked_output_folder, locked, remove_partial_files
+from harken.interrupts import ending_with_care
 from harken.render.dependencies import require
 from harken.render.index import index_name, write_index
 from harken.render.manifest import FileRecord, Manifest, manifest_path, read_manifest, read_manifests
@@ -69,7 +70,7 @@ def render(
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)
     checked_output_folder(job.folder, error=DataSetError)
-    with locked(job.folder, error=DataSetError):
+    with locked(job.folder, error=DataSetError), ending_with_care():
         remove_partial_files(job.folder)
         _refuse_folders(job)
         manifest, before = Manifest.of(job), _earlier(job)

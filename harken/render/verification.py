@@ -39,7 +39,7 @@ class Verification:
     def __str__(self) -> str:
         """Describe the data set in a few lines."""
         size = f"{self.samples:,} samples in {self.shards:,} shards, {self.bytes / 1e6:,.1f} MB"
-        lines = [f"{self.folder}: {', '.join(self.splits) or 'no split'}; {size}"]
+        lines = [f"{str(self.folder)!r}: {', '.join(self.splits) or 'no split'}; {size}"]
         lines += [f"  {problem}" for problem in self.problems]
         lines.append(
             "Everything is whole." if self.passed else "Run the same rendering again: what is damaged is made anew."
@@ -165,9 +165,9 @@ def _open_index(folder: Path, manifest: Manifest) -> tuple[Any, list[str]]:
         return None, [f"{path.name} is missing."]
     if path.stat().st_size != manifest.index.bytes or file_digest(path) != manifest.index.sha256:
         return None, [f"{path.name} is damaged: its checksum is not that of the manifest."]
-    parquet = require("pyarrow.parquet")
+    pa, parquet = require("pyarrow"), require("pyarrow.parquet")
     try:
-        index = parquet.ParquetFile(path)
+        index = parquet.ParquetFile(pa.BufferReader(path.read_bytes()))  # Arrow opens only names that are UTF-8
     except Exception as error:  # a damaged table may raise anything
         return None, [f"{path.name} cannot be read ({error})."]
     if (index.metadata.num_row_groups, index.metadata.num_rows) != (len(manifest.shards), manifest.samples):
