@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from harken.errors import HarkenError, HarkenWarning
+from harken.errors import HarkenError, HarkenWarning, UnknownNameError
 from harken.render.recipe import RECIPES
 
 __all__ = ["main"]
@@ -164,8 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     warnings.showwarning = _show_warning
     words = list(sys.argv[1:] if arguments is None else arguments)
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="harken", description=__doc__, args=words)
     try:
+        _check_recipe(words)
+        command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="harken", description=__doc__, args=words)
         from harken import commands
 
         commands.run(command, shlex.join(["harken", *words]))
@@ -175,6 +176,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("harken: interrupted.", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _check_recipe(words: list[str]) -> None:
+    """Say which recipe was probably meant; the parser lists all options of all recipes instead."""
+    recipes = (*RECIPES, "verify")
+    if words[:1] == ["render"] and words[1:] and not words[1].startswith("-") and words[1] not in recipes:
+        raise UnknownNameError("recipe", words[1], recipes)
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:

@@ -200,7 +200,9 @@ def decode_part(extension: str, content: bytes, description: Mapping[str, Any] |
         return _DECODERS[_codec(extension)](content, description)
     except Exception as error:  # a damaged part may raise anything
         what = "" if isinstance(error, DataSetError) else f"{type(error).__name__}: "
-        raise DataSetError(f"Part {extension!r} of {len(content)} bytes cannot be decoded ({what}{error}).") from error
+        raise DataSetError(
+            f"Part {extension!r} of {len(content)} bytes cannot be decoded ({what}{str(error).rstrip('.')})."
+        ) from error
 
 
 def _codec(extension: str) -> str:

@@ -392,7 +392,7 @@ def _read_response(path: Path) -> tuple[int, np.ndarray]:
             warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
             rate, samples = wavfile.read(io.BytesIO(content))
     except Exception as error:  # a damaged file may raise anything
-        raise SoundError(f"The response {str(path)!r} cannot be read as a wav file: {error}.") from error
+        raise SoundError(f"The response {str(path)!r} cannot be read as a wav file ({error}).") from error
     if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0:
         raise SoundError(f"The response {str(path)!r} has samples of shape {samples.shape}; expected (n, 2), n > 0.")
     if samples.dtype.kind == "i":
@@ -409,7 +409,7 @@ def _read_points(path: Path, height: float) -> np.ndarray:
             warnings.simplefilter("error")
             rows = np.loadtxt(io.StringIO(text), delimiter="\t", ndmin=2)
     except (ValueError, UserWarning) as error:
-        raise SoundError(f"The points {str(path)!r} cannot be read: {error}.") from error
+        raise SoundError(f"The points {str(path)!r} cannot be read ({error}).") from error
     if rows.shape[1] != 4 or not np.isfinite(rows).all() or (rows[:, 0] != np.arange(len(rows))).any():
         raise SoundError(
             f"The points {str(path)!r} have the shape {rows.shape}; expected rows of number, x, y, z, numbered from 0."

@@ -58,7 +58,7 @@ def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         edges = sorted({(min(a, b), max(a, b)) for a in neighbours for b in neighbours[a]})
         at = np.array([[float(value) for value in places[node]["point"]] for node in nodes.tolist()], np.float64)
     except Exception as error:  # a damaged pickle may raise anything
-        raise SoundError(f"The graph {str(path)!r} is not a graph of SoundSpaces: {error}.") from error
+        raise SoundError(f"The graph {str(path)!r} is not a graph of SoundSpaces ({error}).") from error
     pairs = np.array(edges, np.int64).reshape(-1, 2)
     if len(nodes) == 0 or nodes.min() < 0 or nodes.max() >= len(points) or not np.isin(pairs, nodes).all():
         raise SoundError(f"The graph {str(path)!r} has no nodes, or some that points.txt does not have.")
