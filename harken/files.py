@@ -129,11 +129,8 @@ def checked_output_folder(path: str | Path, *, error: _MakeError = FileError) ->
     """Make a folder and write into it, so that hours of work do not end in an error.
 
     Args:
-        path: The folder.
+        path: The folder, which is returned.
         error: Makes the error from the message.
-
-    Returns:
-        The folder.
 
     Raises:
         FileError: It cannot be made or written; or what `error` makes.
@@ -157,15 +154,7 @@ def checked_output_folder(path: str | Path, *, error: _MakeError = FileError) ->
 def checked_output_file(path: str | Path, *, error: _MakeError = FileError) -> Path:
     """Make sure that a file can be written: its folder can, and no folder or device has its name.
 
-    Args:
-        path: The file.
-        error: Makes the error from the message.
-
-    Returns:
-        The file.
-
-    Raises:
-        FileError: It cannot be written; or what `error` makes.
+    Arguments and errors are those of `checked_output_folder`; the file is returned.
     """
     file = checked_path("The file", path, error=error)
     try:
@@ -270,11 +259,7 @@ def read_bytes(path: str | Path, *, largest: int, error: _MakeError = FileError)
 
 
 def read_text(path: str | Path, *, largest: int = LARGEST_TEXT, error: _MakeError = FileError) -> str:
-    """Read a text in UTF-8, whatever the locale, without a byte order mark; see `read_bytes`.
-
-    Raises:
-        FileError: It cannot be read, is too large, or is not UTF-8; or what `error` makes.
-    """
+    """Read a text in UTF-8, whatever the locale, without a byte order mark; see `read_bytes` for what is refused."""
     content = read_bytes(path, largest=largest, error=error)
     try:
         return content.decode("utf-8-sig")
@@ -308,11 +293,7 @@ def decompressed(content: bytes, *, largest: int, where: str, error: _MakeError 
 
 
 def read_json(path: str | Path, *, largest: int = LARGEST_TEXT, error: _MakeError = FileError) -> Any:
-    """Read a JSON file; see `parse_json`.
-
-    Raises:
-        FileError: It cannot be read, is too large, or is not JSON as `parse_json` takes it; or what `error` makes.
-    """
+    """Read a JSON file; see `read_bytes` and `parse_json` for what is refused."""
     return parse_json(read_text(path, largest=largest, error=error), where=repr(str(path)), error=error)
 
 

@@ -26,7 +26,7 @@ def check_pickle(file: BinaryIO) -> None:
     try:
         for opcode, argument, place in pickletools.genops(file):
             # The shortest instruction that stores has two bytes, and picklers count from 0 or 1.
-            if opcode.name in _STORES and not 0 <= int(argument) <= (place or 0):
+            if opcode.name in _STORES and not 0 <= int(argument or 0) <= (place or 0):
                 raise pickle.UnpicklingError(f"it stores something under the number {argument} after {place} bytes")
     except (ValueError, OverflowError, UnicodeError) as error:
         raise pickle.UnpicklingError(str(error)) from error

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harken.acoustics.hearing.ambisonics import channel_orders
+from harken.checks import check_settings
 from harken.errors import DataSetError
 from harken.render.encoding import Audio, Depth, Frames, Video
 from harken.render.recipe import check_split_and_seed
@@ -38,6 +39,10 @@ class BinauralVideoSettings:
     balls only."""
     dry: bool = False
     """Whether the sound of each object without the room is stored too."""
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ import numpy as np
 
 from harken.acoustics import Listener
 from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
-from harken.errors import ConfigurationError, DataSetError, UnknownNameError
+from harken.checks import check_settings
+from harken.errors import DataSetError
 from harken.render.encoding import Audio, Depth
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import Body, generate_home
@@ -55,15 +56,7 @@ class EchoDepthRenderSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name, known in (("headings", ("random", "cardinal")), ("beyond", ("clip", "mask"))):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-        if not 1 <= self.samples_per_home <= 1_000_000:
-            raise ConfigurationError(f"samples_per_home is {self.samples_per_home!r}; expected 1 to 1,000,000.")
-        if not 0.1 <= self.height <= 3.0:
-            raise ConfigurationError(f"height is {self.height!r} m; expected 0.1 to 3.")
-        if not 0.1 <= self.max_depth <= 65.5:
-            raise ConfigurationError(f"max_depth is {self.max_depth!r} m; expected 0.1 to 65.5.")
+        check_settings(self, samples_per_home=(1, 1_000_000), height=(0.1, 3.0), max_depth=(0.1, 65.5))
 
 
 @lru_cache(maxsize=HOMES_KEPT)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from harken.checks import check_settings
 from harken.render.encoding import Audio, Frames, Video
 from harken.render.recipe import check_split_and_seed
 from harken.render.recipes.binaural_video import scene_licence, stereo_of
@@ -32,6 +33,10 @@ class LocalizationSettings:
     """What is seen and heard."""
     stems: bool = False
     """Whether the sound of each object alone is stored too."""
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_settings(self)
 
 
 @dataclass(frozen=True, kw_only=True)
