@@ -8,6 +8,7 @@ import dataclasses
 import math
 import operator
 import os
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -157,6 +158,13 @@ def checked_path(name: str, value: Any, *, error: Callable[[str], HarkenError] =
     if isinstance(value, str | os.PathLike):
         path = os.fspath(value)
         if isinstance(path, str) and path and "\0" not in path:
+            try:
+                os.fsencode(path)
+            except UnicodeEncodeError:
+                raise error(
+                    f"{name} is {_shown(value)}, which file names of this locale cannot hold (their encoding is "
+                    f"{sys.getfilesystemencoding()}). Set a UTF-8 locale, such as LC_ALL=C.UTF-8."
+                ) from None
             return Path(path).expanduser()
     raise error(f"{name} is {_shown(value)}; expected the path of a file or folder, as text or pathlib.Path.")
 

@@ -60,7 +60,7 @@ def _check_names(words: Sequence[str]) -> None:
     for kind, place, known in (("command", 0, COMMANDS), ("recipe", 1, {**RECIPES, "verify": None})):
         is_asked = place == 0 or words[:1] == ["render"]
         if is_asked and len(words) > place and not words[place].startswith("-") and words[place] not in known:
-            _fail(f"There is no {kind} {words[place]!r}.{did_you_mean(words[place], known)} Known: {', '.join(known)}.")
+            _fail(f"Unknown {kind} {words[place]!r}.{did_you_mean(words[place], known)} Known: {', '.join(known)}.")
 
 
 def _fail(message: str) -> None:

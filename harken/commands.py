@@ -17,7 +17,7 @@ from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
 from harken.errors import ConfigurationError, HarkenError, SceneError, UnknownNameError
 from harken.eval import Evaluation, Interval, PartialResults, evaluate, format_table, open_evaluation, write_results
-from harken.eval.results import check_folder
+from harken.files import checked_output_folder
 from harken.tasks import NavigationSettings
 
 __all__ = ["run"]
@@ -49,7 +49,7 @@ def run(command: Any, line: str) -> None:
 
 def demo(command: Demo, line: str) -> None:
     """Run a handful of episodes of the main task and say where to look."""
-    check_folder(command.out)
+    checked_output_folder(command.out)
     settings = load_preset(NavigationSettings, "soundspaces2")
     arguments = {"preset": "soundspaces2", "split": "test", "sound": "telephone"}
     records = evaluate(
@@ -80,7 +80,7 @@ def demo(command: Demo, line: str) -> None:
 
 def evaluation(command: Eval, line: str) -> None:
     """Run agents over a split and write the results."""
-    check_folder(command.out)
+    checked_output_folder(command.out)
     arguments = _environment_arguments(command)
     results = {}
     for agent in command.agent:

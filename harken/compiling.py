@@ -96,8 +96,9 @@ def compile_all(*, workers: int = 2, progress: bool = True) -> Compiled:
 
 def _missing() -> int:
     """Return the number of kernels that have nothing on disk, those of the tree that stands in for Embree left out."""
-    import harken.envs.separation
-    import harken.render.recipes  # noqa: F401  with these, all modules that have kernels are imported
+    import harken.envs  # with this, all modules that have kernels are imported
+    import harken.tasks.echo_depth
+    import harken.tasks.separation  # noqa: F401
     from harken.raytracing.jit import kernels
 
     return sum(not made.kept for made in kernels() if not made.py_func.__module__.endswith(".bvh"))
@@ -195,13 +196,13 @@ def _reference() -> None:
 
 
 def _navigation() -> None:
-    from harken.envs import NavigationEnv
+    from harken.envs import TaskEnv
 
     sensors = ("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "oracle")
     acoustics = {"rays": 200, "image_rays": 200, "duration": 0.3}
     for preset in ("soundspaces2", "soundspaces1"):
         config: dict[str, Any] = {"acoustics": acoustics} if preset == "soundspaces2" else {}
-        env = NavigationEnv(preset=preset, split="val", sensors=sensors, config=config, render_mode="rgb_array")
+        env = TaskEnv("audiogoal", preset=preset, split="val", sensors=sensors, config=config, render_mode="rgb_array")
         env.reset(seed=0, options={"episode": 0})
         for i in range(12):
             env.step(np.int64(1 + i % 3))
@@ -210,10 +211,10 @@ def _navigation() -> None:
 
 
 def _other_tasks() -> None:
-    from harken.envs.echo_depth import EchoDepthEnv
-    from harken.envs.separation import SeparationEnv
+    from harken.envs import TaskEnv
 
-    for env in (EchoDepthEnv(split="val"), *(SeparationEnv(preset=name) for name in ("near-target", "dynamic"))):
+    for task in ("echo-depth", "active-separation", "active-dynamic-separation"):
+        env = TaskEnv(task, split="val")
         env.reset(seed=0)
         for _ in range(3):
             env.step(env.action_space.sample())

@@ -9,6 +9,7 @@ __all__ = [
     "ConfigurationError",
     "DataSetError",
     "EpisodeError",
+    "FileError",
     "HarkenError",
     "HarkenWarning",
     "MissingDependencyError",
@@ -74,6 +75,10 @@ class StateError(HarkenError, RuntimeError):
 
 class CacheError(HarkenError, OSError):
     """The cache folder cannot be created or written."""
+
+
+class FileError(HarkenError, OSError):
+    """A file or folder cannot be written, locked or read."""
 
 
 class MissingDependencyError(HarkenError, ImportError):

@@ -17,6 +17,7 @@ import yaml
 
 from harken.checks import is_angle
 from harken.errors import ConfigurationError, UnknownNameError
+from harken.files import read_text
 
 __all__ = ["PRESETS", "choose_settings", "from_mapping", "load_preset", "presets_of", "to_mapping", "to_yaml"]
 
@@ -69,14 +70,7 @@ def load_preset(kind: type[T], name: str | Path) -> T:
 def _read_file(path: Path, known: tuple[str, ...]) -> str:
     if not path.is_file():
         raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(known)}.")
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-        if len(data) > LARGEST_FILE:
-            raise ConfigurationError(f"{path} holds more than {LARGEST_FILE:,} bytes; expected a file of settings.")
-        return data.decode("utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    return read_text(path, largest=LARGEST_FILE, error=ConfigurationError)
 
 
 class _PlainLoader(yaml.SafeLoader):

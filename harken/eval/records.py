@@ -1,8 +1,8 @@
 """What happened in an episode: a row of the results table, and the record that a report is drawn from."""
 
 import csv
+import io
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from harken.errors import EpisodeError
+from harken.files import write_text
 
 __all__ = ["EpisodeRecord", "EpisodeResult", "read_table", "table_row", "write_table"]
 
@@ -194,18 +195,13 @@ def write_table(records: Sequence[EpisodeResult], path: str | Path) -> None:
     """
     path = Path(path)
     measures = list(dict.fromkeys(name for record in records for name in record.measures))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*_IDENTITY, *measures])
-            for record in records:
-                values = (repr(record.measures[name]) if name in record.measures else "" for name in measures)
-                writer.writerow([*(getattr(record, name) for name in _IDENTITY), *values])
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_IDENTITY, *measures])
+    for record in records:
+        values = (repr(record.measures[name]) if name in record.measures else "" for name in measures)
+        writer.writerow([*(getattr(record, name) for name in _IDENTITY), *values])
+    write_text(path, text.getvalue())
 
 
 def read_table(path: str | Path) -> list[EpisodeResult]:

@@ -128,7 +128,7 @@ def _run_chunks(evaluation: Evaluation, chunks: list[list[int]]) -> Iterator[lis
     except BrokenProcessPool as error:
         raise StateError(
             "A worker process ended before its work was done: it was killed, or ran out of memory. Run the same "
-            "command again, with fewer workers if memory is short; finished episodes are kept where results have a folder."
+            "command again, with fewer workers if memory is short: finished episodes are kept."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

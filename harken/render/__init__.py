@@ -1,6 +1,6 @@
 """Data sets out of the simulator: recipes, sharded and resumable rendering, and readers."""
 
-from harken.render.encoding import Audio, Depth, Frames, Video
+from harken.render.encoding import Audio, Depth, Frames, Video, decode_sample
 from harken.render.reading import RenderedSamples, read_samples
 from harken.render.recipe import RECIPES, Recipe, make_recipe, sample_generator
 from harken.render.rendering import render
@@ -15,6 +15,7 @@ __all__ = [
     "RenderedSamples",
     "Verification",
     "Video",
+    "decode_sample",
     "make_recipe",
     "read_samples",
     "render",

@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from harken.eval.report.media import audio_uri, color_depth, color_ramp, image_uri
+from harken.files import write_bytes, write_text
+from harken.render.hugging_face import card_header
+from harken.render.index import index_metadata
 from harken.render.manifest import Manifest, read_manifests
 from harken.render.reading import read_samples
-from harken.render.shards import write_whole
+from harken.render.shards import interrupted
 from harken.sound import Spectrogram, decibels, spectrogram
 
 __all__ = ["card_names", "contact_sheet", "write_card"]
@@ -45,14 +48,12 @@ def write_card(folder: Path, *, description: str) -> None:
     for manifest in manifests:
         shown = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
         _, picture, page = card_names(manifest.split)
-        with write_whole(folder / picture) as file:
-            file.write(_png(contact_sheet(shown)))
-        with write_whole(folder / page) as file:
-            file.write(_page(manifest, shown).encode())
+        write_bytes(folder / picture, _png(contact_sheet(shown)), error=interrupted)
+        write_text(folder / page, _page(manifest, shown), error=interrupted)
     if manifests:
         first = next(read_samples(folder, manifests[0].split, decode=False))
-        with write_whole(folder / "README.md") as file:
-            file.write(_readme(manifests, description, first).encode())
+        header = card_header(manifests, [index_metadata(folder, manifest.split) for manifest in manifests])
+        write_text(folder / "README.md", header + _readme(manifests, description, first), error=interrupted)
 
 
 def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -102,8 +103,9 @@ def _pictures(sample: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
             found.append((name, part[0]))
         elif kind == "frames":
             found.append((name, _colored(part[0])))
-        elif kind in ("image", "array") and _is_picture(part):
-            found.append((name, _colored(part)))
+        elif kind in ("image", "array"):
+            first = part[0] if part.ndim == 4 else part
+            found += [(name, _colored(first))] if _is_picture(first) else []
     return found
 
 
@@ -205,6 +207,8 @@ def _readme(manifests: Sequence[Manifest], description: str, first: dict[str, An
     settings = json.dumps(manifest.settings, indent=2, ensure_ascii=False)
     example = {key: value for key, value in metadata.items() if key != "parts"}
     newline = "\n"
+    first_shard, last_shard = (manifest.shards[place].name.removesuffix(".tar") for place in (0, -1))
+    urls = f"{manifest.split}-{{{first_shard[-6:]}..{last_shard[-6:]}}}.tar"
     return f"""# {manifest.recipe}
 
 {" ".join(description.split())}
@@ -237,9 +241,10 @@ Its metadata, beside `parts`, which says how each file is to be read:
 {json.dumps(example, indent=2, ensure_ascii=False)}
 ```
 
-Sound is pressure relative to 1 at 1 m from the source in the free field, `(channels, samples)`, left first. Where the
-`scale` of a FLAC file is not 1, its samples have to be multiplied by it. Depth is in metres (`.npy`) or, where `unit`
-is `mm`, in whole millimetres; 0 means that nothing was hit.
+Sound is pressure relative to 1 at 1 m from the source in the free field, `(channels, samples)`, left first. FLAC holds
+values up to 1 only: all FLAC files of a sample are divided by the same `scale`, which stands with each of them in
+`parts`, so that sums and ratios of sounds hold without it; multiply by it to get pressure. Depth is an array in metres;
+0 means that nothing was hit. Images of labels (masks, categories, materials) hold the number of the label.
 
 ## Reading it
 
@@ -252,6 +257,26 @@ for sample in read_samples(".", split="{manifest.split}"):       # in order, arr
     print(sample["__key__"], {{name: getattr(part, "shape", None) for name, part in sample.items()}})
 
 samples = RenderedSamples(folder=".", split="{manifest.split}")  # by number, for torch.utils.data.DataLoader
+```
+
+With [WebDataset](https://github.com/webdataset/webdataset) (`pip install webdataset`):
+
+```python
+import webdataset
+
+from harken.render import decode_sample
+
+urls = "{urls}"
+samples = webdataset.WebDataset(urls, shardshuffle=False).map(decode_sample)
+```
+
+With [datasets](https://github.com/huggingface/datasets) (`pip install datasets`), from this folder or from the Hub:
+
+```python
+from datasets import load_dataset
+
+samples = load_dataset(".", split="{manifest.split}", streaming=True)   # sounds and videos are bytes
+table = load_dataset("parquet", data_files="{manifest.split}.parquet")  # the metadata alone
 ```
 
 `{manifest.split}.parquet` has a row for every sample: the metadata, its shard, and where in the shard it lies.
@@ -274,7 +299,7 @@ def _words(description: dict[str, Any]) -> str:
         case "video":
             return f"video, {'×'.join(map(str, description['shape']))}, {description['frame_rate']:g} Hz"
         case "image" | "frames" | "array" as kind:
-            unit = ", millimetres" if description.get("unit") == "mm" else ""
+            unit = ", metres" if description.get("unit") == "m" else ""
             return f"{kind}, {description['dtype']} {'×'.join(map(str, description['shape']))}{unit}"
         case _:
             return "metadata" if not description else str(description["kind"])

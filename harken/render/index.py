@@ -1,16 +1,18 @@
 """The index of a split: a Parquet table with one row per sample."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from harken.errors import DataSetError
+from harken.files import write_whole
 from harken.render.dependencies import require
+from harken.render.encoding import read_metadata
+from harken.render.hugging_face import TypesOfSamples
 from harken.render.manifest import FileRecord
-from harken.render.shards import Job, ShardRecord, file_digest, iterate_shard, write_whole
+from harken.render.shards import Job, ShardRecord, file_digest, interrupted, iterate_shard
 
-__all__ = ["PLACE_COLUMNS", "index_name", "read_index", "write_index"]
+__all__ = ["PLACE_COLUMNS", "index_metadata", "index_name", "read_index", "write_index"]
 
 PLACE_COLUMNS: tuple[str, ...] = ("key", "number", "shard", "offset", "bytes")
 """First columns of every index: the sample's key and number, its shard's file, and where in it the sample lies."""
@@ -36,19 +38,25 @@ def write_index(job: Job, shards: Sequence[ShardRecord]) -> FileRecord:
         MissingDependencyError: pyarrow is not installed.
     """
     pa, parquet = require("pyarrow"), require("pyarrow.parquet")
-    schema = None
+    schema, types = None, TypesOfSamples(pa)
     for record in shards:
-        found = _table(pa, list(_rows(job.folder / record.name))).schema
+        samples = list(_samples(job.folder / record.name))
+        types.add([(extensions, metadata) for _, extensions, metadata in samples])
+        found = _table(pa, [_row(place, metadata) for place, _, metadata in samples]).schema
         schema = found if schema is None else _merged(pa, schema, found, record.name)
     assert schema is not None
     order = sorted(set(schema.names) - set(PLACE_COLUMNS))
     schema = pa.schema([schema.field(name) for name in (*PLACE_COLUMNS, *order)])
     # A column without a single value has no type; Parquet wants one.
     schema = pa.schema([pa.field(f.name, pa.string()) if pa.types.is_null(f.type) else f for f in schema])
+    schema = schema.with_metadata(types.metadata())
     path = job.folder / index_name(job.recipe.split)
-    with write_whole(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+    with (
+        write_whole(path, error=interrupted) as file,
+        parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+    ):
         for record in shards:
-            rows = _rows(job.folder / record.name)
+            rows = [_row(place, metadata) for place, _, metadata in _samples(job.folder / record.name)]
             filled = [{name: row.get(name) for name in schema.names} for row in rows]
             writer.write_table(pa.Table.from_pylist(filled, schema=schema))
     return FileRecord(name=path.name, bytes=path.stat().st_size, sha256=file_digest(path))
@@ -68,24 +76,38 @@ def read_index(folder: str | Path, split: str) -> Any:
         DataSetError: There is no index, or it cannot be read.
         MissingDependencyError: pyarrow is not installed.
     """
-    pa, parquet = require("pyarrow"), require("pyarrow.parquet")
+    parquet = require("pyarrow.parquet")
     path = Path(folder) / index_name(split)
     if not path.is_file():
         raise DataSetError(f"There is no index {str(path)!r}: the split {split!r} is not there, or not finished.")
     try:
-        return parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        # As a file: Arrow takes only names that are UTF-8.
+        with path.open("rb") as file:
+            return parquet.read_table(file)
+    except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
-            f"{path} cannot be read ({error}). Delete it and run the same rendering again: the index is made anew."
+            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
         ) from error
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def index_metadata(folder: Path, split: str) -> dict[bytes, bytes]:
+    """Return what the index of a finished split says of the types of its samples."""
+    with (folder / index_name(split)).open("rb") as file:
+        return require("pyarrow.parquet").read_schema(file).metadata or {}
+
+
+def _samples(path: Path) -> Iterator[tuple[dict[str, Any], tuple[str, ...], dict[str, Any]]]:
+    """Yield place, extensions and JSON of the samples of a shard."""
     for key, offset, size, parts in iterate_shard(path):
-        metadata = json.loads(parts["json"])
-        del metadata["parts"]
-        place = {"key": key, "number": metadata.pop("number"), "shard": path.name, "offset": offset, "bytes": size}
-        yield {**_columns(metadata), **place}
+        metadata = read_metadata(parts.get("json", b"null"))
+        if "number" not in metadata or "parts" not in metadata:
+            raise DataSetError(f"{str(path)!r}, sample {key}: its JSON has no `number` or no `parts`.")
+        place = {"key": key, "number": metadata["number"], "shard": path.name, "offset": offset, "bytes": size}
+        yield place, tuple(parts), metadata
+
+
+def _row(place: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
+    return {**_columns({key: value for key, value in metadata.items() if key not in ("parts", "number")}), **place}
 
 
 def _columns(metadata: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,18 +3,24 @@
 import dataclasses
 import importlib.metadata
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harken.errors import DataSetError
+from harken.checks import check_settings
+from harken.errors import ConfigurationError, DataSetError, FileError
+from harken.files import read_json, write_text
 from harken.render.recipe import SPLITS
-from harken.render.shards import Job, ShardRecord, write_whole
+from harken.render.shards import MOST_SAMPLES, Job, ShardRecord, interrupted
 
 __all__ = ["FORMAT", "FileRecord", "Manifest", "library_versions", "manifest_path", "read_manifest", "read_manifests"]
 
-FORMAT: int = 1
+FORMAT: int = 2
 """Version of the layout of a data set's folder."""
+
+_LARGEST = 1 << 30
+"""Size beyond which a manifest is not read [bytes]: some five million shards."""
 
 _LIBRARIES = ("numpy", "scipy", "numba", "soundfile", "pillow", "av", "pyarrow")
 
@@ -29,6 +35,10 @@ class FileRecord:
     """Size."""
     sha256: str
     """Checksum in hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Check the types, for manifests that are read."""
+        check_settings(self, bytes=(0, math.inf))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +71,13 @@ class Manifest:
     """The Parquet index; None until all shards are finished."""
     format: int = FORMAT
     """Version of the layout."""
+
+    def __post_init__(self) -> None:
+        """Check the types, for manifests that are read."""
+        check_settings(self, samples=(1, MOST_SAMPLES), samples_per_shard=(1, MOST_SAMPLES))
+        for name in ("settings", "libraries"):
+            if not isinstance(getattr(self, name), dict):
+                raise ConfigurationError(f"{name} is {type(getattr(self, name)).__name__}; expected an object.")
 
     @staticmethod
     def of(job: Job) -> "Manifest":
@@ -115,8 +132,8 @@ class Manifest:
         # One line a shard: readable, and small in a diff.
         shards = ",\n".join(f"  {json.dumps(shard)}" for shard in values.pop("shards"))
         text = json.dumps(values, indent=1, ensure_ascii=False).removesuffix("\n}")
-        with write_whole(manifest_path(folder, self.split)) as file:
-            file.write(f'{text},\n "shards": [\n{shards}\n ]\n}}\n'.encode())
+        whole = f'{text},\n "shards": [\n{shards}\n ]\n}}\n'
+        write_text(manifest_path(folder, self.split), whole, error=interrupted)
 
 
 def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -156,19 +173,38 @@ def read_manifest(folder: Path, split: str) -> Manifest:
             + (f"; it has the splits {', '.join(there)}." if there else ": no data set was rendered into that folder.")
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path, largest=_LARGEST)
+        if not isinstance(values, dict):
+            raise TypeError(f"it is {type(values).__name__} and no object")
         if values.get("format") != FORMAT:
             raise DataSetError(
-                f"{path} has format {values.get('format')!r}; this version of Harken reads format {FORMAT}."
+                f"{str(path)!r} has format {values.get('format')!r}; this version of Harken reads format {FORMAT}. "
+                "Render it again, or read it with the version of Harken that its manifest names."
             )
         values["shards"] = tuple(ShardRecord(**shard) for shard in values["shards"])
         values["index"] = FileRecord(**values["index"]) if values["index"] else None
-        return Manifest(**values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        manifest = Manifest(**values)
+        _check_names(manifest, split)
+        return manifest
+    except (ValueError, TypeError, KeyError, AttributeError, FileError) as error:
         raise DataSetError(
-            f"{path} is not a manifest ({type(error).__name__}: {error}). If it was damaged, delete it and render into "
-            "the folder again: its shards are then made anew."
+            f"{str(path)!r} is not a manifest ({type(error).__name__}: {error}). If it was damaged, delete it and the "
+            "shards of its split, and render into the folder again."
         ) from error
+
+
+def _check_names(manifest: Manifest, split: str) -> None:
+    """Refuse files of other names than the renderer gives: a manifest must not lead out of its folder."""
+    if manifest.split != split:
+        raise ValueError(f"its split is {manifest.split!r}")
+    expected = 0
+    for shard in manifest.shards:
+        number, rest = divmod(shard.first, manifest.samples_per_shard)
+        if rest or number < expected or shard.name != f"{split}-{number:06d}.tar":
+            raise ValueError(f"a shard is called {shard.name[:80]!r} and begins with sample {shard.first}")
+        expected = number + 1
+    if manifest.index is not None and manifest.index.name != f"{split}.parquet":
+        raise ValueError(f"its index is called {manifest.index.name[:80]!r}")
 
 
 def read_manifests(folder: Path) -> list[Manifest]:

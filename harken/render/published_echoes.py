@@ -25,6 +25,7 @@ from typing import Any, Literal
 import numpy as np
 
 from harken.errors import ConfigurationError, DataSetError, UnknownNameError
+from harken.pickles import check_pickle
 from harken.sound.spectrogram import echo_spectrogram
 
 __all__ = ["VISUAL_ECHOES_TEST", "EchoSample", "echo_spectrogram", "read_batvision", "read_visual_echoes"]
@@ -276,6 +277,7 @@ def _picture(file: Path) -> np.ndarray:
 def _read_observations(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as stream:
+            check_pickle(stream)
             content = _ObservationsUnpickler(stream).load()
     except Exception as error:  # a damaged pickle may raise anything
         raise DataSetError(f"{str(file)!r} is no pickle of VisualEchoes ({error}).") from error

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from harken.errors import DataSetError, HarkenError
+from harken.files import PARTIAL, write_bytes
 from harken.render.dependencies import require
 from harken.render.manifest import library_versions
-from harken.render.shards import Job, ShardRecord, write_shard, write_whole
+from harken.render.shards import Job, ShardRecord, interrupted, write_shard
 from harken.render.workers import Event
 
 __all__ = ["render_on_ray"]
@@ -42,10 +43,9 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
     """
     ray, data = require("ray"), require("ray.data")
     started = _connect(ray, address)
-    token = job.folder / f".ray-{uuid.uuid4().hex}.partial"
+    token = job.folder / f".ray-{uuid.uuid4().hex}{PARTIAL}"
     try:
-        with write_whole(token) as file:
-            file.write(b"This folder is shared.")
+        write_bytes(token, b"This folder is shared.", error=interrupted)
         # One row a block, so that what is lost with a worker is one shard.
         rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
         done = rows.map(

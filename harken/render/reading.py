@@ -2,16 +2,19 @@
 
 import dataclasses
 import io
+import operator
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harken.errors import DataSetError
+import numpy as np
+
+from harken.errors import ConfigurationError, DataSetError
 from harken.render.encoding import decode_sample
 from harken.render.index import read_index
 from harken.render.manifest import Manifest, read_manifest
-from harken.render.shards import ShardRecord, iterate_shard
+from harken.render.shards import ShardRecord, iterate_shard, member_name
 
 __all__ = ["RenderedSamples", "read_samples", "read_shard"]
 
@@ -56,13 +59,16 @@ def finished_manifest(folder: str | Path, split: str, *, incomplete: bool = Fals
     return manifest
 
 
-def read_shard(folder: str | Path, record: ShardRecord, *, decode: bool = True) -> Iterator[dict[str, Any]]:
+def read_shard(
+    folder: str | Path, record: ShardRecord, *, decode: bool = True, skip: int = 0
+) -> Iterator[dict[str, Any]]:
     """Read the samples of one shard; see `read_samples`.
 
     Args:
         folder: The data set.
         record: The shard's entry in the manifest.
         decode: Whether parts are decoded.
+        skip: How many samples at its beginning are left out.
 
     Raises:
         DataSetError: The shard is missing, cut off or damaged.
@@ -72,12 +78,13 @@ def read_shard(folder: str | Path, record: ShardRecord, *, decode: bool = True) 
     size = path.stat().st_size if path.is_file() else None
     if size != record.bytes:
         what = "is missing" if size is None else f"has {size} bytes; its manifest says {record.bytes}"
-        raise DataSetError(f"{path} {what}. Run the same rendering again: what is damaged is made anew.")
+        raise DataSetError(f"{str(path)!r} {what}. Run the same rendering again: what is damaged is made anew.")
     for key, _, _, parts in iterate_shard(path):
         count += 1
-        yield {"__key__": key, **_decoded(path, key, parts, decode=decode)}
+        if count > skip:
+            yield {"__key__": key, **_decoded(path, key, parts, decode=decode)}
     if count != record.samples:
-        raise DataSetError(f"{path} holds {count} samples; its manifest says {record.samples}.")
+        raise DataSetError(f"{str(path)!r} holds {count} samples; its manifest says {record.samples}.")
 
 
 def _decoded(path: Path, key: str, parts: dict[str, bytes], *, decode: bool) -> dict[str, Any]:
@@ -85,8 +92,33 @@ def _decoded(path: Path, key: str, parts: dict[str, bytes], *, decode: bool) -> 
         return dict(parts)
     try:
         return decode_sample(parts)
-    except (DataSetError, ValueError) as error:
-        raise DataSetError(f"{path}, sample {key}: {error}") from error
+    except DataSetError as error:
+        raise DataSetError(f"{str(path)!r}, sample {key}: {error}") from error
+
+
+_PLACES = {"key": "string", "shard": "string", "offset": "int64", "bytes": "int64"}
+
+
+def _check_places(index: Any, manifest: Manifest) -> None:
+    """Make sure that an index leads to places inside the shards of the manifest, and nowhere else.
+
+    Raises:
+        DataSetError: It does not.
+    """
+    types = {field.name: str(field.type) for field in index.schema}
+    whole = all(types.get(name) == kind for name, kind in _PLACES.items()) and index.num_rows == manifest.samples
+    if whole:
+        sizes = {record.name: record.bytes for record in manifest.shards}
+        shards = index["shard"].combine_chunks().dictionary_encode()
+        limits = np.array([sizes.get(name, -1) for name in shards.dictionary.to_pylist()], np.int64)
+        offsets, lengths = index["offset"].to_numpy(), index["bytes"].to_numpy()
+        ends = limits[shards.indices.to_numpy()]
+        whole = bool((offsets >= 0).all() and (lengths > 0).all() and (lengths <= ends - offsets).all())
+    if not whole:
+        raise DataSetError(
+            f"The index of split {manifest.split!r} does not fit its shards. Delete {manifest.split}.parquet and run "
+            "the same rendering again, which makes it anew."
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,23 +136,30 @@ class RenderedSamples:
     decode: bool = True
     """Whether parts are decoded; see `read_samples`."""
     extensions: tuple[str, ...] | None = None
-    """The parts that are wanted, such as ``("flac", "depth.npy")``; None for all."""
+    """The parts that are wanted, such as ``("flac", "depth.npy.gz")``; None for all."""
     _index: Any = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Read the index."""
-        finished_manifest(self.folder, self.split)
-        index = read_index(self.folder, self.split).select(["key", "shard", "offset", "bytes"])
+        manifest = finished_manifest(self.folder, self.split)
+        index = read_index(self.folder, self.split)
+        _check_places(index, manifest)
         # Arrow's own memory: a list of Python objects would be copied into every worker that touches it.
-        object.__setattr__(self, "_index", index.combine_chunks())
+        object.__setattr__(self, "_index", index.select(list(_PLACES)).combine_chunks())
 
     def __len__(self) -> int:
         return self._index.num_rows
 
     def __getitem__(self, place: int) -> dict[str, Any]:
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"Sample {place} of {len(self)}.")
-        row = int(place) % len(self)
+        try:
+            number = operator.index(place)
+        except TypeError:
+            raise ConfigurationError(
+                f"The place of a sample is {place!r}; expected a whole number. Ask for one after the other."
+            ) from None
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"There is no sample {number}: split {self.split!r} has {len(self)}.")
+        row = number % len(self)
         key, shard, offset, size = (column[row].as_py() for column in self._index.columns)
         path = Path(self.folder) / shard
         try:
@@ -128,17 +167,17 @@ class RenderedSamples:
                 file.seek(offset)
                 content = file.read(size)
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
-                members = [(info.name.partition("."), tar.extractfile(info)) for info in tar]
-                parts = {name[2]: file.read() for name, file in members if file is not None and name[0] == key}
-        except (OSError, tarfile.TarError) as error:
+                members = [(*member_name(info), tar.extractfile(info)) for info in tar]
+                parts = {name: file.read() for found, name, file in members if file is not None and found == key}
+        except Exception as error:  # a damaged tar may raise anything
             raise DataSetError(
-                f"{path}, sample {key}: {error}. `harken render verify` tells what is damaged."
+                f"{str(path)!r}, sample {key}: {error}. `harken render verify` tells what is damaged."
             ) from error
         wanted = parts if self.extensions is None else self._chosen(parts, key)
         return {"__key__": key, **_decoded(path, key, wanted, decode=self.decode)}
 
     def _chosen(self, parts: dict[str, bytes], key: str) -> dict[str, bytes]:
-        missing = [name for name in self.extensions or () if name not in parts]
+        missing = [name for name in (*(self.extensions or ()), "json") if name not in parts]
         if missing:
             raise DataSetError(f"Sample {key} has no part {missing[0]!r}; it has {', '.join(parts)}.")
         # The JSON says how the others are to be decoded.

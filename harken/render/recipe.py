@@ -59,9 +59,10 @@ class Recipe(Protocol):
 
         Returns:
             Parts by extension, as `harken.render.encoding.encode_sample` takes them: `Audio` under ``flac`` or
-            ``wav``, images ``(h, w, channels)`` uint8 under ``png`` or ``jpg``, arrays (depth among them) under
-            ``npy``, `Depth` under ``png``, `Video` under ``mp4``, metadata under ``json``, with a prefix where there
-            are several of a kind, such as ``left.flac`` and ``right.flac``.
+            ``wav``, images ``(h, w, channels)`` uint8 and `Frames` under ``png`` or ``jpg``, arrays under ``npy`` or
+            ``npy.gz``, `Depth` under ``npy.gz``, `Video` under ``mp4``, metadata under ``json``, with a prefix where
+            there are several of a kind, such as ``left.flac`` and ``right.flac``. Every sample has the same parts, and
+            metadata of the same types: common readers take the first sample for the rule.
         """
         ...
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning
+from harken.files import checked_output_folder, locked, remove_partial_files
+from harken.interrupts import ending_with_care
 from harken.render.dependencies import require
 from harken.render.index import index_name, write_index
-from harken.render.lock import locked
 from harken.render.manifest import FileRecord, Manifest, manifest_path, read_manifest, read_manifests
 from harken.render.recipe import Recipe, check_split_and_seed
-from harken.render.shards import Job, ShardRecord, file_digest, remove_partial_files
+from harken.render.shards import Job, ShardRecord, file_digest
 from harken.render.workers import Event, render_here, render_in_processes
 
 __all__ = ["render"]
@@ -68,12 +69,10 @@ def render(
     # Asked for now, not after hours of rendering.
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)
-    try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataSetError(f"The folder {str(job.folder)!r} cannot be made ({error}). Choose another.") from error
-    with locked(job.folder):
+    checked_output_folder(job.folder, error=DataSetError)
+    with locked(job.folder, error=DataSetError), ending_with_care():
         remove_partial_files(job.folder)
+        _refuse_folders(job)
         manifest, before = Manifest.of(job), _earlier(job)
         done = {} if before is None else _verified(job, before)
         if before is None or before.samples != samples or len(done) < len(before.shards):
@@ -120,6 +119,14 @@ def _earlier(job: Job) -> Manifest | None:
         )
     _warn_of_libraries(before, now)
     return before
+
+
+def _refuse_folders(job: Job) -> None:
+    """Refuse folders, pipes and the like in the place of a file, before a sample is made."""
+    ours = (".tar", ".manifest.json", ".parquet", "README.md", "-sheet.png", "-sheet.html")
+    for entry in job.folder.iterdir():
+        if entry.name.endswith(ours) and not entry.is_file():
+            raise DataSetError(f"{str(entry)!r} is no regular file, but a file of that name belongs there. Remove it.")
 
 
 def _refuse_strangers(job: Job) -> None:

@@ -19,10 +19,11 @@ from typing import Literal, cast
 import numpy as np
 
 from harken.acoustics import AcousticSettings
-from harken.errors import ConfigurationError, DataSetError, UnknownNameError
+from harken.checks import check_settings
+from harken.errors import ConfigurationError, DataSetError
+from harken.render.scene_sounds import Kind, category_color, clips_by_category, clips_of, draw_events, event_gain
 from harken.scene import HomeConfig, generate_home
 from harken.sim import Trajectory, World, WorldSettings, forward_vector
-from harken.sound import ClipLibrary
 from harken.sound.clip import Clip
 from harken.sound.level import amplitude
 from harken.sound.synthesis.speech_and_music import KINDS
@@ -34,9 +35,6 @@ __all__ = ["LARGEST_FILM", "SampledScene", "SceneSettings", "SoundingObject", "s
 LARGEST_FILM = 80_000_000
 """Most pixels that all images of a clip may have together: what image libraries read without a warning."""
 
-Kind = Literal["furniture", "ball"]
-"""What is seen of something that sounds."""
-
 _WORLDS_KEPT = 2
 _HEADINGS = 12
 _PLACES = 24
@@ -45,7 +43,6 @@ _WALK = (1.5, 5.0)
 _PASSING = 0.7
 _OFF_SURFACE = 0.05
 _TALKER_HEIGHTS, _OTHER_HEIGHTS = (1.2, 1.7), (0.6, 1.4)
-_FADE = 0.01
 _OPENING = 1.5
 _MARGIN = 0.05
 
@@ -107,24 +104,32 @@ class SceneSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name, known in (("view", ("camera", "panorama")), ("activity", ("continuous", "events"))):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if isinstance(value, bool) or not low <= value <= high:
-                raise ConfigurationError(f"{name} is {value!r}; expected {low:g} to {high:g}.")
-        for name, low, high in (
-            ("speed", 0.01, 10.0),
-            ("distance", 0.4, 100.0),
-            ("event", 0.05, 600.0),
-            ("pause", 0.0, 600.0),
-        ):
-            value = getattr(self, name)
-            if len(value) != 2 or not low <= value[0] <= value[1] <= high:
-                raise ConfigurationError(f"{name} is {value!r}; expected (least, greatest) within {low:g}–{high:g}.")
+        check_settings(
+            self,
+            width=(32, 8192),
+            height=(16, 8192),
+            frame_rate=(0.1, 240),
+            duration=(0.1, 600),
+            ear_height=(0.3, 2.0),
+            sources=(0, 1),
+            furniture=(0, 1),
+            moving=(0, 1),
+            distance=(0.4, 100),
+            speed=(0.01, 10),
+            radius=(0.01, 0.5),
+            smallest=(1, 1_000_000),
+            level_range=(0, 60),
+            event=(0.05, 600),
+            pause=(0, 600),
+            clips_per_home=(1, 1_000_000_000),
+            attempts=(1, 10_000),
+        )
+        for name in ("distance", "speed", "event", "pause"):
+            least, greatest = getattr(self, name)
+            if least > greatest:
+                raise ConfigurationError(f"Setting {name} is ({least:g}, {greatest:g}); expected (least, greatest).")
         shares = self.sources
-        if not 1 <= len(shares) <= 8 or min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+        if not 1 <= len(shares) <= 8 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
             raise ConfigurationError(
                 f"sources is {shares!r}; expected the probabilities of one to at most eight sources, which sum to one."
             )
@@ -155,22 +160,6 @@ class SceneSettings:
         """The camera."""
         projection = "pinhole" if self.view == "camera" else "equirectangular"
         return Camera(width=self.width, height=self.height, field_of_view=self.field_of_view, projection=projection)
-
-
-_RANGES: tuple[tuple[str, float, float], ...] = (
-    ("width", 32, 8192),
-    ("height", 16, 8192),
-    ("frame_rate", 0.1, 240),
-    ("duration", 0.1, 600),
-    ("ear_height", 0.3, 2.0),
-    ("furniture", 0, 1),
-    ("moving", 0, 1),
-    ("radius", 0.01, 0.5),
-    ("smallest", 1, 1e6),
-    ("level_range", 0, 60),
-    ("clips_per_home", 1, 1e9),
-    ("attempts", 1, 10_000),
-)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -267,7 +256,7 @@ def scene_categories(settings: SceneSettings) -> tuple[str, ...]:
     """Return the categories of all that may sound in scenes, sorted."""
     rate = settings.acoustics.rate
     kinds: tuple[Kind, ...] = ("furniture", "ball")
-    return tuple(sorted({name for kind in kinds for name in _library(settings.clips, rate, kind).categories}))
+    return tuple(sorted({name for kind in kinds for name in clips_of(settings.clips, rate, kind).categories}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -333,12 +322,12 @@ class _View:
         return _Placed(clip=clip, trajectory=_standing(place), instance=instance)
 
     def _known(self, kind: Kind) -> dict[str, tuple[str, ...]]:
-        return _names(self.settings.clips, self.settings.acoustics.rate, kind, self.split)
+        return clips_by_category(self.settings.clips, self.settings.acoustics.rate, kind, self.split)
 
     def _clip(self, kind: Kind, category: str, random: np.random.Generator) -> Clip:
         """Draw a clip; "" is any category."""
         names = self._known(kind)[category]
-        library = _library(self.settings.clips, self.settings.acoustics.rate, kind)
+        library = clips_of(self.settings.clips, self.settings.acoustics.rate, kind)
         return library.clip(names[int(random.integers(len(names)))])
 
     def _ball(self, random: np.random.Generator) -> _Placed | None:
@@ -423,8 +412,8 @@ def _sounding(settings: SceneSettings, placed: _Placed, random: np.random.Genera
     samples = clip.looped(int(random.integers(len(clip.samples))), settings.samples) * np.float32(amplitude(gain))
     events: tuple[tuple[float, float], ...] = ((0.0, settings.duration),)
     if settings.activity == "events":
-        events = _events(settings, random)
-        samples *= _gate(events, len(samples), rate)
+        events = draw_events(settings.duration, settings.event, settings.pause, random)
+        samples *= event_gain(events, len(samples), rate)
     return SoundingObject(
         kind="furniture" if placed.instance else "ball",
         clip=clip.name,
@@ -436,30 +425,8 @@ def _sounding(settings: SceneSettings, placed: _Placed, random: np.random.Genera
         instance=placed.instance,
         color=(0, 0, 0)
         if placed.instance
-        else _color(clip.category, _library(settings.clips, rate, "ball").categories),
+        else category_color(clip.category, clips_of(settings.clips, rate, "ball").categories),
     )
-
-
-def _events(settings: SceneSettings, random: np.random.Generator) -> tuple[tuple[float, float], ...]:
-    """Draw events and pauses in turn, in whole milliseconds; the first pause may be cut, so that one begins early."""
-    time = float(random.uniform(0.0, min(settings.pause[1], 0.5 * settings.duration)))
-    events: list[tuple[float, float]] = []
-    while time < settings.duration - 0.05:
-        length = min(float(random.uniform(*settings.event)), settings.duration - time)
-        events.append((round(time, 3), round(length, 3)))
-        time += length + float(random.uniform(*settings.pause)) + 2 * _FADE
-    return tuple(events)
-
-
-def _gate(events: tuple[tuple[float, float], ...], count: int, rate: int) -> np.ndarray:
-    """Return a gain ``(count,)`` float32 that is 1 during events, with ramps of 10 ms within them."""
-    gate, ramp = np.zeros(count, np.float32), round(_FADE * rate)
-    for onset, length in events:
-        first, last = round(onset * rate), min(round((onset + length) * rate), count)
-        inside = np.arange(first, last)
-        edge = np.minimum(inside - first + 1, last - inside) / (ramp + 1)
-        gate[first:last] = np.minimum(edge, 1.0)
-    return gate
 
 
 def _standing(place: np.ndarray) -> Trajectory:
@@ -474,42 +441,9 @@ def _distance_to_leg(point: np.ndarray, start: np.ndarray, goal: np.ndarray) -> 
     return float(np.linalg.norm(a + share * way - p))
 
 
-def _color(category: str, categories: tuple[str, ...]) -> tuple[int, int, int]:
-    """Return a strong colour that belongs to a category alone: hues are spread evenly, neighbours differ in value."""
-    import colorsys
-
-    place = categories.index(category)
-    values = colorsys.hsv_to_rgb(place / len(categories), 0.85, (1.0, 0.6, 0.8)[place % 3])
-    red, green, blue = (round(255 * value) for value in values)
-    return red, green, blue
-
-
 def _digest(*words: object) -> int:
     text = "/".join(map(str, words)).encode()
     return int.from_bytes(hashlib.sha256(text).digest()[:16], "little")
-
-
-@lru_cache(maxsize=16)
-def _names(folder: str | None, rate: int, kind: Kind, split: str) -> dict[str, tuple[str, ...]]:
-    """Return the names of clips for a kind of object and a split, by category; "" has those of all."""
-    library = _library(folder, rate, kind)
-    names = tuple(library) if library.splits == ("all",) else library.names(split)
-    by_category: dict[str, list[str]] = {}
-    for name in names:
-        by_category.setdefault(library.entry(name).category, []).append(name)
-    return {category: tuple(found) for category, found in by_category.items()} | {"": names}
-
-
-@lru_cache(maxsize=4)
-def _library(folder: str | None, rate: int, kind: Kind) -> ClipLibrary:
-    """Return the clips of a kind of object."""
-    if folder is not None:
-        return ClipLibrary.folder(folder, rate)
-    if kind == "furniture":
-        return ClipLibrary.builtin(rate)
-    library = ClipLibrary.speech_and_music(rate)
-    loud = (*KINDS["voice"], *KINDS["instrument"])
-    return ClipLibrary([library.entry(name) for name in library if library.entry(name).category in loud], rate)
 
 
 @lru_cache(maxsize=_WORLDS_KEPT)

@@ -3,37 +3,38 @@
 A shard appears whole under its final name or not at all.
 """
 
-import contextlib
-import errno
 import hashlib
-import os
-import shutil
-import socket
+import math
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from harken.checks import check_settings
 from harken.errors import ConfigurationError, DataSetError, HarkenError
+from harken.files import is_no_space, write_whole
 from harken.render.encoding import encode_sample
 from harken.render.recipe import Recipe
 
 __all__ = [
+    "MOST_SAMPLES",
     "Job",
     "ShardRecord",
     "file_digest",
+    "interrupted",
     "iterate_shard",
-    "remove_partial_files",
+    "member_name",
     "single_threaded",
     "write_shard",
-    "write_whole",
 ]
 
+MOST_SAMPLES: int = 10**8
+"""Most samples of a split."""
+
 _BLOCK = tarfile.BLOCKSIZE
-_MOST_SAMPLES = 10**8
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_PARTIAL = ".partial"
+_MEMBER = re.compile(r"([^./\\]+)\.([^/\\]+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +54,8 @@ class Job:
         """Check the numbers."""
         for name in ("samples", "samples_per_shard"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_SAMPLES:
-                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {_MOST_SAMPLES}.")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
+                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {MOST_SAMPLES}.")
 
     @property
     def shards(self) -> int:
@@ -89,6 +90,10 @@ class ShardRecord:
     sha256: str
     """Checksum of the file, in hexadecimal."""
 
+    def __post_init__(self) -> None:
+        """Check the types, for records that are read."""
+        check_settings(self, first=(0, MOST_SAMPLES), samples=(1, MOST_SAMPLES), bytes=(0, math.inf))
+
 
 def write_shard(job: Job, shard: int, *, tick: Callable[[], None] = lambda: None) -> ShardRecord:
     """Make the samples of a shard and write it, holding one sample in memory at a time.
@@ -105,7 +110,7 @@ def write_shard(job: Job, shard: int, *, tick: Callable[[], None] = lambda: None
         DataSetError: A sample cannot be made or encoded, with its number; or there is no space left.
     """
     digest, size, numbers = hashlib.sha256(), 0, job.numbers(shard)
-    with write_whole(job.folder / job.shard_name(shard)) as file, single_threaded():
+    with write_whole(job.folder / job.shard_name(shard), error=interrupted) as file, single_threaded():
         for number in numbers:
             for extension, content in _encoded(job, number).items():
                 for block in _member(f"{job.key(number)}.{extension}", content):
@@ -129,7 +134,9 @@ def _encoded(job: Job, number: int) -> dict[str, bytes]:
     try:
         return encode_sample(job.recipe.sample(number), number=number, split=job.recipe.split)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        if is_no_space(error):
+            if isinstance(error, HarkenError):
+                raise interrupted(str(error)) from error
             raise
         kind = "" if isinstance(error, HarkenError) else f"{type(error).__name__}: "
         raise DataSetError(
@@ -161,13 +168,16 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
     """
     key, start, end, parts = None, 0, 0, {}
     try:
+        size = path.stat().st_size if path.is_file() else -1
+        if size < 0:
+            raise DataSetError(f"{str(path)!r} is no regular file.")
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
-                found, dot, extension = info.name.partition(".")
-                content = tar.extractfile(info) if info.isreg() and dot else None
-                if content is None:
-                    raise DataSetError(f"{path}: member {info.name!r} is no part of a sample.")
+                found, extension = member_name(info)
+                content = tar.extractfile(info)
+                if content is None or info.offset_data + info.size > size:
+                    raise tarfile.ReadError(f"member {info.name} is cut off")
                 if found != key:
                     if key is not None:
                         yield key, start, end - start, parts
@@ -176,69 +186,32 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
                 if len(parts[extension]) != info.size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
                 end = info.offset_data + -(-info.size // _BLOCK) * _BLOCK
-            if path.stat().st_size < end + 2 * _BLOCK:
+            if size < end + 2 * _BLOCK:
                 raise tarfile.ReadError("the end of the archive is missing")
-    except (tarfile.TarError, OSError) as error:
+    except DataSetError:
+        raise
+    except Exception as error:  # a damaged tar may raise anything
         where = f"after sample {key!r}" if key is not None else "at its beginning"
-        raise DataSetError(f"{path} cannot be read {where} ({error}).") from error
+        raise DataSetError(f"{str(path)!r} cannot be read {where} ({error}).") from error
     if key is not None:
         yield key, start, end - start, parts
 
 
-@contextlib.contextmanager
-def write_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file under a temporary name that takes its final name, synchronised to the disk, when all went well.
-
-    Args:
-        path: The final name.
+def member_name(info: tarfile.TarInfo) -> tuple[str, str]:
+    """Return the key and the extension of a member of a shard.
 
     Raises:
-        DataSetError: There is no space left; the temporary file is gone by then.
+        DataSetError: It is no plain file, or its name is none of a part: one with a path in it, say.
     """
-    # The host too: a folder may be shared by machines.
-    partial = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}{_PARTIAL}")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno in _NO_SPACE:
-            raise _no_space(path, error) from error
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    found = _MEMBER.fullmatch(info.name)
+    if found is None or not info.isreg() or info.issparse():
+        raise DataSetError(f"Member {info.name[:200]!r} is no part of a sample.")
+    return found[1], found[2]
 
 
-def _no_space(path: Path, error: OSError) -> DataSetError:
-    where = f"{error.filename}, for {path}" if error.filename else str(path)
-    return DataSetError(
-        f"No space left while writing {where} ({error.strerror}; {shutil.disk_usage(path.parent).free / 1e6:.1f} MB "
-        "free there). Finished shards stay and nothing half-written does. Make room and run the same command again: "
-        "it goes on where it stopped."
-    )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; what Windows does not need and cannot do."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def remove_partial_files(folder: Path) -> int:
-    """Remove what killed processes left half-written, and return how many files that were."""
-    found = [path for path in folder.glob(f".*{_PARTIAL}") if path.is_file()]
-    for path in found:
-        path.unlink(missing_ok=True)
-    return len(found)
+def interrupted(message: str) -> DataSetError:
+    """Return the error for a rendering that cannot go on but can be continued."""
+    return DataSetError(f"{message} Finished shards stay; run the same command again: it goes on where it stopped.")
 
 
 def file_digest(path: Path) -> str:

@@ -39,7 +39,7 @@ class Verification:
     def __str__(self) -> str:
         """Describe the data set in a few lines."""
         size = f"{self.samples:,} samples in {self.shards:,} shards, {self.bytes / 1e6:,.1f} MB"
-        lines = [f"{self.folder}: {', '.join(self.splits) or 'no split'}; {size}"]
+        lines = [f"{str(self.folder)!r}: {', '.join(self.splits) or 'no split'}; {size}"]
         lines += [f"  {problem}" for problem in self.problems]
         lines.append(
             "Everything is whole." if self.passed else "Run the same rendering again: what is damaged is made anew."
@@ -74,8 +74,7 @@ def verify(folder: str | Path, *, decode: bool = True, progress: bool = False) -
             index, wrong = _open_index(folder, manifest)
             problems += wrong
             for group, record in enumerate(manifest.shards):
-                rows = None if index is None else _rows(index, group)
-                found = _check_shard(folder, manifest, record, rows, decode=decode)
+                found = _check_shard(folder, manifest, record, index, group, decode=decode)
                 problems += found
                 whole += [] if found else [record]
                 bar.update()
@@ -108,7 +107,7 @@ def _manifests(folder: Path, problems: list[str]) -> list[Manifest]:
 
 
 def _check_shard(
-    folder: Path, manifest: Manifest, record: ShardRecord, rows: list[tuple[Any, ...]] | None, *, decode: bool
+    folder: Path, manifest: Manifest, record: ShardRecord, index: Any, group: int, *, decode: bool
 ) -> list[str]:
     """Return what is wrong with a shard, and with what the index says of it."""
     path = folder / record.name
@@ -130,7 +129,7 @@ def _check_shard(
         return [str(error)]
     if [place[0] for place in places] != expected:
         problems.append(f"{record.name} holds {len(places)} samples; expected {expected[0]} to {expected[-1]}.")
-    if rows is not None and rows != places:
+    if index is not None and _rows(index, group) != places:
         problems.append(f"{manifest.split}.parquet says something else of the samples in {record.name}.")
     return problems
 
@@ -138,7 +137,7 @@ def _check_shard(
 def _check_parts(where: str, parts: dict[str, bytes]) -> list[str]:
     try:
         sample = decode_sample(parts)
-    except (DataSetError, ValueError) as error:
+    except DataSetError as error:
         return [f"{where}: {error}"]
     described = set(sample.get("json", {}).get("parts", {}))
     return [f"{where}: part {name!r} is missing." for name in sorted(described - set(parts))]
@@ -151,7 +150,7 @@ def _first_damage(path: Path) -> str:
         for key, _, _, parts in iterate_shard(path):
             decode_sample(parts)
             whole = key
-    except (DataSetError, ValueError):
+    except DataSetError:
         return f", after sample {whole}" if whole else ", at its beginning"
     return ""
 
@@ -166,7 +165,11 @@ def _open_index(folder: Path, manifest: Manifest) -> tuple[Any, list[str]]:
         return None, [f"{path.name} is missing."]
     if path.stat().st_size != manifest.index.bytes or file_digest(path) != manifest.index.sha256:
         return None, [f"{path.name} is damaged: its checksum is not that of the manifest."]
-    index = require("pyarrow.parquet").ParquetFile(path)
+    pa, parquet = require("pyarrow"), require("pyarrow.parquet")
+    try:
+        index = parquet.ParquetFile(pa.BufferReader(path.read_bytes()))  # Arrow opens only names that are UTF-8
+    except Exception as error:  # a damaged table may raise anything
+        return None, [f"{path.name} cannot be read ({error})."]
     if (index.metadata.num_row_groups, index.metadata.num_rows) != (len(manifest.shards), manifest.samples):
         return None, [f"{path.name} has {index.metadata.num_rows:,} rows; expected {manifest.samples:,}."]
     return index, []
@@ -174,5 +177,8 @@ def _open_index(folder: Path, manifest: Manifest) -> tuple[Any, list[str]]:
 
 def _rows(index: Any, group: int) -> list[tuple[Any, ...]]:
     """Return key, shard, offset and size of the samples of a shard, each of which has its row group."""
-    columns = index.read_row_group(group, columns=["key", "shard", "offset", "bytes"])
+    try:
+        columns = index.read_row_group(group, columns=["key", "shard", "offset", "bytes"])
+    except Exception:  # a damaged table may raise anything; nothing then agrees with the shard
+        return []
     return list(zip(*(columns.column(name).to_pylist() for name in columns.column_names), strict=True))

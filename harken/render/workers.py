@@ -168,7 +168,7 @@ def _start(job: Job) -> _Worker:
 
 def _work(job: Job, connection: Connection, parent: int) -> None:
     """Render the shards that come through the pipe until it closes; runs in a process of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides, and ends this process by SIGTERM.
     made, last = 0, time.monotonic()
 
     def tick() -> None:

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import EpisodeError
+from harken.files import decompressed, parse_json, read_bytes, write_bytes
 from harken.sim import Trajectory
 
 __all__ = ["Episode", "read_episodes", "write_episodes"]
@@ -97,9 +97,8 @@ def _checked_way(where: str, way: Any) -> tuple[tuple[float, float, float, float
 def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> None:
     """Write episodes as JSON lines, compressed where the name ends in ``.gz``."""
     path = checked_path("The episode file", path, error=EpisodeError)
-    text = "".join(json.dumps(asdict(episode)) + "\n" for episode in episodes)
-    data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    data = "".join(json.dumps(asdict(episode)) + "\n" for episode in episodes).encode()
+    write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data, error=EpisodeError)
 
 
 def read_episodes(path: str | Path) -> tuple[Episode, ...]:
@@ -112,23 +111,19 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
     path = checked_path("The episode file", path, error=EpisodeError)
     if not path.is_file():
         raise EpisodeError(f"There is no episode file {str(path)!r}. Give a file of JSON lines (.jsonl or .jsonl.gz).")
+    data = read_bytes(path, largest=LARGEST_FILE, error=EpisodeError)
+    if path.suffix == ".gz":
+        data = decompressed(data, largest=LARGEST_FILE, where=str(path), error=EpisodeError)
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            data = file.read(LARGEST_FILE + 1)
-        if len(data) > LARGEST_FILE:
-            raise EpisodeError(f"Episode file {str(path)!r} holds more than {LARGEST_FILE:,} bytes. Split it.")
         lines = data.decode("utf-8").splitlines()
-    except (OSError, UnicodeError, EOFError, zlib.error, MemoryError) as error:
-        raise EpisodeError(f"Episode file {str(path)!r} cannot be read: {error}.") from error
+    except UnicodeError as error:
+        raise EpisodeError(f"Episode file {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
     known = {f.name for f in fields(Episode)}
     return tuple(_parsed(line, f"{path}, line {number}", known) for number, line in enumerate(lines, 1))
 
 
 def _parsed(line: str, where: str, known: set[str]) -> Episode:
-    try:
-        row = json.loads(line, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise EpisodeError(f"{where} is not an episode: {error}.") from error
+    row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")
     unknown = sorted(set(row) - known)
@@ -140,10 +135,3 @@ def _parsed(line: str, where: str, known: set[str]) -> Episode:
         raise EpisodeError(f"{where} is not an episode: {error}.") from error
     except EpisodeError as error:
         raise EpisodeError(f"{where}: {error}") from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
-        raise ValueError(f"key {next(key for key in keys if keys.count(key) > 1)!r} comes twice")
-    return dict(pairs)

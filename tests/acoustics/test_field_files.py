@@ -1,3 +1,5 @@
+import os
+import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,8 +44,31 @@ def test_a_field_of_other_settings_is_another_file(tmp_path, change):
 def test_a_damaged_file_is_traced_again(tmp_path):
     fresh = engine(tmp_path).field(SOURCE).energy
     (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:100])
-    assert engine(tmp_path).field(SOURCE).energy.tobytes() == fresh.tobytes()
+    content = file.read_bytes()
+    for damaged in (content[:100], b"", b"no archive", content[:2000] + bytes(500) + content[2500:]):
+        file.write_bytes(damaged)
+        assert engine(tmp_path).field(SOURCE).energy.tobytes() == fresh.tobytes()
+        assert file.read_bytes() == content
+
+
+def test_a_full_disk_is_said_so_and_leaves_nothing_unfinished(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(CacheError, match=r"No space left while writing .*field_folder None"):
+            engine(tmp_path).field(SOURCE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_unfinished_is_removed_when_nobody_can_be_writing_it(tmp_path):
+    old, new = tmp_path / ".field-a.1-2.partial", tmp_path / ".field-b.1-2.partial"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    engine(tmp_path).field(SOURCE)
+    assert not old.exists() and new.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):

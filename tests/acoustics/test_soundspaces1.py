@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import sys
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -439,14 +440,37 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_nothing(tmp_path, call, nam
         b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",
         b"\x80\x02Ppersistent\n.",
         b"\x80\x02\x82\x01.",
+        b"N" + pickle.LONG_BINPUT + b"\xff\xff\xff\x0f.",
+        b"Np268435455\n.",
+        b"\x80\x05" + pickle.BYTEARRAY8 + (2**40).to_bytes(8, "little") + b".",
+        b"\x80\x02" + pickle.LONG4 + b"\xff\xff\xff\x7f.",
+        pickle.dumps(Run(str, [[0]]), protocol=2),
     ],
-    ids=["array of objects", "type with objects", "codec", "hidden name", "huge frame", "persistent", "extension"],
-)
+    ids=[
+        "array of objects", "type with objects", "codec", "hidden name", "huge frame", "persistent", "extension",
+        "huge number", "huge number in digits", "huge array of bytes", "huge integer", "call",
+    ],
+)  # fmt: skip
 def test_other_tricks_of_pickles_are_refused(tmp_path, content):
     path = tmp_path / "graph.pkl"
     path.write_bytes(content)
+    tracemalloc.start()
     with pytest.raises(SoundError, match="is not a graph of SoundSpaces"):
         read_graph(path, np.zeros((1, 3)))
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_a_graph_whose_nodes_share_one_table_of_neighbours_is_refused(tmp_path):
+    graph = networkx.Graph()
+    graph.add_nodes_from(range(3000), point=(0.0, 0.0, 0.0))
+    shared = dict.fromkeys(range(3000))
+    for node in range(3000):
+        graph._adj[node] = shared
+    path = tmp_path / "graph.pkl"
+    path.write_bytes(pickle.dumps(graph))
+    with pytest.raises(SoundError, match="more than 64 neighbours"):
+        read_graph(path, np.zeros((3000, 3)))
 
 
 def test_a_rate_that_soundspaces_does_not_expect_is_told(tmp_path):

@@ -44,7 +44,7 @@ class Scenes:
         return {
             "rgb.png": image,
             "depth.npy": depth,
-            "depth.png": Depth(metres=depth),
+            "depth.npy.gz": Depth(metres=depth),
             "flac": Audio(samples=sound, rate=8000),
             "echo.wav": Audio(samples=sound[:1] * 100, rate=8000),
             "json": {
@@ -103,6 +103,19 @@ class Blocks(Scenes):
 
     def sample(self, number: int) -> dict[str, Any]:
         return {"npy": sample_generator(self, number).integers(0, 255, 1_000_000, np.uint8)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects(Scenes):
+    """Metadata whose types show late, and arrays whose types differ."""
+
+    varying: bool = False
+
+    def sample(self, number: int) -> dict[str, Any]:
+        late = number > 9
+        thing = {"color": [1, 2, 3] if late else None, "gain": 0.5 if late else 1, "events": []}
+        array = np.zeros(3, np.float32 if number % 2 and self.varying else np.uint8)
+        return {"npy": array, "json": {"objects": [thing] * (number % 3)}}
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -103,7 +103,7 @@ def test_stems_sum_to_the_mixture_and_both_ears_to_mono(several):
 
 
 def test_masks_lie_where_positions_are_projected_and_agree_with_depth(several):
-    masks, depth = several["masks.png"].images[..., 0], several["depth.png"].images[..., 0]
+    masks, depth = several["masks.png"].images[..., 0], several["depth.npy.gz"].metres[..., 0]
     pixels, distance = several["pixels.npy"], several["directions.npy"][..., 2]
     checked = 0
     for k in range(2):
@@ -204,7 +204,7 @@ def test_every_part_can_be_written_and_read(several):
     read = decode_sample(encode_sample(several, number=0, split="train"))
     assert np.array_equal(read["masks.png"], several["masks.png"].images)
     assert np.array_equal(read["frames.png"], several["frames.png"].images)
-    assert np.abs(read["depth.png"] - several["depth.png"].images).max() <= 0.00051
+    assert np.abs(read["depth.npy.gz"] - several["depth.npy.gz"].metres).max() <= 0.00051
     assert read["mp4"].shape == several["mp4"].frames.shape
     assert np.abs(read["binaural.flac"] - several["binaural.flac"].samples).max() < 1e-6
     assert read["json"]["frame_rate"] == 10.0 and len(read["json"]["objects"]) == 2

@@ -22,10 +22,10 @@ def test_a_sample_holds_what_was_heard_and_seen():
     sample = recipe(split="val").sample(0)
     described = sample["json"]
     assert sample["flac"].samples.shape == (2, 960) and sample["flac"].rate == 16_000
-    assert sample["rgb.png"].shape == (16, 24, 3) and sample["depth.png"].metres.shape == (16, 24, 1)
+    assert sample["rgb.png"].shape == (16, 24, 3) and sample["depth.npy.gz"].metres.shape == (16, 24, 1)
     assert sample["semantic.png"].max() < len(described["categories"])
     assert 0 < sample["material.png"].max() < len(described["materials"]) and described["materials"][0] == "nothing"
-    assert ((sample["material.png"] > 0) == (sample["depth.png"].metres > 0)).all()
+    assert ((sample["material.png"] > 0) == (sample["depth.npy.gz"].metres > 0)).all()
     w, x, y, z = described["quaternion_wxyz"]
     assert 2 * np.arctan2(y, w) == pytest.approx(described["heading"], abs=1e-6) and x == z == 0.0
 
@@ -47,7 +47,7 @@ def test_a_sample_depends_on_its_number_alone_and_survives_encoding():
     encoded(0)
     assert encoded(1) == first and encoded(2) != first
     decoded = decode_sample(first)
-    np.testing.assert_allclose(decoded["depth.png"], recipe(split="val").sample(1)["depth.png"].metres, atol=6e-4)
+    np.testing.assert_allclose(decoded["depth.npy.gz"], recipe(split="val").sample(1)["depth.npy.gz"].metres, atol=6e-4)
     echo = recipe(split="val").sample(1)["flac"].samples
     np.testing.assert_allclose(decoded["flac"], echo, atol=np.abs(echo).max() * 2.0**-20)
 
@@ -68,7 +68,7 @@ def test_depth_beyond_the_maximum_is_clipped_or_unknown(beyond):
     near = EchoDepthRecipe(
         settings=EchoDepthRenderSettings(echo=FAST.echo, camera=FAST.camera, max_depth=2.5, beyond=beyond), split="val"
     )
-    depths = np.stack([near.sample(n)["depth.png"].metres for n in range(3)])
+    depths = np.stack([near.sample(n)["depth.npy.gz"].metres for n in range(3)])
     assert depths.max() <= np.float32(2.5)
     assert (depths == np.float32(2.5)).any() if beyond == "clip" else (depths == 0.0).any()
 

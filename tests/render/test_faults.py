@@ -149,6 +149,59 @@ def test_interrupting_keeps_what_was_finished(tmp_path):
         next(read_samples(tmp_path))
 
 
+ENDINGS = {
+    "SIGTERM": [signal.SIGTERM],
+    "Ctrl-C twice": [signal.SIGINT, signal.SIGINT],
+    "Ctrl-C three times": [signal.SIGINT] * 3,
+}
+
+
+@pytest.mark.filterwarnings("ignore:The run that wrote into:harken.errors.HarkenWarning")
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_rendering_that_is_ended_goes_on_to_the_bytes_of_an_undisturbed_one(tmp_path, undisturbed, ending):
+    folder = tmp_path / "set"
+    process = start("Slow()", folder, 2, name="ended")
+    wait_for(lambda: (folder / "train-000001.tar").exists())
+    for number in ENDINGS[ending]:
+        process.send_signal(number)
+        time.sleep(0.05)
+    process.wait(30)
+    assert process.returncode != 0 and not (folder / "train-000004.tar").exists()
+    if len(ENDINGS[ending]) == 1:  # a second one may interrupt the tidying
+        assert not list(folder.glob(".*"))
+    manifest = json.loads((folder / "train.manifest.json").read_text())
+    assert {shard["name"] for shard in manifest["shards"]} <= {path.name for path in folder.glob("*.tar")}
+    assert rendered(Scenes(), folder) == undisturbed
+
+
+STRANGE = """
+import os, resource, sys, warnings
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+import render_recipes
+from harken.render import RenderedSamples, read_samples, render, verify
+if __name__ == "__main__":
+    warnings.simplefilter("error")
+    folder = os.fsdecode(bytes.fromhex(sys.argv[1]))
+    render(render_recipes.Scenes(), folder, samples=33, samples_per_shard=8, workers=2)
+    assert len(list(read_samples(folder))) == 33 and RenderedSamples(folder=folder)[32]["__key__"] == "train-00000032"
+    found = verify(folder)
+    print(found, file=sys.stderr)
+    assert found.passed
+"""
+
+
+def test_64_files_an_ascii_locale_and_folders_of_any_name_change_nothing(tmp_path, undisturbed):
+    folder = tmp_path / os.fsdecode("a folder – ü ".encode() + b"\xff")
+    script = tmp_path / "strange.py"
+    script.write_text(STRANGE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONIOENCODING": "ascii"}
+    environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    command = [sys.executable, str(script), os.fsencode(folder).hex()]
+    done = subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert contents(folder) == undisturbed
+
+
 def test_memory_does_not_grow_with_the_number_of_samples(tmp_path):
     code = (
         "import resource\n"

@@ -1,5 +1,8 @@
 import hashlib
+import io
 import json
+import subprocess
+import sys
 import tarfile
 from html.parser import HTMLParser
 
@@ -8,7 +11,7 @@ import pytest
 from render_recipes import Scenes, contents
 
 from harken.cli import main
-from harken.errors import DataSetError
+from harken.errors import ConfigurationError, DataSetError
 from harken.render import RenderedSamples, read_samples, render, verify
 from harken.render.index import read_index
 
@@ -128,6 +131,54 @@ def test_a_torch_stream_gives_every_sample_to_one_worker(pristine, workers):
     assert sorted(loader) == sorted(first) and list(loader) != first
 
 
+def test_an_epoch_that_is_set_reaches_workers_that_persist(pristine):
+    torch = pytest.importorskip("torch")
+    from harken.render.torch_stream import SampleStream
+
+    stream = SampleStream(pristine, shuffle=True, buffer=6, decode=False, transform=key)
+    loader = torch.utils.data.DataLoader(stream, batch_size=None, num_workers=2, persistent_workers=True)
+    orders = []
+    for epoch in (0, 1, 2, 1):
+        stream.set_epoch(epoch)
+        orders.append(list(loader))
+    assert orders[1] == orders[3] and len({tuple(order) for order in orders}) == 3
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+
+
+RANK = """
+import sys, torch.distributed, torch.utils.data
+from harken.render.torch_stream import SampleStream
+def key(sample): return sample["__key__"]
+rank, ranks, folder, place = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+torch.distributed.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=ranks)
+for drop_last in (False, True):
+    stream = SampleStream(folder, shuffle=True, decode=False, drop_last=drop_last, transform=key)
+    loader = torch.utils.data.DataLoader(stream, batch_size=2, num_workers=1, collate_fn=list)
+    batches = list(loader)
+    print(len(stream), len(batches), *sum(batches, []))
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_all_ranks_get_equally_many_samples_and_batches(pristine, tmp_path, ranks):
+    pytest.importorskip("torch")
+    command = [sys.executable, "-c", RANK]
+    processes = [
+        subprocess.Popen([*command, str(rank), str(ranks), str(pristine), str(tmp_path / "meet")], stdout=-1, text=True)
+        for rank in range(ranks)
+    ]
+    lines = [process.communicate(timeout=120)[0].splitlines() for process in processes]
+    padded, dropped = ([line[k].split() for line in lines] for k in (0, 1))
+    most, least = -(-SAMPLES // ranks), SAMPLES // ranks
+    assert {tuple(line[:2]) for line in padded} == {(str(most), str(-(-most // 2)))}
+    assert {tuple(line[:2]) for line in dropped} == {(str(least), str(-(-least // 2)))}
+    every = [f"train-{number:08d}" for number in range(SAMPLES)]
+    read = [name for line in padded for name in line[2:]]
+    assert sorted(set(read)) == every and len(read) == most * ranks
+    read = [name for line in dropped for name in line[2:]]
+    assert len(read) == len(set(read)) == least * ranks
+
+
 def test_a_stream_without_shuffling_is_in_order(pristine):
     pytest.importorskip("torch")
     from harken.render.torch_stream import SampleStream
@@ -150,7 +201,7 @@ def test_a_cut_off_shard_is_named(folder, cut):
     found = verify(folder)
     assert [problem for problem in found.problems if "train-000003.tar is cut off: " in problem] == list(found.problems)
     assert (found.shards, found.samples) == (5, 17)
-    with pytest.raises(DataSetError, match=r"train-000003.tar has \d+ bytes; its manifest says \d+"):
+    with pytest.raises(DataSetError, match=r"train-000003.tar' has \d+ bytes; its manifest says \d+"):
         list(read_samples(folder))
 
 
@@ -161,7 +212,7 @@ HARM = {
     "half-written": ("is half-written", lambda f: (f / ".x.partial").touch()),
     "index flipped": ("train.parquet is damaged", lambda f: flip(f / "train.parquet")),
     "index gone": ("train.parquet is missing", lambda f: (f / "train.parquet").unlink()),
-    "manifest": ("train.manifest.json is not a manifest", lambda f: (f / "train.manifest.json").write_text("{")),
+    "manifest": ("train.manifest.json' is not a manifest", lambda f: (f / "train.manifest.json").write_text("{")),
 }
 
 
@@ -196,6 +247,146 @@ def test_a_shard_that_was_wrong_when_it_was_written_is_found(folder):
     (folder / "train.manifest.json").write_text(json.dumps(manifest))
     assert any("sample train-00000002: Part 'flac'" in problem for problem in verify(folder).problems)
     assert verify(folder, decode=False).passed
+
+
+def rewritten(folder, change):
+    """Change a manifest."""
+    path = folder / "train.manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest = change(manifest) or manifest
+    path.write_text(manifest if isinstance(manifest, str) else json.dumps(manifest))
+
+
+HOSTILE = {
+    "a list": (lambda m: [1], "it is list and no object"),
+    "text": (lambda m: '"text"', "it is str and no object"),
+    "nested": (lambda m: "[" * 100_000, "too deep"),
+    "a key twice": (lambda m: '{"format": 2, "format": 2}', "stands twice"),
+    "NaN": (lambda m: '{"format": NaN}', "NaN"),
+    "no shards": (lambda m: m.pop("shards") and None, "KeyError: 'shards'"),
+    "no seed": (lambda m: m.pop("seed") and None, "not a manifest"),
+    "one field more": (lambda m: m.update(more=1), "unexpected keyword argument 'more'"),
+    "shards of text": (lambda m: m.update(shards="abc"), "not a manifest"),
+    "a shard that is a list": (lambda m: m.update(shards=[[]]), "not a manifest"),
+    "a shard without a size": (lambda m: m["shards"][0].pop("bytes") and None, "missing 1 required"),
+    "a size of text": (lambda m: m["shards"][0].update(bytes="8"), "bytes is '8'; expected a whole number"),
+    "a negative size": (lambda m: m["shards"][0].update(bytes=-8), "bytes is -8"),
+    "samples of text": (lambda m: m.update(samples="8"), "samples is '8'"),
+    "no samples a shard": (lambda m: m.update(samples_per_shard=0), "samples_per_shard is 0"),
+    "settings that are a list": (lambda m: m.update(settings=[]), "settings is list; expected an object"),
+    "a shard elsewhere": (lambda m: m["shards"][0].update(name="../train-000000.tar"), "a shard is called"),
+    "a shard twice": (lambda m: m["shards"].append(m["shards"][0]), "a shard is called"),
+    "an index elsewhere": (lambda m: m["index"].update(name="/etc/passwd"), "its index is called"),
+    "an index that is a list": (lambda m: m.update(index=[3]), "not a manifest"),
+    "another split": (lambda m: m.update(split="val"), "its split is 'val'"),
+    "an older format": (lambda m: m.update(format=1), "has format 1; this version of Harken reads format 2. Render it"),
+    "no format": (lambda m: m.pop("format") and None, "has format None"),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_manifest_of_any_kind_is_refused_by_name(folder, what):
+    change, message = HOSTILE[what]
+    rewritten(folder, change)
+    with pytest.raises(DataSetError, match=message) as found:
+        next(read_samples(folder))
+    assert "train.manifest.json'" in str(found.value)
+    assert any("train.manifest.json'" in problem for problem in verify(folder).problems)
+    with pytest.raises(DataSetError, match=r"train\.manifest\.json'"):
+        render(Scenes(), folder, samples=SAMPLES, samples_per_shard=PER_SHARD, progress=False)
+
+
+def replaced(folder, members):
+    """Replace a shard by other members, and bring its checksums up to date."""
+    path = folder / "train-000001.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for info, content in members:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    record = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    rewritten(folder, lambda manifest: manifest["shards"][1].update(record))
+
+
+def member(name, kind=tarfile.REGTYPE, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+MEMBERS = {
+    "a path": member("../../train-00000004.json"),
+    "an absolute path": member("/tmp/train-00000004.json"),
+    "no extension": member("train-00000004"),
+    "a link": member("train-00000004.json", tarfile.SYMTYPE, "/etc/passwd"),
+    "a hard link": member("train-00000004.json", tarfile.LNKTYPE, "/etc/passwd"),
+    "a device": member("train-00000004.json", tarfile.CHRTYPE),
+    "a pipe": member("train-00000004.json", tarfile.FIFOTYPE),
+    "a folder": member("train-00000004.json", tarfile.DIRTYPE),
+}
+
+
+@pytest.mark.parametrize("what", MEMBERS)
+def test_members_with_paths_and_links_are_damage_and_lead_nowhere(folder, what):
+    before = sorted(path.name for path in folder.parent.iterdir())
+    replaced(folder, [(MEMBERS[what], b"")])
+    assert any("is no part of a sample" in problem for problem in verify(folder).problems)
+    with pytest.raises(DataSetError, match="is no part of a sample"):
+        list(read_samples(folder))
+    assert sorted(path.name for path in folder.parent.iterdir()) == before
+
+
+def test_a_member_that_claims_more_than_the_file_holds_takes_no_memory(folder):
+    path = folder / "train-000001.tar"
+    info = member("train-00000004.json")
+    info.size = 2**40
+    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    record = {"bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    rewritten(folder, lambda manifest: manifest["shards"][1].update(record))
+    with pytest.raises(DataSetError, match="is cut off"):
+        list(read_samples(folder))
+
+
+@pytest.mark.parametrize("content", [b"[]", b"[1" + b"," * 3, b"[" * 99_999, b'{"parts": [3]}'])
+def test_json_of_any_kind_in_a_shard_is_damage(folder, content):
+    replaced(folder, [(member(f"train-{number:08d}.json"), content) for number in range(4, 8)])
+    problems = verify(folder).problems
+    assert any("sample train-00000004: Part 'json'" in problem for problem in problems)
+    with pytest.raises(DataSetError, match="sample train-00000004: Part 'json'"):
+        list(read_samples(folder))
+
+
+def test_an_index_that_leads_out_of_its_shards_is_refused(folder):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    good = parquet.read_table(folder / "train.parquet")
+    for column, value in (("offset", -1), ("bytes", 2**60), ("bytes", 0), ("shard", "../x.tar"), ("key", None)):
+        rows = good.to_pylist()
+        rows[3][column] = value
+        table = pa.Table.from_pylist(rows) if column != "key" else good.drop_columns(["key"])
+        parquet.write_table(table, folder / "train.parquet")
+        with pytest.raises(DataSetError, match=r"does not fit its shards. Delete train.parquet"):
+            RenderedSamples(folder=folder)
+    for content in (b"", b"no table", b"PAR1" + bytes(99) + b"PAR1"):
+        (folder / "train.parquet").write_bytes(content)
+        with pytest.raises(DataSetError, match=r"train\.parquet' cannot be read"):
+            RenderedSamples(folder=folder)
+
+
+@pytest.mark.parametrize("place", [slice(0, 3), "3", 1.0, None, (1, 2), np.zeros(2)])
+def test_a_place_that_is_no_number_is_refused(pristine, place):
+    with pytest.raises(ConfigurationError, match=r"The place of a sample is .*; expected a whole number"):
+        RenderedSamples(folder=pristine)[place]
+    assert RenderedSamples(folder=pristine)[np.int64(2)]["__key__"] == "train-00000002"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-000002.tar", "train.manifest.json", "train.parquet", "README.md", "train-sheet.png", ".lock"],
+)
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_made(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(DataSetError, match=rf"{name}' is no regular file"):
+        render(Scenes(), tmp_path, samples=SAMPLES, samples_per_shard=PER_SHARD, progress=False)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_there_is_nothing_to_read_where_nothing_is(tmp_path, pristine):

@@ -5,9 +5,10 @@ import socket
 import pytest
 from render_recipes import Scenes, ScenesSettings, contents
 
+from harken.cli import main
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning, UnknownNameError
+from harken.files import locked
 from harken.render import make_recipe, render, verify
-from harken.render.lock import locked
 from harken.render.recipes.clips import ClipsSettings
 
 SAMPLES, PER_SHARD = 33, 8
@@ -145,3 +146,12 @@ def test_bad_input_is_refused(tmp_path, call, error, message):
 def test_settings_come_from_a_file(tmp_path):
     (tmp_path / "clips.yaml").write_text("rate: 8000\n")
     assert make_recipe("clips", settings=tmp_path / "clips.yaml").settings == ClipsSettings(rate=8000)
+
+
+def test_the_command_says_which_recipe_was_probably_meant(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["render", "clipz", "--out", "x", "--samples", "3"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        "harken: Unknown recipe 'clipz'. Did you mean 'clips'? Known: binaural-video,"
+    )

@@ -34,12 +34,16 @@ from scipy.io import wavfile
 from harken.acoustics.engines.soundspaces1_graph import read_graph
 from harken.acoustics.protocol import ImpulseResponse, Listener, Propagation, Source, check_plain
 from harken.errors import ConfigurationError, HarkenWarning, MissingDependencyError, SoundError, UnknownNameError
+from harken.files import read_bytes, read_text, write_bytes, write_text
 from harken.scene import NavigationGraph
 
 __all__ = ["ResponseFolder", "SoundSpaces1Propagation", "write_responses"]
 
 EAR_HEIGHTS = {"replica": 1.5528907}
 """Height of the points above the floor by data set [m]."""
+
+LARGEST_RESPONSE = 256_000_000
+"""Size of a response beyond which it is not read [bytes]: 300 s of two channels at 48 kHz and 64 bits."""
 
 OTHER_EAR_HEIGHT = 1.5
 """Height of the points above the floor in all other data sets [m]."""
@@ -313,16 +317,15 @@ def _write_metadata(folder: Path, graph: NavigationGraph, height: float, setting
     }
     for name, text in texts.items():
         path = folder / name
-        if path.exists() and path.read_text("utf-8") != text:
+        if path.exists() and read_text(path, error=SoundError) != text:
             raise SoundError(
                 f"{str(path)!r} exists and differs: responses of another grid, engine or settings are there already. "
                 "Write to another folder, or remove them."
             )
     pickled = _pickle_graph(graph, height)
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
-        _write(folder / name, text.encode())
-    _write(folder / "graph.pkl", pickled)
+        write_text(folder / name, text, error=SoundError)
+    write_bytes(folder / "graph.pkl", pickled, error=SoundError)
 
 
 def _pickle_graph(graph: NavigationGraph, height: float) -> bytes:
@@ -343,10 +346,7 @@ def _pickle_graph(graph: NavigationGraph, height: float) -> bytes:
 def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: dict[str, Any], progress: bool) -> None:
     from tqdm import tqdm
 
-    azimuths = settings["azimuths"]
-    for azimuth in azimuths:
-        (path / str(azimuth)).mkdir(parents=True, exist_ok=True)
-    count = len(places)
+    azimuths, count = settings["azimuths"], len(places)
     # The source changes slowest: engines keep what they know of a source.
     work = product(range(count), range(count), azimuths)
     for source, receiver, azimuth in tqdm(
@@ -360,7 +360,7 @@ def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: 
         samples = np.pad(found.samples, ((0, 0), (settings["leading"], 0)))
         buffer = io.BytesIO()
         wavfile.write(buffer, propagation.rate, _ENCODERS[settings["encoding"]](samples, file).T)
-        _write(file, buffer.getvalue())
+        write_bytes(file, buffer.getvalue(), lasting=False, error=SoundError)
 
 
 def _as_float(samples: np.ndarray, path: Path) -> np.ndarray:
@@ -379,28 +379,20 @@ def _as_int16(samples: np.ndarray, path: Path) -> np.ndarray:
 _ENCODERS: dict[str, Callable[[np.ndarray, Path], np.ndarray]] = {"float32": _as_float, "int16": _as_int16}
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise SoundError(f"{str(path)!r} cannot be written: {error.strerror or error}.") from error
-
-
 def _read_response(path: Path) -> tuple[int, np.ndarray]:
     """Return the sampling rate [Hz] and the samples ``(2, n)`` float32 of a file."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # chunks that are not sound
-            rate, samples = wavfile.read(path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise SoundError(
             f"There is no response {str(path)!r}. SoundSpaces' partial download has those between nodes of its graph."
-        ) from error
+        )
+    content = read_bytes(path, largest=LARGEST_RESPONSE, error=SoundError)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", wavfile.WavFileWarning)  # such as that the file is cut off
+            warnings.filterwarnings("ignore", "Chunk .non-data. not understood", wavfile.WavFileWarning)
+            rate, samples = wavfile.read(io.BytesIO(content))
     except Exception as error:  # a damaged file may raise anything
-        raise SoundError(f"The response {str(path)!r} cannot be read as a wav file: {error}.") from error
+        raise SoundError(f"The response {str(path)!r} cannot be read as a wav file ({error}).") from error
     if samples.ndim != 2 or samples.shape[1] != 2 or len(samples) == 0:
         raise SoundError(f"The response {str(path)!r} has samples of shape {samples.shape}; expected (n, 2), n > 0.")
     if samples.dtype.kind == "i":
@@ -411,12 +403,13 @@ def _read_response(path: Path) -> tuple[int, np.ndarray]:
 
 
 def _read_points(path: Path, height: float) -> np.ndarray:
+    text = read_text(path, error=lambda message: SoundError(f"The points {str(path)!r} cannot be read: {message}"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            rows = np.loadtxt(path, delimiter="\t", ndmin=2)
-    except (OSError, ValueError, UserWarning) as error:
-        raise SoundError(f"The points {str(path)!r} cannot be read: {error}.") from error
+            rows = np.loadtxt(io.StringIO(text), delimiter="\t", ndmin=2)
+    except (ValueError, UserWarning) as error:
+        raise SoundError(f"The points {str(path)!r} cannot be read ({error}).") from error
     if rows.shape[1] != 4 or not np.isfinite(rows).all() or (rows[:, 0] != np.arange(len(rows))).any():
         raise SoundError(
             f"The points {str(path)!r} have the shape {rows.shape}; expected rows of number, x, y, z, numbered from 0."

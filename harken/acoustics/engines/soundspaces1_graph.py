@@ -15,11 +15,16 @@ from typing import Any
 import numpy as np
 
 from harken.errors import SoundError
+from harken.files import read_bytes
+from harken.pickles import check_pickle
 
 __all__ = ["read_graph"]
 
 LARGEST_GRAPH = 256_000_000
 """Size of a graph.pkl beyond which it is not read [bytes]; that of a large building has about a megabyte."""
+
+
+_MOST_NEIGHBOURS = 64
 
 
 def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -35,22 +40,25 @@ def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         SoundError: The file is missing or no such graph, names code to run, or does not belong to the points.
     """
+
+    def unread(message: str) -> SoundError:
+        return SoundError(f"The graph {str(path)!r} cannot be read: {message}")
+
+    content = io.BytesIO(read_bytes(path, largest=LARGEST_GRAPH, error=unread))
     try:
-        if path.stat().st_size > LARGEST_GRAPH:
-            raise SoundError(
-                f"The graph {str(path)!r} is larger than {LARGEST_GRAPH} bytes, so it is none of SoundSpaces."
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise SoundError(f"The graph {str(path)!r} cannot be read: {error.strerror or error}.") from error
-    try:
-        graph = _GraphUnpickler(io.BytesIO(content)).load()
+        check_pickle(content)
+        graph = _GraphUnpickler(content).load()
         places, neighbours = graph.__dict__["_node"], graph.__dict__["_adj"]
         nodes = np.array(sorted(int(node) for node in places), np.int64)
+        # A pickle may give all nodes one and the same table, which then has more edges than there is memory.
+        if sum(len(others) for others in neighbours.values()) > _MOST_NEIGHBOURS * len(nodes):
+            raise pickle.UnpicklingError(f"nodes have more than {_MOST_NEIGHBOURS} neighbours on average")
+        if any(len(places[node]["point"]) != 3 for node in places):
+            raise pickle.UnpicklingError("a node has a point that is not three numbers")
         edges = sorted({(min(a, b), max(a, b)) for a in neighbours for b in neighbours[a]})
         at = np.array([[float(value) for value in places[node]["point"]] for node in nodes.tolist()], np.float64)
     except Exception as error:  # a damaged pickle may raise anything
-        raise SoundError(f"The graph {str(path)!r} is not a graph of SoundSpaces: {error}.") from error
+        raise SoundError(f"The graph {str(path)!r} is not a graph of SoundSpaces ({error}).") from error
     pairs = np.array(edges, np.int64).reshape(-1, 2)
     if len(nodes) == 0 or nodes.min() < 0 or nodes.max() >= len(points) or not np.isin(pairs, nodes).all():
         raise SoundError(f"The graph {str(path)!r} has no nodes, or some that points.txt does not have.")
@@ -95,6 +103,9 @@ class _Array:
         _, shape, number, column_major, content = state
         self.values = np.frombuffer(content, number.type).reshape(shape, order="F" if column_major else "C")
 
+    def __len__(self) -> int:
+        return len(self.values)
+
     def __iter__(self) -> Iterator[Any]:
         return iter(self.values.tolist())
 
@@ -116,7 +127,9 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
-    **{("builtins", kind.__name__): kind for kind in (dict, list, tuple, set, frozenset, int, float, str, bool)},
+    **{("builtins", kind.__name__): kind for kind in (dict, list, tuple, set, frozenset)},
+    # Named, never called: the text of a list of lists of lists can be longer than memory.
+    **{("builtins", kind.__name__): _Inert for kind in (int, float, str, bool)},
     ("collections", "OrderedDict"): OrderedDict,
     ("numpy", "dtype"): _Number,
     ("numpy", "ndarray"): _Array,

@@ -1,9 +1,7 @@
 """Energy fields on disk, named by all that they depend on, so that a file is never read for something else."""
 
+import functools
 import hashlib
-import os
-import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +10,16 @@ from harken.acoustics.fields.cells import CellGrid
 from harken.acoustics.fields.field import EnergyField, TimeBins
 from harken.acoustics.settings import AcousticSettings
 from harken.errors import CacheError
+from harken.files import remove_partial_files, write_whole
 from harken.scene import Scene
 
 __all__ = ["field_path", "load_field", "save_field"]
 
 FORMAT = 1
 """Number of the format; raised whenever fields are traced differently."""
+
+_ABANDONED = 3600.0
+"""Age [s] of an unfinished file that nobody is writing any more."""
 
 DEPENDS = (
     "duration", "image_order", "transmission", "temperature_celsius", "humidity_percent", "pressure_kilopascal", "seed",
@@ -54,7 +56,7 @@ def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None
     try:
         with path.open("rb") as file, np.load(file) as stored:
             energy, escaped = stored["energy"], float(stored["escaped"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # a damaged file may raise anything; its field is traced again
         return None
     if energy.shape[:2] != (len(grid.anchors), len(bins.widths)) or energy.dtype != np.float32:
         return None
@@ -67,14 +69,16 @@ def save_field(path: Path, field: EnergyField) -> None:
     Raises:
         CacheError: The folder cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, energy=field.energy, escaped=field.escaped)
-        os.replace(name, path)
-    except OSError as error:
-        raise CacheError(
-            f"The field of a source cannot be written to {str(path.parent)!r} ({error.strerror or error}). Make room "
-            "there, choose another AcousticSettings.field_folder, or leave it None."
-        ) from error
+    _tidy(path.parent)
+    with write_whole(path, lasting=False, error=_unwritten) as file:
+        np.savez(file, energy=field.energy, escaped=field.escaped)
+
+
+def _unwritten(message: str) -> CacheError:
+    return CacheError(f"The field of a source is lost: {message} Or leave AcousticSettings.field_folder None.")
+
+
+@functools.cache
+def _tidy(folder: Path) -> None:
+    """Remove, once in a process, what processes that were killed left unfinished; others may be writing now."""
+    remove_partial_files(folder, older_than=_ABANDONED)

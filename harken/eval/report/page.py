@@ -1,7 +1,6 @@
 """The report of an evaluation: one HTML file that needs nothing else."""
 
 import dataclasses
-import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -18,6 +17,7 @@ from harken.eval.report.charts import dot_chart, histogram
 from harken.eval.report.episode import episode_section, outcome_badge, trajectory_colors
 from harken.eval.report.measures import measure_label, measure_text, summary_table
 from harken.eval.statistics import Interval
+from harken.files import write_text
 
 __all__ = ["write_report"]
 
@@ -70,22 +70,12 @@ def write_report(
         ramp=",".join(f"#{bytes(color).hex()}" for color in trajectory_colors(8)),
         version=escape(__version__),
     )
-    _write_whole(Path(path), page)
+    write_text(path, page)
 
 
 def _fill(template: str, **parts: str) -> str:
     # One pass, so that braces in somebody's scene name are never taken for a placeholder.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _facts(records: Sequence[EpisodeRecord], summary: Mapping[str, Mapping[str, Interval]]) -> str:

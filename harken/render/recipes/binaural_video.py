@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harken.acoustics.hearing.ambisonics import channel_orders
+from harken.checks import check_settings
 from harken.errors import DataSetError
 from harken.render.encoding import Audio, Depth, Frames, Video
 from harken.render.recipe import check_split_and_seed
-from harken.render.recipes.footage import describe, film, record, spherical_angles
+from harken.render.recipes.footage import describe, film, numbered_stems, record, spherical_angles
 from harken.render.scenes import SceneSettings, sample_scene
 
 __all__ = ["BinauralVideoRecipe", "BinauralVideoSettings", "mirrored", "scene_licence", "stereo_of"]
@@ -39,13 +40,17 @@ class BinauralVideoSettings:
     dry: bool = False
     """Whether the sound of each object without the room is stored too."""
 
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_settings(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BinauralVideoRecipe:
     """Videos of sounding objects in homes with the sound at the camera."""
 
     name: ClassVar[str] = "binaural-video"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: BinauralVideoSettings = field(default_factory=BinauralVideoSettings)
     """What is rendered."""
@@ -70,7 +75,9 @@ class BinauralVideoRecipe:
             number: Number of the sample.
 
         Returns:
-            With the settings' names; *objects* and *frames* are their numbers, k counts objects from 0:
+            With the settings' names; *objects* and *frames* are their numbers, k counts objects from 0 to the most
+            that `SceneSettings.sources` allows, so that all samples have the same parts; where there are fewer, the
+            others are silent:
 
             - ``mp4``: the video with its sound, to be looked at,
             - ``binaural.flac``: `Audio` ``(2, n)``, left first; ``ambisonics.flac`` ``(4, n)``, ACN and SN3D, for a
@@ -81,7 +88,7 @@ class BinauralVideoRecipe:
             - ``dry_k.flac``, on request: the object's sound at 1 m in the free field,
             - ``response_k.wav`` ``(channels, m)``: impulse response from where it is in the first image,
             - ``masks.png``: `Frames` ``(frames, h, w, 1)`` uint8: k + 1 where a pixel shows object k, else 0,
-            - ``depth.png``: `Frames` of the first image or of all [m],
+            - ``depth.npy.gz``: `Depth` ``(h, w, 1)`` of the first image, or ``(frames, h, w, 1)`` of all [m],
             - ``frames.png``, on request: `Frames` ``(frames, h, w, 3)``,
             - ``positions.npy`` ``(objects, frames, 3)`` float32 [m]; ``directions.npy`` ``(objects, frames, 3)``:
               azimuth (positive to the left) and elevation [rad], distance [m]; ``pixels.npy`` ``(objects, frames, 2)``
@@ -107,7 +114,7 @@ class BinauralVideoRecipe:
             "ambisonics.flac" if panorama else "binaural.flac": Audio(samples=mixture, rate=rate),
             "mono.flac": Audio(samples=mono, rate=rate),
             "masks.png": Frames(images=seen.masks),
-            "depth.png": Frames(images=seen.depth) if s.every_depth else Depth(metres=seen.depth[0]),
+            "depth.npy.gz": Depth(metres=seen.depth if s.every_depth else seen.depth[0]),
             "positions.npy": seen.positions,
             "directions.npy": spherical_angles(scene, seen.positions),
             "pixels.npy": seen.pixels,
@@ -115,11 +122,14 @@ class BinauralVideoRecipe:
             "occluded.npy": seen.occluded,
             "visible.npy": seen.visible,
         }
-        for k, (stem, response) in enumerate(zip(heard.stems, heard.responses, strict=True)):
-            parts[f"stem_{k}.flac"] = Audio(samples=stem, rate=rate)
+        parts |= numbered_stems(s.scenes, heard)
+        for k in range(len(s.scenes.sources)):
+            there = k < len(scene.objects)
+            response = heard.responses[k] if there else np.zeros((len(mixture), 1), np.float32)
             parts[f"response_{k}.wav"] = Audio(samples=response, rate=rate)
             if s.dry:
-                parts[f"dry_{k}.flac"] = Audio(samples=scene.objects[k].samples[None], rate=rate)
+                dry = scene.objects[k].samples if there else np.zeros(mixture.shape[1], np.float32)
+                parts[f"dry_{k}.flac"] = Audio(samples=dry[None], rate=rate)
         if s.exact_frames:
             parts["frames.png"] = Frames(images=seen.rgb)
         return {**parts, "json": describe(scene)}
@@ -176,7 +186,7 @@ def mirrored(parts: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(part, Frames):
             turned[name] = Frames(images=part.images[:, :, ::-1].copy())
         elif isinstance(part, Depth):
-            turned[name] = Depth(metres=part.metres[:, ::-1].copy())
+            turned[name] = Depth(metres=part.metres[..., ::-1, :].copy())
         elif isinstance(part, Video):
             sound = None if part.audio is None else part.audio[::-1].copy()
             turned[name] = Video(

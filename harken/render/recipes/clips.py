@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from harken.errors import ConfigurationError
+from harken.checks import check_settings
 from harken.render.encoding import Audio
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.sound import ClipLibrary, sound_pressure_level
@@ -28,10 +28,7 @@ class ClipsSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if not 0.05 <= self.duration <= 3600:
-            raise ConfigurationError(f"duration is {self.duration!r} s; expected 0.05–3600.")
-        if not 0 <= self.level_range <= 120:
-            raise ConfigurationError(f"level_range is {self.level_range!r} dB; expected 0–120.")
+        check_settings(self, rate=(4000, 192_000), duration=(0.05, 3600), level_range=(0, 120))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ import numpy as np
 
 from harken.acoustics import Listener
 from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
-from harken.errors import ConfigurationError, DataSetError, UnknownNameError
+from harken.checks import check_settings
+from harken.errors import DataSetError
 from harken.render.encoding import Audio, Depth
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import Body, generate_home
@@ -55,15 +56,7 @@ class EchoDepthRenderSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        for name, known in (("headings", ("random", "cardinal")), ("beyond", ("clip", "mask"))):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-        if not 1 <= self.samples_per_home <= 1_000_000:
-            raise ConfigurationError(f"samples_per_home is {self.samples_per_home!r}; expected 1 to 1,000,000.")
-        if not 0.1 <= self.height <= 3.0:
-            raise ConfigurationError(f"height is {self.height!r} m; expected 0.1 to 3.")
-        if not 0.1 <= self.max_depth <= 65.5:
-            raise ConfigurationError(f"max_depth is {self.max_depth!r} m; expected 0.1 to 65.5.")
+        check_settings(self, samples_per_home=(1, 1_000_000), height=(0.1, 3.0), max_depth=(0.1, 65.5))
 
 
 @lru_cache(maxsize=HOMES_KEPT)
@@ -78,7 +71,7 @@ class EchoDepthRecipe:
     """An echo of a place in a home, and the view from there."""
 
     name: ClassVar[str] = "echo-depth"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: EchoDepthRenderSettings = field(default_factory=EchoDepthRenderSettings)
     """What is rendered."""
@@ -106,7 +99,7 @@ class EchoDepthRecipe:
             number: Number of the sample.
 
         Returns:
-            ``flac``, the echo ``(2, n)``; ``rgb.png``; ``depth.png`` in millimetres, 0 where it is not known;
+            ``flac``, the echo ``(2, n)``; ``rgb.png``; ``depth.npy.gz`` in metres, 0 where it is not known;
             ``semantic.png``, index into ``categories`` of the JSON; ``material.png``, index into ``materials``, 0 where
             nothing is hit; ``json``: scene, position [m], heading [rad] and quaternion of the body, camera and names.
 
@@ -123,9 +116,9 @@ class EchoDepthRecipe:
         return {
             "flac": Audio(samples=heard, rate=settings.echo.rate),
             "rgb.png": views["rgb"],
-            "depth.png": Depth(metres=views["depth"]),
-            "semantic.png": views["semantic"].astype(np.uint16),
-            "material.png": views["material"].astype(np.uint16),
+            "depth.npy.gz": Depth(metres=views["depth"]),
+            "semantic.png": _labels(views["semantic"]),
+            "material.png": _labels(views["material"]),
             "json": {
                 "scene": scene.name,
                 "home": home % 2**31,
@@ -163,6 +156,13 @@ class EchoDepthRecipe:
             f"{world.scene.name}: of 100 views none has a depth up to {settings.max_depth:g} m at {LEAST_VALID:.0%} of "
             "its pixels. Raise max_depth."
         )
+
+
+def _labels(numbers: np.ndarray) -> np.ndarray:
+    """Return numbers of categories or materials in 8 bits, which readers of pictures leave as they are."""
+    if numbers.min() < 0 or numbers.max() > 255:
+        raise DataSetError(f"A label is {int(numbers.max())}; a home has at most 255 categories and materials.")
+    return numbers.astype(np.uint8)
 
 
 def _nearest(echoes: EchoPropagation, place: np.ndarray) -> float | None:

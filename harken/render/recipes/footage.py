@@ -8,12 +8,13 @@ import numpy as np
 
 from harken.acoustics import Ambisonics
 from harken.acoustics.protocol import ListenerFormat
-from harken.render.scenes import SampledScene, SoundingObject
+from harken.render.encoding import Audio
+from harken.render.scenes import SampledScene, SceneSettings, SoundingObject
 from harken.sim import Simulator, SoundSource
 from harken.vision import Camera
 from harken.vision.spheres import SphereView, project, view_sphere
 
-__all__ = ["Film", "Recording", "describe", "film", "record", "spherical_angles"]
+__all__ = ["Film", "Recording", "describe", "film", "numbered_stems", "record", "spherical_angles"]
 
 _BLOCK = 0.1
 _HIDDEN = 0.5
@@ -159,6 +160,18 @@ def record(scene: SampledScene) -> Recording:
     return Recording(stems=np.concatenate(heard, 2)[:, :, : settings.samples], responses=responses)
 
 
+def numbered_stems(settings: SceneSettings, heard: Recording) -> dict[str, Audio]:
+    """Return ``stem_0.flac`` and so on, as many as there can be objects; what is not there is silent.
+
+    Args:
+        settings: What scenes are like.
+        heard: What is heard of one.
+    """
+    silence = np.zeros_like(heard.stems[0])
+    stems = [*heard.stems, *[silence] * (len(settings.sources) - len(heard.stems))]
+    return {f"stem_{k}.flac": Audio(samples=stem, rate=settings.acoustics.rate) for k, stem in enumerate(stems)}
+
+
 def spherical_angles(scene: SampledScene, positions: np.ndarray) -> np.ndarray:
     """Return where places are for the ears.
 
@@ -197,7 +210,8 @@ def describe(scene: SampledScene) -> dict[str, Any]:
                 "category": one.category,
                 "gain_db": one.gain_db,
                 "moves": one.moves,
-                "color": list(one.color) if one.kind == "ball" else None,
+                # Of furniture too, where it means nothing: readers infer types from the first samples.
+                "color": list(one.color),
                 "events": [list(event) for event in one.events],
             }
             for one in scene.objects

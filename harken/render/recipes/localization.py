@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from harken.checks import check_settings
 from harken.render.encoding import Audio, Frames, Video
 from harken.render.recipe import check_split_and_seed
 from harken.render.recipes.binaural_video import scene_licence, stereo_of
-from harken.render.recipes.footage import describe, film, record, spherical_angles
+from harken.render.recipes.footage import describe, film, numbered_stems, record, spherical_angles
 from harken.render.scenes import SampledScene, SceneSettings, SoundingObject, sample_scene, scene_categories
 from harken.sound.level import active_part
 
@@ -33,13 +34,17 @@ class LocalizationSettings:
     stems: bool = False
     """Whether the sound of each object alone is stored too."""
 
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        check_settings(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalizationRecipe:
     """Videos of sounding objects in homes with labels of pixels, of events and of places."""
 
     name: ClassVar[str] = "localization"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: LocalizationSettings = field(default_factory=LocalizationSettings)
     """What is rendered."""
@@ -68,7 +73,7 @@ class LocalizationRecipe:
 
             - ``mp4``: the video with its sound,
             - ``binaural.flac`` ``(2, n)``, or ``ambisonics.flac`` ``(4, n)`` for a panorama; with `stems` also
-              ``stem_k.flac``,
+              ``stem_k.flac``, silent where there are fewer objects than `SceneSettings.sources` allows,
             - ``visible.png``: `Frames` ``(frames, h, w, 1)`` uint8: k + 1 where a pixel shows object k, else 0,
             - ``audible.png``: the same, of the objects that sound while the image lasts: see `sounding`,
             - ``active.npy`` ``(objects, steps)`` bool: whether each sounds,
@@ -109,7 +114,7 @@ class LocalizationRecipe:
             "dcase.csv": dcase_rows(active, directions, numbers).encode(),
         }
         if s.stems:
-            parts |= {f"stem_{k}.flac": Audio(samples=stem, rate=rate) for k, stem in enumerate(heard.stems)}
+            parts |= numbered_stems(s.scenes, heard)
         events = [
             {"object": k, "class": one.category, "onset": onset, "duration": length}
             for k, one in enumerate(scene.objects)

@@ -17,7 +17,8 @@ import numpy as np
 import scipy.fft
 
 from harken.acoustics import AcousticSettings, Listener, Source
-from harken.errors import ConfigurationError, DataSetError, SoundError, UnknownNameError
+from harken.checks import check_settings
+from harken.errors import DataSetError, SoundError
 from harken.render.encoding import Audio
 from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
 from harken.scene import generate_home
@@ -79,25 +80,19 @@ class MixturesSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if not 0.1 <= self.duration <= 120:
-            raise ConfigurationError(f"duration is {self.duration!r} s; expected 0.1–120.")
-        if not 2 <= self.sources <= 6:
-            raise ConfigurationError(f"sources is {self.sources!r}; expected 2 to 6.")
-        if not 0 <= self.level_range <= 60:
-            raise ConfigurationError(f"level_range is {self.level_range!r} dB; expected 0–60.")
-        for name in ("mixtures_per_home", "places"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 1 or more.")
-        for name in ("width", "height"):
-            if not 32 <= getattr(self, name) <= 4096:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 32–4096 pixels.")
-        for name, known in (
-            ("objects", ("matching", "any")),
-            ("masks", ("ratio", "binary")),
-            ("audio", ("flac", "wav")),
-        ):
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
+        check_settings(
+            self,
+            sources=(2, 6),
+            rate=(4000, 192_000),
+            duration=(0.1, 120),
+            level_range=(0, 60),
+            width=(32, 4096),
+            height=(32, 4096),
+            field_of_view=(0.001, math.pi - 0.001),
+            mixtures_per_home=(1, 1_000_000_000),
+            places=(1, 10_000),
+            ear_height=(0.1, 3.0),
+        )
 
     @property
     def samples(self) -> int:

@@ -32,7 +32,8 @@ from harken.acoustics.hearing.pseudo_binaural import (
     stereo_gains,
     unconverted_head,
 )
-from harken.errors import ConfigurationError, DataSetError, HarkenWarning, SoundError, UnknownNameError
+from harken.checks import check_settings
+from harken.errors import ConfigurationError, DataSetError, HarkenWarning, SoundError
 from harken.render.encoding import Audio
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.render.recipes.home_pictures import furniture_pictures, room_views
@@ -105,38 +106,25 @@ class PseudoBinauralSettings:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        if not 0.05 <= self.duration <= 600:
-            raise ConfigurationError(f"duration is {self.duration!r} s; expected 0.05–600.")
-        for name in ("width", "height"):
-            if not 64 <= getattr(self, name) <= 8192:
-                raise ConfigurationError(f"{name} is {getattr(self, name)!r}; expected 64–8192 pixels.")
+        check_settings(
+            self,
+            frame_rate=(0.001, 1000),
+            rate=(4000, 192_000),
+            duration=(0.05, 600),
+            sources=(0, 1),
+            width=(64, 8192),
+            height=(64, 8192),
+            field_of_view=(0.001, 2 * math.pi),
+            order=(1, 30),
+            loudspeakers=(3, 1000),
+        )
         shares = self.sources
-        if not 1 <= len(shares) <= 8 or min(shares) < 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+        if not 1 <= len(shares) <= 8 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
             raise ConfigurationError(
                 f"sources is {shares!r}; expected the probabilities of one to at most eight sources, which sum to one."
             )
-        if not 0 < self.field_of_view <= 2 * math.pi:
-            raise ConfigurationError(f"field_of_view is {self.field_of_view!r} rad; expected more than 0, at most 2π.")
-        if not 0 < self.frame_rate <= 1000:
-            raise ConfigurationError(f"frame_rate is {self.frame_rate!r} Hz; expected more than 0 and at most 1000.")
-        if not 4000 <= self.rate <= 192000:
-            raise ConfigurationError(f"rate is {self.rate!r} Hz; expected 4000–192000.")
-        if not 1 <= self.order <= 30 or self.loudspeakers < 2 * self.order + 1:
-            raise ConfigurationError(
-                f"order is {self.order!r} with {self.loudspeakers!r} loudspeakers; expected order 1–30 and at least "
-                "2·order + 1 loudspeakers."
-            )
-        for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise UnknownNameError(name, getattr(self, name), known)
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "pairing": ("category", "any"),
-    "rendering": ("loudspeakers", "direct", "ambisonics"),
-    "decoder": ("least-squares", "projection"),
-    "hrir_rate": ("converted", "unconverted"),
-}
+        if self.loudspeakers < 2 * self.order + 1:
+            raise ConfigurationError(f"loudspeakers is {self.loudspeakers}; expected at least 2·order + 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +163,7 @@ class PseudoBinauralRecipe:
     """Images of objects with the stereo sound that they would make where they are seen."""
 
     name: ClassVar[str] = "pseudo-binaural"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     settings: PseudoBinauralSettings = field(default_factory=PseudoBinauralSettings)
     """What is rendered."""
@@ -215,7 +203,7 @@ class PseudoBinauralRecipe:
             - ``mono.flac``: that sum, from which a network is to find the two,
             - ``png``: ``(height, width, 3)`` uint8,
             - ``stem_0.flac`` and so on, with `PseudoBinauralSettings.stems`: each source, mono, at the level with which
-              it goes into ``binaural.flac``,
+              it goes into ``binaural.flac``; silent where there are fewer than `PseudoBinauralSettings.sources` allows,
             - ``json``: per source its clip, picture, box [pixel], azimuth and elevation [rad], direction (right, up,
               back); the gain; how the sound was rendered.
 
@@ -248,6 +236,8 @@ class PseudoBinauralRecipe:
         if self.settings.stems:
             ahead = filters.shape[2] - 1 - lead
             dry = signals[:, ahead : ahead + binaural.shape[1]] * np.float32(gain)
+            # As many as there can be sources, so that all samples have the same parts.
+            dry = np.pad(dry, ((0, len(self.settings.sources) - len(dry)), (0, 0)))
             parts |= {f"stem_{k}.flac": Audio(samples=stem[None], rate=rate) for k, stem in enumerate(dry)}
         return {**parts, "json": {**self._metadata(placed, directions), **extra, "gain": gain}}
 
