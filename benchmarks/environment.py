@@ -18,11 +18,11 @@ import time
 
 import numpy as np
 
-from harken.envs import NavigationEnv
+from harken.envs import TaskEnv
 from harken.scene import HomeConfig, Scene, generate_home
-from harken.sim import Simulator, SoundSource, Trajectory, World
+from harken.sim import Simulator, SoundSource, Trajectory, World, make_simulator
 from harken.sound import spectrogram
-from harken.tasks import NavigationSettings, NavigationTask
+from harken.tasks import NavigationSettings
 
 
 def home_of(triangles: int) -> Scene:
@@ -36,7 +36,7 @@ def home_of(triangles: int) -> Scene:
     return home
 
 
-def walk(env: NavigationEnv, steps: int, rng: np.random.Generator) -> float:
+def walk(env: TaskEnv, steps: int, rng: np.random.Generator) -> float:
     """Return steps a second of a random walk, resets not counted."""
     env.reset(seed=0)
     spent = 0.0
@@ -50,13 +50,14 @@ def walk(env: NavigationEnv, steps: int, rng: np.random.Generator) -> float:
     return steps / spent
 
 
-def environment_in(scene: Scene) -> NavigationEnv:
-    """Return an AudioGoal environment whose every episode takes place in `scene`."""
-    env = NavigationEnv(split="val", sensors=("depth", "waveform", "spectrogram"))
-    simulator = Simulator(World(scene=scene), camera=env.settings.camera)
-    env._task = NavigationTask(simulator, env.settings)
-    env._enter = lambda name: env._task  # type: ignore[method-assign]
-    return env
+def environment_in(world: World, sensors: tuple[str, ...] = ("depth", "waveform", "spectrogram")) -> TaskEnv:
+    """Return an AudioGoal environment whose every episode takes place in one world, which others may share."""
+    return TaskEnv(
+        "audiogoal",
+        split="val",
+        sensors=sensors,
+        simulator=lambda scene, settings, **options: make_simulator(world, settings, **options),
+    )
 
 
 def peer_rate(scene: Scene, seconds: float, rng: np.random.Generator) -> float | None:
@@ -90,10 +91,10 @@ def peer_rate(scene: Scene, seconds: float, rng: np.random.Generator) -> float |
 def moving_rate(scene: Scene, steps: int, rng: np.random.Generator) -> float:
     """Return steps a second where the source walks through the home at 1 m/s, every field that it needs included."""
     world = World(scene=scene)
-    simulator = Simulator(world, camera=NavigationSettings().camera)
+    simulator = Simulator(world, camera=NavigationSettings().body.camera)
     stops = [world.floor.random_point(rng) for _ in range(6)]
     legs = [world.floor.distance_field(b).path(a).points for a, b in itertools.pairwise([*stops, stops[0]])]
-    way = Trajectory.along(np.concatenate(legs) + [0.0, world.ear_height, 0.0], 1.0, repeats=True)
+    way = Trajectory.along(np.concatenate(legs) + [0.0, world.settings.ear_height, 0.0], 1.0, repeats=True)
     clip = rng.standard_normal(simulator.rate).astype(np.float32)
     simulator.place(world.floor.random_point(rng), 0.0)
     simulator.set_sources([SoundSource.moving(way, clip)])
@@ -111,7 +112,7 @@ def moving_rate(scene: Scene, steps: int, rng: np.random.Generator) -> float:
     return steps / (time.perf_counter() - start)
 
 
-def phases(env: NavigationEnv, count: int) -> dict[str, float]:
+def phases(env: TaskEnv, count: int) -> dict[str, float]:
     """Return milliseconds of the parts of a step."""
     simulator = env.simulator
     padded = np.zeros((2, 16_000), np.float32)
@@ -143,7 +144,7 @@ def main() -> None:
     print(f"AudioGoal step, {settings.step_time} s of binaural sound at {settings.acoustics.rate} Hz, one core")
     for size in sizes:
         scene, rng = home_of(size), np.random.default_rng(0)
-        env = environment_in(scene)
+        env = environment_in(World(scene=scene))
         walk(env, 20, rng)
         ours, peers = [], []
         for _ in range(rounds):

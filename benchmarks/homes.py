@@ -23,7 +23,7 @@ from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.measures import clarity, decay_time, direct_to_reverberant_ratio
 from harken.errors import SoundError
 from harken.scene import OCTAVE_BANDS, generate_home
-from harken.sim import World
+from harken.sim import World, WorldSettings
 
 JND = {"T20": 0.05, "EDT": 0.05, "C50": 1.0, "DRR": 2.0, "level": 1.0}
 """Just-noticeable differences: shares of decay times, decibels of the rest."""
@@ -160,7 +160,9 @@ def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.
     world = World(scene=generate_home(number, split="test"))
     engine = world.propagation
     assert isinstance(engine, FastPropagation)
-    finer = World(scene=world.scene, acoustics=replace(world.acoustics, rays=MANY_RAYS)).propagation
+    finer = World(
+        scene=world.scene, settings=WorldSettings(acoustics=replace(world.settings.acoustics, rays=MANY_RAYS))
+    ).propagation
     assert isinstance(finer, FastPropagation)
     settings = ReferenceSettings(
         rate=16_000, duration=world.acoustics.duration, bin=0.001, rays=options.rays, threads=options.threads

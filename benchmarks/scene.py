@@ -37,8 +37,8 @@ def best(command: str, runs: int) -> float:
 MEMORY = """
 import resource
 import numpy as np
-from harken.envs import NavigationEnv
-env = NavigationEnv(split="val", sensors=("depth", "rgb", "waveform", "spectrogram"))
+from harken.envs import TaskEnv
+env = TaskEnv("audiogoal", split="val", sensors=("depth", "rgb", "waveform", "spectrogram"))
 for episode in range(5):
     env.reset(options={"episode": episode})
     for step in range(20):

@@ -9,18 +9,18 @@ grid both step 1 s of sound; the continuous AudioGoal steps 0.25 s. Times are pr
 """
 
 import argparse
+import os
 import time
 
 import numpy as np
 
 from harken.agents.separation import MOVERS
-from harken.envs import NavigationEnv
-from harken.envs.separation import SeparationEnv
-from harken.eval import format_table, summarise
-from harken.eval.separation import evaluate_separation
+from harken.envs import TaskEnv
+from harken.eval import Evaluation, evaluate, format_table, summarise
 from harken.render.encoding import encode_sample
 from harken.render.recipes.mixtures import MixturesRecipe, MixturesSettings
 
+SENSORS = ("depth", "waveform", "spectrogram")
 COLUMNS = ("si_sdr", "si_sdr_improvement", "mean_si_sdr", "stft_distance", "stft_improvement", "si_sdr_gained")
 
 
@@ -44,18 +44,20 @@ def compare_steps(steps: int, rays: int) -> None:
     config = {"acoustics": {"rays": rays}}
     goals = {
         name: step_time(
-            NavigationEnv(preset=preset, split="val", config=config, sensors=("depth", "waveform", "spectrogram")),
+            TaskEnv(
+                "audiogoal", preset=preset, split="val", config=config, sensors=("depth", "waveform", "spectrogram")
+            ),
             lambda env: np.int64(rng.choice([1, 1, 1, 2, 3])),
             steps,
         )
         for name, preset in (("AudioGoal, 1 s on the grid", "soundspaces1"), ("AudioGoal, 0.25 s", "soundspaces2"))
     }
 
-    def separated(env: SeparationEnv) -> dict:
-        return {"move": np.int64(rng.choice([0, 0, 0, 1, 2])), "estimate": env.heard.mono}
+    def separated(env: TaskEnv) -> dict:
+        return {"move": np.int64(rng.choice([0, 0, 0, 1, 2])), "estimate": env.task.heard.mono}
 
     sensors = ("depth", "waveform", "spectrogram", "target")
-    ours = step_time(SeparationEnv(split="val", config=config, sensors=sensors), separated, steps)
+    ours = step_time(TaskEnv("active-separation", split="val", config=config, sensors=sensors), separated, steps)
     print(f"{'step':34s}{'ms':>8s}{'per second':>12s}{'ratio':>8s}")
     for name, spent in goals.items():
         print(f"{name:34s}{1e3 * spent:8.2f}{1 / spent:12.0f}{spent / ours:8.2f}")
@@ -94,12 +96,25 @@ def mixtures(count: int, rays: int) -> None:
 
 def table(episodes: int, preset: str, sounds: str, estimate: str, rays: int) -> None:
     """Print the table of the scripted agents."""
-    agents = [(mover, separator) for separator in ("oracle", "spatial") for mover in MOVERS]
+    agents = [f"{mover}+{separator}" for separator in ("oracle", "spatial") for mover in MOVERS]
     config = {"may_stand": True, "estimate": estimate, "acoustics": {"rays": rays}}
-    config["camera"] = {"width": 32, "height": 32}
-    environment = {"preset": preset, "split": "test", "sounds": sounds, "config": config}
-    results = evaluate_separation([*agents, ("stand", "unprocessed")], environment, episodes=episodes)
-    summary = {name: summarise(rows) for name, rows in results.items()}
+    config["body"] = {"camera": {"width": 32, "height": 32}}
+    arguments = {"preset": preset, "split": "test", "sounds": sounds, "config": config}
+    summary = {
+        agent: summarise(
+            evaluate(
+                Evaluation(
+                    agent=agent,
+                    environment="active-separation",
+                    arguments=arguments,
+                    episodes=episodes,
+                    recorded=0,
+                    workers=os.cpu_count() or 1,
+                )
+            )
+        )
+        for agent in (*agents, "stand+unprocessed")
+    }
     print(f"{preset}, {sounds}, {estimate}, {episodes} episodes of split test: mean [95 % interval]")
     print(format_table(summary, COLUMNS, markdown=True))
 

@@ -20,26 +20,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from environment import home_of
+from environment import environment_in, home_of
 
-from harken.envs import NavigationEnv, ThreadVectorEnv
+from harken.envs import TaskEnv, ThreadVectorEnv
 from harken.scene import Scene
-from harken.sim import Simulator, World
-from harken.tasks import NavigationTask
+from harken.sim import World
 
 ENVIRONMENTS = 8
 TRACED = 20.0
 """A call that takes so many times the median traced a source."""
 QUIET = 0.05
 """Share of the machine that others may use in a quiet round."""
-
-
-def environment_in(world: World) -> NavigationEnv:
-    """Return an AudioGoal environment whose every episode takes place in a world that others share."""
-    env = NavigationEnv(split="val")
-    env._task = NavigationTask(Simulator(world, camera=env.settings.camera), env.settings)
-    env._enter = lambda name: env._task  # type: ignore[method-assign]
-    return env
 
 
 def timed(step: Callable[[], object], seconds: float) -> tuple[float, float]:
@@ -70,7 +61,7 @@ def share_of_others(before: np.ndarray) -> float:
     return float(np.maximum(all_cores - own, 0.0) / wall / (os.cpu_count() or 1))
 
 
-def one_step(env: NavigationEnv, rng: np.random.Generator) -> Callable[[], object]:
+def one_step(env: TaskEnv, rng: np.random.Generator) -> Callable[[], object]:
     """Return what walks one environment on, at random."""
 
     def step() -> None:
@@ -89,10 +80,10 @@ def vector_step(envs: ThreadVectorEnv, rng: np.random.Generator) -> Callable[[],
 def compare(scene: Scene, threads: int, rounds: int, seconds: float) -> None:
     """Print the table of one scene."""
     world, rng = World(scene=scene), np.random.default_rng(0)
-    alone = environment_in(world)
+    alone = environment_in(world, ("depth", "spectrogram"))
     vectors = {
         f"8 environments in {count} thread{'s' * (count > 1)}": ThreadVectorEnv(
-            [lambda: environment_in(world)] * ENVIRONMENTS, threads=count
+            [lambda: environment_in(world, ("depth", "spectrogram"))] * ENVIRONMENTS, threads=count
         )
         for count in (1, threads)
     }

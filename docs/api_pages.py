@@ -4,14 +4,23 @@ import importlib
 import inspect
 import pkgutil
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from sphinx.ext.autodoc.mock import mock
+
 import harken
+
+OPTIONAL = ("torch", "stable_baselines3", "sb3_contrib", "rlr_audio_propagation", "pyarrow", "ray")
+"""Packages that the library does without."""
+
+ABSENT = [name for name in OPTIONAL if find_spec(name) is None]
+"""Those that are not installed here."""
 
 FOLDERS = (
     ["scene", "vision", "sound", "acoustics", "metrics", "sim", "tasks", "envs", "agents", "eval", "render"]
-    + ["configs", "raytracing", "errors", "cli"]
+    + ["configs", "raytracing", "errors", "checks", "files", "registration", "cli"]
 )  # fmt: skip
 """The order of the pages: what a reader looks for first comes first."""
 
@@ -38,8 +47,10 @@ def write_pages(folder: Path) -> None:
 
 def public_modules() -> list[ModuleType]:
     """Return all modules without a leading underscore in their names, a package before what it holds."""
-    names = [module.name for module in pkgutil.walk_packages(harken.__path__, "harken.")]
-    return [importlib.import_module(name) for name in sorted(names) if "._" not in name]
+    # Modules of optional packages have their page too where those are not installed, as in a fresh clone.
+    with mock(ABSENT):
+        names = [module.name for module in pkgutil.walk_packages(harken.__path__, "harken.")]
+        return [importlib.import_module(name) for name in sorted(names) if "._" not in name]
 
 
 def defines(module: ModuleType, name: str) -> bool:

@@ -1,7 +1,6 @@
 """Sphinx configuration."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -30,9 +29,7 @@ html_title = f"Harken {release}"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 # The reference builds without the optional packages too.
-autodoc_mock_imports = [
-    name for name in ("torch", "stable_baselines3", "sb3_contrib", "rlr_audio_propagation") if find_spec(name) is None
-]
+autodoc_mock_imports = api_pages.ABSENT
 add_module_names = False
 maximum_signature_line_length = 100
 napoleon_use_rtype = False

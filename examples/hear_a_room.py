@@ -15,10 +15,10 @@ from harken.sound import ClipLibrary
 def main(folder: str = ".") -> None:
     sim = Simulator(generate_home(1, split="test"))
     rng = np.random.default_rng(1)
-    telephone = Source(position=sim.random_point(rng) + [0.0, 1.0, 0.0])
+    telephone = Source(position=sim.ground.random_point(rng) + [0.0, 1.0, 0.0])
     clip = ClipLibrary.builtin(sim.rate).clip("telephone")
     for number in (1, 2, 3):
-        sim.place(sim.random_point(rng), heading=0.0)
+        sim.place(sim.ground.random_point(rng), heading=0.0)
         response = sim.impulse_response(telephone)
         heard = scipy.signal.oaconvolve(clip.samples[None], response.samples, axes=1)
         path = Path(folder) / f"heard_{number}.wav"

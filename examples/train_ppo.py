@@ -19,14 +19,14 @@ SETTINGS = {"preset": "soundspaces2", "sensors": ("depth", "spectrogram"), "conf
 
 def main(folder: str = ".", steps: str = "1000") -> None:
     # Depth becomes a uint8 image and the spectrogram a vector, which the default policy takes in.
-    env = StableBaselinesObservation(gym.make("harken/AudioGoal-v0", split="train", **SETTINGS))
+    env = StableBaselinesObservation(gym.make("harken/AudioGoal-v1", split="train", **SETTINGS))
     model = PPO("MultiInputPolicy", env, n_steps=125, batch_size=125, seed=0, device="cpu")
     model.learn(int(steps))
     path = Path(folder) / "ppo_audiogoal.zip"
     model.save(path)
     env.close()
 
-    held_out = gym.make("harken/AudioGoal-v0", split="val", max_episode_steps=50, **SETTINGS)
+    held_out = gym.make("harken/AudioGoal-v1", split="val", max_episode_steps=50, **SETTINGS)
     held_out = Monitor(StableBaselinesObservation(held_out))
     reward, deviation = evaluate_policy(model, held_out, n_eval_episodes=2)
     held_out.close()

@@ -10,8 +10,19 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("docs/rendering.md",)
+PAGES = ("docs/rendering.md", "docs/acoustics.md", "docs/soundspaces.md")
 """Pages whose Python blocks are run: in their order, each in a process of its own, in one empty folder for the page."""
+
+STORIES = (
+    "README.md",
+    "docs/quickstart.md",
+    "docs/environments.md",
+    "docs/evaluation.md",
+    "docs/your_own.md",
+    "docs/echo_depth.md",
+    "docs/separation.md",
+)
+"""Pages whose Python blocks go on from each other: they are run as one script."""
 
 OPTIONAL = {
     "torch",
@@ -75,6 +86,13 @@ def test_python_blocks_run_as_they_are_written(repository, tmp_path, page):
             run_block(block, tmp_path, number)
     if left_out:
         pytest.skip(f"All blocks ran but those that need {', '.join(sorted(left_out))}, which are not installed.")
+
+
+@pytest.mark.parametrize("page", STORIES)
+def test_python_blocks_that_go_on_from_each_other_run_as_they_are_written(repository, tmp_path, page):
+    blocks = python_blocks((repository / page).read_text(encoding="utf-8"))
+    assert blocks, f"{page} has no Python blocks"
+    run_block("\n".join(blocks), tmp_path, 1)
 
 
 def test_blocks_of_a_page_are_found():

@@ -65,13 +65,6 @@ def test_train_ppo_saves_a_model_that_loads(tmp_path):
     assert ppo.load(tmp_path / "ppo_audiogoal.zip", device="cpu").num_timesteps == 125
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md", "docs/environments.md"])
-def test_python_in_the_text_runs(name, tmp_path):
-    found = blocks(ROOT / name, "python")
-    assert found
-    run(["-c", "\n".join(found)], tmp_path)
-
-
 def test_texts_name_the_commands():
     assert {"demo", "eval", "scene", "doctor", "bench"} <= set(commands())
 

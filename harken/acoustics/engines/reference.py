@@ -400,11 +400,7 @@ class ReferencePropagation:
         )
 
     def _check_place(self, place: Source | Listener) -> None:
-        # A source or a listener; either type alone is what the function takes.
-        near = (
-            place_for_engine(self._given, place) if isinstance(place, Source) else place_for_engine(self._given, place)
-        )
-        if self.scene.is_inside_solid(near.position):
+        if self.scene.is_inside_solid(place_for_engine(self._given, place).position):
             raise SoundError(
                 f"The {type(place).__name__.lower()} at {place.position.round(3).tolist()} lies inside a wall or a "
                 f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."
