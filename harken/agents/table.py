@@ -31,6 +31,12 @@ class AgentEntry:
     """Kind of the settings of the tasks that it acts in."""
     make: Callable[[Any], Agent]
     """Makes it for a task."""
+    needs: tuple[str, ...] = ()
+    """Sensors without which it cannot act, that some of these tasks do not have."""
+
+    def acts_in(self, task: Task[Any]) -> bool:
+        """Whether it can act in a task."""
+        return isinstance(task.settings, self.settings) and set(self.needs) <= set(task.sensors)
 
 
 def _separating(mover: str, separator: str) -> AgentEntry:
@@ -45,7 +51,12 @@ AGENTS: tuple[AgentEntry, ...] = (
     AgentEntry(name="random", settings=object, make=RandomAgent),
     AgentEntry(name="forward", settings=NavigationSettings, make=lambda task: ForwardAgent()),
     AgentEntry(name="oracle", settings=NavigationSettings, make=lambda task: OracleAgent()),
-    AgentEntry(name="follower", settings=NavigationSettings, make=lambda task: DirectionFollower(task.settings)),
+    AgentEntry(
+        name="follower",
+        settings=NavigationSettings,
+        make=lambda task: DirectionFollower(task.settings),
+        needs=("waveform",),
+    ),
     AgentEntry(name="mean", settings=EchoDepthSettings, make=lambda task: MeanDepth(task.settings)),
     AgentEntry(name="first-echo", settings=EchoDepthSettings, make=lambda task: FirstEcho(task.settings)),
     AgentEntry(name="oracle", settings=EchoDepthSettings, make=lambda task: DepthOracle(task.settings)),
@@ -56,7 +67,7 @@ AGENTS: tuple[AgentEntry, ...] = (
 
 def agents_for(task: Task[Any]) -> tuple[str, ...]:
     """Return the names of the agents that can act in a task."""
-    return tuple(entry.name for entry in AGENTS if isinstance(task.settings, entry.settings))
+    return tuple(entry.name for entry in AGENTS if entry.acts_in(task))
 
 
 def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
@@ -76,7 +87,7 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
         return _checked(agent, repr(agent))
     name = str(agent)
     for entry in AGENTS:
-        if entry.name == name and isinstance(task.settings, entry.settings):
+        if entry.name == name and entry.acts_in(task):
             return entry.make(task)
     if name.endswith(".zip"):
         return PolicyAgent.load(name)

@@ -124,7 +124,7 @@ def test_an_agent_of_somebody_elses_is_found_by_module_and_class_and_runs_in_wra
 
 CHANGES = {
     "body": {"forward_step": 0.5}, "propagation": "soundspaces2", "acoustics": {"rate": 8000}, "step_time": 0.5,
-    "max_steps": 3, "max_depth": 1.0, "body.camera": {"camera": {"width": 8}}, "body.ear_height": {"ear_height": 0.7},
+    "max_steps": 3, "max_depth": 3.0, "body.camera": {"camera": {"width": 8}}, "body.ear_height": {"ear_height": 0.7},
 }  # fmt: skip
 """Settings that several tasks have, each with another value."""
 
@@ -164,7 +164,7 @@ def test_settings_that_tasks_share_act_or_are_refused(name, key):
             ended, steps = terminated or truncated, steps + 1
         space = env.observation_space
         sound = None if env.waveform is None else env.waveform.shape
-        seen.append((made[0], steps, env.simulator.position.tolist(), str(space), env.task.step_time, sound))
+        seen.append((made[0], steps, env.simulator.position.tolist(), space, env.task.step_time, sound))
     assert seen[0] != seen[1], f"{name}: {key} changes nothing"
 
 
