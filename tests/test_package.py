@@ -36,7 +36,8 @@ UPWARDS["envs"] = (*UPWARDS["configs"], "configs")
 UPWARDS["agents"] = (*UPWARDS["envs"], "envs")
 UPWARDS["eval"] = (*UPWARDS["agents"], "agents")
 UPWARDS["render"] = (*UPWARDS["eval"], "eval")
-UPWARDS["commands"] = (*UPWARDS["render"], "render")
+UPWARDS["compiling"] = (*UPWARDS["render"], "render")
+UPWARDS["commands"] = (*UPWARDS["compiling"], "compiling")
 UPWARDS["cli"] = (*UPWARDS["commands"], "commands")
 
 
