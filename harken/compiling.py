@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from harken.errors import HarkenError
+from harken.errors import HarkenError, UnknownNameError
 
 __all__ = ["PARTS", "Compiled", "compile_all", "compile_parts", "main"]
 
@@ -39,10 +39,11 @@ class Compiled:
         return f"{len(self.kernels)} kernels compiled in {self.seconds:.0f} s"
 
 
-def compile_all(*, workers: int = 2, progress: bool = True) -> Compiled:
+def compile_all(parts: Sequence[str] | None = None, *, workers: int = 2, progress: bool = True) -> Compiled:
     """Compile every kernel that is not yet on disk.
 
     Args:
+        parts: Which of `PARTS`; all by default.
         workers: Processes; more than two rarely help, since the largest kernels compile one after the other.
         progress: Whether to show a progress bar on a terminal.
 
@@ -51,6 +52,7 @@ def compile_all(*, workers: int = 2, progress: bool = True) -> Compiled:
 
     Raises:
         CacheError: The cache folder cannot be written.
+        UnknownNameError: There is no such part.
         HarkenError: A process ended before it was done; the message holds what it said.
     """
     from tqdm import tqdm
@@ -58,11 +60,15 @@ def compile_all(*, workers: int = 2, progress: bool = True) -> Compiled:
     from harken.raytracing.jit import cache_folder, start_worker
 
     cache_folder()
+    names = tuple(PARTS if parts is None else parts)
+    for name in names:
+        if name not in PARTS:
+            raise UnknownNameError("part", name, PARTS)
     start, lock = time.perf_counter(), threading.Lock()
     compiled: set[str] = set()
-    orders = (["backward", "forward"] * workers)[:workers]
+    orders = ([names[::-1], names] * workers)[:workers]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    running = [start_worker(order, **streams) for order in orders]
+    running = [start_worker(*order, **streams) for order in orders]
     said = [""] * len(running)
     try:
         with tqdm(total=_missing(), unit="kernel", desc="Compiling", disable=None if progress else True) as bar:
@@ -235,12 +241,8 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 """What compiles each part of the engine, from the floor that every environment needs first to the largest kernel."""
 
-ORDERS: dict[str, tuple[str, ...]] = {
-    "forward": tuple(PARTS),
-    "backward": tuple(reversed(PARTS)),
-    "beside": ("paths", "fields", "sounds", "pictures"),
-}
-"""Order in which a process takes the parts; "beside" one that plays an episode, which begins with the floor."""
+_BESIDE = "paths", "fields", "sounds", "pictures"
+"""What a helper takes beside a process that plays an episode, which begins with the floor."""
 
 _HERE, _THERE = np.array([1.0, 1.5, 1.0]), np.array([2.0, 1.5, 2.0])
 
@@ -286,18 +288,21 @@ def _one_helper() -> Iterator[bool]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Compile in the order that the command line names, print each kernel's name, and end when the parent does."""
+    """Compile the parts that the command line names, print each kernel's name, and end when the parent does.
+
+    Without names this is a helper, of which there is one at a time.
+    """
     from harken.raytracing.jit import announcer
 
-    order = (sys.argv[1:] if words is None else words)[0]
+    names = sys.argv[1:] if words is None else words
     threading.Thread(target=_end_with_parent, daemon=True).start()
     announcer.on_kernel = lambda name: print(name, flush=True)
-    if order != "beside":
-        compile_parts(ORDERS[order])
+    if names:
+        compile_parts(names)
         return
     with _one_helper() as ours:
         if ours:
-            compile_parts(ORDERS[order])
+            compile_parts(_BESIDE)
 
 
 def _end_with_parent() -> None:

@@ -40,7 +40,8 @@ UPWARDS["agents"] = (*UPWARDS["envs"], "envs")
 UPWARDS["eval"] = (*UPWARDS["agents"], "agents")
 UPWARDS["render"] = (*UPWARDS["eval"], "eval")
 UPWARDS["arguments"] = (*UPWARDS["render"], "render")
-UPWARDS["commands"] = (*UPWARDS["arguments"], "arguments")
+UPWARDS["compiling"] = (*UPWARDS["arguments"], "arguments")
+UPWARDS["commands"] = (*UPWARDS["compiling"], "compiling")
 UPWARDS["cli"] = (*UPWARDS["commands"], "commands")
 
 

@@ -183,17 +183,17 @@ def _start_helper() -> None:
     if cores < 2 or os.environ.get("HARKEN_HELPER") == "0" or not Path(python).name.lower().startswith("python"):
         return
     try:
-        helper = start_worker("beside", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        helper = start_worker(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     except OSError:  # it is a help and no need
         return
     atexit.register(_end, helper, os.getpid())
 
 
-def start_worker(order: str, **streams: Any) -> subprocess.Popen:
-    """Start a process that compiles kernels and ends when this one does; see `harken.compiling`."""
+def start_worker(*parts: str, **streams: Any) -> subprocess.Popen:
+    """Start a process that compiles parts of `harken.compiling`, by default a helper's, and that ends with this one."""
     path = os.pathsep.join(folder for folder in sys.path if folder)
     return subprocess.Popen(
-        [sys.executable, "-m", "harken.compiling", order],
+        [sys.executable, "-m", "harken.compiling", *parts],
         stdin=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path, "HARKEN_HELPER": "0"},
         **streams,

@@ -198,7 +198,7 @@ class KernelCache(_Cache):
 
     def _unlock(self, path: Path) -> None:
         file = self._locks.pop(path, None)
-        if file is not None:
+        if file is not None and not file.closed:  # as it is in a forked child
             _held.discard(file)
             _give(file)
             file.close()

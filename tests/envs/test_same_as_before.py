@@ -1,6 +1,5 @@
 """The versions v1 of the environments give what v0 gave, but for what the changelog lists.
 
-
 `data/episodes_of_v0.json` holds, of 20 episodes of each id as v0 played them: start, sum of rewards, and the mean of
 each sensor's last observation. They are compared to within rounding, because compiled code may round in another
 order on another processor; on one machine the observations were the same bytes but for sound, which differed by one

@@ -69,7 +69,7 @@ def test_compiling_for_long_is_said_once(monkeypatch, caplog):
 
 
 def test_a_process_that_compiles_ends_with_its_parent():
-    worker = start_worker("forward")
+    worker = start_worker("paths")
     assert worker.stdin is not None
     worker.stdin.close()
     assert worker.wait(timeout=120) != 0

@@ -270,5 +270,26 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
         n += 1
     if len(pattern[0]) > 0:
         _radiate(pattern, points[:n], energy[:n])
-    rank = np.argsort(length[:n], kind="mergesort")
-    return kind[rank], length[rank], energy[rank], points[rank], counts[rank]
+    return _in_order(n, kind, length, energy, points, counts)
+
+
+@kernel
+def _in_order(n, kind, length, energy, points, counts):
+    """Return the first `n` paths, shortest first; those of one length keep their order.
+
+    There are some dozens at most. To sort and to index with arrays would take a twentieth of the time that all of
+    `_find` takes to compile.
+    """
+    order = np.empty(n, np.int64)
+    for i in range(n):
+        at = i
+        while at > 0 and length[order[at - 1]] > length[i]:
+            order[at] = order[at - 1]
+            at -= 1
+        order[at] = i
+    kinds, lengths, numbers = np.empty(n, np.int8), np.empty(n), np.empty(n, np.int64)
+    energies, places = np.empty((n, energy.shape[1])), np.empty((n, points.shape[1], 3))
+    for i in range(n):
+        k = order[i]
+        kinds[i], lengths[i], numbers[i], energies[i], places[i] = kind[k], length[k], counts[k], energy[k], points[k]
+    return kinds, lengths, energies, places, numbers
