@@ -1,5 +1,6 @@
 """Run agents over episodes, in parallel, and keep what a report needs."""
 
+import itertools
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def evaluate(evaluation: Evaluation, *, progress: bool = True) -> list[EpisodeRe
     # Made here first, so that a wrong name or file is reported once, before any process starts.
     make_agent(evaluation.agent, NavigationEnv(**evaluation.environment).settings)
     numbers = [index * evaluation.every for index in range(evaluation.episodes)]
-    chunks = [numbers[i : i + EPISODES_PER_HOME] for i in range(0, len(numbers), EPISODES_PER_HOME)]
+    chunks = [list(home) for _, home in itertools.groupby(numbers, lambda number: number // EPISODES_PER_HOME)]
     results: list[EpisodeRecord] = []
     with tqdm(total=len(numbers), unit="episode", desc=evaluation.agent, disable=not progress) as bar:
         for done in _run_chunks(evaluation, chunks):
