@@ -60,6 +60,7 @@ def demo(command: Demo, line: str) -> None:
             episodes=command.episodes,
             every=EPISODES_PER_HOME,  # each in another home
             recorded=command.episodes,
+            workers=min(command.episodes, os.cpu_count() or 1),
             videos=command.out,
         )
     )

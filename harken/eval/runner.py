@@ -1,6 +1,7 @@
 """Run any agent over episodes of any environment, in parallel, and keep what a report needs."""
 
 import importlib
+import itertools
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,7 +100,7 @@ def evaluate(
     shown = set(numbers[: evaluation.recorded])
     results = [] if partial is None else [r for r in partial.read() if r.index in set(numbers) - shown]
     done = {result.index for result in results}
-    chunks = [numbers[i : i + EPISODES_PER_HOME] for i in range(0, len(numbers), EPISODES_PER_HOME)]
+    chunks = [list(home) for _, home in itertools.groupby(numbers, lambda number: number // EPISODES_PER_HOME)]
     waiting = [[number for number in chunk if number not in done] for chunk in chunks]
     with tqdm(
         total=len(numbers), initial=len(results), unit="episode", desc=evaluation.shown_name, disable=not progress

@@ -26,6 +26,8 @@ __all__ = [
     "DIRECTION_Y",
     "DIRECTION_Z",
     "DISTANCE",
+    "ORIGIN_X",
+    "ORIGIN_Z",
     "TRIANGLE",
     "WIDTHS",
     "U",
@@ -38,7 +40,11 @@ __all__ = [
     "word",
 ]
 
-_NEAR, _MASK = 3, 9
+_ORIGIN_Y, _NEAR, _MASK = 1, 3, 9
+ORIGIN_X = 0
+"""Row of the places x at which the rays start [m], for kernels whose rays do not share one."""
+ORIGIN_Z = 2
+"""Row of the places z at which the rays start [m]."""
 DIRECTION_X = 4
 """Row of the rays' directions along x."""
 DIRECTION_Y = 5
@@ -127,7 +133,8 @@ def begin_packets(packet, width, ox, oy, oz, near):
     """Set what all rays of all following packets share: the origin [m] and the distance from which hits count."""
     words = packet.view(np.int32)
     for ray in range(16):
-        packet[word(width, 0, ray)], packet[word(width, 1, ray)], packet[word(width, 2, ray)] = ox, oy, oz
+        packet[word(width, ORIGIN_X, ray)], packet[word(width, _ORIGIN_Y, ray)] = ox, oy
+        packet[word(width, ORIGIN_Z, ray)] = oz
         packet[word(width, _NEAR, ray)] = near
         words[word(width, _MASK, ray)] = -1
 
@@ -180,8 +187,9 @@ def _cast_16(rays, packet, far):
 @kernel
 def _cast_bvh(rays, packet, far):
     words = packet.view(np.int32)
-    near, ox, oy, oz = packet[16 * _NEAR], packet[0], packet[16], packet[32]
+    near = packet[16 * _NEAR]
     for i in range(16):
+        ox, oy, oz = packet[16 * ORIGIN_X + i], packet[16 * _ORIGIN_Y + i], packet[16 * ORIGIN_Z + i]
         dx, dy, dz = packet[16 * DIRECTION_X + i], packet[16 * DIRECTION_Y + i], packet[16 * DIRECTION_Z + i]
         distance, triangle, u, v = bvh_closest(rays, ox, oy, oz, dx, dy, dz, near, far)
         packet[16 * DISTANCE + i], words[16 * TRIANGLE + i] = distance, triangle

@@ -11,6 +11,8 @@ from harken.raytracing.packets import (
     DIRECTION_Y,
     DIRECTION_Z,
     DISTANCE,
+    ORIGIN_X,
+    ORIGIN_Z,
     TRIANGLE,
     U,
     V,
@@ -21,7 +23,7 @@ from harken.raytracing.packets import (
     word,
 )
 
-__all__ = ["cast_depth", "cast_hits", "pose_frame"]
+__all__ = ["cast_depth", "cast_down", "cast_hits", "pose_frame"]
 
 SLIPPED = np.float32(0.02)
 """A pixel that lies behind all of its neighbours by more than this may be a ray that slipped through an edge [m]."""
@@ -156,5 +158,29 @@ def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric
                     distance = packet[word(lanes, DISTANCE, k)]
                     depth[y, x] = distance if distance < infinity else np.float32(0.0)
                     triangle[y, x] = words[word(lanes, TRIANGLE, k)]
+                    barycentric[y, x, 0] = packet[word(lanes, U, k)]
+                    barycentric[y, x, 1] = packet[word(lanes, V, k)]
+
+
+@kernel
+def cast_down(rays, height, across, along, depth, triangle, barycentric):
+    """Look straight down from a height: a ray at x of each column and z of each row, filled as `cast_hits` fills."""
+    packet, infinity = packet_buffer(), np.float32(np.inf)
+    words, lanes = packet.view(np.int32), packet_width(rays)
+    begin_packets(packet, lanes, np.float32(0.0), height, np.float32(0.0), np.float32(0.0))
+    for k in range(16):
+        packet[word(lanes, DIRECTION_X, k)], packet[word(lanes, DIRECTION_Z, k)] = 0.0, 0.0
+        packet[word(lanes, DIRECTION_Y, k)] = -1.0
+    rows, columns = depth.shape
+    for top in range(0, rows, 4):
+        for left in range(0, columns, 4):
+            for k in range(16):
+                packet[word(lanes, ORIGIN_X, k)] = across[min(left + k % 4, columns - 1)]
+                packet[word(lanes, ORIGIN_Z, k)] = along[min(top + k // 4, rows - 1)]
+            cast_packet(rays, packet, infinity)
+            for i in range(min(4, rows - top)):
+                for j in range(min(4, columns - left)):
+                    k, y, x = 4 * i + j, top + i, left + j
+                    depth[y, x], triangle[y, x] = packet[word(lanes, DISTANCE, k)], words[word(lanes, TRIANGLE, k)]
                     barycentric[y, x, 0] = packet[word(lanes, U, k)]
                     barycentric[y, x, 1] = packet[word(lanes, V, k)]

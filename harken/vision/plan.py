@@ -5,15 +5,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from harken.checks import checked_count, checked_number
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene.scene import Scene
+from harken.vision.casting import cast_down
 from harken.vision.surfaces import mean_colors, shade, surface_arrays
 
 __all__ = ["Plan", "draw_plan"]
 
 _MARGIN = 0.3
 _SAMPLES = 2
+_TALLEST = 16
+# Drawing takes about 150 bytes for each.
+_MOST_PIXELS = 2**24
 _PAPER, _WALL = np.array([247, 246, 243], np.uint8), np.array([50, 54, 62], np.uint8)
 # A solid thicker than this is no wall: it is the open ground between two wings of a scanned building.
 _THICKEST_WALL = 0.6
@@ -58,7 +63,8 @@ def draw_plan(scene: Scene, *, width: int = 480, height_above_floor: float = 1.2
 
     Args:
         scene: The scene.
-        width: Columns of the image; the rows follow from the scene's shape.
+        width: Columns of the image, 16–8192; the rows follow from the scene's shape and are at most sixteen times as
+            many, so that a scene longer than that fills a part of the columns.
         height_above_floor: Height of the cut above the floor [m].
         floor: Height of the floor [m].
 
@@ -66,23 +72,26 @@ def draw_plan(scene: Scene, *, width: int = 480, height_above_floor: float = 1.2
         The plan. The same arguments give the same bytes.
 
     Raises:
-        ConfigurationError: The width is not a number of pixels from 16 to 8192, or a height is not finite.
+        ConfigurationError: The width is not a number of pixels from 16 to 8192, a height is not finite, or the image
+            would have more than 16.8 million pixels.
     """
-    if isinstance(width, bool) or not isinstance(width, int | np.integer) or not 16 <= width <= 8192:
-        raise ConfigurationError(f"width is {width!r}; expected a whole number of pixels from 16 to 8192.")
-    level = float(floor) + float(height_above_floor)
-    if not np.isfinite(level):
-        raise ConfigurationError(
-            f"height_above_floor is {height_above_floor!r} and floor {floor!r}; expected finite [m]."
-        )
+    width = checked_count("width", width, 16, 8192, unit="pixels")
+    level = checked_number("floor", floor, unit="m")
+    level += checked_number("height_above_floor", height_above_floor, unit="m")
     if scene.is_far:
-        level_here = {"height_above_floor": height_above_floor, "floor": floor - scene.origin[1]}
-        plan = draw_plan(scene.local, width=width, **level_here)
+        here = floor - float(scene.origin[1])
+        plan = draw_plan(scene.local, width=width, height_above_floor=height_above_floor, floor=here)
         return replace(plan, origin=(plan.origin[0] + scene.origin[0], plan.origin[1] + scene.origin[2]))
     lower, upper = scene.bounds
     x, z = float(lower[0]) - _MARGIN, float(lower[2]) - _MARGIN
-    scale = (float(upper[0]) + _MARGIN - x) / width
-    height = int(np.clip(np.ceil((float(upper[2]) + _MARGIN - z) / scale), 1, 16 * width))
+    along = float(upper[2]) + _MARGIN - z
+    scale = max((float(upper[0]) + _MARGIN - x) / width, along / (_TALLEST * width))
+    height = int(np.clip(np.ceil(along / scale), 1, _TALLEST * width))
+    if width * height > _MOST_PIXELS:
+        raise ConfigurationError(
+            f"width is {width}, and the plan of {scene.name} would have {height} rows: {width * height:,} pixels; "
+            f"expected at most {_MOST_PIXELS:,}. Choose a smaller width."
+        )
     shape, step = (height * _SAMPLES, width * _SAMPLES), scale / _SAMPLES
     image = _look_down(scene, level, x, z, step, shape)
     _draw_cut(scene, level, x, z, step, image)
@@ -92,18 +101,16 @@ def draw_plan(scene: Scene, *, width: int = 480, height_above_floor: float = 1.2
 
 def _look_down(scene: Scene, level: float, x: float, z: float, step: float, shape: tuple[int, int]) -> np.ndarray:
     """Colours of what lies below the cut, ``(*shape, 3)`` uint8."""
-    origins = np.full((*shape, 3), level, np.float32)
-    origins[:, :, 0] = x + step * (np.arange(shape[1]) + 0.5)
-    origins[:, :, 2] = z + step * (np.arange(shape[0])[:, None] + 0.5)
-    depth, triangle, barycentric = scene.triangles.closest(
-        origins.reshape(-1, 3), np.array([0.0, -1.0, 0.0], np.float32)
-    )
+    across = (x + step * (np.arange(shape[1]) + 0.5)).astype(np.float32)
+    along = (z + step * (np.arange(shape[0]) + 0.5)).astype(np.float32)
+    hits = np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty((*shape, 2), np.float32)
+    cast_down(scene.triangles.packet_data, np.float32(level), across, along, *hits)
     # As a camera whose every ray runs against its own «up».
     columns, rows = np.zeros((shape[1], 2), np.float32), np.tile(np.array([0.0, -1.0], np.float32), (shape[0], 1))
     image = np.empty((*shape, 3), np.uint8)
     shade(
         *(surface_arrays(scene), np.eye(3, dtype=np.float32), columns, rows, np.array([step, 0.0], np.float32)),
-        *(depth.reshape(shape), triangle.reshape(shape), barycentric.reshape(*shape, 2), _PAPER, image),
+        *(*hits, _PAPER, image),
     )
     return image
 

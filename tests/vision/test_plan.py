@@ -98,6 +98,13 @@ def test_the_image_has_the_scene_s_shape(house):
     assert (plan.image[[0, -1]] == plan.image[0, 0]).all()
 
 
+def test_a_long_narrow_scene_is_drawn_whole():
+    corridor = build([("floor", (0, -0.1, 0), (0.5, 0, 99.4)), ("wall", (0, 0, 99.2), (0.5, 2.6, 99.4))])
+    plan = draw_plan(corridor, width=32)
+    assert plan.image.shape == (16 * 32, 32, 3)
+    assert (color_at(plan, 0.25, 99.3) == _WALL).all()
+
+
 def test_walls_without_thickness_are_outlined():
     shell = build([("wall", (0, 0, 0), (4, 3, 3))], inward=(0,))
     plan = draw_plan(shell, width=200)
@@ -132,6 +139,10 @@ def test_the_same_plan_twice_has_the_same_bytes(house):
         ({"width": 99.5}, "width"),
         ({"height_above_floor": math.nan}, "height_above_floor"),
         ({"floor": math.inf}, "floor"),
+        ({"floor": "ground"}, "floor"),
+        ({"height_above_floor": None}, "height_above_floor"),
+        ({"width": 10**6}, "width"),
+        ({"width": 8192}, "16,777,216. Choose a smaller width"),
     ],
 )
 def test_bad_input_is_refused(house, arguments, message):

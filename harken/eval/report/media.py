@@ -119,9 +119,14 @@ def image_uri(image: np.ndarray) -> str:
     from PIL import Image
 
     picture = Image.fromarray(np.ascontiguousarray(image))
-    exact, near = io.BytesIO(), io.BytesIO()
-    picture.save(exact, "PNG", optimize=True)
+    quick, near = io.BytesIO(), io.BytesIO()
     picture.save(near, "JPEG", quality=88, subsampling=0, optimize=True)
+    picture.save(quick, "PNG", compress_level=1)
+    # The smallest PNG takes a second for a plan; it is made only where it may win over the JPEG.
+    if near.tell() < quick.tell() / 4:
+        return _uri("image/jpeg", near.getvalue())
+    exact = io.BytesIO()
+    picture.save(exact, "PNG", optimize=True)
     if near.tell() < exact.tell() / 2:
         return _uri("image/jpeg", near.getvalue())
     return _uri("image/png", exact.getvalue())
