@@ -28,6 +28,7 @@ from harken.scene.floor.grid import (
     surface_height,
 )
 from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_parts, find_storeys, quad_areas
+from harken.scene.floor.lengths import LEVEL, averaged_heights, surface_length
 from harken.scene.floor.rooms import BY_FRONTS, find_rooms
 from harken.scene.scene import Scene
 
@@ -221,7 +222,10 @@ class WalkableFloor:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave distance fields behind: they are made again where they are needed."""
-        return {**self.__dict__, "_fields": OrderedDict()}
+        return {
+            **{name: value for name, value in self.__dict__.items() if name != "_averaged_heights"},
+            "_fields": OrderedDict(),
+        }
 
     @property
     def _is_far(self) -> bool:
@@ -388,6 +392,34 @@ class WalkableFloor:
             raise NavigationError(f"The displacement {point_text(displacement)} is not finite: expected metres.")
         return np.array([x, y, z]), collided
 
+    def _climbs(self, island: int) -> bool:
+        return self.islands[island].upper - self.islands[island].lower > LEVEL
+
+    @cached_property
+    def _is_level(self) -> bool:
+        return not any(self._climbs(k) for k in range(len(self.islands)))
+
+    @cached_property
+    def _averaged_heights(self) -> np.ndarray:
+        return averaged_heights(self.grid)
+
+    def length(self, start: Point, end: Point) -> float:
+        """Return the length of a straight way between two points ``(3,)`` of the floor [m].
+
+        It is measured as distances are, so that what is walked from point to point along a shortest way adds up to its
+        length: on an island whose heights differ by no more than half a metre it is the straight distance, on one that
+        climbs it is the length along the surface, stairs taken as the slope over their edges.
+
+        Raises:
+            NavigationError: One of them is no place, or the start is not on the floor.
+        """
+        a, b = coordinates(start), coordinates(end)
+        if self._is_level or not self._climbs(self._owner(self._quad(start))):
+            return math.dist(a, b)
+        quad, u, v = locate(self.grid, *a)
+        to_u, to_v = (b[0] - self.grid.x0) / self.grid.cell, (b[2] - self.grid.z0) / self.grid.cell
+        return float(surface_length(self.grid, self._averaged_heights, quad, u, v, to_u, to_v))
+
     def clearance(self, point: Point) -> float:
         """Return the distance from a point of the floor to the nearest obstacle or edge [m], at least the radius.
 
@@ -416,9 +448,9 @@ class WalkableFloor:
             if key in self._fields:
                 self._fields.move_to_end(key)
                 return self._fields[key]
-        for point in goals:
-            self._quad(point)
-        field = DistanceField(self.grid, goals)
+        quads = [self._quad(point) for point in goals]
+        climbs = any(self._climbs(self._owner(quad)) for quad in quads)
+        field = DistanceField(self.grid, goals, self._averaged_heights if climbs else None)
         with _fields_lock:
             self._fields[key] = field
             while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
