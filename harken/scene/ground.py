@@ -127,6 +127,10 @@ class FloorGround:
     def __init__(self, floor: WalkableFloor):
         self.floor = floor
 
+    def __repr__(self) -> str:
+        """Name the floor."""
+        return f"FloorGround({self.floor!r})"
+
     def snap(self, position: Point) -> np.ndarray:
         """Return the point ``(3,)`` of the floor nearest to a position, at most a metre away [m]."""
         return self.floor.snap(position)
@@ -184,6 +188,10 @@ class GridGround:
 
     def __init__(self, graph: NavigationGraph):
         self.graph = graph
+
+    def __repr__(self) -> str:
+        """Name the grid."""
+        return f"GridGround({self.graph!r})"
 
     def node(self, position: Point) -> int:
         """Return the node nearest to a position ``(3,)`` [m].

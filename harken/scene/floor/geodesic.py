@@ -474,6 +474,12 @@ class DistanceField:
         lengths = lengths_to_goals(grid, heights, *self._field[2:]) if len(heights) else np.empty(0)
         self._slopes = heights, lengths
 
+    def __repr__(self) -> str:
+        """Say where it leads."""
+        goals = ", ".join(point_text(goal) for goal in self.goals[:3])
+        more = f" and {len(self.goals) - 3} more" if len(self.goals) > 3 else ""
+        return f"<DistanceField to {goals}{more}>"
+
     goals: np.ndarray
     """``(n, 3)`` float64 points at distance 0 [m]."""
 

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,15 +32,24 @@ from harken.scene.floor.lengths import LEVEL, averaged_heights, surface_length
 from harken.scene.floor.rooms import BY_FRONTS, find_rooms
 from harken.scene.scene import Scene
 
-__all__ = ["Body", "Island", "Storey", "WalkableFloor"]
+__all__ = ["Body", "Island", "IslandKind", "Storey", "WalkableFloor"]
 
 _log = logging.getLogger("harken")
 
 _MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
-_LEAST_AREA = 1.0
+_LEAST_AREA, _LEAST_PIECE = 1.0, 0.5
 _FIELD_BYTES = 128 * 2**20
 _MOST_FIELDS = 64
 _FARTHEST = 1e9
+
+IslandKind = Literal["floor", "top", "outside"]
+"""What an island is: see `WalkableFloor.kinds`."""
+
+_KINDS: dict[IslandKind, str] = {
+    "floor": "",
+    "top": "tops of furniture and gaps beside it",
+    "outside": "roofs, grounds under the open sky or insides of solids",
+}
 
 # Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
 _fields_lock = threading.Lock()
@@ -81,7 +90,10 @@ def _floor_height(grid, x, y, z):
 @kernel
 def _nearest(grid, island, wanted, x, y, z, reach):
     """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
-    # Bounded before they become indices: a float beyond the range of integers may become any of them.
+    # Bounded before they become indices: a float beyond the range of integers may become any of them. And before they
+    # are squared, which may be no number any more.
+    most = 1e3 * _FARTHEST
+    x, y, z = min(max(x, -most), most), min(max(y, -most), most), min(max(z, -most), most)
     cells = int(min(np.ceil(reach / grid.cell), 2.0 * _FARTHEST))
     i = int(np.floor(min(max((x - grid.x0) / grid.cell, -_FARTHEST), _FARTHEST)))
     j = int(np.floor(min(max((z - grid.z0) / grid.cell, -_FARTHEST), _FARTHEST)))
@@ -220,6 +232,13 @@ class WalkableFloor:
             )
         return floor
 
+    def __repr__(self) -> str:
+        """Say where it is, and how large."""
+        return (
+            f"<WalkableFloor of {self.name!r}: {self.area:.1f} m² for a body {self.body.height:g} m high with a radius "
+            f"of {self.body.radius:g} m, {len(self.islands)} islands, sampled every {self.cell:g} m>"
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave distance fields behind: they are made again where they are needed."""
         return {
@@ -250,6 +269,45 @@ class WalkableFloor:
         nodes = nodes[usable[self.node_island[nodes]]]
         found = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
         return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in found)
+
+    @cached_property
+    def kinds(self) -> tuple[IslandKind, ...]:
+        """What each of `islands` is, as far as bodies are concerned that come from the main storeys.
+
+        "floor" lies at the height of a main storey (one with a tenth of the largest one's area or more), within a step;
+        "top" is the top of furniture or a gap of less than half a square metre, where no body gets; "outside" is a roof
+        or ground under the open sky, or the inside of a solid. The first island is always floor.
+        """
+        most = max((storey.area for storey in self.storeys), default=0.0)
+        main = [storey.height for storey in self.storeys if storey.area >= 0.1 * most]
+
+        def kind(k: int, island: Island) -> IslandKind:
+            if k and island.covered <= 0.5:
+                return "outside"
+            low, high = island.lower - self.body.step, island.upper + self.body.step
+            is_level = island.area >= _LEAST_PIECE and any(low <= height <= high for height in main)
+            return "floor" if k == 0 or is_level else "top"
+
+        return tuple(kind(k, island) for k, island in enumerate(self.islands))
+
+    def describe(self) -> str:
+        """Return what there is of floor, storey by storey, as lines of text.
+
+        Tops of furniture, roofs and the insides of solids are counted apart: no body gets there.
+        """
+        apart = {kind: [i for i, k in zip(self.islands, self.kinds, strict=True) if k == kind] for kind in _KINDS}
+        floors = apart["floor"]
+        lines = [f"{self.area:.1f} m² in one piece, {sum(i.area for i in floors):.1f} m² in {len(floors)} pieces:"]
+        lines += [f"  {i.area:8.1f} m² at {i.lower:.2f} to {i.upper:.2f} m" for i in floors[:5]]
+        if len(floors) > 5:
+            lines.append(f"  and {len(floors) - 5} smaller ones")
+        lines += [
+            f"not counted: {len(apart[kind])} {words} ({sum(i.area for i in apart[kind]):.1f} m²)"
+            for kind, words in _KINDS.items()
+            if words and apart[kind]
+        ]
+        levels = ", ".join(f"{storey.height:.2f} m ({storey.area:.0f} m²)" for storey in self.storeys)
+        return "\n".join([*lines, f"storeys at {levels}" if levels else "no storeys", self.remark])
 
     @cached_property
     def cells(self) -> np.ndarray:
