@@ -7,7 +7,7 @@ import numpy as np
 
 from harken.checks import checked_number, checked_point
 from harken.errors import NavigationError
-from harken.scene.floor.geodesic import Point
+from harken.scene.floor.geodesic import Point, coordinates
 from harken.scene.floor.graph import NavigationGraph
 from harken.scene.floor.walkable import WalkableFloor
 
@@ -80,6 +80,16 @@ class Ground(Protocol):
         """
         ...
 
+    def length(self, start: Point, end: Point) -> float:
+        """Return the length of a step that `move` made from one place ``(3,)`` to another [m].
+
+        Steps along a shortest way add up to its `distance`, up stairs and ramps too: the straight distance would not.
+
+        Raises:
+            NavigationError: The body cannot stand at the start.
+        """
+        ...
+
     def shortest_path(self, start: Point, goal: Point) -> np.ndarray:
         """Return the way points ``(n, 3)`` of a shortest way between two places, both included.
 
@@ -117,6 +127,10 @@ class FloorGround:
     def __init__(self, floor: WalkableFloor):
         self.floor = floor
 
+    def __repr__(self) -> str:
+        """Name the floor."""
+        return f"FloorGround({self.floor!r})"
+
     def snap(self, position: Point) -> np.ndarray:
         """Return the point ``(3,)`` of the floor nearest to a position, at most a metre away [m]."""
         return self.floor.snap(position)
@@ -137,6 +151,10 @@ class FloorGround:
     def distances(self, starts: np.ndarray, goal: Point) -> np.ndarray:
         """Return the lengths ``(n,)`` of the shortest ways: inf where there is none, NaN off the floor [m]."""
         return self.floor.distance_field(goal).distances(starts)
+
+    def length(self, start: Point, end: Point) -> float:
+        """Return the length of a step [m]: straight where the floor is level, else along the surface."""
+        return self.floor.length(start, end)
 
     def shortest_path(self, start: Point, goal: Point) -> np.ndarray:
         """Return the way points ``(n, 3)`` of the shortest way over the floor [m]."""
@@ -170,6 +188,10 @@ class GridGround:
 
     def __init__(self, graph: NavigationGraph):
         self.graph = graph
+
+    def __repr__(self) -> str:
+        """Name the grid."""
+        return f"GridGround({self.graph!r})"
 
     def node(self, position: Point) -> int:
         """Return the node nearest to a position ``(3,)`` [m].
@@ -225,6 +247,13 @@ class GridGround:
             return float(to_goal[self.node(start)])
         except NavigationError:
             return float("nan")
+
+    def length(self, start: Point, end: Point) -> float:
+        """Return the length of a step [m]: straight where it is level, else the spacing for each node that it goes."""
+        a, b = coordinates(start), coordinates(end)
+        if a[1] == b[1]:
+            return math.dist(a, b)
+        return round((abs(b[0] - a[0]) + abs(b[2] - a[2])) / self.graph.spacing) * self.graph.spacing
 
     def shortest_path(self, start: Point, goal: Point) -> np.ndarray:
         """Return the nodes ``(n, 3)`` of a shortest way [m]."""

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harken.checks import checked_point
-from harken.errors import SceneError
+from harken.checks import checked_number, checked_point
+from harken.errors import ConfigurationError, SceneError
 from harken.raytracing import Triangles
 from harken.raytracing.triangles import ShiftedTriangles
 from harken.scene.labels import LabelUse
@@ -176,6 +176,9 @@ class Scene:
         """Read a scene from a file; see `harken.scene.read_scene` for the formats, options and errors."""
         from harken.scene.readers.reading import read_scene
 
+        if "scale" in options:
+            unit = "metres per unit of the file"
+            options["scale"] = checked_number("scale", options["scale"], 0.0, above=True, unit=unit)
         return read_scene(path, **options)
 
     @property
@@ -183,18 +186,18 @@ class Scene:
         """Whether `vertices` are relative to another point than the origin."""
         return bool(self.origin.any())
 
-    @cached_property
+    @property
     def local(self) -> "Scene":
         """The same scene moved so that `origin` is zero: what works in single precision takes this one.
 
         It is the scene itself where that is so already.
         """
-        if not self.is_far:
-            return self
+        return self._moved if self.is_far else self  # not kept: a scene that holds itself is freed late
+
+    @cached_property
+    def _moved(self) -> "Scene":
         moved = copy.copy(self)
         object.__setattr__(moved, "origin", np.zeros(3))
-        for name in ("triangles", "local", "bounds"):
-            moved.__dict__.pop(name, None)
         return moved
 
     @cached_property
@@ -242,7 +245,7 @@ class Scene:
 
     def is_inside_solid(self, point: np.ndarray) -> bool:
         """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture, see `are_inside_solid`."""
-        return bool(self.are_inside_solid(np.asarray(point)[None])[0])
+        return bool(self.are_inside_solid(checked_point("The point", point)[None])[0])
 
     def are_inside_solid(self, points: np.ndarray) -> np.ndarray:
         """Tell which points lie inside a wall or a piece of furniture.
@@ -256,14 +259,20 @@ class Scene:
 
         Returns:
             ``(N,)`` bool.
+
+        Raises:
+            ConfigurationError: The points are no array ``(N, 3)`` of numbers.
         """
+        places = _numbers(points, np.float64)
+        if places is None or places.ndim != 2 or places.shape[1] != 3:
+            raise ConfigurationError(f"points are {points!r:.80}; expected (N, 3) numbers, x, y and z of each [m].")
+        if self.is_far:
+            return self.local.are_inside_solid(places - self.origin)
         axes = np.concatenate([np.eye(3), -np.eye(3)])
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
         directions = np.concatenate([axes, corners]).astype(np.float32)
-        count = len(points)
-        if self.is_far:
-            return self.local.are_inside_solid(np.asarray(points, np.float64) - self.origin)
-        origins = np.repeat(np.asarray(points, np.float32), len(directions), 0)
+        count = len(places)
+        origins = np.repeat(places.clip(-_MOST, _MOST).astype(np.float32), len(directions), 0)
         aimed = np.tile(directions, (count, 1))
         distance, triangle, _ = self.triangles.closest(origins, aimed)
         back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], aimed) > 0)

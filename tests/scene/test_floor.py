@@ -378,3 +378,71 @@ def test_a_body_never_walks_to_where_no_way_leads_back(seed):
         position = end
         assert floor.island(position) == 0
         assert np.isfinite(field.distance(position))
+
+
+def test_islands_are_told_apart_and_tops_and_roofs_are_not_counted():
+    table = box(2, 0.0, 1, 4, 0.75, 2)
+    floor = build([*room(), table])
+    kinds = dict(zip(floor.kinds, floor.islands, strict=True))
+    assert floor.kinds[0] == "floor"
+    assert sorted(floor.kinds) == ["floor", "outside", "top"]
+    assert kinds["top"].lower == pytest.approx(0.75)
+    assert kinds["outside"].lower == pytest.approx(2.8)
+    told = floor.describe()
+    assert f"{floor.area:.1f} m² in 1 pieces:" in told
+    assert "not counted: 1 tops of furniture and gaps beside it" in told
+    assert "not counted: 1 roofs" in told
+
+
+def test_two_storeys_apart_are_both_floor():
+    floor = build([*stairs(10, 0.3), box(0, 5.6, -0.1, 8.6, 5.7, 1.3)])
+    assert floor.kinds.count("floor") == 2
+
+
+def test_a_floor_prints_as_one_short_line(empty_room):
+    assert repr(empty_room) == (
+        "<WalkableFloor of 'scene': 20.2 m² for a body 1.5 m high with a radius of 0.2 m, 2 islands, sampled every "
+        "0.05 m>"
+    )
+    assert len(repr(empty_room.distance_field((1, 0, 1)))) < 80
+
+
+@pytest.mark.parametrize("far", [1e9, 1e15, 1e19, 1e30, 1e300, -1e9, -1e30, -1e300])
+@pytest.mark.parametrize("axis", range(3))
+def test_points_far_from_the_scene_are_refused_and_crash_nothing(empty_room, far, axis):
+    point = np.array([1.0, 0.0, 1.0])
+    point[axis] = far
+    assert not empty_room.is_walkable(point)
+    for call in (
+        lambda: empty_room.snap(point),
+        lambda: empty_room.island(point),
+        lambda: empty_room.move(point, (1, 0, 0)),
+        lambda: empty_room.distance_field(point),
+        lambda: empty_room.distance_field((1, 0, 1)).distance(point),
+        lambda: empty_room.clearance(point),
+    ):
+        with pytest.raises(NavigationError):
+            call()
+    assert np.isnan(empty_room.distance_field((1, 0, 1)).distances(point[None])).all()
+    assert empty_room.is_walkable(empty_room.snap(point, reach=np.inf))
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e9, 1e15, 1e300])
+def test_a_move_of_any_length_ends_at_the_wall(empty_room, distance):
+    end, collided = empty_room.move((1, 0, 1), (distance, 0, 0))
+    assert end == pytest.approx([5.8, 0, 1], abs=5e-3)
+    assert collided
+
+
+@pytest.mark.parametrize("point", ["abc", "123", ("1", "0", "1"), None, (None, 0, 1), [[1, 0, 1]], (1, 0), {}])
+def test_what_is_no_point_is_refused_by_every_method(empty_room, point):
+    for call in (
+        lambda: empty_room.is_walkable(point),
+        lambda: empty_room.snap(point),
+        lambda: empty_room.move(point, (1, 0, 0)),
+        lambda: empty_room.move((1, 0, 1), point),
+        lambda: empty_room.distance_field((1, 0, 1)).distance(point),
+        lambda: empty_room.length(point, (1, 0, 1)),
+    ):
+        with pytest.raises(NavigationError):
+            call()

@@ -138,6 +138,17 @@ def test_distance_is_a_metric_and_no_shorter_than_the_straight_line(ground, plac
         assert ground.distance(a, a) == 0.0
 
 
+def test_a_way_that_is_walked_is_as_long_as_it_is_said_to_be(ground, places):
+    walked = 0
+    for place in places:
+        for heading in np.arange(4) * np.pi / 2:
+            end, collided = ground.move(place, heading, STEP)
+            if not collided:
+                walked += 1
+                assert ground.length(place, end) == pytest.approx(ground.distance(place, end), abs=1e-6)
+    assert walked > 40
+
+
 def test_distances_are_those_of_each_place(ground, places):
     lengths = ground.distances(places, places[0])
     assert lengths.shape == (len(places),)

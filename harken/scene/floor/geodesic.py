@@ -10,7 +10,6 @@ that distances are those of taut strings and not of lattice paths.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +31,7 @@ from harken.scene.floor.grid import (
     walk_to_quad,
 )
 from harken.scene.floor.islands import neighbour
+from harken.scene.floor.lengths import lengths_to_goals, surface_length
 
 __all__ = ["DistanceField", "Path", "coordinates", "figure_text", "point_text"]
 
@@ -49,11 +49,8 @@ class Path:
 
     points: np.ndarray
     """``(n, 3)`` float64 way points from start to goal [m], both included."""
-
-    @cached_property
-    def length(self) -> float:
-        """Sum of the straight distances between the way points, height included [m]."""
-        return float(np.linalg.norm(np.diff(self.points, axis=0), axis=1).sum())
+    length: float
+    """Its length [m], as `DistanceField.distance` measures it."""
 
 
 @kernel
@@ -405,17 +402,30 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
 
 
 @kernel
-def _distance_at(grid, distance, root, roots, parent, x, y, z):
-    """Distance from one point: NaN off the floor."""
-    return _look_up(grid, distance, root, roots, parent, x, y, z)[3]
+def _distance_at(grid, distance, root, roots, parent, slopes, x, y, z):
+    """Distance from one point: NaN off the floor.
+
+    `slopes` holds averaged heights and the lengths from every root along them, both empty on a level floor.
+    """
+    quad, u, v, best, best_root, corners = _look_up(grid, distance, root, roots, parent, x, y, z)
+    heights, lengths = slopes
+    if len(heights) == 0 or quad < 0 or best_root < 0:
+        return best
+    length = lengths[best_root]
+    for k in range(len(corners) - 1, -1, -1):
+        at_u, at_v, height = corners[k, 0], corners[k, 1], corners[k, 2]
+        length += surface_length(grid, heights, quad, u, v, at_u, at_v)
+        onward, _, _ = locate(grid, grid.x0 + at_u * grid.cell, height, grid.z0 + at_v * grid.cell)
+        quad, u, v = onward if onward >= 0 else quad, at_u, at_v
+    return length + surface_length(grid, heights, quad, u, v, roots[best_root, 0], roots[best_root, 1])
 
 
 @kernel
-def _distances_at(grid, distance, root, roots, parent, points, result):
+def _distances_at(grid, distance, root, roots, parent, slopes, points, result):
     """Distances from many points into `result`."""
     for k in range(len(points)):
         p = points[k]
-        result[k] = _distance_at(grid, distance, root, roots, parent, p[0], p[1], p[2])
+        result[k] = _distance_at(grid, distance, root, roots, parent, slopes, p[0], p[1], p[2])
 
 
 def coordinates(point: Point) -> tuple[float, float, float]:
@@ -447,12 +457,28 @@ def point_text(point: Point) -> str:
 class DistanceField:
     """Distances over a floor to the nearest of one or more goals; made by `WalkableFloor.distance_field`.
 
-    A distance is the length of the straight lines from way point to way point, height included.
+    On a level floor a distance is the length of the straight lines from way point to way point, height included; on one
+    that climbs it is measured along the surface (`harken.scene.floor.lengths`). The way itself is the shortest by the
+    straight lines in both.
+
+    Args:
+        grid: The floor.
+        goals: ``(n, 3)`` points on it [m].
+        heights: ``(N,)`` averaged heights of a floor that is not level [m].
     """
 
-    def __init__(self, grid: FloorGrid, goals: np.ndarray):
+    def __init__(self, grid: FloorGrid, goals: np.ndarray, heights: np.ndarray | None = None):
         self.grid, self.goals = grid, goals
         self._field = propagate(grid, goals)
+        heights = np.empty(0) if heights is None else heights
+        lengths = lengths_to_goals(grid, heights, *self._field[2:]) if len(heights) else np.empty(0)
+        self._slopes = heights, lengths
+
+    def __repr__(self) -> str:
+        """Say where it leads."""
+        goals = ", ".join(point_text(goal) for goal in self.goals[:3])
+        more = f" and {len(self.goals) - 3} more" if len(self.goals) > 3 else ""
+        return f"<DistanceField to {goals}{more}>"
 
     goals: np.ndarray
     """``(n, 3)`` float64 points at distance 0 [m]."""
@@ -469,7 +495,7 @@ class DistanceField:
             NavigationError: The point is not on the floor.
         """
         x, y, z = coordinates(point)
-        found = _distance_at(self.grid, *self._field, x, y, z)
+        found = _distance_at(self.grid, *self._field, self._slopes, x, y, z)
         if math.isnan(found):
             raise NavigationError(
                 f"The point {point_text(point)} is not on the floor. Use WalkableFloor.snap to go there."
@@ -486,7 +512,7 @@ class DistanceField:
         if points.ndim != 2 or points.shape[1] != 3:
             raise NavigationError(f"The points have shape {points.shape}; expected (n, 3).")
         result = np.empty(len(points))
-        _distances_at(self.grid, *self._field, points, result)
+        _distances_at(self.grid, *self._field, self._slopes, points, result)
         return result
 
     def path(self, point: Point) -> Path:
@@ -495,7 +521,8 @@ class DistanceField:
         Raises:
             NavigationError: The point is not on the floor, or no way leads to a goal.
         """
-        if not math.isfinite(self.distance(point)):
+        length = self.distance(point)
+        if not math.isfinite(length):
             raise NavigationError(
                 f"No way leads from {point_text(point)} to a goal: they are on different islands of the floor."
             )
@@ -508,4 +535,7 @@ class DistanceField:
             root = int(parent[root])
         lattice = np.array(places)
         x, z = self.grid.x0 + lattice[:, 0] * self.grid.cell, self.grid.z0 + lattice[:, 1] * self.grid.cell
-        return Path(points=np.stack([x, lattice[:, 2], z], 1))
+        points = np.stack([x, lattice[:, 2], z], 1)
+        if not len(self._slopes[0]):
+            length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+        return Path(points=points, length=length)

@@ -133,6 +133,10 @@ class NavigationGraph:
         self.nodes, self.neighbours, self.spacing = nodes, neighbours, spacing
         self._around = nodes.min(0) - _FAR, nodes.max(0) + _FAR
 
+    def __repr__(self) -> str:
+        """Say how large it is."""
+        return f"<NavigationGraph of {len(self.nodes)} nodes, {self.spacing:g} m apart>"
+
     nodes: np.ndarray
     """``(n, 3)`` float64 points on the floor [m]."""
     neighbours: np.ndarray

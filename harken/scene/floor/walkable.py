@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,18 +28,28 @@ from harken.scene.floor.grid import (
     surface_height,
 )
 from harken.scene.floor.islands import Island, Storey, build_grid, find_islands, find_parts, find_storeys, quad_areas
+from harken.scene.floor.lengths import LEVEL, averaged_heights, surface_length
 from harken.scene.floor.rooms import BY_FRONTS, find_rooms
 from harken.scene.scene import Scene
 
-__all__ = ["Body", "Island", "Storey", "WalkableFloor"]
+__all__ = ["Body", "Island", "IslandKind", "Storey", "WalkableFloor"]
 
 _log = logging.getLogger("harken")
 
 _MOST_COLUMNS, _LIMIT_COLUMNS = 2_500_000, 40_000_000
-_LEAST_AREA = 1.0
+_LEAST_AREA, _LEAST_PIECE = 1.0, 0.5
 _FIELD_BYTES = 128 * 2**20
 _MOST_FIELDS = 64
 _FARTHEST = 1e9
+
+IslandKind = Literal["floor", "top", "outside"]
+"""What an island is: see `WalkableFloor.kinds`."""
+
+_KINDS: dict[IslandKind, str] = {
+    "floor": "",
+    "top": "tops of furniture and gaps beside it",
+    "outside": "roofs, grounds under the open sky or insides of solids",
+}
 
 # Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
 _fields_lock = threading.Lock()
@@ -80,7 +90,10 @@ def _floor_height(grid, x, y, z):
 @kernel
 def _nearest(grid, island, wanted, x, y, z, reach):
     """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
-    # Bounded before they become indices: a float beyond the range of integers may become any of them.
+    # Bounded before they become indices: a float beyond the range of integers may become any of them. And before they
+    # are squared, which may be no number any more.
+    most = 1e3 * _FARTHEST
+    x, y, z = min(max(x, -most), most), min(max(y, -most), most), min(max(z, -most), most)
     cells = int(min(np.ceil(reach / grid.cell), 2.0 * _FARTHEST))
     i = int(np.floor(min(max((x - grid.x0) / grid.cell, -_FARTHEST), _FARTHEST)))
     j = int(np.floor(min(max((z - grid.z0) / grid.cell, -_FARTHEST), _FARTHEST)))
@@ -219,9 +232,19 @@ class WalkableFloor:
             )
         return floor
 
+    def __repr__(self) -> str:
+        """Say where it is, and how large."""
+        return (
+            f"<WalkableFloor of {self.name!r}: {self.area:.1f} m² for a body {self.body.height:g} m high with a radius "
+            f"of {self.body.radius:g} m, {len(self.islands)} islands, sampled every {self.cell:g} m>"
+        )
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave distance fields behind: they are made again where they are needed."""
-        return {**self.__dict__, "_fields": OrderedDict()}
+        return {
+            **{name: value for name, value in self.__dict__.items() if name != "_averaged_heights"},
+            "_fields": OrderedDict(),
+        }
 
     @property
     def _is_far(self) -> bool:
@@ -246,6 +269,45 @@ class WalkableFloor:
         nodes = nodes[usable[self.node_island[nodes]]]
         found = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
         return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in found)
+
+    @cached_property
+    def kinds(self) -> tuple[IslandKind, ...]:
+        """What each of `islands` is, as far as bodies are concerned that come from the main storeys.
+
+        "floor" lies at the height of a main storey (one with a tenth of the largest one's area or more), within a step;
+        "top" is the top of furniture or a gap of less than half a square metre, where no body gets; "outside" is a roof
+        or ground under the open sky, or the inside of a solid. The first island is always floor.
+        """
+        most = max((storey.area for storey in self.storeys), default=0.0)
+        main = [storey.height for storey in self.storeys if storey.area >= 0.1 * most]
+
+        def kind(k: int, island: Island) -> IslandKind:
+            if k and island.covered <= 0.5:
+                return "outside"
+            low, high = island.lower - self.body.step, island.upper + self.body.step
+            is_level = island.area >= _LEAST_PIECE and any(low <= height <= high for height in main)
+            return "floor" if k == 0 or is_level else "top"
+
+        return tuple(kind(k, island) for k, island in enumerate(self.islands))
+
+    def describe(self) -> str:
+        """Return what there is of floor, storey by storey, as lines of text.
+
+        Tops of furniture, roofs and the insides of solids are counted apart: no body gets there.
+        """
+        apart = {kind: [i for i, k in zip(self.islands, self.kinds, strict=True) if k == kind] for kind in _KINDS}
+        floors = apart["floor"]
+        lines = [f"{self.area:.1f} m² in one piece, {sum(i.area for i in floors):.1f} m² in {len(floors)} pieces:"]
+        lines += [f"  {i.area:8.1f} m² at {i.lower:.2f} to {i.upper:.2f} m" for i in floors[:5]]
+        if len(floors) > 5:
+            lines.append(f"  and {len(floors) - 5} smaller ones")
+        lines += [
+            f"not counted: {len(apart[kind])} {words} ({sum(i.area for i in apart[kind]):.1f} m²)"
+            for kind, words in _KINDS.items()
+            if words and apart[kind]
+        ]
+        levels = ", ".join(f"{storey.height:.2f} m ({storey.area:.0f} m²)" for storey in self.storeys)
+        return "\n".join([*lines, f"storeys at {levels}" if levels else "no storeys", self.remark])
 
     @cached_property
     def cells(self) -> np.ndarray:
@@ -388,6 +450,34 @@ class WalkableFloor:
             raise NavigationError(f"The displacement {point_text(displacement)} is not finite: expected metres.")
         return np.array([x, y, z]), collided
 
+    def _climbs(self, island: int) -> bool:
+        return self.islands[island].upper - self.islands[island].lower > LEVEL
+
+    @cached_property
+    def _is_level(self) -> bool:
+        return not any(self._climbs(k) for k in range(len(self.islands)))
+
+    @cached_property
+    def _averaged_heights(self) -> np.ndarray:
+        return averaged_heights(self.grid)
+
+    def length(self, start: Point, end: Point) -> float:
+        """Return the length of a straight way between two points ``(3,)`` of the floor [m].
+
+        It is measured as distances are, so that what is walked from point to point along a shortest way adds up to its
+        length: on an island whose heights differ by no more than half a metre it is the straight distance, on one that
+        climbs it is the length along the surface, stairs taken as the slope over their edges.
+
+        Raises:
+            NavigationError: One of them is no place, or the start is not on the floor.
+        """
+        a, b = coordinates(start), coordinates(end)
+        if self._is_level or not self._climbs(self._owner(self._quad(start))):
+            return math.dist(a, b)
+        quad, u, v = locate(self.grid, *a)
+        to_u, to_v = (b[0] - self.grid.x0) / self.grid.cell, (b[2] - self.grid.z0) / self.grid.cell
+        return float(surface_length(self.grid, self._averaged_heights, quad, u, v, to_u, to_v))
+
     def clearance(self, point: Point) -> float:
         """Return the distance from a point of the floor to the nearest obstacle or edge [m], at least the radius.
 
@@ -416,9 +506,9 @@ class WalkableFloor:
             if key in self._fields:
                 self._fields.move_to_end(key)
                 return self._fields[key]
-        for point in goals:
-            self._quad(point)
-        field = DistanceField(self.grid, goals)
+        quads = [self._quad(point) for point in goals]
+        climbs = any(self._climbs(self._owner(quad)) for quad in quads)
+        field = DistanceField(self.grid, goals, self._averaged_heights if climbs else None)
         with _fields_lock:
             self._fields[key] = field
             while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
