@@ -302,9 +302,7 @@ def fuzz(*, seed: int, seconds: float, cases: int | None = None) -> Fuzzed:
         if line:
             outcome = json.loads(line)
         else:
-            if not ready:
-                child.kill()
-            status = child.wait()
+            status = _end(child, kill=not ready)
             outcome = f"FAULT: it ended with {status}" if ready else f"FAULT: it hangs for {SECONDS_PER_CASE:g} s"
             child = None
         result.cases += 1
@@ -313,9 +311,17 @@ def fuzz(*, seed: int, seconds: float, cases: int | None = None) -> Fuzzed:
         if outcome.startswith("FAULT"):
             result.faults.append(f"case {number}: {outcome}")
     if child is not None:
-        child.stdin.close()
-        child.wait()
+        _end(child)
     return result
+
+
+def _end(child: subprocess.Popen, *, kill: bool = False) -> int:
+    """End a child and return its status."""
+    if kill:
+        child.kill()
+    with child:  # It closes the pipes, and a child without input ends.
+        pass
+    return child.wait()
 
 
 def main() -> None:
