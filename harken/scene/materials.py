@@ -37,7 +37,7 @@ class AcousticMaterial:
                 shares = np.atleast_1d(np.asarray(getattr(self, field), np.float64))
             except (TypeError, ValueError, OverflowError):
                 shares = np.zeros((0, 0))
-            values = tuple(shares.tolist()) if shares.ndim == 1 else ()
+            values = tuple(float(share) for share in shares) if shares.ndim == 1 else ()
             if len(values) == 1:
                 values *= len(OCTAVE_BANDS)
             if len(values) == len(OCTAVE_BANDS) - 1:
