@@ -219,16 +219,13 @@ def _read(words: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     substances: list[str] = []
     position = 0
     while position < len(words):
-        phrase, length = (words[position],), 1
-        for length in range(min(_LONGEST, len(words) - position), 0, -1):
-            phrase = tuple(words[position : position + length])
-            if phrase in _THINGS or phrase in _STUFF:
-                break
+        phrases = (tuple(words[position : position + length]) for length in range(_LONGEST, 0, -1))
+        phrase = next((phrase for phrase in phrases if phrase in _THINGS or phrase in _STUFF), ())
         if phrase in _THINGS:
             things.append(_THINGS[phrase])
         if phrase in _STUFF:
             substances.append(_STUFF[phrase])
-        position += length
+        position += len(phrase) or 1
     return things, substances
 
 

@@ -13,6 +13,7 @@ import random
 import re
 import resource
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,9 @@ from harken.errors import HarkenError, HarkenWarning
 from harken.scene.readers.reading import read_scene
 
 SECONDS_PER_CASE = 10.0
-"""After this a case hangs. Valid files take hundredths of a second."""
+"""Processor time after which a case hangs. Valid files take hundredths of a second."""
+_WAITING = 90.0
+"""Time on the clock after which it hangs too, as where a pipe is read; busy machines are slow."""
 MEMORY_PER_CASE = 400.0
 """What a case may take at most [MB]; the files are of kilobytes."""
 _ADDRESS_SPACE = 3 << 30
@@ -297,15 +300,14 @@ def fuzz(*, seed: int, seconds: float, cases: int | None = None) -> Fuzzed:
         number = result.cases
         child.stdin.write(f"{number}\n".encode())
         child.stdin.flush()
-        ready = select.select([child.stdout], [], [], SECONDS_PER_CASE)[0]
+        ready = select.select([child.stdout], [], [], _WAITING)[0]
         line = child.stdout.readline() if ready else b""
         if line:
             outcome = json.loads(line)
         else:
-            if not ready:
-                child.kill()
-            status = child.wait()
-            outcome = f"FAULT: it ended with {status}" if ready else f"FAULT: it hangs for {SECONDS_PER_CASE:g} s"
+            status = _end(child, kill=not ready)
+            hangs = not ready or status == -signal.SIGPROF
+            outcome = "FAULT: it hangs" if hangs else f"FAULT: the interpreter ended with {status}"
             child = None
         result.cases += 1
         key = outcome.partition("\n")[0][:60]
@@ -313,9 +315,17 @@ def fuzz(*, seed: int, seconds: float, cases: int | None = None) -> Fuzzed:
         if outcome.startswith("FAULT"):
             result.faults.append(f"case {number}: {outcome}")
     if child is not None:
-        child.stdin.close()
-        child.wait()
+        _end(child)
     return result
+
+
+def _end(child: subprocess.Popen, *, kill: bool = False) -> int:
+    """End a child and return its status."""
+    if kill:
+        child.kill()
+    with child:  # It closes the pipes, and a child without input ends.
+        pass
+    return child.wait()
 
 
 def main() -> None:
@@ -335,7 +345,10 @@ def main() -> None:
             resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
             print("ready", flush=True)
             for line in sys.stdin:
-                print(json.dumps(try_case(scenes, Path(place), given.seed, int(line))), flush=True)
+                signal.setitimer(signal.ITIMER_PROF, SECONDS_PER_CASE)  # Its signal ends the process.
+                outcome = try_case(scenes, Path(place), given.seed, int(line))
+                signal.setitimer(signal.ITIMER_PROF, 0.0)
+                print(json.dumps(outcome), flush=True)
         return
     result = fuzz(seed=given.seed, seconds=given.seconds)
     for outcome, count in sorted(result.outcomes.items(), key=lambda one: -one[1]):

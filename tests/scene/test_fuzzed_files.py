@@ -31,7 +31,7 @@ def test_damaged_files_of_every_format_give_a_scene_or_a_clear_error():
     result = fuzz(
         seed=int(os.environ.get("HARKEN_FUZZ_SEED", "1")), seconds=seconds, cases=3000 if seconds <= 40 else None
     )
-    assert result.cases > 300
+    assert result.cases > 100
     assert not result.faults, "\n".join(result.faults[:5])
     assert result.outcomes["scene"] > 0.1 * result.cases  # Not every change is fatal.
     assert result.outcomes["SceneError"] > 0.1 * result.cases

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from harken.errors import UnknownNameError
+from harken.errors import SceneError, UnknownNameError
 from harken.scene import OCTAVE_BANDS, AcousticMaterial
 from harken.scene.material_table import MATERIALS, mass_law_transmission, material
 
@@ -92,3 +92,9 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 def test_the_table_cannot_be_changed():
     with pytest.raises(TypeError):
         MATERIALS["plaster"] = MATERIALS["brick"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("shares", [None, "much", [[0.1]], [0.1, [0.2]], {}, float("nan"), 10**400, (0.1, 0.2), -0.1])
+def test_what_is_no_list_of_shares_is_refused_by_the_materials_name(shares):
+    with pytest.raises(SceneError, match="Material 'own': absorption"):
+        AcousticMaterial(name="own", absorption=shares)

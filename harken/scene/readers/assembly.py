@@ -85,7 +85,8 @@ def assemble(
     if up == "auto":
         up, reason = guess_up(vertices[faces[keep]], category[keep], usual_up)
         if reason is not None:
-            remarks.append(f"{up} was taken for up, because {reason}; pass up={usual_up!r} if {usual_up} is")
+            instead = f"pass up={usual_up!r} (--up {usual_up}) if {usual_up} is"
+            remarks.append(f"{up} was taken for up, because {reason}; {instead}")
     if up == "z":
         vertices = np.stack([vertices[:, 0], vertices[:, 2], -vertices[:, 1]], axis=1)
     part_areas = np.bincount(part_of, weights=areas, minlength=len(parts))

@@ -51,7 +51,8 @@ def split_lines(content: bytes) -> Iterator[tuple[int, str]]:
         if line.endswith("\\"):
             held += line[:-1] + " "
             continue
-        line, held = _COMMENT.sub("", held + line).strip(), ""
+        line, held = held + line, ""
+        line = (_COMMENT.sub("", line) if "#" in line else line).strip()
         if line:
             yield first, line
         first = 0

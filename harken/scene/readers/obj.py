@@ -137,14 +137,20 @@ def _parse(path: Path) -> _Lines:
 
 def _parse_face(rest: str, vertices: int, uvs: int) -> list[int]:
     """Return vertex indices, then texture-coordinate indices, from 0; negative ones count back from the last line."""
-    corners = [corner.split("/") for corner in rest.split()]
-    places = [int(corner[0]) for corner in corners]
-    maps = [int(corner[1]) if len(corner) > 1 and corner[1] else 0 for corner in corners]
+    if "/" in rest:
+        corners = [corner.split("/") for corner in rest.split()]
+        places = [int(corner[0]) for corner in corners]
+        maps = [int(corner[1]) if len(corner) > 1 and corner[1] else 0 for corner in corners]
+        uv = [i - 1 if i > 0 else uvs + i if i < 0 else _NONE for i in maps]
+        if any(i < 0 and i != _NONE for i in uv):
+            raise ValueError("there are no texture coordinates before the first")
+    else:
+        places = [int(corner) for corner in rest.split()]
+        uv = [_NONE] * len(places)
     vertex = [i - 1 if i > 0 else vertices + i for i in places]
-    uv = [i - 1 if i > 0 else uvs + i if i < 0 else _NONE for i in maps]
-    if not all(places) or min(vertex) < 0 or min(i for i in (*uv, 0) if i != _NONE) < 0:
+    if not all(places) or min(vertex) < 0:
         raise ValueError("there is no vertex 0 or before the first")
-    if max(*vertex, *uv) >= _LARGEST_INDEX:
+    if max(max(vertex), max(uv)) >= _LARGEST_INDEX:
         raise ValueError("there are not so many vertices")
     return vertex + uv
 

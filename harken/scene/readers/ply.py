@@ -84,19 +84,18 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
             "surfaces are grey"
         )
     colors, uv = _colors(vertex, face, triangles), _uv(vertex, face, triangles)
-    number = face.scalars.get("texnumber")
-    image_of = np.zeros(face.count, np.int64) if number is None else number.astype(np.int64)
-    objects = next((face.scalars[name] for name in _OBJECT_FIELDS if name in face.scalars), None)
-    object_of = np.full(face.count, -1) if objects is None else objects.astype(np.int64)
-    classes = {} if objects is None else _classes(path)
-    pairs, group = np.unique(np.stack([object_of, image_of], axis=1)[triangles.face], axis=0, return_inverse=True)
-    things = {value: thing for thing, value in enumerate(np.unique(pairs[:, 0]).tolist(), 1)}
-    order = np.argsort(group.ravel(), kind="stable")
-    ends = np.cumsum(np.bincount(group.ravel(), minlength=len(pairs)))
+    objects = next((face.scalars[name] for name in _OBJECT_FIELDS if name in face.scalars), np.full(face.count, -1))
+    image = face.scalars.get("texnumber", np.zeros(face.count, np.int64))
+    things, object_of = np.unique(objects.astype(np.int64), return_inverse=True)
+    numbers, image_of = np.unique(image.astype(np.int64), return_inverse=True)
+    group = (object_of * len(numbers) + image_of)[triangles.face]
+    classes = {} if things[-1] < 0 else _classes(path)
     parts = []
-    for (thing, image), chosen in zip(pairs.tolist(), np.split(order, ends[:-1]), strict=True):
+    for chosen in _members(group):
+        which, what = divmod(int(group[chosen[0]]), len(numbers))
+        thing, number = int(things[which]), int(numbers[what])
+        texture = images[number] if uv is not None and 0 <= number < len(images) else None
         used, local = np.unique(triangles.faces[chosen], return_inverse=True)
-        texture = images[image] if uv is not None and 0 <= image < len(images) else None
         shown = None if colors is None else colors[chosen]
         if texture is not None:  # A texture holds the colours itself.
             shown = np.full((len(chosen), 3, 3), 255, np.uint8)
@@ -105,13 +104,21 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
                 vertices=vertices[used],
                 faces=local.reshape(-1, 3),
                 node=classes.get(thing, ""),
-                thing=things[thing] if thing > 0 else 0,
+                thing=which + 1 if thing > 0 else 0,
                 colors=shown,
                 uv=None if uv is None or texture is None else uv[chosen],
                 texture=texture,
             )
         )
     return parts, remarks
+
+
+def _members(group: np.ndarray) -> list[np.ndarray]:
+    """Return the places ``(n,)`` of every number that occurs in `group`, ascending."""
+    if (group == group[0]).all():
+        return [np.arange(len(group))]
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
 def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:

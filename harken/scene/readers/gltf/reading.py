@@ -61,9 +61,8 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
     places = _walk(document)
     world = {place.index: place.transform for place in places}
     looks = Looks(document)
-    parts: list[MeshPart] = []
-    owners: dict[tuple[int, int], int] = {}
     read: dict[tuple[str, tuple[float, ...]], list[Primitive]] = {}
+    shown: list[tuple[_Place, Entry, list[Primitive], list[np.ndarray]]] = []
     total = 0
     for place in places:
         mesh = place.node.linked("mesh", "meshes")
@@ -76,15 +75,18 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
         primitives = read[mesh.place, weights]
         if not primitives:
             continue
-        for number, transform in enumerate(_instances(place)):
+        shown.append((place, mesh, primitives, list(_instances(place))))
+        total += sum(len(primitive.faces) for primitive in primitives) * len(shown[-1][3])
+        if total > MOST_TRIANGLES:
+            raise document.fault(f"with all its instances it has more than {MOST_TRIANGLES:,} triangles")
+    parts: list[MeshPart] = []
+    owners: dict[tuple[int, int], int] = {}
+    for place, mesh, primitives, transforms in shown:
+        for number, transform in enumerate(transforms):
             # The instances of a node are things of their own, unless all are parts of a thing above.
             owner = (place.owner, number if place.owner == place.index else 0)
             thing = owners.setdefault(owner, len(owners) + 1)
-            for primitive in primitives:
-                total += len(primitive.faces)
-                if total > MOST_TRIANGLES:
-                    raise document.fault(f"with all its instances it has more than {MOST_TRIANGLES:,} triangles")
-                parts.append(_part(place, mesh, thing, primitive, transform, world, looks))
+            parts += [_part(place, mesh, thing, one, transform, world, looks) for one in primitives]
     if len(owners) < 2:  # One node alone is the scene and no object in it.
         parts = [replace(part, thing=0) for part in parts]
     return parts, remarks + looks.remarks()
