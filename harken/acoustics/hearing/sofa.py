@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.fft import irfft, rfft
-from scipy.spatial import QhullError, SphericalVoronoi, cKDTree
+from scipy.spatial import KDTree, QhullError, SphericalVoronoi
 
 from harken.acoustics.bands import band_edges
 from harken.acoustics.directivity import MeasuredDirectivity
@@ -350,7 +350,7 @@ def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.n
     """Return which measurements to keep: for each direction the farthest, in the file's order."""
     rank = np.empty(len(distances), np.int64)
     rank[np.argsort(-distances, kind="stable")] = np.arange(len(distances))
-    alike = cKDTree(directions).query_pairs(_SAME_DIRECTION, output_type="ndarray")
+    alike = KDTree(directions).query_pairs(_SAME_DIRECTION, output_type="ndarray")
     nearer = np.where(rank[alike[:, 0]] > rank[alike[:, 1]], alike[:, 0], alike[:, 1])
     kept = np.setdiff1d(np.arange(len(distances)), nearer)
     if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
