@@ -9,12 +9,13 @@ omnidirectional source with the same level on the axis.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 from scipy.special import eval_legendre, j1, spherical_jn, spherical_yn
 
+from harken.checks import check_settings, checked_count, checked_number
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
@@ -32,6 +33,7 @@ __all__ = [
     "directivity_index",
     "gain_table",
     "loudspeaker",
+    "number_array",
     "piston_on_sphere",
     "read_gains",
     "sphere_directions",
@@ -94,8 +96,7 @@ def body_frame(heading: float, pitch: float = 0.0) -> np.ndarray:
     Raises:
         ConfigurationError: An angle is not finite.
     """
-    if not (np.isfinite(heading) and np.isfinite(pitch)):
-        raise ConfigurationError(f"Heading {heading!r} and pitch {pitch!r}; expected finite angles in radians.")
+    heading, pitch = checked_number("Heading", heading, unit="radians"), checked_number("Pitch", pitch, unit="radians")
     ch, sh, cp, sp = np.cos(heading), np.sin(heading), np.cos(pitch), np.sin(pitch)
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [sh * cp, -sp, ch * cp]])
 
@@ -112,12 +113,26 @@ def sphere_directions(count: int) -> np.ndarray:
     Raises:
         ConfigurationError: The count is below 1.
     """
-    if count < 1:
-        raise ConfigurationError(f"{count} directions were asked for; expected 1 or more.")
+    count = checked_count("Number of directions", count, 1, 10_000_000)
     y = 1.0 - (2.0 * np.arange(count) + 1.0) / count
     turn = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count)
     radius = np.sqrt(1.0 - y * y)
     return np.stack([radius * np.sin(turn), y, -radius * np.cos(turn)], -1)
+
+
+def number_array(what: str, values: Any) -> np.ndarray:
+    """Return a new float64 array of what holds real numbers.
+
+    Raises:
+        ConfigurationError: It holds text, complex numbers or other objects, or rows of different lengths.
+    """
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ConfigurationError(f"{what}: {error}; expected an array of numbers.") from error
+    if array.dtype.kind not in "iuf":
+        raise ConfigurationError(f"{what} is an array of {array.dtype}; expected real numbers.")
+    return array.astype(np.float64)
 
 
 def unit_directions(directions: np.ndarray) -> np.ndarray:
@@ -132,7 +147,7 @@ def unit_directions(directions: np.ndarray) -> np.ndarray:
     Raises:
         ConfigurationError: The shape is another, or a direction is zero or not finite.
     """
-    vectors = np.asarray(directions, np.float64)
+    vectors = number_array("Directions", directions)
     if vectors.shape[-1:] != (3,) or not np.isfinite(vectors).all() or not vectors.any(axis=-1).all():
         raise ConfigurationError(
             f"Directions of shape {vectors.shape}; expected (..., 3): right, up, back, finite and not all zero."
@@ -155,11 +170,7 @@ class FirstOrder:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0.0 <= self.alpha <= 1.0 or self.bands < 1:
-            raise ConfigurationError(
-                f"First-order pattern with alpha {self.alpha!r} in {self.bands!r} bands; expected alpha between 0 "
-                "(figure-eight) and 1 (omnidirectional), and one band or more."
-            )
+        check_settings(self, alpha=(0.0, 1.0), bands=(1, 64))
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)``."""
@@ -188,7 +199,8 @@ class Axisymmetric:
 
     def __post_init__(self) -> None:
         """Check and normalise the table."""
-        angles, table = np.array(self.angles, np.float64), np.array(self.table, np.float64)
+        angles = number_array(f"Directivity {self.name!r}: angles", self.angles)
+        table = number_array(f"Directivity {self.name!r}: table", self.table)
         covers = angles.ndim == 1 and len(angles) > 1 and abs(angles[0]) < 1e-9 and abs(angles[-1] - np.pi) < 1e-9
         if not covers or not (np.diff(angles) > 0).all():
             raise ConfigurationError(f"Directivity {self.name!r}: its angles must rise from 0 to π [rad].")
@@ -239,7 +251,8 @@ class MeasuredDirectivity:
 
     def __post_init__(self) -> None:
         """Check and normalise the values."""
-        directions, values = unit_directions(self.directions), np.array(self.values, np.float64)
+        directions = unit_directions(self.directions)
+        values = number_array(f"Directivity {self.name!r}: values", self.values)
         if directions.ndim != 2 or values.ndim != 2 or len(values) != len(directions) or not np.isfinite(values).all():
             raise ConfigurationError(
                 f"Directivity {self.name!r}: directions {directions.shape} and values {values.shape} do not fit "
@@ -304,8 +317,8 @@ class Oriented:
     """Angle above the horizon [rad]."""
 
     def __post_init__(self) -> None:
-        """Check the angles."""
-        body_frame(self.heading, self.pitch)
+        """Check the fields."""
+        check_settings(self)
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)`` in directions of the world."""
@@ -338,7 +351,11 @@ def piston_on_sphere(
     Raises:
         ConfigurationError: A radius is not positive, or a piston is larger than the sphere.
     """
-    radii = np.broadcast_to(np.asarray(piston_radius, np.float64), (len(bands),))
+    sphere_radius = checked_number("Radius of the sphere", sphere_radius, 0.0, 1e3, above=True, unit="m")
+    radii = number_array("Radius of the piston", piston_radius)
+    if radii.shape not in ((), (len(bands),)):
+        raise ConfigurationError(f"{radii.shape} radii of a piston for {len(bands)} bands; expected one, or one each.")
+    radii = np.broadcast_to(radii, (len(bands),))
     if not (0.0 < sphere_radius < np.inf and (radii > 0.0).all() and (radii <= sphere_radius).all()):
         raise ConfigurationError(
             f"Piston of radius {piston_radius!r} on a sphere of {sphere_radius!r}; expected metres above 0, the piston "

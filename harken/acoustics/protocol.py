@@ -315,7 +315,7 @@ class ImpulseResponse:
     def measures(self, bands: Sequence[float] | None = None) -> "RoomMeasures":
         """Return the measures of ISO 3382-1, ``(bands, channels)`` each: decay times, clarity, strength and others.
 
-        It is `harken.acoustics.measures.room_measures`, which names the errors too.
+        It is `harken.acoustics.measures.room_measures`, which also lists the errors.
         """
         from harken.acoustics.measures import room_measures
 

@@ -8,7 +8,7 @@ import pytest
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
 from harken.acoustics.fields import decay
 from harken.acoustics.fields.decay import CutDecay, estimated_decay_time
-from harken.acoustics.fields.field import TimeBins
+from harken.acoustics.tracing import TimeBins
 from harken.errors import HarkenWarning
 from harken.scene import OCTAVE_BANDS, AcousticMaterial, Scene
 

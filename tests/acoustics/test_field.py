@@ -4,7 +4,8 @@ import trimesh
 
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
 from harken.acoustics.fields.cells import build_cells, cell_at
-from harken.acoustics.fields.field import TimeBins, read_field, trace_field
+from harken.acoustics.fields.field import read_field, trace_field
+from harken.acoustics.tracing import TimeBins
 from harken.scene import AcousticMaterial, Scene
 
 SIZE = np.array([8.0, 3.0, 6.0])

@@ -1,6 +1,7 @@
 import os
 import resource
 import threading
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import trimesh
 
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
+from harken.acoustics.fields.files import load_field
 from harken.acoustics.recent import RecentlyUsed
 from harken.errors import CacheError
 from harken.scene import AcousticMaterial, Scene
@@ -69,6 +71,49 @@ def test_what_a_killed_process_left_unfinished_is_removed_when_nobody_can_be_wri
     os.utime(old, (0, 0))
     engine(tmp_path).field(SOURCE)
     assert not old.exists() and new.exists()
+
+
+def test_no_damaged_byte_of_a_file_gives_another_field(tmp_path):
+    fresh = engine(tmp_path).field(SOURCE).energy
+    (file,) = tmp_path.iterdir()
+    whole, loaded = file.read_bytes(), engine(tmp_path)
+    grid, bins = loaded._grid, loaded._bins
+    places = [
+        *range(0, 300, 7),
+        *range(300, len(whole) - 400, len(whole) // 40),
+        *range(len(whole) - 400, len(whole), 11),
+    ]
+    for at in places:
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x55
+        file.write_bytes(damaged)
+        field = load_field(file, grid, bins)
+        assert field is None or field.energy.tobytes() == fresh.tobytes()
+    for length in (0, 1, 22, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        assert load_field(file, grid, bins) is None
+
+
+def test_a_file_that_promises_more_than_memory_is_not_read(tmp_path):
+    loaded = engine(tmp_path)
+    loaded.field(SOURCE)
+    (file,) = tmp_path.iterdir()
+    header = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (999999999999,), }"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("energy.npy", header.ljust(128) + bytes(200_000_000))
+        archive.writestr("escaped.npy", header)
+    assert load_field(file, loaded._grid, loaded._bins) is None
+
+
+def test_writing_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(CacheError, match="No space left"):
+        engine(tmp_path).field(SOURCE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(tmp_path):

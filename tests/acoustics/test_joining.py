@@ -4,10 +4,10 @@ import trimesh
 
 from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
 from harken.acoustics.directivity import FirstOrder
-from harken.acoustics.fields.field import TimeBins
 from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.fields.regions import build_regions, region_at
+from harken.acoustics.tracing import TimeBins
 from harken.raytracing import kernel, ray_buffer
 from harken.scene import AcousticMaterial, Scene
 

@@ -23,7 +23,6 @@ from scipy.signal import fftconvolve, resample_poly
 
 from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.engines.fast import EnergyHistogram
-from harken.acoustics.fields.field import TimeBins
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource, source_gains
@@ -32,6 +31,7 @@ from harken.acoustics.places import paths_from_engine, place_for_engine
 from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, SoundPaths, Source, checked_listener
 from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import EngineSettings
+from harken.acoustics.tracing import Pattern, TimeBins
 from harken.checks import checked_number
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
@@ -243,7 +243,7 @@ class EchoPropagation:
             air=self._attenuation,
             speed=self.speed,
             transmission=self.settings.transmission,
-            pattern=(prepared.gains, prepared.frame),
+            pattern=Pattern(prepared.gains, prepared.frame),
             facets=self._exact.facets,
             image_order=self.settings.image_order,
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
-from harken.acoustics.fields.field import EnergyField, TimeBins, read_field, trace_field
+from harken.acoustics.fields.field import EnergyField, read_field, trace_field
 from harken.acoustics.fields.files import field_path, load_field, save_field
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.fields.regions import Regions, build_regions
@@ -32,6 +32,7 @@ from harken.acoustics.protocol import (
 )
 from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import AcousticSettings
+from harken.acoustics.tracing import Pattern, TimeBins
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -211,7 +212,7 @@ class FastPropagation:
             "air": self._attenuation,
             "speed": self.speed,
             "transmission": self.settings.transmission,
-            "pattern": (exact.gains, exact.frame),
+            "pattern": Pattern(exact.gains, exact.frame),
             "facets": self.exact.facets,
             "image_order": self.exact.image_order,
         }

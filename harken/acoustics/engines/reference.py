@@ -15,9 +15,8 @@ from typing import Literal
 import numpy as np
 
 from harken.acoustics.directivity import body_frame
-from harken.acoustics.engines.reference_tracing import MOMENTS, trace_batch, visible_ball
+from harken.acoustics.engines.reference_tracing import MOMENTS, Medium, Surfaces, trace_batch
 from harken.acoustics.fields.decay import CutDecay
-from harken.acoustics.fields.field import TimeBins
 from harken.acoustics.hearing.receivers import Synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
 from harken.acoustics.paths.image_sources import MAXIMUM_ORDER
@@ -33,6 +32,7 @@ from harken.acoustics.protocol import (
     checked_source,
 )
 from harken.acoustics.settings import EngineSettings
+from harken.acoustics.tracing import Pattern, TimeBins, visible_ball
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -226,14 +226,15 @@ class ReferencePropagation:
         )
 
     @cached_property
-    def _surfaces(self) -> tuple:
+    def _surfaces(self) -> Surfaces:
         """What the tracing kernel takes as surfaces."""
         coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._chosen])
         if not self.settings.transmission:
             coefficients[2] = 0.0
         facets = self._exact.facets
         covered = np.zeros(len(self.scene.faces), bool) if facets is None else facets.covered
-        return self.scene.normals, self.scene.material, coefficients, bool((coefficients[2] > 0).any()), covered
+        transmits = bool((coefficients[2] > 0).any())
+        return Surfaces(self.scene.normals, self.scene.material, coefficients, transmits, covered)
 
     @cached_property
     def _synthesizer(self) -> Synthesizer:
@@ -349,7 +350,7 @@ class ReferencePropagation:
 
     def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:
         gains = np.ascontiguousarray(source_gains(source)[:, :, self._chosen])
-        pattern = gains, body_frame(source.heading, source.pitch)
+        pattern = Pattern(gains, body_frame(source.heading, source.pitch))
         positions = np.array([listener.position for listener in listeners])
         radius, rays = self.settings.detector_radius, self.scene.triangles.kernel_data
         balls = np.array([(radius, visible_ball(rays, p, radius, 8192)) for p in positions])
@@ -368,7 +369,7 @@ class ReferencePropagation:
                 self._rays_per_batch,
                 seed,
                 FAINTEST,
-                (self._attenuation[self._chosen], self.speed, float(self.settings.bin)),
+                Medium(self._attenuation[self._chosen], self.speed, float(self.settings.bin)),
                 positions,
                 balls,
                 histogram,

@@ -13,40 +13,104 @@ What reaches a listener is counted in exactly one of three ways, by what happene
 - a mirror-like reflection: energy × length of the way inside a small sphere around the listener / its volume (the
   track-length estimator, Spanier and Gelbard 1969, section 2.6).
 
-Kernels share three bundles: `world` is (rays, ray buffer, surfaces), `medium` is (attenuation of air per band [1/m],
-speed of sound [m/s], width of a time bin [s]), and `scratch` is what a walk needs at a surface.
+With the fast tier it shares `harken.acoustics.tracing` and nothing else: reflections, losses and detection are written
+here a second time, because tests hold the fast tier to this one.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from harken.acoustics.fields.field import emit, radiate, uniform
+from harken.acoustics.tracing import (
+    FAST,
+    MAXIMUM_CROSSINGS,
+    MIRRORED,
+    OFFSET,
+    POWER,
+    SCATTERED,
+    TURN,
+    emit,
+    radiate,
+    uniform,
+)
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 
-__all__ = ["MOMENTS", "trace_batch", "visible_ball"]
+__all__ = ["MOMENTS", "Medium", "Surfaces", "trace_batch"]
 
 MOMENTS = 9
 """Numbers kept per time bin and band: energy e, e·(x, y, z) and e·(xx, yy, xy, xz, yz) of where it comes from."""
 
-FAST = {"contract", "reassoc", "arcp", "nsz"}
-POWER, TURN = 4 * np.pi, 2 * np.pi
-DIRECT, SCATTERED, MIRRORED, BENT = 0, 1, 2, 3
-MAXIMUM_CROSSINGS = 32
+DIRECT, BENT = 0, 3
+"""What happened last on a walk, besides `SCATTERED` and `MIRRORED`: nothing but passing through, and a reflection bent
+from the mirrored direction towards Lambert's."""
+
 ROULETTE_SURVIVES = 0.25
+"""Chance of a faint walk to go on."""
+
 RARELY = 0.01
 """Least share of the walks that pass through what transmits anything."""
-
-OFFSET = 1e-4
-"""How far a reflected ray starts from its surface [m]."""
 
 AT, TO, WAY, LAST, ORDER, INSIDE, DRAW, MASK, ENERGY = 0, 3, 6, 7, 8, 9, 10, 11, 12
 """Columns of a walk: position, direction, way gone, what happened last, number of mirror-like reflections if there was
 nothing else (else -1), solids around it, random numbers used, bands (bits), and energies."""
 
 
+class Surfaces(NamedTuple):
+    """The surfaces of a scene."""
+
+    normals: np.ndarray
+    """``(F, 3)``."""
+    material: np.ndarray
+    """``(F,)``."""
+    coefficients: np.ndarray
+    """``(3, M, bands)`` absorption, scattering and transmission."""
+    transmits: bool
+    """Whether anything is transmitted."""
+    covered: np.ndarray
+    """``(F,)`` bool: whether image sources cover a triangle."""
+
+
+class Medium(NamedTuple):
+    """What sound goes through, and how time is counted."""
+
+    attenuation: np.ndarray
+    """``(bands,)`` energy attenuation of air [1/m]."""
+    speed: float
+    """Speed of sound [m/s]."""
+    width: float
+    """Width of a time bin [s]."""
+
+
+class Scratch(NamedTuple):
+    """Arrays that a walk needs at a surface."""
+
+    normal: np.ndarray
+    """``(3,)`` on the side from which the walk comes."""
+    place: np.ndarray
+    """``(3,)`` just off the surface [m]."""
+    chances: np.ndarray
+    """``(4,)`` random numbers."""
+    scattered: np.ndarray
+    """``(bands,)`` share that is scattered."""
+    share: np.ndarray
+    """``(bands,)`` share that reaches a listener."""
+
+
+class World(NamedTuple):
+    """What rays meet."""
+
+    rays: np.ndarray
+    """`Triangles.kernel_data`."""
+    buffer: np.ndarray
+    """What `ray_buffer` returned."""
+    surfaces: Surfaces
+    """The surfaces."""
+
+
 @kernel(fastmath=FAST)
 def _add(histogram, medium, way, x, y, z, energy, share, mask):
     """Add ``energy × share`` of the bands in `mask`, which come from (x, y, z), to the bin in which they arrive."""
-    t = int(way / (medium[1] * medium[2]))
+    t = int(way / (medium.speed * medium.width))
     if t >= histogram.shape[0]:
         return
     for b in range(len(energy)):
@@ -67,7 +131,8 @@ def _add(histogram, medium, way, x, y, z, energy, share, mask):
 @kernel(fastmath=FAST)
 def _pierce(world, o, x, y, z, distance, share):
     """Multiply `share` by what passes along a straight leg; returns False where nothing does."""
-    rays, buffer, (normals, material, coefficients, _, _) = world
+    rays, buffer, surfaces = world.rays, world.buffer, world.surfaces
+    normals, material, coefficients = surfaces.normals, surfaces.material, surfaces.coefficients
     at, inside = 0.0, 0
     for _crossing in range(MAXIMUM_CROSSINGS):
         length, triangle, _, _ = closest_hit(
@@ -101,16 +166,16 @@ def _rain(world, medium, o, n, listener, way, energy, mask, scattered, share, hi
         return
     x, y, z = x / distance, y / distance, z / distance
     cosine = x * n[0] + y * n[1] + z * n[2]
-    if cosine <= 0.0 or way + distance >= medium[1] * medium[2] * histogram.shape[0]:
+    if cosine <= 0.0 or way + distance >= medium.speed * medium.width * histogram.shape[0]:
         return
     share[:] = scattered
-    if world[2][3]:
+    if world.surfaces.transmits:
         if not _pierce(world, o, x, y, z, distance, share):
             return
-    elif is_occluded(world[0], world[1], o[0], o[1], o[2], x, y, z, 0.0, np.float32(distance)):
+    elif is_occluded(world.rays, world.buffer, o[0], o[1], o[2], x, y, z, 0.0, np.float32(distance)):
         return
     for b in range(len(share)):
-        share[b] *= np.exp(-medium[0][b] * distance) * cosine / (np.pi * distance * distance)
+        share[b] *= np.exp(-medium.attenuation[b] * distance) * cosine / (np.pi * distance * distance)
     _add(histogram, medium, way + distance, -x, -y, -z, energy, share, mask)
 
 
@@ -131,10 +196,10 @@ def _detect(world, medium, walk, length, listener, ball, chance, share, histogra
     at = near + (far - near) * chance
     px, py, pz = dx * at - x, dy * at - y, dz * at - z
     end = np.float32(1.0 - OFFSET)
-    if is_occluded(world[0], world[1], listener[0], listener[1], listener[2], px, py, pz, np.float32(0.0), end):
+    if is_occluded(world.rays, world.buffer, listener[0], listener[1], listener[2], px, py, pz, np.float32(0.0), end):
         return
     for b in range(len(share)):
-        share[b] = np.exp(-medium[0][b] * at) * (far - near) / ball[1]
+        share[b] = np.exp(-medium.attenuation[b] * at) * (far - near) / ball[1]
     _add(histogram, medium, walk[WAY] + at, -dx, -dy, -dz, walk[ENERGY:], share, int(walk[MASK]))
 
 
@@ -217,7 +282,7 @@ def _advance(walk, medium, length, balance):
     mask = int(walk[MASK])
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
-            gone = walk[ENERGY + b] * (1.0 - np.exp(-medium[0][b] * length))
+            gone = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
             walk[ENERGY + b] -= gone
             balance[1, b] += gone
 
@@ -253,8 +318,11 @@ def _decide(walk, coefficients, m, chances, balance):
 @kernel(fastmath=FAST)
 def _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, histogram, balance, scratch):
     """Let the last walk, which stands at a surface, meet it; returns the new number of walks."""
-    normals, material, coefficients, _, covered = world[2]
-    n, o, chances, scattered, share = scratch
+    surfaces = world.surfaces
+    normals, material, coefficients, covered = (
+        surfaces.normals, surfaces.material, surfaces.coefficients, surfaces.covered,
+    )  # fmt: skip
+    n, o, chances, scattered = scratch.normal, scratch.place, scratch.chances, scratch.scattered
     walk, m, facing = walks[top - 1], material[triangle], 0.0
     for axis in range(3):
         facing += walk[TO + axis] * normals[triangle, axis]
@@ -277,7 +345,7 @@ def _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, histo
             scattered[b] = (1.0 - coefficients[0, m, b]) * coefficients[1, m, b]
         for i in range(len(listeners)):
             way, energy = walk[WAY], walk[ENERGY:]
-            _rain(world, medium, o, n, listeners[i], way, energy, mask, scattered, share, histogram[i])
+            _rain(world, medium, o, n, listeners[i], way, energy, mask, scattered, scratch.share, histogram[i])
     passing, scattering = _decide(walk, coefficients, m, chances, balance)
     if vector:
         scattering = mask & ~passing
@@ -309,17 +377,17 @@ def _follow(
     world, medium, vector, image_order, seed, k, walks, faintest, listeners, balls, histogram, balance, scratch
 ):
     """Follow the walk in the first row of `walks`, and those that split off it, until all have ended."""
-    reach, top = medium[1] * medium[2] * histogram.shape[1], 1
+    reach, top = medium.speed * medium.width * histogram.shape[1], 1
     while top > 0:
         walk = walks[top - 1]
         length, triangle, _, _ = closest_hit(
-            world[0], world[1], walk[0], walk[1], walk[2], walk[3], walk[4], walk[5], 0.0, np.float32(1e30)
+            world.rays, world.buffer, walk[0], walk[1], walk[2], walk[3], walk[4], walk[5], 0.0, np.float32(1e30)
         )
         if walk[LAST] == MIRRORED and not 0 < walk[ORDER] <= image_order:
             chance = uniform(seed, k, int(walk[DRAW]))
             walk[DRAW] += 1
             for i in range(len(listeners)):
-                _detect(world, medium, walk, length, listeners[i], balls[i], chance, scratch[4], histogram[i])
+                _detect(world, medium, walk, length, listeners[i], balls[i], chance, scratch.share, histogram[i])
         if triangle < 0 or walk[WAY] + length >= reach:
             mask = int(walk[MASK])
             for b in range(len(walk) - ENERGY):
@@ -354,28 +422,26 @@ def trace_batch(
 
     Args:
         rays: `Triangles.kernel_data`.
-        surfaces: Normals ``(F, 3)``, material ``(F,)``, coefficients ``(3, M, bands)``, whether anything transmits, and
-            whether image sources cover a triangle ``(F,)``.
+        surfaces: The surfaces.
         vector: Whether scattering bends the mirrored direction; else a share of the energy is scattered.
         image_order: Mirror-like reflections in a row from the source that are not counted, on covered triangles.
         source: ``(3,)`` [m].
-        pattern: The source's table of gains, as `read_gains` takes, of the bands that are traced, and the ``(3, 3)``
-            rotation into its frame.
+        pattern: How the source radiates in the bands that are traced.
         count: Number of rays.
         seed: Chooses the rays (uint64).
         faintest: Share of a ray's first energy below which it may end by chance.
-        medium: Energy attenuation of air ``(bands,)`` [1/m], speed of sound [m/s], width of a time bin [s].
+        medium: Air and time bins.
         listeners: ``(L, 3)`` [m].
         balls: ``(L, 2)`` radius [m] and visible volume [m³] of the ball around each.
         histogram: ``(L, bins, bands, 9)`` float64, added to.
         balance: ``(4, bands)`` float64, added to: energy lost to surfaces, lost to air, escaped, still on its way at
             the end.
     """
-    bands = len(medium[0])
-    world = rays, ray_buffer(), surfaces
+    bands = len(medium.attenuation)
+    world = World(rays, ray_buffer(), surfaces)
     # A ray is at most split into as many walks as there are bands; the last row is for `_branch`.
     walks = np.zeros((bands + 2, ENERGY + bands))
-    scratch = np.empty(3), np.empty(3), np.empty(4), np.empty(bands), np.empty(bands)
+    scratch = Scratch(np.empty(3), np.empty(3), np.empty(4), np.empty(bands), np.empty(bands))
     for k in range(count):
         walks[0] = 0.0
         walks[0, AT : AT + 3] = source
@@ -387,19 +453,3 @@ def trace_batch(
         _follow(
             world, medium, vector, image_order, seed, k, walks, least, listeners, balls, histogram, balance, scratch
         )
-
-
-@kernel
-def visible_ball(rays, listener, radius, count):
-    """Return the volume [m³] of what a listener sees of the ball of `radius` around it, from `count` directions."""
-    buffer = ray_buffer()
-    d = np.empty(3)
-    volume = 0.0
-    for k in range(count):
-        emit(np.uint64(1), k, count, d)
-        length, triangle, _, _ = closest_hit(
-            rays, buffer, listener[0], listener[1], listener[2], d[0], d[1], d[2], 0.0, np.float32(radius)
-        )
-        seen = min(radius, np.float64(length)) if triangle >= 0 else radius
-        volume += 4.0 / 3.0 * np.pi * seen * seen * seen / count
-    return volume

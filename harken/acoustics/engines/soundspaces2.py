@@ -239,9 +239,9 @@ class SoundSpaces2Propagation:
                 self._populate(context, format)
             except (SystemError, RuntimeError, ValueError) as error:
                 printed.seek(0)
-                said = printed.read().decode(errors="replace").strip()
+                text = printed.read().decode(errors="replace").strip()
                 raise SoundError(
-                    f"{self.scene.name}: SoundSpaces 2.0's engine did not take the scene ({error}). It printed: {said}"
+                    f"{self.scene.name}: SoundSpaces 2.0's engine did not take the scene ({error}). It printed: {text}"
                 ) from error
         return context
 

@@ -6,19 +6,30 @@ listener can be, and counts only the part of its air that the anchor sees (64 su
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
 from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
 
-__all__ = ["CellGrid", "build_cells", "cell_at"]
+__all__ = ["CellGrid", "GridArrays", "build_cells", "cell_at"]
 
 SUBDIVISION = 4
 """Sub-cubes along each edge of a cell."""
 
 NEIGHBOURHOOD = 2.5
 """Distance within which cells that see each other have late energy in common [m]."""
+
+
+class GridArrays(NamedTuple):
+    """A grid, as kernels take it; the fields are those of `CellGrid`."""
+
+    origin: np.ndarray
+    size: float
+    index: np.ndarray
+    visible: np.ndarray
+    volume: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +50,11 @@ class CellGrid:
     """``(cells,)`` float64 volume of the part that the anchor sees [m³]."""
     triangles: Triangles
     """The geometry that decides what sees what."""
+
+    @property
+    def kernel_data(self) -> GridArrays:
+        """What compiled code takes."""
+        return GridArrays(self.origin, self.size, self.index, self.visible, self.volume)
 
     @cached_property
     def neighbours(self) -> tuple[np.ndarray, np.ndarray]:

@@ -7,35 +7,40 @@ bin and octave band, the energy and the net vector that points to where the ener
 Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in
 all. Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are
 exact paths, and so are mirror reflections where image sources render them.
+
+With the reference tier this shares `harken.acoustics.tracing` and nothing else of what follows rays: how a ray meets a
+surface is written here a second time, because tests hold one to the other.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from harken.acoustics.directivity import read_gains
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
 from harken.acoustics.paths.facets import Facets
+from harken.acoustics.tracing import (
+    BANDS,
+    FAST,
+    MIRRORED,
+    OFFSET,
+    OMNIDIRECTIONAL,
+    POWER,
+    SCATTERED,
+    TURN,
+    Pattern,
+    TimeBins,
+    emit,
+    radiate,
+    uniform,
+)
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyField", "TimeBins", "read_field", "trace_field", "traced_world"]
-
-
-FAST = {"contract", "reassoc", "arcp", "nsz"}
-"""Floating-point liberties of the compiler; NaN and infinity stay what they are."""
+__all__ = ["EnergyField", "TracedSurfaces", "TracedWorld", "read_field", "trace_field", "traced_world"]
 
 ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 """Bits of a cell that no surface cuts."""
-
-POWER, TURN, GOLDEN_ANGLE = 4 * np.pi, 2 * np.pi, np.pi * (3 - np.sqrt(5))
-"""Power of a source, a full turn and the golden angle [rad]."""
-
-OMNIDIRECTIONAL = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32), np.eye(3)
-"""Pattern of a source that radiates equally in all directions."""
-
-BANDS = len(OCTAVE_BANDS)
-"""Number of octave bands; a constant lets the compiler unroll the loops over them."""
 
 FAINTEST = 1e-6
 """Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
@@ -57,53 +62,8 @@ SCATTERING_BAND = 3
 """A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz; where image sources take their
 share of each band, the bands are weighed instead."""
 
-SCATTERED, MIRRORED = 1, 2
-"""What the last reflection of a ray was."""
-
 NEVER = -1
 """Number of mirror reflections of a ray that image sources do not follow, or no more."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TimeBins:
-    """Time bins that widen with time: the ear is sharp early, and late energy is smooth but sparse in rays."""
-
-    edges: np.ndarray
-    """``(n + 1,)`` float64 edges [s], from 0."""
-    lookup: np.ndarray
-    """``(steps,)`` int32: bin of each `step`."""
-    step: float = 0.001
-    """Time that all widths are multiples of [s]."""
-
-    @staticmethod
-    def build(
-        duration: float, *, first: float = 0.004, growth: float = 0.06, widest: float = 0.016, step: float = 0.001
-    ) -> "TimeBins":
-        """Make bins of whole steps.
-
-        Args:
-            duration: Length covered [s].
-            first: Width of the first bins [s].
-            growth: Width of a bin as a share of its time.
-            widest: Greatest width [s].
-            step: Time that all widths are multiples of [s].
-        """
-        edges = [0]
-        while edges[-1] * step < duration - 1e-9:
-            width = min(widest, max(first, growth * edges[-1] * step))
-            edges.append(edges[-1] + max(1, round(width / step)))
-        lookup = np.repeat(np.arange(len(edges) - 1, dtype=np.int32), np.diff(edges))
-        return TimeBins(edges=np.array(edges) * step, lookup=lookup, step=step)
-
-    @property
-    def centres(self) -> np.ndarray:
-        """``(n,)`` centres [s]."""
-        return 0.5 * (self.edges[1:] + self.edges[:-1])
-
-    @property
-    def widths(self) -> np.ndarray:
-        """``(n,)`` widths [s]."""
-        return np.diff(self.edges)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,18 +78,6 @@ class EnergyField:
     """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
     """Share of the source's energy that left the scene through openings (1 kHz)."""
-
-
-@kernel
-def uniform(seed, ray, draw):
-    """Return a number in [0, 1) that depends on its arguments only (splitmix64, Steele et al. 2014)."""
-    x = np.uint64(seed) + np.uint64(0x9E3779B97F4A7C15) * (
-        (np.uint64(ray) << np.uint64(20)) + np.uint64(draw) + np.uint64(1)
-    )
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x = x ^ (x >> np.uint64(31))
-    return np.float64(x >> np.uint64(11)) * 1.1102230246251565e-16
 
 
 @kernel(fastmath=FAST)
@@ -166,11 +114,10 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
 
     `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
     """
-    origin, size, index, visible, volume = grid
-    lookup, step = bins
+    size, index, lookup = grid.size, grid.index, bins.lookup
     p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
     for axis in range(3):
-        p[axis] = (o[axis] - origin[axis]) / size
+        p[axis] = (o[axis] - grid.origin[axis]) / size
     t, far = _clip(p, d, index.shape, length / size)
     if far <= t:
         return
@@ -183,12 +130,14 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
         axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
         until = min(border[axis], far)
         kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
-        at = int((travelled + 0.5 * (t + until) * size) / (speed * step))
+        at = int((travelled + 0.5 * (t + until) * size) / (speed * bins.step))
         if kept >= 0 and until > t and at < len(lookup):
-            share = 1.0 if visible[kept] == ALL_VISIBLE else _seen_share(visible[kept], p, cell, d, t, until)
+            seen = grid.visible[kept]
+            share = 1.0 if seen == ALL_VISIBLE else _seen_share(seen, p, cell, d, t, until)
             if share > 0:
                 gone = 0.5 * (t + until) * size
-                _leave(field[kept, lookup[at]], energy, air, share * (until - t) * size / volume[kept], gone, d)
+                weight = share * (until - t) * size / grid.volume[kept]
+                _leave(field[kept, lookup[at]], energy, air, weight, gone, d)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -207,29 +156,6 @@ def _leave(target, energy, air, weight, gone, d):
         target[b, 1] += w * x
         target[b, 2] += w * y
         target[b, 3] += w * z
-
-
-@kernel(fastmath=FAST)
-def emit(seed, k, count, d):
-    """Set the direction of ray `k` of `count`: a spiral over the sphere, jittered."""
-    z = 1.0 - 2.0 * (k + uniform(seed, k, 0)) / count
-    phi = k * GOLDEN_ANGLE + TURN * (uniform(seed, count, 1) + 0.25 * uniform(seed, k, 2) / count)
-    q = np.sqrt(max(0.0, 1.0 - z * z))
-    d[0], d[1], d[2] = q * np.cos(phi), z, q * np.sin(phi)
-
-
-@kernel(fastmath=FAST)
-def radiate(pattern, d, power, energy):
-    """Set the energy of a ray that leaves a source of some `power` along `d`."""
-    table, frame = pattern
-    energy[:] = 1.0
-    if len(table) > 0:
-        x = frame[0, 0] * d[0] + frame[0, 1] * d[1] + frame[0, 2] * d[2]
-        y = frame[1, 0] * d[0] + frame[1, 1] * d[1] + frame[1, 2] * d[2]
-        z = frame[2, 0] * d[0] + frame[2, 1] * d[1] + frame[2, 2] * d[2]
-        read_gains(table, x, y, z, energy)
-    for b in range(len(energy)):
-        energy[b] *= power * energy[b]
 
 
 @kernel(fastmath=FAST)
@@ -292,17 +218,17 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
     sources follow, `NEVER` where they do not; and what the last reflection was, `SCATTERED`, `MIRRORED` or none (0).
     Returns the threshold below which the ray may end by chance, or -1 where it ended.
     """
-    (normals, material, coefficients, chances, kept), covered, order, air = world
-    m = material[triangle]
+    surfaces, normals = world.surfaces, world.surfaces.normals
+    m = surfaces.material[triangle]
     leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
     for axis in range(3):
         n[axis] = -normals[triangle, axis] if leaves else normals[triangle, axis]
         o[axis] += d[axis] * length
     # The far face of a solid that was entered through its near face is free: the loss was taken on entering.
     free = leaves and walk[0] > 0
-    chance = chances[m, 0]
+    chance = surfaces.chances[m, 0]
     passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
-    loudest = _lose(energy, air, length, kept[2 if free else (1 if passes else 0), m])
+    loudest = _lose(energy, world.air, length, surfaces.kept[2 if free else (1 if passes else 0), m])
     if not free and loudest < thinning:
         if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
             return -1.0
@@ -313,14 +239,14 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
         walk[0] += -1 if free else (0 if leaves else 1)
         walk[1] = NEVER
         for axis in range(3):
-            o[axis] -= 1e-4 * n[axis]
+            o[axis] -= OFFSET * n[axis]
         return thinning
-    followed = walk[1] >= 0 and covered[triangle]
-    scattered = scatters(seed, k, draw + 2, coefficients[1, m], chances[m, 1], followed, energy)
-    walk[1] = walk[1] + 1 if followed and not scattered and walk[1] < order else NEVER
+    followed = walk[1] >= 0 and world.covered[triangle]
+    scattered = scatters(seed, k, draw + 2, surfaces.coefficients[1, m], surfaces.chances[m, 1], followed, energy)
+    walk[1] = walk[1] + 1 if followed and not scattered and walk[1] < world.order else NEVER
     walk[2] = SCATTERED if scattered else MIRRORED
     for axis in range(3):
-        o[axis] += 1e-4 * n[axis]
+        o[axis] += OFFSET * n[axis]
     reflect(seed, k, draw + 3, scattered, n, d)
     return thinning
 
@@ -328,9 +254,8 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
 @kernel(fastmath=FAST)
 def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins, field, energy, o, d, scratch):
     """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
-    order, air = world[2], world[3]
     n, steps, walk = scratch[0], scratch[1:5], scratch[5]
-    walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
+    walk[0], walk[1], walk[2] = 0, 0 if world.order > 0 else NEVER, 0
     travelled, draw, halving = 0.0, 3, HALVING * speed
     thinning = THINNING * faintest / FAINTEST * POWER
     while travelled < duration * speed:
@@ -338,7 +263,7 @@ def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins,
         if triangle < 0:
             return True
         if walk[2] > 0 and walk[1] < 0:  # reflected, and not along a path that image sources follow
-            _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, steps)
+            _deposit(grid, bins, energy, world.air, travelled, o, d, length, speed, field, steps)
         travelled += length
         thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n)
         if thinning < 0 or (travelled > halving and not goes_on(seed, k, draw + 5, energy)):
@@ -396,7 +321,7 @@ def trace_field(
     air: np.ndarray,
     speed: float,
     transmission: bool = True,
-    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    pattern: Pattern = OMNIDIRECTIONAL,
     facets: Facets | None = None,
     image_order: int = 0,
 ) -> EnergyField:
@@ -412,7 +337,7 @@ def trace_field(
         air: ``(bands,)`` energy attenuation of air [1/m].
         speed: Speed of sound [m/s].
         transmission: Whether sound passes through walls and furniture.
-        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out (`Facets.covered` has the rule).
 
@@ -429,8 +354,8 @@ def trace_field(
         seed,
         float(speed),
         float(bins.edges[-1]),
-        (grid.origin, grid.size, grid.index, grid.visible, grid.volume),
-        (bins.lookup, bins.step),
+        grid.kernel_data,
+        bins.kernel_data,
         energy,
     )
     smooth = np.empty_like(energy)
@@ -443,14 +368,38 @@ def late_share(bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
     return np.clip((bins.centres - between[0]) / (between[1] - between[0]), 0.0, 1.0)
 
 
+class TracedSurfaces(NamedTuple):
+    """Surfaces, as kernels that trace rays take them."""
+
+    normals: np.ndarray
+    """``(triangles, 3)``."""
+    material: np.ndarray
+    """``(triangles,)``."""
+    coefficients: np.ndarray
+    """``(3, materials, bands)`` absorption, scattering and transmission."""
+    chances: np.ndarray
+    """``(materials, 2)`` chances to go through and to scatter."""
+    kept: np.ndarray
+    """``(3, materials, bands)`` what a ray keeps when it is reflected, goes through, or leaves a solid."""
+
+
+class TracedWorld(NamedTuple):
+    """What kernels that trace rays need to know of a scene besides where its triangles are."""
+
+    surfaces: TracedSurfaces
+    """Its surfaces."""
+    covered: np.ndarray
+    """``(triangles,)`` bool: whether image sources cover it."""
+    order: int
+    """Mirror reflections in a row that image sources render."""
+    air: np.ndarray
+    """``(bands,)`` energy attenuation of air [1/m]."""
+
+
 def traced_world(
     scene: Scene, air: np.ndarray, *, transmission: bool, facets: Facets | None, image_order: int
-) -> tuple:
-    """Return what kernels that trace rays take: surfaces, triangles with images, order of these, and air.
-
-    Surfaces are normals, materials, coefficients, the chances ``(materials, 2)`` to go through and to scatter, and what
-    a ray keeps ``(3, materials, bands)`` when it is reflected, goes through, or leaves a solid.
-    """
+) -> TracedWorld:
+    """Return what kernels that trace rays take; arguments as `trace_field`."""
     coefficients = scene.coefficients.copy()
     coefficients[2] *= transmission
     back, through = 1.0 - coefficients[0].astype(np.float64), coefficients[2].astype(np.float64)
@@ -462,8 +411,8 @@ def traced_world(
     chances = np.stack([passing, coefficients[1].mean(1, dtype=np.float64)], 1)
     covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
     order = 0 if facets is None else int(image_order)
-    surfaces = scene.normals, scene.material, coefficients, chances, kept
-    return surfaces, covered, order, np.asarray(air, np.float64)
+    surfaces = TracedSurfaces(scene.normals, scene.material, coefficients, chances, kept)
+    return TracedWorld(surfaces, covered, order, np.asarray(air, np.float64))
 
 
 @kernel

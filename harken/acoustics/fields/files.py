@@ -2,18 +2,23 @@
 
 import functools
 import hashlib
+import math
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid
-from harken.acoustics.fields.field import EnergyField, TimeBins
+from harken.acoustics.fields.field import EnergyField
 from harken.acoustics.settings import AcousticSettings
+from harken.acoustics.tracing import TimeBins
 from harken.errors import CacheError
 from harken.files import remove_partial_files, write_whole
-from harken.scene import Scene
+from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["field_path", "load_field", "save_field"]
+
+_LARGEST_HEADERS = 4096
 
 FORMAT = 1
 """Number of the format; raised whenever fields are traced differently."""
@@ -53,12 +58,19 @@ def field_path(
 
 def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None:
     """Return the field of a file, None where there is no file or none that can be read."""
+    shape = len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4
     try:
-        with path.open("rb") as file, np.load(file) as stored:
-            energy, escaped = stored["energy"], float(stored["escaped"])
-    except Exception:  # a damaged file may raise anything; its field is traced again
+        with path.open("rb") as file:
+            # A header may promise more than memory holds.
+            with zipfile.ZipFile(file) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > 4 * math.prod(shape) + _LARGEST_HEADERS:
+                    return None
+            file.seek(0)
+            with np.load(file) as stored:
+                energy, escaped = stored["energy"], float(stored["escaped"])
+    except Exception:  # what damaged bytes raise ranges from zlib.error to tokenize.TokenError, and all mean the same
         return None
-    if energy.shape[:2] != (len(grid.anchors), len(bins.widths)) or energy.dtype != np.float32:
+    if energy.shape != shape or energy.dtype != np.float32 or not np.isfinite(energy).all():
         return None
     return EnergyField(grid=grid, bins=bins, energy=energy, escaped=escaped)
 

@@ -24,8 +24,8 @@ that together make such a path is left out.
 import numpy as np
 
 from harken.acoustics.fields.regions import Regions, region_at
+from harken.acoustics.tracing import BANDS, FAST
 from harken.raytracing import kernel
-from harken.scene import OCTAVE_BANDS
 
 __all__ = ["STEP", "crossings", "deposit_crossing", "diffuse_between", "join"]
 
@@ -41,11 +41,6 @@ STEP = 0.012
 
 SPACING = 2.4
 """Way per counted place along a leg [m], about the size of a region."""
-
-BANDS = len(OCTAVE_BANDS)
-"""Number of octave bands; a constant lets the compiler unroll the loops over them."""
-
-_FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
 def diffuse_between(regions: Regions, speed: float) -> tuple[float, float]:
@@ -76,7 +71,7 @@ def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
     return np.zeros((len(regions.volume), steps, 3, BANDS + 4 + order), np.float32)
 
 
-@kernel(fastmath=_FAST)
+@kernel(fastmath=FAST)
 def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departed, mirrors, shift):
     """Leave one leg of a ray in the regions that it crosses, at one place per `SPACING`.
 
@@ -107,7 +102,7 @@ def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, ene
             row[BANDS + 3 + mirrors] += np.float32(total)
 
 
-@kernel(fastmath=_FAST)
+@kernel(fastmath=FAST)
 def _sum_of(row):
     total = np.float32(0.0)
     for b in range(BANDS):
@@ -115,7 +110,7 @@ def _sum_of(row):
     return total
 
 
-@kernel(fastmath=_FAST)
+@kernel(fastmath=FAST)
 def _join(one, other, volume, first, out):
     """Write into `out` what is joined after whole steps, the first of which is `first`, per step squared."""
     regions, steps = one.shape[0], one.shape[1]
@@ -137,7 +132,7 @@ def _join(one, other, volume, first, out):
                         _meet(a, b, here, there, np.float32(1.5 / volume[r]), out[i])
 
 
-@kernel(fastmath=_FAST)
+@kernel(fastmath=FAST)
 def _meet(a, b, here, there, weight, target):
     """Add to `target` what two rows carry together, that is `weight` times their product."""
     rendered, classes = np.float32(0.0), len(a) - BANDS - 3

@@ -7,32 +7,38 @@ sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`
 sources take over are those of energy fields.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
-from harken.acoustics.engines.reference_tracing import visible_ball
 from harken.acoustics.fields.field import (
-    BANDS,
     FAINTEST,
-    FAST,
     LATE,
-    MIRRORED,
     NEVER,
-    OMNIDIRECTIONAL,
-    POWER,
     SCATTERING_BAND,
     THINNING,
-    TimeBins,
-    emit,
     late_share,
     meet,
-    radiate,
     traced_world,
-    uniform,
 )
 from harken.acoustics.fields.joining import STEP as CROSSING_STEP
 from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
-from harken.acoustics.fields.regions import Regions
+from harken.acoustics.fields.regions import RegionArrays, Regions
 from harken.acoustics.paths.facets import Facets
+from harken.acoustics.tracing import (
+    BANDS,
+    FAST,
+    MIRRORED,
+    OFFSET,
+    OMNIDIRECTIONAL,
+    POWER,
+    Pattern,
+    TimeBins,
+    emit,
+    radiate,
+    uniform,
+    visible_ball,
+)
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -49,18 +55,51 @@ THROUGH = 10.0
 """A scattered ray to the listener goes on through a wall with this many times the chance that its energy does, and with
 that much less of it: what passes is faint, and one ray in ten is enough for it."""
 
-STEP = 1e-4
-"""Way by which rays start off a surface [m]."""
+
+class Place(NamedTuple):
+    """One of the two ends."""
+
+    position: np.ndarray
+    """``(3,)`` where it is [m]."""
+    pattern: Pattern
+    """How it radiates."""
+
+
+class Ends(NamedTuple):
+    """The ray of one end that is under way, and the other end that it may meet."""
+
+    o: np.ndarray
+    """``(3,)`` where the ray is [m]."""
+    d: np.ndarray
+    """``(3,)`` its direction."""
+    departed: np.ndarray
+    """``(3,)`` the direction in which it left, if sound goes the other way; else empty."""
+    there: Place
+    """The other end."""
+    speed: float
+    """Speed of sound [m/s]."""
+
+
+class Scratch(NamedTuple):
+    """Arrays that kernels write to and nobody reads afterwards."""
+
+    place: np.ndarray
+    """``(3,)``."""
+    share: np.ndarray
+    """``(bands,)``."""
+    direction: np.ndarray
+    """``(3,)``."""
+    gains: np.ndarray
+    """``(bands,)``."""
 
 
 @kernel(fastmath=FAST)
 def _arrive(bins, out, way, speed, energy, share, x, y, z):
     """Add energy that comes from (x, y, z), after a way [m], to its time bin."""
-    lookup, step = bins
-    at = int(way / (speed * step))
-    if at >= len(lookup):
+    at = int(way / (speed * bins.step))
+    if at >= len(bins.lookup):
         return
-    target = out[lookup[at]]
+    target = out[bins.lookup[at]]
     for b in range(BANDS):
         e = np.float32(energy[b] * share[b])
         target[b, 0] += e
@@ -72,7 +111,7 @@ def _arrive(bins, out, way, speed, energy, share, x, y, z):
 @kernel(fastmath=FAST)
 def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
     """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
-    normals, material, coefficients, _, _ = surfaces
+    normals, material, coefficients = surfaces.normals, surfaces.material, surfaces.coefficients
     at, inside = 0.0, 0
     for crossing in range(8):
         length, triangle, _, _ = closest_hit(
@@ -93,7 +132,7 @@ def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share)
                 return False
             for b in range(BANDS):
                 share[b] *= coefficients[2, m, b] / chance
-        at += length + STEP
+        at += length + OFFSET
         if at >= distance:
             return True
     return False
@@ -102,9 +141,9 @@ def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share)
 @kernel(fastmath=FAST)
 def _weigh(pattern, x, y, z, share, scratch):
     """Multiply `share` by the energy that a directivity sends along (x, y, z)."""
-    if len(pattern[0]) == 0:
+    if len(pattern.table) == 0:
         return
-    d, gains = scratch
+    d, gains = scratch.direction, scratch.gains
     d[0], d[1], d[2] = x, y, z
     radiate(pattern, d, 1.0, gains)
     for b in range(BANDS):
@@ -116,20 +155,19 @@ def _rain(
     rays, buffer, world, seed, k, draw, triangle, length, travelled, followed, energy, ends, early, bins, out, scratch
 ):
     """Send what a surface scatters straight to the other end; `early` is the share of each time bin that counts."""
-    (normals, material, coefficients, _, _), _, _, air = world
-    o, d, departed, there, pattern, speed = ends
-    p, share, spare = scratch
-    lookup, step = bins
-    m = material[triangle]
+    normals, coefficients, air = world.surfaces.normals, world.surfaces.coefficients, world.air
+    o, d, there = ends.o, ends.d, ends.there.position
+    p, share, lookup = scratch.place, scratch.share, bins.lookup
+    m = world.surfaces.material[triangle]
     turn = 1.0 if d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] < 0 else -1.0
     for axis in range(3):
-        p[axis] = o[axis] + d[axis] * length + turn * STEP * normals[triangle, axis]
+        p[axis] = o[axis] + d[axis] * length + turn * OFFSET * normals[triangle, axis]
     x, y, z = there[0] - p[0], there[1] - p[1], there[2] - p[2]
     distance = max(np.sqrt(x * x + y * y + z * z), 1e-3)
     x, y, z = x / distance, y / distance, z / distance
     cosine = turn * (x * normals[triangle, 0] + y * normals[triangle, 1] + z * normals[triangle, 2])
     way = travelled + length + distance
-    arrives = int(way / (speed * step))
+    arrives = int(way / (ends.speed * bins.step))
     if cosine <= 0.0 or arrives >= len(lookup) or early[lookup[arrives]] <= 0.0:
         return
     loudest, scale = 0.0, early[lookup[arrives]] * cosine / (np.pi * max(distance * distance, 0.01))
@@ -137,9 +175,9 @@ def _rain(
         s = coefficients[1, m, b if followed else SCATTERING_BAND]
         share[b] = (1.0 - coefficients[0, m, b]) * s * np.exp(-air[b] * (length + distance)) * scale
         loudest = max(loudest, share[b])
-    if loudest > 0.0 and _reaches(rays, buffer, world[0], seed, k, draw, p, x, y, z, distance, share):
-        _weigh(pattern, -x, -y, -z, share, spare)
-        _arrive(bins, out, way, speed, energy, share, *_comes_from(departed, x, y, z))
+    if loudest > 0.0 and _reaches(rays, buffer, world.surfaces, seed, k, draw, p, x, y, z, distance, share):
+        _weigh(ends.there.pattern, -x, -y, -z, share, scratch)
+        _arrive(bins, out, way, ends.speed, energy, share, *_comes_from(ends.departed, x, y, z))
 
 
 @kernel(fastmath=FAST)
@@ -159,8 +197,8 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 
     `counts` is the share of each time bin that counts.
     """
-    o, d, departed, there, pattern, speed = ends
-    _, share, spare = scratch
+    o, d, there = ends.o, ends.d, ends.there.position
+    share, lookup = scratch.share, bins.lookup
     x, y, z = there[0] - o[0], there[1] - o[1], there[2] - o[2]
     middle = x * d[0] + y * d[1] + z * d[2]
     half = ball[0] * ball[0] - (x * x + y * y + z * z - middle * middle)
@@ -170,42 +208,41 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
     if far <= near:
         return
     at = near + (far - near) * uniform(seed, k, draw)
-    lookup, step = bins
-    arrives = int((travelled + at) / (speed * step))
+    arrives = int((travelled + at) / (ends.speed * bins.step))
     if arrives >= len(lookup) or counts[lookup[arrives]] <= 0.0:
         return
     px, py, pz = d[0] * at - x, d[1] * at - y, d[2] * at - z
-    end = np.float32(1.0 - STEP)
+    end = np.float32(1.0 - OFFSET)
     if is_occluded(rays, buffer, there[0], there[1], there[2], px, py, pz, np.float32(0.0), end):
         return
     for b in range(BANDS):
         share[b] = counts[lookup[arrives]] * np.exp(-air[b] * at) * (far - near) / ball[1]
-    _weigh(pattern, -d[0], -d[1], -d[2], share, spare)
-    _arrive(bins, out, travelled + at, speed, energy, share, *_comes_from(departed, d[0], d[1], d[2]))
+    _weigh(ends.there.pattern, -d[0], -d[1], -d[2], share, scratch)
+    _arrive(bins, out, travelled + at, ends.speed, energy, share, *_comes_from(ends.departed, d[0], d[1], d[2]))
 
 
 @kernel(fastmath=FAST)
 def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out):
-    """Trace `count` rays of one end, `here`, to the other, `there`: each a place and a pattern.
+    """Trace `count` rays of one end, `here`, to the other, `there`, each a `Place`.
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
     end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined.
     """
     buffer = ray_buffer()
-    (normals, _, _, _, _), _, order, air = world
+    normals, order, air = world.surfaces.normals, world.order, world.air
     energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    scratch, first = (np.empty(3), np.empty(BANDS), (np.empty(3), np.empty(BANDS))), np.empty(3)
-    ends = o, d, first if back else first[:0], there[0], there[1], speed
+    scratch, first = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS)), np.empty(3)
+    ends = Ends(o, d, first if back else first[:0], there, speed)
     met = 0
-    for i in range(len(bins[0])):
-        if early[bins[0][i]] > 0.0:
+    for i in range(len(bins.lookup)):
+        if early[bins.lookup[i]] > 0.0:
             met = i + 1
-    heard = met * bins[1] * speed
+    heard = met * bins.step * speed
     reach = max(heard, left.shape[1] * CROSSING_STEP * speed)
     for k in range(count):
         emit(seed, k, count, d)
-        first[:], o[:] = d, here[0]
-        radiate(here[1], d, POWER / count, energy)
+        first[:], o[:] = d, here.position
+        radiate(here.pattern, d, POWER / count, energy)
         walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
         travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
         while travelled < reach:
@@ -229,7 +266,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                 )
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
             if travelled < heard and not (leaves and walk[0] > 0):
-                followed = walk[1] >= 0 and world[1][triangle]
+                followed = walk[1] >= 0 and world.covered[triangle]
                 _rain(
                     rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, early,
                     bins, out, scratch,
@@ -252,7 +289,7 @@ def trace_pair(
     air: np.ndarray,
     speed: float,
     transmission: bool = True,
-    pattern: tuple[np.ndarray, np.ndarray] = OMNIDIRECTIONAL,
+    pattern: Pattern = OMNIDIRECTIONAL,
     facets: Facets | None = None,
     image_order: int = 0,
     regions: Regions | None = None,
@@ -269,7 +306,7 @@ def trace_pair(
         air: ``(bands,)`` energy attenuation of air [1/m].
         speed: Speed of sound [m/s].
         transmission: Whether sound passes through walls and furniture.
-        pattern: The source's table of gains, as `read_gains` takes, and the ``(3, 3)`` rotation into its frame.
+        pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out.
         regions: The scene's regions, for tracing from both ends and joining late sound between them; None traces from
@@ -281,27 +318,28 @@ def trace_pair(
     out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     triangles = scene.triangles.kernel_data
     world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
-    places = [(np.asarray(source, np.float64), pattern), (np.asarray(listener, np.float64), OMNIDIRECTIONAL)]
-    table = bins.lookup, bins.step
+    ends = (
+        Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
+    )  # fmt: skip
 
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
         numbers = _NOWHERE if regions is None else regions.kernel_data
         _trace(
-            triangles, world, places[here], places[1 - here], here == 1, rays, seed + here, float(speed),
-            np.array(balls), early, counts, table, numbers, left, out,
+            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
+            np.array(balls), early, counts, bins.kernel_data, numbers, left, out,
         )  # fmt: skip
 
     if regions is None:
         late = late_share(bins, LATE)
-        balls = [_ball(triangles, places[1][0], radius) for radius in RADII]
+        balls = [_ball(triangles, ends[1].position, radius) for radius in RADII]
         trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
         return out
-    ends, late = [], late_share(bins, diffuse_between(regions, speed))
+    left, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):
-        ends.append(crossings(regions, float(bins.edges[-1]), world[2]))
+        left.append(crossings(regions, float(bins.edges[-1]), world.order))
         early = 0.5 * (1.0 - late)
-        trace(here, [_ball(triangles, places[1 - here][0], RADII[0])], early, early[None], ends[here])
-    join(ends[0], ends[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
+        trace(here, [_ball(triangles, ends[1 - here].position, RADII[0])], early, early[None], left[here])
+    join(left[0], left[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
     return out
 
 
@@ -311,4 +349,4 @@ def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, f
 
 
 _NOTHING = np.zeros((0, 0, 0, 0), np.float32)
-_NOWHERE = np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3)
+_NOWHERE = RegionArrays(np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3))

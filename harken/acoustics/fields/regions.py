@@ -6,6 +6,7 @@ wall cuts, or beside one, belong to the middle that they see.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -14,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from harken.raytracing import is_occluded, kernel, ray_buffer
 from harken.scene import Scene
 
-__all__ = ["Regions", "build_regions", "region_at"]
+__all__ = ["RegionArrays", "Regions", "build_regions", "region_at"]
 
 FINEST = 0.3
 """Edge of the small blocks [m], about, and at least."""
@@ -27,6 +28,15 @@ SAMPLES = 2
 
 MOST_BLOCKS = 60_000
 """Small blocks of a scene; they grow with scenes that have more."""
+
+
+class RegionArrays(NamedTuple):
+    """Regions, as kernels take them; the fields are those of `Regions`."""
+
+    number: np.ndarray
+    divided: np.ndarray
+    origin: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +57,9 @@ class Regions:
     """Mean free path 4V/S of all air [m] (Kosten 1960)."""
 
     @property
-    def kernel_data(self) -> tuple:
+    def kernel_data(self) -> RegionArrays:
         """What compiled code takes."""
-        return self.number, self.divided, self.origin, self.size
+        return RegionArrays(self.number, self.divided, self.origin, self.size)
 
 
 def build_regions(scene: Scene) -> Regions:
@@ -80,7 +90,7 @@ def build_regions(scene: Scene) -> Regions:
     _, label = connected_components(graph, directed=False)
     label[~solid] = np.unique(label[~solid], return_inverse=True)[1]
     label[solid] = -1
-    blocks = label.reshape(shape).astype(np.int32), divided.reshape(shape), lower, size
+    blocks = RegionArrays(label.reshape(shape).astype(np.int32), divided.reshape(shape), lower, size)
     # Middles of blocks that are in line with walls would all be in or out: places in them are drawn instead.
     volume, air = np.zeros(label.max() + 1), 0
     for drawn in np.random.default_rng(0).random((SAMPLES, *block.shape)):
@@ -93,7 +103,7 @@ def build_regions(scene: Scene) -> Regions:
     a, b, c = np.moveaxis(scene.vertices[scene.faces].astype(np.float64), 1, 0)
     area = 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
     path = 4.0 * air / SAMPLES * float(np.prod(size)) / max(area, 1e-9)
-    return Regions(origin=lower, size=size, number=blocks[0], divided=blocks[1], volume=volume, free_path=path)
+    return Regions(origin=lower, size=size, number=blocks.number, divided=blocks.divided, volume=volume, free_path=path)
 
 
 @kernel
@@ -109,7 +119,7 @@ def _measure(rays, regions, places, volume):
 @kernel
 def _belongs(rays, buffer, regions, x, y, z, i, j, k):
     """Return the region of a block's middle if a place sees it, or -1."""
-    number, _, origin, size = regions
+    number, origin, size = regions.number, regions.origin, regions.size
     if i < 0 or j < 0 or k < 0 or i >= number.shape[0] or j >= number.shape[1] or k >= number.shape[2]:
         return -1
     region = number[i, j, k]
@@ -129,13 +139,13 @@ def region_at(rays, buffer, regions, x, y, z):
 
     `rays` is `Triangles.kernel_data`, `buffer` a `ray_buffer`, `regions` is `Regions.kernel_data`.
     """
-    number, divided, origin, size = regions
+    number, origin, size = regions.number, regions.origin, regions.size
     u, v, w = (x - origin[0]) / size[0], (y - origin[1]) / size[1], (z - origin[2]) / size[2]
     # Compared before it becomes an index: a float beyond the range of integers may become any of them.
     if not (0.0 <= u < number.shape[0] and 0.0 <= v < number.shape[1] and 0.0 <= w < number.shape[2]):
         return -1
     i, j, k = int(u), int(v), int(w)
-    if not divided[i, j, k]:
+    if not regions.divided[i, j, k]:
         return number[i, j, k]
     # Its own block's middle first, then those on the side where it lies, then the rest of the neighbours.
     region = _belongs(rays, buffer, regions, x, y, z, i, j, k)

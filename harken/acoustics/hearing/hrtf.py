@@ -6,22 +6,40 @@ Head frame: x right, y up, −z forward, and directions point from the head to t
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.spatial import ConvexHull, QhullError, SphericalVoronoi
 
 from harken.acoustics.bands import band_edges
+from harken.acoustics.directivity import number_array
 from harken.checks import checked_count
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["HeadResponse", "checked_head_rate", "interpolate_head"]
+__all__ = ["HeadResponse", "HeadTables", "checked_head_rate", "interpolate_head"]
 
 _ROWS, _COLUMNS = 48, 96
 _LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
+
+
+class HeadTables(NamedTuple):
+    """A head, as kernels take it."""
+
+    start: np.ndarray
+    """``(48, 96)`` int32 a triangle near each patch of elevation and azimuth, to start the search from."""
+    inverses: np.ndarray
+    """``(T, 3, 3)`` float64 the inverse of each triangle's corners."""
+    neighbours: np.ndarray
+    """``(T, 3)`` int32 its neighbours, opposite to each corner."""
+    triangles: np.ndarray
+    """``(T, 3)`` int32 its corners, indices into `HeadResponse.directions`."""
+    delays: np.ndarray
+    """`HeadResponse.delays`."""
+    filters: np.ndarray
+    """`HeadResponse.filters`."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,8 +73,10 @@ class HeadResponse:
 
     def __post_init__(self) -> None:
         """Check the arrays and bring them to their types."""
-        directions = np.array(self.directions, np.float64)
-        delays, filters = np.array(self.delays, np.float32), np.array(self.filters, np.float32)
+        where = f"Head {self.name!r}:"
+        directions = number_array(f"{where} directions", self.directions)
+        delays = number_array(f"{where} delays", self.delays).astype(np.float32)
+        filters = number_array(f"{where} filters", self.filters).astype(np.float32)
         count = len(directions)
         if (
             directions.shape != (count, 3)
@@ -110,13 +130,8 @@ class HeadResponse:
         return areas / areas.sum()
 
     @cached_property
-    def tables(self) -> tuple[np.ndarray, ...]:
-        """Arrays that `interpolate_head` takes.
-
-        In order: ``(48, 96)`` int32 a triangle near each patch of elevation and azimuth, to start the search from;
-        ``(T, 3, 3)`` float64 the inverse of each triangle's corners; ``(T, 3)`` int32 its neighbours, opposite to each
-        corner; ``(T, 3)`` int32 its corners, indices into `directions`; the delays and the filters.
-        """
+    def tables(self) -> HeadTables:
+        """Arrays that `interpolate_head` takes."""
         triangles, neighbours = self._triangulation
         inverses = np.linalg.inv(np.swapaxes(self.directions[triangles], 1, 2))
         elevation = (np.arange(_ROWS) + 0.5) / _ROWS * np.pi - 0.5 * np.pi
@@ -126,7 +141,7 @@ class HeadResponse:
         at_direction = np.zeros(len(self.directions), np.int32)
         at_direction[triangles] = np.arange(len(triangles), dtype=np.int32)[:, None]
         start = at_direction[(centres @ self.directions.T).argmax(-1)]
-        return start, inverses, neighbours, triangles, self.delays, self.filters
+        return HeadTables(start, inverses, neighbours, triangles, self.delays, self.filters)
 
     def lookup(self, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what the head does to sound from a direction.
@@ -322,7 +337,7 @@ def interpolate_head(tables, dx, dy, dz, filters, delays):
         filters: ``(2, taps)`` float32, filled; NaN where the direction is not finite.
         delays: ``(2,)`` float32, filled [s]; NaN where the direction is not finite.
     """
-    start, inverses, neighbours, triangles, all_delays, all_filters = tables
+    start, all_delays, all_filters = tables.start, tables.delays, tables.filters
     norm = np.sqrt(dx * dx + dy * dy + dz * dz)
     if not np.isfinite(norm):
         filters[:], delays[:] = np.nan, np.nan
@@ -337,7 +352,7 @@ def interpolate_head(tables, dx, dy, dz, filters, delays):
     a = b = c = 0.0
     # Each step crosses the side that the direction lies beyond; from the patch's triangle that takes a few.
     for _ in range(64):
-        m = inverses[triangle]
+        m = tables.inverses[triangle]
         a = m[0, 0] * x + m[0, 1] * y + m[0, 2] * z
         b = m[1, 0] * x + m[1, 1] * y + m[1, 2] * z
         c = m[2, 0] * x + m[2, 1] * y + m[2, 2] * z
@@ -349,11 +364,12 @@ def interpolate_head(tables, dx, dy, dz, filters, delays):
             worst, least = 2, c
         if least >= -1e-9:
             break
-        triangle = neighbours[triangle, worst]
+        triangle = tables.neighbours[triangle, worst]
     a, b, c = max(a, 0.0), max(b, 0.0), max(c, 0.0)
     total = a + b + c
     u, v, w = np.float32(a / total), np.float32(b / total), np.float32(c / total)
-    i, j, k = triangles[triangle, 0], triangles[triangle, 1], triangles[triangle, 2]
+    corners = tables.triangles[triangle]
+    i, j, k = corners[0], corners[1], corners[2]
     for ear in range(2):
         delays[ear] = u * all_delays[i, ear] + v * all_delays[j, ear] + w * all_delays[k, ear]
         first, second, third, out = all_filters[i, ear], all_filters[j, ear], all_filters[k, ear], filters[ear]

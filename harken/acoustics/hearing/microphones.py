@@ -12,7 +12,15 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import spherical_jn
 
 from harken.acoustics.bands import band_edges, energy_weights
-from harken.acoustics.directivity import Directivity, FirstOrder, body_frame, sphere_directions, unit_directions
+from harken.acoustics.directivity import (
+    Directivity,
+    FirstOrder,
+    body_frame,
+    number_array,
+    sphere_directions,
+    unit_directions,
+)
+from harken.checks import checked_count, checked_number
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene import OCTAVE_BANDS
 
@@ -42,10 +50,16 @@ class MicrophoneArray:
 
     def __post_init__(self) -> None:
         """Check the arrays and complete them."""
-        positions = np.array(self.positions, np.float64)
+        positions = number_array(f"Array {self.name!r}: positions", self.positions)
         count = len(positions) if positions.ndim else 0
         given = np.zeros((count, 2)) if self.orientations is None else self.orientations
-        orientations = np.array(given, np.float64)
+        orientations = number_array(f"Array {self.name!r}: orientations", given)
+        if not isinstance(self.directivities, tuple | list) or not all(
+            isinstance(one, Directivity) for one in self.directivities
+        ):
+            raise ConfigurationError(
+                f"Array {self.name!r}: directivities are {self.directivities!r}; expected a tuple of directivities."
+            )
         patterns = tuple(self.directivities) or (FirstOrder(),)
         patterns = patterns * count if len(patterns) == 1 else patterns
         if count == 0 or positions.shape != (count, 3) or orientations.shape != (count, 2) or len(patterns) != count:
@@ -321,8 +335,8 @@ def microphone_array(
         return ARRAYS[shape]()
     if shape not in ("circular", "linear"):
         raise UnknownNameError("microphone array", shape, [*ARRAYS, "circular", "linear"])
-    if count < 1 or not 0.0 < size < np.inf:
-        raise ConfigurationError(f"A {shape} array of {count} microphones and {size!r} m; expected 1 or more, above 0.")
+    count = checked_count(f"Number of microphones of a {shape} array", count, 1, 1024)
+    size = checked_number(f"Size of a {shape} array", size, 0.0, 1e3, above=True, unit="m")
     pattern = directivity or FirstOrder()
     if shape == "linear":
         x = (np.arange(count) - 0.5 * (count - 1)) * size

@@ -15,7 +15,6 @@ from harken.acoustics.hearing.ambisonics import Ambisonics, encode, noise_gains
 from harken.acoustics.hearing.hrtf import HeadResponse, interpolate_head
 from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.acoustics.hearing.synthesis import (
-    FAST,
     PathFilters,
     add_noise,
     add_shaped,
@@ -24,6 +23,7 @@ from harken.acoustics.hearing.synthesis import (
     path_filters,
 )
 from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, ListenerFormat, SoundPaths, channels_of
+from harken.acoustics.tracing import FAST
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
@@ -171,7 +171,7 @@ class Synthesizer:
 @kernel(fastmath=FAST)
 def _add_head_paths(head, filters, out, directions, frame, delays, rate, energies, exact):
     """Add paths through a head, each with its filters and delays in the path's own direction."""
-    taps, lag = np.zeros((2, head[5].shape[2]), np.float32), np.zeros(2, np.float32)
+    taps, lag = np.zeros((2, head.filters.shape[2]), np.float32), np.zeros(2, np.float32)
     amplitude = np.empty(energies.shape[1])
     for i in range(len(delays)):
         d = frame @ directions[i]
@@ -207,7 +207,7 @@ def _add_head_tail(out, field, frame, head, harmonics, directions, gains, edges,
         along = directions[i, 0] * towards[0] + directions[i, 1] * towards[1] + directions[i, 2] * towards[2]
         if along > best:
             nearest, best = i, along
-    taps, lag = np.zeros((2, head[5].shape[2]), np.float32), np.zeros(2, np.float32)
+    taps, lag = np.zeros((2, head.filters.shape[2]), np.float32), np.zeros(2, np.float32)
     interpolate_head(head, towards[0], towards[1], towards[2], taps, lag)
     shifts, centres, widths = np.empty(2, np.int64), np.empty(bins, np.int64), np.empty(bins, np.float32)
     for ear in range(2):  # a later carrier is read further on; those of both ears start within a millisecond

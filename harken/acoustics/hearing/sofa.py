@@ -123,7 +123,7 @@ def read_directivity(
         SoundError: The file cannot be read or is no directivity, or has no such measurement.
         ConfigurationError: Its directions do not surround the source, or nothing is radiated straight ahead.
     """
-    data = _read(path := Path(path), ("FreeFieldDirectivityTF",), "a directivity")
+    data = _read(path := checked_path("The path of a directivity", path), ("FreeFieldDirectivityTF",), "a directivity")
     real, imaginary = np.asarray(data.Data_Real, np.float64), np.asarray(data.Data_Imag, np.float64)
     frequencies = np.ravel(np.asarray(data.N, np.float64))
     if real.ndim != 3 or not 0 <= measurement < len(real) or real.shape[2] != len(frequencies):
@@ -132,6 +132,8 @@ def read_directivity(
             f"measurement {measurement}."
         )
     energies = real[measurement] ** 2 + imaginary[measurement] ** 2
+    if isinstance(measurement, bool) or not isinstance(measurement, int):
+        raise ConfigurationError(f"measurement is {measurement!r}; expected a whole number, counted from 0.")
     receivers = _cartesian(data.ReceiverPosition, data.ReceiverPosition_Type, data.ReceiverPosition_Units)
     receivers = receivers[..., min(measurement, receivers.shape[2] - 1)] if receivers.ndim == 3 else receivers
     view = _cartesian(data.SourceView, data.SourceView_Type, data.SourceView_Units)
@@ -547,8 +549,9 @@ def _set_listeners(data: Any, listeners: Sequence[Listener], channels: int, rece
 
 
 def _write(sofar: ModuleType, data: Any, samples: np.ndarray, rate: int, path: Path | str) -> None:
-    if Path(path).suffix.lower() != ".sofa":
-        raise ConfigurationError(f"File name {Path(path).name!r}; expected one that ends in .sofa.")
+    path = checked_path("The path of a SOFA file", path)
+    if path.suffix.lower() != ".sofa":
+        raise ConfigurationError(f"File name {path.name!r}; expected one that ends in .sofa.")
     data.Data_IR, data.Data_SamplingRate = samples, float(rate)
     data.EmitterPosition_Type, data.EmitterPosition_Units = "cartesian", "metre"
     data.verify()

@@ -10,18 +10,17 @@ What a channel makes of a direction is the receivers' business: `harken.acoustic
 """
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, rfft
 
 from harken.acoustics.bands import band_filters, energy_weights
+from harken.acoustics.tracing import FAST
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["FAST", "PathFilters", "add_noise", "add_shaped", "band_carriers", "fade_end", "path_filters"]
-
-FAST = {"contract", "reassoc", "arcp", "nsz"}
-"""Floating-point liberties of the compiler; NaN and infinity stay what they are."""
+__all__ = ["PathFilters", "add_noise", "add_shaped", "band_carriers", "fade_end", "path_filters"]
 
 PHASES = 32
 """Fractions of a sample at which path filters are tabulated; between them they are interpolated, to -60 dB."""
@@ -42,8 +41,16 @@ FADE_OUT = 0.02
 HIGHPASS = 30.0
 """Below this the positive pressures of many reflections would only add up to an offset [Hz]."""
 
-PathFilters = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Tables ``(PHASES + 1, bands, taps)`` float32 of plain, short and long filters, delayed by fractions of a sample."""
+
+class PathFilters(NamedTuple):
+    """Tables ``(PHASES + 1, bands, taps)`` float32 of filters, delayed by fractions of a sample."""
+
+    plain: np.ndarray
+    """Of bands that are alike."""
+    short: np.ndarray
+    """Of mirror reflections."""
+    long: np.ndarray
+    """Of what is straight or bent."""
 
 
 def path_filters(rate: int) -> PathFilters:
@@ -62,7 +69,7 @@ def path_filters(rate: int) -> PathFilters:
         taps = bands.shape[1] + SINC_TAPS - 1
         both = irfft(rfft(bands, taps)[None] * rfft(sinc, taps)[:, None], taps)
         tables.append(np.ascontiguousarray(both, np.float32))
-    return tables[0], tables[1], tables[2]
+    return PathFilters(tables[0], tables[1], tables[2])
 
 
 @kernel(fastmath=FAST)
@@ -82,7 +89,7 @@ def add_shaped(filters, exact, amplitude, delay, taps, out):
         low, high = min(low, abs(amplitude[b])), max(high, abs(amplitude[b]))
     if high <= 0.0:
         return
-    table = filters[0] if low >= ALIKE * high else (filters[2] if exact else filters[1])
+    table = filters.plain if low >= ALIKE * high else (filters.long if exact else filters.short)
     size = table.shape[2]
     begin = delay - (size // 2 - 1)
     whole = int(np.floor(begin))

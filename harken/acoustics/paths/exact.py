@@ -14,6 +14,7 @@ from harken.acoustics.paths.facets import Facets
 from harken.acoustics.paths.image_sources import ImageSources, no_images, specular_paths
 from harken.acoustics.paths.straight import NEAREST, Route, diffracted_path, share_through
 from harken.acoustics.protocol import PATH_KINDS, SoundPath, SoundPaths, Source
+from harken.acoustics.tracing import Pattern
 from harken.errors import SoundError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS, Scene
@@ -168,7 +169,7 @@ class ExactPaths:
             self.transmission,
             no_edges() if self.edges is None or source.ways is None else self.edges.kernel_data(source.ways),
             (facets, *(no_images() if source.images is None else (source.images.tables, source.images.surfaces))),
-            (source.gains, source.frame),
+            Pattern(source.gains, source.frame),
         )
         found = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
         if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
@@ -216,14 +217,14 @@ def _straight(rays, surfaces, air, ends, transmission, rule, table, energy):
 @kernel
 def _radiate(pattern, points, energy):
     """Multiply the energies of paths by the source's directivity."""
-    table, frame = pattern
+    frame = pattern.frame
     gains, d = np.empty(energy.shape[1]), np.empty(3)
     for i in range(len(energy)):
         for axis in range(3):
             d[axis] = 0.0
             for j in range(3):
                 d[axis] += frame[axis, j] * (points[i, 1, j] - points[i, 0, j])
-        read_gains(table, d[0], d[1], d[2], gains)
+        read_gains(pattern.table, d[0], d[1], d[2], gains)
         energy[i] *= gains * gains
 
 
@@ -268,7 +269,7 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
         length[n] = _distance(tables[2][found[i], order], listener)
         points[n, : counts[n]] = mirror_points[i, : counts[n]]
         n += 1
-    if len(pattern[0]) > 0:
+    if len(pattern.table) > 0:
         _radiate(pattern, points[:n], energy[:n])
     return _in_order(n, kind, length, energy, points, counts)
 

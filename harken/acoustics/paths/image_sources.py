@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harken.acoustics.fields.field import GOLDEN_ANGLE, TURN
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.paths.straight import NEAREST
 from harken.acoustics.protocol import SoundPath
+from harken.acoustics.tracing import GOLDEN_ANGLE, TURN
 from harken.errors import ConfigurationError, SoundError
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from harken.acoustics.protocol import SoundPath
+from harken.acoustics.tracing import MAXIMUM_CROSSINGS
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -15,9 +16,6 @@ Route = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 
 NEAREST = 0.1
 """Distance below which a source gets no louder [m]: it would be inside the listener's head."""
-
-MAXIMUM_CROSSINGS = 32
-"""Surfaces that the straight path passes before it counts as silent."""
 
 
 @kernel

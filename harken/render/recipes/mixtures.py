@@ -37,7 +37,6 @@ _STRUCTURE = ("wall", "floor", "ceiling", "door", "window", "curtain", "rug")
 _HOMES_TRIED, _POSES_TRIED, _OBJECTS = 8, 80, 6
 _SEEN_SHARE = 0.004
 _ABOVE = 0.08
-_SILENT_DRAWS = 20
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -402,7 +402,7 @@ class PseudoBinauralRecipe:
     @cached_property
     def _library(self) -> ClipLibrary:
         s = self.settings
-        return ClipLibrary.builtin(s.rate) if s.clips is None else ClipLibrary.folder(s.clips, s.rate)
+        return ClipLibrary.builtin(s.rate) if s.clips is None else ClipLibrary.folder(s.clips, s.rate, level=None)
 
     @cached_property
     def _clip(self) -> Any:

@@ -80,10 +80,10 @@ def _babble(rng: np.random.Generator, seconds: float) -> Loop:
     loop = Loop(seconds)
     far = band(rng.uniform(80, 200), rng.uniform(2500, 6000), 1)
     for _ in range(2):
-        said = speech(rng, some_talker(rng), seconds).samples
-        loop.add(said, 0.0, rng.uniform(0.5, 1.0))
+        talk = speech(rng, some_talker(rng), seconds).samples
+        loop.add(talk, 0.0, rng.uniform(0.5, 1.0))
         for _ in range(2):
-            loop.add(filtered(said, far), rng.uniform(0.2, 0.8) * seconds, rng.uniform(0.4, 0.9))
+            loop.add(filtered(talk, far), rng.uniform(0.2, 0.8) * seconds, rng.uniform(0.4, 0.9))
     loop.samples += 0.08 * loop.noise(rng, band(150, 1500, 1)) * loop.swell(rng, 3.0, 2.0)
     return loop
 
