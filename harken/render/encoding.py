@@ -27,6 +27,7 @@ __all__ = [
     "Depth",
     "Frames",
     "Video",
+    "decode_npy",
     "decode_part",
     "decode_sample",
     "encode_sample",
@@ -393,7 +394,13 @@ def _describe_array(array: np.ndarray, kind: str) -> dict[str, Any]:
     return {"kind": kind, "dtype": array.dtype.name, "shape": list(array.shape)}
 
 
-def _decode_npy(content: bytes, description: Mapping[str, Any]) -> np.ndarray:
+def decode_npy(content: bytes) -> np.ndarray:
+    """Return the array of an ``npy`` file; nothing in it is executed, and it takes no more memory than the file.
+
+    Raises:
+        DataSetError: It holds objects, or claims more or less than it holds.
+        Exception: It is no such file.
+    """
     file = io.BytesIO(content)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, _, kind = reader[np.lib.format.read_magic(file)](file)
@@ -409,7 +416,7 @@ def _decode_packed(content: bytes, description: Mapping[str, Any]) -> np.ndarray
     _check_size(size)
     # The header of an array has some hundred bytes.
     whole = decompressed(content, largest=size + 65_536, where="it", error=DataSetError)
-    return _decode_npy(whole, description)
+    return decode_npy(whole)
 
 
 def _encode_mp4(part: Any) -> tuple[bytes, dict[str, Any]]:
@@ -478,7 +485,7 @@ _DECODERS = {
     "jpg": _decode_image,
     "json": lambda content, description: parse_json(content, where="it", error=DataSetError),
     "mp4": _decode_mp4,
-    "npy": _decode_npy,
+    "npy": lambda content, description: decode_npy(content),
     "npy.gz": _decode_packed,
     "png": _decode_image,
     "txt": lambda content, description: content.decode(),
