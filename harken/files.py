@@ -26,23 +26,10 @@ from harken.checks import checked_path
 from harken.errors import FileError, HarkenError, HarkenWarning
 
 __all__ = [
-    "LARGEST_TEXT",
-    "LOCK_NAME",
-    "PARTIAL",
-    "checked_output_file",
-    "checked_output_folder",
-    "decompressed",
-    "is_no_space",
-    "locked",
-    "parse_json",
-    "read_bytes",
-    "read_json",
-    "read_text",
-    "remove_partial_files",
-    "write_bytes",
-    "write_text",
-    "write_whole",
-]
+    "LARGEST_TEXT", "LOCK_NAME", "PARTIAL", "checked_output_file", "checked_output_folder", "decompressed",
+    "is_no_space", "locked", "parse_json", "read_bytes", "read_json", "read_text", "remove_partial_files",
+    "write_bytes", "write_text", "write_whole",
+]  # fmt: skip
 
 LARGEST_TEXT: int = 64_000_000
 """Size beyond which a text or JSON file is not read unless the caller says otherwise [bytes]."""

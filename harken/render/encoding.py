@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,16 +23,9 @@ from harken.errors import DataSetError, UnknownNameError
 from harken.files import decompressed, parse_json
 
 __all__ = [
-    "CODECS",
-    "Audio",
-    "Depth",
-    "Frames",
-    "Video",
-    "decode_part",
-    "decode_sample",
-    "encode_sample",
-    "read_metadata",
-]
+    "CODECS", "Audio", "Depth", "Frames", "Video", "decode_npy", "decode_part", "decode_sample",
+    "encode_sample", "read_metadata",
+]  # fmt: skip
 
 CODECS: tuple[str, ...] = ("flac", "jpg", "json", "mp4", "npy", "npy.gz", "png", "txt", "wav")
 """Ends of the extensions that can be encoded and decoded; `bytes` may have any extension."""
@@ -231,8 +225,6 @@ def _common_scale(parts: Mapping[str, Any]) -> float:
 
 
 def _encode_flac(part: Any, scale: float) -> tuple[bytes, dict[str, Any]]:
-    import soundfile
-
     samples = _sound(part)
     if len(samples) > _FLAC_CHANNELS or part.rate > _FLAC_RATE:
         raise DataSetError(
@@ -241,16 +233,31 @@ def _encode_flac(part: Any, scale: float) -> tuple[bytes, dict[str, Any]]:
         )
     if part.bits not in (16, 24):
         raise DataSetError(f"FLAC of {part.bits!r} bits; expected 16 or 24.")
+    described = {**_describe_sound(samples, part.rate), "bits": part.bits, "scale": scale}
+    if not samples.any():
+        return _silent_flac(samples.shape, int(part.rate), part.bits), described
     steps = 2.0 ** (part.bits - 1)
     # Steps and scale are powers of two and fewer than 2**24 steps are whole: single precision rounds nothing else.
     whole = np.rint(samples * np.float32(steps / scale))
     # libsndfile takes the upper bits of 32.
     words = whole.astype(np.int32) << (32 - part.bits)
+    return _flac(words, part.rate, part.bits), described
+
+
+@lru_cache(maxsize=16)
+def _silent_flac(shape: tuple[int, int], rate: int, bits: int) -> bytes:
+    """Return a file of silence; objects that are not there have one each."""
+    return _flac(np.zeros(shape, np.int32), rate, bits)
+
+
+def _flac(words: np.ndarray, rate: int, bits: int) -> bytes:
+    import soundfile
+
     file = io.BytesIO()
     # Level 3 of 8 takes two thirds of the time of the default and 1 % more space.
-    how = {"format": "FLAC", "subtype": f"PCM_{part.bits}", "compression_level": 3 / 8}
-    soundfile.write(file, words.T, part.rate, **how)
-    return file.getvalue(), {**_describe_sound(samples, part.rate), "bits": part.bits, "scale": scale}
+    how = {"format": "FLAC", "subtype": f"PCM_{bits}", "compression_level": 3 / 8}
+    soundfile.write(file, words.T, rate, **how)
+    return file.getvalue()
 
 
 def _encode_wav(part: Any) -> tuple[bytes, dict[str, Any]]:
@@ -393,7 +400,13 @@ def _describe_array(array: np.ndarray, kind: str) -> dict[str, Any]:
     return {"kind": kind, "dtype": array.dtype.name, "shape": list(array.shape)}
 
 
-def _decode_npy(content: bytes, description: Mapping[str, Any]) -> np.ndarray:
+def decode_npy(content: bytes) -> np.ndarray:
+    """Return the array of an ``npy`` file; nothing in it is executed, and it takes no more memory than the file.
+
+    Raises:
+        DataSetError: It holds objects, or claims more or less than it holds.
+        Exception: It is no such file.
+    """
     file = io.BytesIO(content)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, _, kind = reader[np.lib.format.read_magic(file)](file)
@@ -409,7 +422,7 @@ def _decode_packed(content: bytes, description: Mapping[str, Any]) -> np.ndarray
     _check_size(size)
     # The header of an array has some hundred bytes.
     whole = decompressed(content, largest=size + 65_536, where="it", error=DataSetError)
-    return _decode_npy(whole, description)
+    return decode_npy(whole)
 
 
 def _encode_mp4(part: Any) -> tuple[bytes, dict[str, Any]]:
@@ -478,7 +491,7 @@ _DECODERS = {
     "jpg": _decode_image,
     "json": lambda content, description: parse_json(content, where="it", error=DataSetError),
     "mp4": _decode_mp4,
-    "npy": _decode_npy,
+    "npy": lambda content, description: decode_npy(content),
     "npy.gz": _decode_packed,
     "png": _decode_image,
     "txt": lambda content, description: content.decode(),

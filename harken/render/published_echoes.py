@@ -25,7 +25,9 @@ from typing import Any, Literal
 import numpy as np
 
 from harken.errors import ConfigurationError, DataSetError, UnknownNameError
+from harken.files import read_bytes, read_text
 from harken.pickles import check_pickle
+from harken.render.encoding import decode_npy
 from harken.sound.spectrogram import echo_spectrogram
 
 __all__ = ["VISUAL_ECHOES_TEST", "EchoSample", "echo_spectrogram", "read_batvision", "read_visual_echoes"]
@@ -34,6 +36,7 @@ VISUAL_ECHOES_TEST: tuple[str, ...] = ("apartment_2", "frl_apartment_5", "office
 """Scenes that the paper tests on; it trains on the other fifteen."""
 
 _SPLITS = ("train", "val", "test")
+_LARGEST_ARRAY = 256_000_000
 _BATVISION_RATE = 44100
 _BATVISION_DEPTH = {1: 12.0, 2: 30.0}
 _V1 = ("depth path", "audio path left", "audio path right")
@@ -196,15 +199,16 @@ def _folder(path: str | Path, what: str) -> Path:
 
 
 def _table(file: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise DataSetError(
-                f"{str(file)!r} has no column {', '.join(map(repr, missing))}; it has "
-                f"{', '.join(map(repr, reader.fieldnames or ()))}."
-            )
-        rows = list(reader)
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(file, error=DataSetError), newline=""), strict=True)
+        names, rows = list(reader.fieldnames or ()), list(reader)
+    except csv.Error as error:
+        raise DataSetError(f"{str(file)!r} is no table ({error}).") from error
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise DataSetError(
+            f"{str(file)!r} has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}."
+        )
     for number, row in enumerate(rows, 2):
         if any(not row[column] for column in columns):
             raise DataSetError(f"{str(file)!r} is incomplete in line {number}: {row}. Fetch it again.")
@@ -218,7 +222,7 @@ def _stereo(file: Path) -> tuple[np.ndarray, int]:
 
     try:
         samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise DataSetError(f"The echo {str(file)!r} is missing or cannot be read ({error}).") from error
     if samples.shape[1] != 2 or len(samples) == 0:
         raise DataSetError(
@@ -235,8 +239,8 @@ def _finite(echo: np.ndarray, name: str) -> np.ndarray:
 
 def _array(file: Path) -> np.ndarray:
     try:
-        return np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        return decode_npy(read_bytes(file, largest=_LARGEST_ARRAY, error=DataSetError))
+    except Exception as error:  # a damaged file may raise anything
         raise DataSetError(f"The array {str(file)!r} is missing or cannot be read ({error}).") from error
 
 
@@ -270,7 +274,7 @@ def _picture(file: Path) -> np.ndarray:
     try:
         with Image.open(file) as image:
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise DataSetError(f"The image {str(file)!r} is missing or cannot be read ({error}).") from error
 
 

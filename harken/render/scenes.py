@@ -19,7 +19,7 @@ from typing import Literal, cast
 import numpy as np
 
 from harken.acoustics import AcousticSettings
-from harken.checks import check_settings
+from harken.checks import angle, check_settings
 from harken.errors import ConfigurationError, DataSetError
 from harken.render.scene_sounds import Kind, category_color, clips_by_category, clips_of, draw_events, event_gain
 from harken.scene import HomeConfig, generate_home
@@ -57,7 +57,7 @@ class SceneSettings:
     """Columns of the images; 32 at least."""
     height: int = 224
     """Rows of the images; 16 at least."""
-    field_of_view: float = math.radians(100)
+    field_of_view: float = angle(math.radians(100))
     """Horizontal angle of view of the pinhole camera [rad]."""
     frame_rate: float = 10.0
     """Images a second [Hz]."""

@@ -90,7 +90,7 @@ def test_it_renders_from_the_registry_and_verifies(tmp_path):
         ({"beyond": "clipp"}, UnknownNameError, "Did you mean 'clip'"),
         ({"samples_per_home": 0}, ConfigurationError, "samples_per_home is 0"),
         ({"height": float("nan")}, ConfigurationError, "height is nan"),
-        ({"max_depth": 100.0}, ConfigurationError, "expected 0.1 to 65.5"),
+        ({"max_depth": 100.0}, ConfigurationError, "from 0.1 to 65.5"),
     ],
 )
 def test_impossible_settings_are_refused(changes, error, message):

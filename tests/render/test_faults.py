@@ -50,7 +50,8 @@ def test_a_killed_rendering_continues_to_the_bytes_of_an_undisturbed_one(tmp_pat
     time.sleep(0.1)  # into the next shard
     process.kill()
     process.wait()
-    assert list(tmp_path.glob(".*.partial"))
+    if workers == 1:  # of several, each tidies up when it notices that it is an orphan
+        assert list(tmp_path.glob(".*.partial"))
     assert not (tmp_path / "train-000004.tar").exists()
     before = len(list(tmp_path.glob("*.tar")))
     time.sleep(1.0)  # Workers notice that they are orphans: nothing new appears.

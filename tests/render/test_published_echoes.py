@@ -139,6 +139,17 @@ def test_pickles_of_every_protocol_are_read(visual_echoes: Path, protocol: int) 
     assert len(list(read_visual_echoes(visual_echoes))) == 4
 
 
+def claimed(file: Path) -> None:
+    """Write the header of an array of 80 TB and no array."""
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})
+
+
+def archived(file: Path) -> None:
+    with file.open("wb") as stream:
+        np.savez(stream, x=np.zeros(7))
+
+
 class Harmful:
     """Runs a command when it is unpickled."""
 
@@ -191,6 +202,10 @@ def test_a_spoilt_folder_of_visual_echoes_is_named(
         (lambda p: (p / "d.npy").unlink(), DataSetError, "missing or cannot be read"),
         (lambda p: np.save(p / "d.npy", np.array([Harmful()]), allow_pickle=True), DataSetError, "cannot be read"),
         (lambda p: np.save(p / "r.npy", np.zeros(7)), DataSetError, "right ear"),
+        (lambda p: archived(p / "r.npy"), DataSetError, "cannot be read"),
+        (lambda p: claimed(p / "r.npy"), DataSetError, "cannot be read"),
+        (lambda p: (p / "train.csv").write_bytes(b"\xff\xfe\x00"), DataSetError, "is not UTF-8"),
+        (lambda p: (p / "train.csv").write_text('depth path,"x'), DataSetError, "is no table"),
         (lambda p: np.save(p / "r.npy", np.full(4410, np.nan)), DataSetError, "NaN or infinite"),
         (lambda p: (p / "c.png").write_bytes(b"no"), DataSetError, "image"),
     ],

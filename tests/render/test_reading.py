@@ -153,15 +153,15 @@ rank, ranks, folder, place = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sy
 torch.distributed.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=ranks)
 for drop_last in (False, True):
     stream = SampleStream(folder, shuffle=True, decode=False, drop_last=drop_last, transform=key)
-    loader = torch.utils.data.DataLoader(stream, batch_size=2, num_workers=1, collate_fn=list)
+    loader = torch.utils.data.DataLoader(stream, batch_size=2, collate_fn=list)
     batches = list(loader)
     print(len(stream), len(batches), *sum(batches, []))
 """
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_all_ranks_get_equally_many_samples_and_batches(pristine, tmp_path, ranks):
+def test_all_ranks_get_equally_many_samples_and_batches(pristine, tmp_path):
     pytest.importorskip("torch")
+    ranks = 4
     command = [sys.executable, "-c", RANK]
     processes = [
         subprocess.Popen([*command, str(rank), str(ranks), str(pristine), str(tmp_path / "meet")], stdout=-1, text=True)

@@ -17,7 +17,7 @@ import numpy as np
 import scipy.fft
 
 from harken.acoustics import AcousticSettings, Listener, Source
-from harken.checks import check_settings
+from harken.checks import angle, check_settings
 from harken.errors import DataSetError, SoundError
 from harken.render.encoding import Audio
 from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
@@ -66,7 +66,7 @@ class MixturesSettings:
     """Columns of the picture."""
     height: int = 224
     """Rows of the picture."""
-    field_of_view: float = math.pi / 2
+    field_of_view: float = angle(math.pi / 2)
     """Horizontal angle of view [rad]."""
     mixtures_per_home: int = 4000
     """Mixtures in a row that share a home."""

@@ -32,7 +32,7 @@ from harken.acoustics.hearing.pseudo_binaural import (
     stereo_gains,
     unconverted_head,
 )
-from harken.checks import check_settings
+from harken.checks import angle, check_settings
 from harken.errors import ConfigurationError, DataSetError, HarkenWarning, SoundError
 from harken.render.encoding import Audio
 from harken.render.recipe import check_split_and_seed, sample_generator
@@ -80,7 +80,7 @@ class PseudoBinauralSettings:
     """Columns of the image."""
     height: int = 360
     """Rows of the image."""
-    field_of_view: float = 2 * math.pi / 3
+    field_of_view: float = angle(2 * math.pi / 3)
     """Azimuth that the image's width stands for [rad]."""
     rendering: Literal["loudspeakers", "direct", "ambisonics"] = "loudspeakers"
     """"loudspeakers": through ambisonics and virtual loudspeakers, as published. "direct": every source through its own
