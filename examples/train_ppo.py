@@ -1,6 +1,7 @@
-"""Train PPO of Stable-Baselines3 to find a telephone by its sound: a thousand steps, to show how, not to arrive.
+"""Train PPO of Stable-Baselines3 to find a telephone by its sound: a smoke run, which shows how and not that it learns.
 
-Needs ``pip install "harken[train]"``; writes ppo_audiogoal.zip.
+An agent that hears its way takes some millions of steps. Needs ``pip install "harken[train]"``; writes ppo_audiogoal.zip,
+which ``harken eval audiogoal --agent ppo_audiogoal.zip`` runs.
 """
 
 import sys
@@ -8,29 +9,31 @@ from pathlib import Path
 
 import gymnasium as gym
 from stable_baselines3 import PPO
-from stable_baselines3.common.evaluation import evaluate_policy
-from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.env_util import make_vec_env
 
 from harken.envs import StableBaselinesObservation
+from harken.eval import Evaluation, evaluate, summarise
 
-# Every episode begins with a tracing, and an untrained agent soon ends its episodes: a quarter of the usual rays.
-SETTINGS = {"preset": "soundspaces2", "sensors": ("depth", "spectrogram"), "config": {"acoustics": {"rays": 1000}}}
+# An untrained agent soon ends its episodes, and every one begins with a tracing: a quarter of the usual rays.
+ARGUMENTS = {"preset": "soundspaces2", "config": {"acoustics": {"rays": 1000}}}
+
+
+def make_env() -> gym.Env:
+    # Depth becomes a uint8 image and the spectrogram a vector, which the default policy takes in.
+    env = gym.make("harken/AudioGoal-v1", split="train", sensors=("depth", "spectrogram"), **ARGUMENTS)
+    return StableBaselinesObservation(env)
 
 
 def main(folder: str = ".", steps: str = "1000") -> None:
-    # Depth becomes a uint8 image and the spectrogram a vector, which the default policy takes in.
-    env = StableBaselinesObservation(gym.make("harken/AudioGoal-v1", split="train", **SETTINGS))
-    model = PPO("MultiInputPolicy", env, n_steps=125, batch_size=125, seed=0, device="cpu")
-    model.learn(int(steps))
+    envs = make_vec_env(make_env, n_envs=2, seed=0)
+    model = PPO("MultiInputPolicy", envs, n_steps=64, batch_size=64, seed=0, device="cpu", verbose=1)
+    model.learn(int(steps), log_interval=1)
     path = Path(folder) / "ppo_audiogoal.zip"
     model.save(path)
-    env.close()
-
-    held_out = gym.make("harken/AudioGoal-v1", split="val", max_episode_steps=50, **SETTINGS)
-    held_out = Monitor(StableBaselinesObservation(held_out))
-    reward, deviation = evaluate_policy(model, held_out, n_eval_episodes=2)
-    held_out.close()
-    print(f"{path}: reward {reward:.2f} ± {deviation:.2f} in homes that it has not heard")
+    envs.close()
+    for agent in (path, "random"):
+        held_out = Evaluation(agent=agent, arguments={**ARGUMENTS, "split": "val"}, episodes=3, recorded=0)
+        print(f"{held_out.shown_name}: {summarise(evaluate(held_out))['reward']} reward in homes of the val split")
 
 
 if __name__ == "__main__":

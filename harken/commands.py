@@ -17,13 +17,16 @@ from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
 from harken.errors import ConfigurationError, HarkenError, SceneError, UnknownNameError
 from harken.eval import Evaluation, Interval, PartialResults, evaluate, format_table, open_evaluation, write_results
-from harken.files import checked_output_folder
+from harken.files import checked_output_file, checked_output_folder, write_whole
 from harken.tasks import NavigationSettings
 
 __all__ = ["run"]
 
 SHOWN = ("success", "spl", "soft_spl", "sna", "distance_to_goal", "steps")
 """Measures of the table on the terminal, where they exist; all are in the files."""
+
+PICTURES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Endings of the files that a plan can be written to, and their formats."""
 
 COLUMNS = 8
 """Most measures of the table where those do not exist."""
@@ -178,6 +181,9 @@ def scene(command: SceneCommand, line: str) -> None:
     from harken.scene.inspection import inspect_scene
     from harken.vision import draw_plan
 
+    out = checked_output_file(command.out or Path(f"{command.file.stem}-plan.png"))
+    if out.suffix.lower() not in PICTURES:
+        raise ConfigurationError(f"--out {str(out)!r}: expected a picture, ending in {', '.join(PICTURES)}.")
     loaded = Scene.load(command.file, up=command.up, scale=command.scale)
     print(inspect_scene(loaded))
     height = float(loaded.bounds[0][1])
@@ -192,8 +198,9 @@ def scene(command: SceneCommand, line: str) -> None:
             print(f"                {island.area:8.1f} m² at {island.lower:.2f} to {island.upper:.2f} m")
         levels = ", ".join(f"{storey.height:.2f} m ({storey.area:.0f} m²)" for storey in floor.storeys)
         print(f"Storeys         {len(floor.storeys)}: {levels}")
-    out = command.out or Path(f"{command.file.stem}-plan.png")
-    Image.fromarray(draw_plan(loaded, width=1024, floor=height).image).save(out)
+    with write_whole(out) as file:
+        kind = PICTURES[out.suffix.lower()]
+        Image.fromarray(draw_plan(loaded, width=1024, floor=height).image).save(file, format=kind)
     print(f"Plan            {out.resolve()}")
 
 
@@ -219,19 +226,19 @@ def doctor(command: Doctor, line: str) -> None:
     if command.compile:
         from harken.compiling import compile_all
 
-        print(f"  ok    {'kernels':18s} {compile_all()}")
+        print(f"  ok    {'kernels':21s} {compile_all()}")
     healthy = True
     for name, check in CHECKS.items():
         try:
-            print(f"  ok    {name:18s} {check()}")
+            print(f"  ok    {name:21s} {check()}")
         except (HarkenError, ImportError, OSError) as error:
-            print(f"  FAIL  {name:18s} {error}")
+            print(f"  FAIL  {name:21s} {error}")
             healthy = False
-    for package, purpose in OPTIONAL.items():
+    for package, (extra, purpose) in OPTIONAL.items():
         try:
-            print(f"  ok    {package:18s} {importlib.metadata.version(package)}: {purpose}")
+            print(f"  ok    {package:21s} {importlib.metadata.version(package)}: {purpose}")
         except importlib.metadata.PackageNotFoundError:
-            print(f"  none  {package:18s} {purpose}; not needed otherwise (pip install {package})")
+            print(f"  none  {package:21s} {purpose}; not needed otherwise (pip install 'harken[{extra}]')")
     if not healthy:
         raise SystemExit(1)
 
@@ -274,10 +281,12 @@ CHECKS: dict[str, Callable[[], str]] = {
 """What `harken doctor` tries, by name."""
 
 OPTIONAL = {
-    "torch": "training agents",
-    "stable-baselines3": "training agents",
-    "pyarrow": "rendering data sets",
-    "ray": "rendering data sets on several machines",
-    "rlr-audio-propagation": "SoundSpaces 2.0's acoustic engine, to compare with",
+    "torch": ("train", "training agents"),
+    "stable-baselines3": ("train", "training agents"),
+    "sb3-contrib": ("train", "training agents that remember"),
+    "pyarrow": ("render", "rendering data sets"),
+    "ray": ("scale", "rendering data sets on several machines"),
+    "sofar": ("sofa", "heads and measurements in SOFA files"),
+    "rlr-audio-propagation": ("soundspaces", "SoundSpaces 2.0's acoustic engine, to compare with"),
 }
-"""Packages that are not required, and what they are for."""
+"""Packages that are not required, the extra that brings each, and what they are for."""

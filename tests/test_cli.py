@@ -107,3 +107,75 @@ def test_a_cache_folder_that_cannot_be_written_is_an_error_that_says_what_to_do(
     blocked.write_text("not a folder")
     said = harken("doctor", status=1, HARKEN_CACHE=str(blocked / "cache"))
     assert "HARKEN_CACHE" in said and "cannot be written" in said
+
+
+def test_the_version_is_told(capsys):
+    import harken as package
+
+    main(["--version"])
+    assert capsys.readouterr().out == f"harken {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("evall", "audiogoal"), "Unknown command 'evall'. Did you mean 'eval'?"),
+        (("render", "clipz"), "Unknown recipe 'clipz'. Did you mean 'clips'?"),
+        (("eval", "audiogaol"), "Did you mean 'audiogoal'"),
+        (("eval", "audiogoal", "--sound", "no/such.wav"), "--sound: there is no file or folder 'no/such.wav'"),
+        (("eval", "audiogoal", "--preset", "soundspaces1", "--config", "x.yaml"), "expected one of them"),
+        (("eval", "audiogoal", "--preset", "near-target"), "preset of NavigationSettings"),
+        (("eval", "pointgoal", "--sound", "telephone"), "Unknown argument of pointgoal 'sound'"),
+        (("eval", "audiogoal", "--wrapper", "nowhere:Nothing"), "There is no wrapper"),
+        (("eval", "audiogoal", "--agent", "missing.zip"), "There is no model 'missing.zip'"),
+    ],
+)
+def test_what_was_meant_is_suggested(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be_made_are_refused_before_any_work(tmp_path, hall, capsys):
+    (tmp_path / "file").write_text("")
+    for words in (
+        ["demo", "--out", str(tmp_path / "file")],
+        ["eval", "audiogoal", "--out", str(tmp_path / "file" / "deeper")],
+        ["scene", str(hall), "--out", str(tmp_path / "plan.xyz")],
+        ["scene", str(hall), "--out", str(tmp_path / "file" / "plan.png")],
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_terminal_that_knows_only_ascii_is_no_reason_to_fail(hall, tmp_path):
+    said = harken("scene", hall, "--out", tmp_path / "plan.png", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert "m?" in said and "Traceback" not in said
+
+
+def test_an_evaluation_that_was_killed_continues_to_the_same_table(tmp_path):
+    import signal
+    import time
+
+    words = ["eval", "audiogoal", "--agent", "random", "--split", "val", "--episodes", "30", "--recorded", "0",
+             "--workers", "1", "--out"]  # fmt: skip
+    command = [sys.executable, "-m", "harken.cli", *words, str(tmp_path / "killed")]
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not any((tmp_path / "killed").glob(".*.partial.jsonl")):
+        time.sleep(0.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    [partial] = (tmp_path / "killed").glob(".*.partial.jsonl")
+    with partial.open("a") as file:
+        file.write('{"episode": "cut')  # as a process leaves it that is killed while it writes
+    kept = len(partial.read_text().splitlines()) - 1
+    assert 0 < kept < 30
+    harken(*words, tmp_path / "killed")
+    harken(*words, tmp_path / "whole")
+    assert not list((tmp_path / "killed").glob(".*"))
+    tables = [(tmp_path / name / "episodes.csv").read_bytes() for name in ("killed", "whole")]
+    assert tables[0] == tables[1]

@@ -285,3 +285,11 @@ def test_start_and_goal_on_different_islands_are_refused(env):
     apart = TaskEnv(split="val", episodes=[island], config=FAST)
     with pytest.raises(HarkenError, match=r"island|floor|walkable"):
         apart.reset()
+
+
+def test_an_episode_that_a_wrapper_cuts_off_says_whether_it_succeeded():
+    made = gym.make("harken/AudioGoal-v1", split="val", sensors=("collision",), config=FAST, max_episode_steps=3)
+    made.reset(seed=0)
+    told = [made.step(np.int64(2)) for _ in range(3)]
+    assert [step[3] for step in told] == [False, False, True]
+    assert all(step[4]["is_success"] is False for step in told)

@@ -1,10 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from harken.configs import load_preset
-from harken.errors import ConfigurationError, UnknownNameError
+from harken.errors import ConfigurationError, StateError, UnknownNameError
 from harken.eval import Evaluation, evaluate, summarise, write_results
 from harken.tasks import NavigationSettings
 
@@ -82,3 +83,63 @@ def test_bad_evaluations_are_refused(tmp_path):
             arguments={},
             command="",
         )
+
+
+def test_a_worker_that_is_killed_ends_the_evaluation_with_a_word(tmp_path):
+    import os
+    import signal
+    import threading
+    import time
+
+    def kill_one():
+        for _ in range(600):
+            time.sleep(0.1)
+            children = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and is_worker(int(pid))]
+            if children:
+                os.kill(children[0], signal.SIGKILL)
+                return
+
+    def is_worker(pid):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                parent = int(file.read().rsplit(")", 1)[1].split()[1])
+            with open(f"/proc/{pid}/cmdline") as file:
+                return parent == os.getpid() and "spawn_main" in file.read()
+        except OSError:
+            return False
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    with pytest.raises(StateError, match="was killed, or ran out of memory"):
+        run("random", episodes=60, recorded=0, workers=2)
+    killer.join()
+
+
+def test_a_policy_of_stable_baselines_runs_from_its_zip_with_the_wrappers_it_was_trained_in(tmp_path):
+    algorithms = pytest.importorskip("stable_baselines3")
+    from harken.envs import StableBaselinesObservation, TaskEnv
+
+    sensors = ("collision", "pose", "depth")
+    small = {**FAST, "body": {"camera": {"width": 36, "height": 36}}}
+    env = StableBaselinesObservation(TaskEnv("audiogoal", split="val", sensors=sensors, config=small))
+    model = algorithms.PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, seed=0, device="cpu")
+    model.save(tmp_path / "policy.zip")
+    arguments = {"split": "val", "config": small}
+    what = Evaluation(agent=tmp_path / "policy.zip", arguments=arguments, episodes=2, recorded=0)
+    one, two = evaluate(what, progress=False), evaluate(what, progress=False)
+    assert outcomes(one) == outcomes(two) and one[0].agent == "policy"
+    env.reset(seed=0, options={"episode": 0})
+    direct = model.predict(env.reset(seed=0, options={"episode": 0})[0], deterministic=True)[0]
+    assert one[0].actions[0] == direct
+    wrapped = dataclasses.replace(what, wrappers=("harken.envs:StableBaselinesObservation",))
+    assert outcomes(evaluate(wrapped, progress=False)) == outcomes(one)
+    other = dataclasses.replace(what, arguments={"split": "val", "config": FAST})
+    with pytest.raises(ConfigurationError, match="Give the wrappers and settings"):
+        evaluate(other, progress=False)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"text"])
+def test_a_zip_that_is_no_policy_is_refused_without_running_anything(tmp_path, content):
+    (tmp_path / "bad.zip").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"bad\.zip is no model of Stable-Baselines3"):
+        run(str(tmp_path / "bad.zip"), episodes=1)
