@@ -1,7 +1,7 @@
 """Train PPO of Stable-Baselines3 to find a telephone by its sound: a smoke run, which shows how and not that it learns.
 
-An agent that hears its way takes some millions of steps. Needs ``pip install "harken[train]"``; writes ppo_audiogoal.zip,
-which ``harken eval audiogoal --agent ppo_audiogoal.zip`` runs.
+An agent that hears its way takes some millions of steps. Needs ``pip install "harken[train]"``; writes
+ppo_audiogoal.zip, which ``harken eval audiogoal --agent ppo_audiogoal.zip`` runs.
 """
 
 import sys
