@@ -17,8 +17,8 @@ __all__ = ["FARTHEST", "paths_from_engine", "place_for_engine", "points_from_eng
 FARTHEST = 10_000.0
 """Greatest distance outside a scene's box at which there can be sources and listeners [m]."""
 
-Place = TypeVar("Place", Source, Listener)
-Paths = TypeVar("Paths", SoundPaths, SoundPath)
+Place = TypeVar("Place", bound=Source | Listener)
+Paths = TypeVar("Paths", bound=SoundPaths | SoundPath)
 
 
 def place_for_engine(scene: Scene, place: Place) -> Place:
