@@ -193,11 +193,7 @@ def scene(command: SceneCommand, line: str) -> None:
         print(f"Walkable floor  none: {error}")
     else:
         height = float(np.median(floor.cells[:, 1]))
-        print(f"Walkable floor  {floor.area:.1f} m² in {len(floor.islands)} islands:")
-        for island in floor.islands[:5]:
-            print(f"                {island.area:8.1f} m² at {island.lower:.2f} to {island.upper:.2f} m")
-        levels = ", ".join(f"{storey.height:.2f} m ({storey.area:.0f} m²)" for storey in floor.storeys)
-        print(f"Storeys         {len(floor.storeys)}: {levels}")
+        print(floor.describe())
     with write_whole(out) as file:
         kind = PICTURES[out.suffix.lower()]
         Image.fromarray(draw_plan(loaded, width=1024, floor=height).image).save(file, format=kind)

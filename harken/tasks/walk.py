@@ -94,9 +94,8 @@ class Walk:
             simulator.turn(-body.turn_angle)
         self.steps += 1
         self.collisions += self.collided
-        way = math.dist(simulator.position.tolist(), before.tolist())
-        self.path_length += way
-        if way > 0.0:
+        if not np.array_equal(simulator.position, before):
+            self.path_length += simulator.ground.length(before, simulator.position)
             self._measure_distance()
 
     def move_goal(self, goal: np.ndarray) -> None:

@@ -40,6 +40,9 @@ class Square:
     def distance(self, start, goal):
         return float(np.linalg.norm(np.subtract(goal, start)))
 
+    def length(self, start, end):
+        return self.distance(start, end)
+
     def distances(self, starts, goal):
         return np.linalg.norm(np.asarray(goal) - starts, axis=1)
 
