@@ -54,6 +54,10 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         render_mode: "rgb_array" or None.
         options: Further arguments of the task, such as ``sound="unheard"``.
 
+    Attributes:
+        task: The rules and the state of the episode.
+        sensors: Names of the sensors that are shown.
+
     Raises:
         UnknownNameError: A name does not exist.
         ConfigurationError: A setting has an impossible value.
@@ -85,7 +89,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         ):
             if name not in known:
                 raise UnknownNameError(kind, name, known)
-        self._task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
+        self.task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
         self.split, self.render_mode = split, render_mode
         self.scene = None if scene is None else str(scene)
         self._given = {
@@ -95,40 +99,33 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._file: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self._make_simulator = simulator
         self._entered: str | None = None
-        sensing = self._task.sensors
-        self.sensors = _checked_sensors(self._task.shown if sensors is None else sensors, sensing)
-        self._task.shown = self.sensors
+        sensing = self.task.sensors
+        self.sensors = _checked_sensors(self.task.shown if sensors is None else sensors, sensing)
+        self.task.shown = self.sensors
         self._sensing: list[Sensor] | None = None
         self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
-        self.action_space = _action_space(self._task.actions)
-        self.episodes = _given_episodes(episodes, self._task)
-        self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self._task.stream)
-        self.metadata = {**self.metadata, "render_fps": 1.0 / self._task.step_time}
+        self.action_space = _action_space(self.task.actions)
+        self.episodes = _given_episodes(episodes, self.task)
+        self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self.task.stream)
+        self.metadata = {**self.metadata, "render_fps": 1.0 / self.task.step_time}
         self._view: View | None = None
         self.last_action: Any = None
-        self._begun, self._closed, self._done = False, False, True
+        self._closed, self._done = False, True
         if self.scene is not None:
             self._enter(self.scene)  # a bad file is reported here and not at the first reset
 
     @property
     def settings(self) -> Any:
         """The rules, resolved."""
-        return self._task.settings
+        return self.task.settings
 
     @property
-    def task(self) -> Any:
-        """The rules and the state of the episode, a `harken.tasks.Task`.
+    def simulator(self) -> SimulatorProtocol:
+        """The world and the body of the episode.
 
         Raises:
             StateError: There is no episode yet.
         """
-        if not self._begun:
-            raise StateError("There is no episode yet: call reset() first.")
-        return self._task
-
-    @property
-    def simulator(self) -> SimulatorProtocol:
-        """The world and the body of the episode."""
         return self.task.simulator
 
     @property
@@ -139,17 +136,17 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     @property
     def waveform(self) -> np.ndarray | None:
         """``(2, n)`` float32 what the ears heard in the last step, None where nothing listens."""
-        return self._task.waveform
+        return self.task.waveform
 
     @property
     def sound_rate(self) -> int:
         """Sampling rate of `waveform` [Hz]."""
         waveform = self.waveform
-        return self.simulator.rate if waveform is None else round(waveform.shape[1] / self._task.step_time)
+        return self.simulator.rate if waveform is None else round(waveform.shape[1] / self.task.step_time)
 
     def another(self) -> "TaskEnv":
         """Return an environment with the same arguments; both share their recordings."""
-        task = copy.copy(self._task)
+        task = copy.copy(self.task)
         return TaskEnv(task, **self._given)
 
     def reset(
@@ -166,8 +163,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._done = True  # until all has gone well
         episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
         self._enter(self.scene or episode.scene)
-        self._task.begin(episode)
-        self._begun, self._done = True, False
+        self.task.begin(episode)
+        self._done = False
         return self._observe(), self._info()
 
     def episode(self, number: int) -> Any:
@@ -180,13 +177,13 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
 
     def _draw(self, rng: np.random.Generator, scene: str, name: str) -> Any:
         self._enter(scene)
-        return self._task.sample(rng, episode_id=name, scene=scene)
+        return self.task.sample(rng, episode_id=name, scene=scene)
 
     def _enter(self, scene: str) -> None:
         """Go on in a scene, if the task is not there already."""
         if scene == self._entered:
             return
-        enter_scene(self._task, scene, make=self._make_simulator, **self._file)
+        enter_scene(self.task, scene, make=self._make_simulator, **self._file)
         self._entered, self._view = scene, None
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -199,21 +196,21 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._check_open()
         if self._done:
             raise StateError("The episode is over or has not begun: call reset() before step().")
-        outcome = self._task.step(action)
+        outcome = self.task.step(action)
         self.last_action = action
         self._done = outcome.terminated or outcome.truncated
         return self._observe(), outcome.reward, outcome.terminated, outcome.truncated, self._info()
 
     def _observe(self) -> dict[str, Any]:
         if self._sensing is None:
-            sensing = self._task.sensors
+            sensing = self.task.sensors
             self._sensing = [sensing[name] for name in self.sensors]
-        return sense(self._task.simulator, self._sensing)
+        return sense(self.task.simulator, self._sensing)
 
     def _info(self) -> dict[str, Any]:
-        info = {**self._task.info(), "loudness": self.loudness}
-        if self._task.success is not None:
-            info["is_success"] = self._task.success
+        info = {**self.task.info(), "loudness": self.loudness}
+        if self.task.success is not None:
+            info["is_success"] = self.task.success
         return info
 
     @property
@@ -239,12 +236,12 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
             return picture
         if self._view is None:
             self._view = View(self.simulator)
-        return self._view.draw(self._task, self.loudness)
+        return self._view.draw(self.task, self.loudness)
 
     def close(self) -> None:
         """Close the environment; it cannot be used after."""
         self._closed, self._view, self._sensing = True, None, None
-        self._begun, self._entered = False, None
+        self._entered = None
 
     def _check_open(self) -> None:
         if self._closed:

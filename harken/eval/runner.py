@@ -156,7 +156,7 @@ def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
         arguments["render_mode"] = "rgb_array"
     env = _make(evaluation.environment, arguments)
     base = _base(env)
-    agent = make_agent(evaluation.agent, base._task)
+    agent = make_agent(evaluation.agent, base.task)
     if isinstance(evaluation.environment, str) and "sensors" not in arguments:
         env.close()
         env = _make(evaluation.environment, {**arguments, "sensors": _known(agent.sensors, base)})
@@ -188,7 +188,7 @@ def _make(environment: str | Callable[..., gym.Env], arguments: Mapping[str, Any
 
 def _known(sensors: Sequence[str], env: TaskEnv) -> tuple[str, ...]:
     """Return sensors once the environment's task has them all."""
-    known = env._task.sensors
+    known = env.task.sensors
     for sensor in sensors:
         if sensor not in known:
             raise UnknownNameError("sensor that the agent needs", sensor, known)

@@ -234,7 +234,7 @@ def test_the_mean_is_the_mean_of_the_training_views():
 def test_agents_keep_the_seam_and_fill_a_table():
     config = {**FAST, "variant": "passive"}
     rows = {}
-    task = TaskEnv("echo-depth", config=config)._task
+    task = TaskEnv("echo-depth", config=config).task
     for name in ("first-echo", "oracle"):
         assert isinstance(make_agent(name, task), Agent)
         rows[name] = summarise(run(name, 4, config))

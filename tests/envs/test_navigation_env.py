@@ -255,7 +255,7 @@ def test_calls_at_the_wrong_time_are_refused(env):
     with pytest.raises(StateError, match="reset"):
         env.step(np.int64(1))
     with pytest.raises(StateError, match="reset"):
-        _ = env.task
+        _ = env.simulator
     env.reset(seed=0)
     env.step(np.int64(0))
     with pytest.raises(StateError, match="over"):

@@ -51,7 +51,7 @@ def rollout(env, seed, steps=4):
     said = [contents(env.reset(seed=seed))]
     for _ in range(steps):
         move = int(rng.integers(3))
-        said.append(contents(env.step(move if env._task.separator else action(env, move))))
+        said.append(contents(env.step(move if env.task.separator else action(env, move))))
     return said
 
 
@@ -90,8 +90,8 @@ def test_the_default_sensors_are_those_of_the_published_systems():
     assert info["target_mono_waveform"].shape == (1, 16_000)
     assert info["target_binaural_waveform"].shape == (2, 16_000)
     assert (
-        not {"rain", "traffic"} & set(env.unwrapped._task.sounds.targets)
-        and len(env.unwrapped._task.sounds.targets) == 24
+        not {"rain", "traffic"} & set(env.unwrapped.task.sounds.targets)
+        and len(env.unwrapped.task.sounds.targets) == 24
     )
 
 
@@ -106,7 +106,7 @@ def test_two_runs_of_a_seed_are_equal_byte_for_byte_and_a_pickled_copy_goes_on_a
 
 
 def test_all_sensors_lie_in_their_spaces():
-    env = made(sensors=tuple(made()._task.sensors), separator=silence, render_mode="rgb_array")
+    env = made(sensors=tuple(made().task.sensors), separator=silence, render_mode="rgb_array")
     observation, _ = env.reset(seed=0)
     assert observation in env.observation_space
     np.testing.assert_array_equal(observation["waveform"], env.task.heard.mixture)
@@ -182,9 +182,9 @@ def test_the_presets_are_the_published_ones_and_survive_their_file(tmp_path):
 
 def test_heard_and_unheard_sounds_are_apart():
     heard, unheard = made(split="test"), made(split="test", sounds="unheard")
-    names = [{name for clips in env._task.sounds.names.values() for name in clips} for env in (heard, unheard)]
+    names = [{name for clips in env.task.sounds.names.values() for name in clips} for env in (heard, unheard)]
     assert names[0] and names[1] and not names[0] & names[1]
-    targets = [env._task.sounds.targets for env in (heard, unheard)]
+    targets = [env.task.sounds.targets for env in (heard, unheard)]
     assert targets[0] == targets[1], "classes are the same: what is unheard is the clip"
 
 
@@ -292,7 +292,7 @@ def test_calls_at_the_wrong_time_are_refused():
     with pytest.raises(StateError, match="reset"):
         env.step(action(env))
     with pytest.raises(StateError, match="reset"):
-        _ = env.task
+        _ = env.simulator
     env.reset(seed=0)
     env.step(action(env))
     with pytest.raises(StateError, match="over"):

@@ -45,14 +45,14 @@ def test_every_task_and_environment_runs_on_any_simulator(name):
     env.reset(seed=1)
     assert isinstance(env.task, Task)
     assert env.render().dtype == np.uint8 and env.categories == ("unknown", "wall")
-    everything = on_plain(name, sensors=tuple(env._task.sensors))
+    everything = on_plain(name, sensors=tuple(env.task.sensors))
     observation, _ = everything.reset(seed=1)
     assert observation in everything.observation_space
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_agent_of_every_task_is_evaluated_by_one_evaluator_on_any_simulator(name, tmp_path):
-    task = on_plain(name)._task
+    task = on_plain(name).task
     for agent in agents_for(task)[:4]:
         if agent.startswith("stand"):
             continue
@@ -169,9 +169,9 @@ def test_settings_that_tasks_share_act_or_are_refused(name, key):
 
 
 def test_the_worlds_engine_is_a_setting_of_the_world_and_rewards_are_not():
-    one = on_plain("active-separation", config={"propagation": "soundspaces2"})._task.world
-    assert one.propagation == "soundspaces2" and one != on_plain("active-separation")._task.world
-    same = [on_plain("audiogoal", config=config)._task.world for config in ({}, {"success_reward": 3, "max_steps": 9})]
+    one = on_plain("active-separation", config={"propagation": "soundspaces2"}).task.world
+    assert one.propagation == "soundspaces2" and one != on_plain("active-separation").task.world
+    same = [on_plain("audiogoal", config=config).task.world for config in ({}, {"success_reward": 3, "max_steps": 9})]
     assert load_world("home:val:1", same[0]) is load_world("home:val:1", same[1])
 
 
