@@ -258,16 +258,18 @@ def run_episode(
         total, done = total + float(reward), bool(terminated or truncated)
         recorder.keep(float(reward))
     task = base.task
+    episode = task.episode
+    assert episode is not None
     video = None
     if record and videos is not None:
         video = f"{name}-{number}.mp4"
         write_video(videos / video, recorder.views, 1.0 / task.step_time, recorder.audio, base.sound_rate)
     return EpisodeRecord(
-        episode=task.episode.episode_id,
+        episode=episode.episode_id,
         index=number,
         agent=name,
         scene=base.simulator.name,
-        sound=getattr(task.episode, "sound", ""),
+        sound=getattr(episode, "sound", ""),
         measures={**task.measures(), "reward": total},
         **recorder.series(),
         video=video,
