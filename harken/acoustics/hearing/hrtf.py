@@ -99,6 +99,17 @@ class HeadResponse:
             object.__setattr__(self, field, values)
         _ = self._triangulation
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave derived tables behind: they are made again where they are needed."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the arrays as read-only ones, for which the same compiled code runs and gives the same bytes."""
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
     @staticmethod
     def kemar(rate: int = 16000) -> "HeadResponse":
         """Return the built-in head: the MIT's KEMAR mannequin with its normal pinna (711 directions, 2.9 ms).
