@@ -1,12 +1,12 @@
 """Triangles that rays can be cast at."""
 
 import warnings
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from harken.errors import HarkenWarning
+from harken.once import made_once
 from harken.raytracing import bvh, embree
 from harken.raytracing.jit import kernel
 from harken.raytracing.kernels import closest_hit, is_occluded, ray_buffer
@@ -54,7 +54,7 @@ class Triangles:
         """Leave the tree behind: it is an address in this process and is built again where it is needed."""
         return {"vertices": self.vertices, "faces": self.faces}
 
-    @cached_property
+    @made_once
     def kernel_data(self) -> Any:
         """What kernels take as `rays`: Embree's address, or the arrays of the built-in tree."""
         if embree.AVAILABLE:
@@ -67,7 +67,7 @@ class Triangles:
         )
         return bvh.build(self.vertices, self.faces)
 
-    @cached_property
+    @made_once
     def image_data(self) -> Any:
         """What kernels that cast images take as `rays`: faster than `kernel_data`, but a ray in millions slips through.
 

@@ -2,13 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harken.errors import SceneError
+from harken.once import made_once
 from harken.raytracing import Triangles
 from harken.scene.materials import AcousticMaterial
 
@@ -153,12 +153,12 @@ class Scene:
 
         return read_scene(path, **options)
 
-    @cached_property
+    @made_once
     def triangles(self) -> Triangles:
         """The triangles as something to cast rays at; the tree is built on first use."""
         return Triangles(self.vertices, self.faces)
 
-    @cached_property
+    @made_once
     def normals(self) -> np.ndarray:
         """``(F, 3)`` float32 unit normals, zero for triangles without area."""
         corners = self.vertices[self.faces].astype(np.float64)
@@ -166,25 +166,25 @@ class Scene:
         length = np.linalg.norm(cross, axis=1, keepdims=True)
         return (cross / np.where(length > 0, length, 1.0)).astype(np.float32)
 
-    @cached_property
+    @made_once
     def areas(self) -> np.ndarray:
         """``(F,)`` float64 areas [m²]."""
         corners = self.vertices[self.faces].astype(np.float64)
         return 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
 
-    @cached_property
+    @made_once
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest corner ``(3,)`` of the triangles' box [m]."""
         used = self.vertices[self.faces.ravel()]
         return used.min(0), used.max(0)
 
-    @cached_property
+    @made_once
     def coefficients(self) -> np.ndarray:
         """``(3, materials, bands)`` float32: absorption, scattering and transmission of `materials`."""
         rows = [[getattr(m, name) for m in self.materials] for name in ("absorption", "scattering", "transmission")]
         return np.array(rows, np.float32)
 
-    @cached_property
+    @made_once
     def fingerprint(self) -> str:
         """Hexadecimal digest of everything that sound depends on: geometry and materials."""
         digest = hashlib.sha256()

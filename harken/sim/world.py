@@ -1,16 +1,17 @@
 """A world: a scene with all that is derived from it once and shared by everybody who is in it."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from harken.acoustics import AcousticSettings, FastPropagation, Propagation
+from harken.acoustics import AcousticSettings, FastPropagation, Source
 from harken.errors import ConfigurationError, NavigationError
+from harken.once import made_once
 from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
-from harken.vision import Renderer
+from harken.vision import Camera, Renderer
 
 __all__ = ["World"]
 
@@ -19,7 +20,8 @@ __all__ = ["World"]
 class World:
     """A scene prepared for bodies, eyes and ears. It has no state: any number of simulators may share one.
 
-    Floor, pictures and sound fields are made on first use and kept.
+    Floor, pictures and sound fields are made on first use, once whatever the number of threads, and kept. `prepare`
+    makes them ahead.
     """
 
     scene: Scene
@@ -51,23 +53,57 @@ class World:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    @cached_property
+    @made_once
     def floor(self) -> WalkableFloor:
         """Where bodies can walk."""
         return WalkableFloor.build(self.scene, self.body)
 
-    @cached_property
+    @made_once
     def graph(self) -> NavigationGraph:
         """The grid of nodes, for motion from node to node."""
         return NavigationGraph.build(self.floor, spacing=self.grid_spacing)
 
-    @cached_property
+    @made_once
     def renderer(self) -> Renderer:
         """What cameras see."""
         return Renderer(self.scene)
 
-    @cached_property
-    def propagation(self) -> Propagation:
+    def prepare(
+        self,
+        *,
+        source: np.ndarray | None = None,
+        goal: np.ndarray | None = None,
+        channels: Sequence[str] = (),
+    ) -> None:
+        """Make what an episode will ask for, such as on another thread while the episode before it runs.
+
+        Whatever is asked for meanwhile waits for it and is not made twice. Nothing is changed that could be observed:
+        results are the same bytes with and without, in any order and on any thread.
+
+        Args:
+            source: ``(3,)`` position of a source at rest that radiates equally [m]: what carries sound, its images,
+                ways around edges and field.
+            goal: ``(3,)`` place on the floor that distances will be asked to [m].
+            channels: Images that will be asked for, see `Renderer.observe`.
+
+        Raises:
+            SceneError: The scene has no floor.
+            NavigationError: The goal is not on the floor.
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        floor = self.floor
+        if self.motion == "grid":
+            _ = self.graph
+        if channels:
+            eye = floor.cells[0] + [0.0, self.ear_height, 0.0]
+            self.renderer.observe(Camera(), eye, 0.0, channels=tuple(channels))
+        if goal is not None and self.motion == "continuous":
+            floor.distance_field(np.asarray(goal, np.float64))
+        if source is not None:
+            self.propagation.prepare(Source(position=np.asarray(source, np.float64)))
+
+    @made_once
+    def propagation(self) -> FastPropagation:
         """What carries sound."""
         ears = self.floor.cells + [0.0, self.ear_height, 0.0]
         # Not a method of this world, which would then be kept until the garbage collector looks for cycles.

@@ -5,11 +5,11 @@ listener can be, and counts only the part of its air that the anchor sees (64 su
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from scipy.spatial import KDTree
 
+from harken.once import made_once
 from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
 
 __all__ = ["CellGrid", "build_cells", "cell_at"]
@@ -40,7 +40,7 @@ class CellGrid:
     triangles: Triangles
     """The geometry that decides what sees what."""
 
-    @cached_property
+    @made_once
     def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
         """Cells whose anchors see each other within `NEIGHBOURHOOD`, itself included.
 
