@@ -23,7 +23,8 @@ def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
         return array._getvalue()
     if isinstance(kind, types.BaseTuple):
-        for i, part in enumerate(kind):
+        parts: Any = kind
+        for i, part in enumerate(parts):
             changed = _without_owner(context, builder, part, builder.extract_value(value, i))
             value = builder.insert_value(value, changed, i)
     return value
