@@ -1,9 +1,11 @@
 """Steps a second of the AudioGoal environment, beside SoundSpaces 2.0's acoustic engine in the same run, on one core.
 
 The environment's step is what an agent trains on: 128×128 depth, 0.25 s of binaural sound at 16 kHz through a 1 s
-response, and its spectrogram, with a static source. The peer does less: a binaural response a step, in the setting that
-SoundSpaces 2.0 trains with (500 rays, temporal coherence), no picture, no convolution, no spectrogram. It is not a
-dependency:
+response, and its spectrogram, with a static source. What an untrained agent gets is printed as well: uniformly random
+actions end an episode after four steps, and every reset brings a new source, every fifth a new home.
+
+The peer does less: a binaural response a step, in the setting that SoundSpaces 2.0 trains with (500 rays, temporal
+coherence), no picture, no convolution, no spectrogram. It is not a dependency:
 ``pip install rlr-audio-propagation==0.0.1`` (CC-BY-NC-4.0, Linux x86-64, needs a C++ compiler).
 
     python benchmarks/environment.py [--quick]
@@ -48,6 +50,25 @@ def walk(env: TaskEnv, steps: int, rng: np.random.Generator) -> float:
         if terminated or truncated:
             env.reset()
     return steps / spent
+
+
+def random_actions(seconds: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return steps a second and steps an episode of uniformly random actions, stop included: what untrained agents get.
+
+    Resets are counted, with new sources and new homes as they come.
+    """
+    env = TaskEnv("audiogoal", split="train", sensors=("depth", "waveform", "spectrogram"))
+    env.reset(seed=0)
+    steps, episodes, start = 0, 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        _, _, terminated, truncated, _ = env.step(np.int64(rng.integers(4)))
+        steps += 1
+        if terminated or truncated:
+            env.reset()
+            episodes += 1
+    rate = steps / (time.perf_counter() - start)
+    env.close()
+    return rate, steps / max(episodes, 1)
 
 
 def environment_in(world: World, sensors: tuple[str, ...] = ("depth", "waveform", "spectrogram")) -> TaskEnv:
@@ -164,6 +185,11 @@ def main() -> None:
         else:
             print(f"  SoundSpaces 2.0's engine, response only {np.median(peers):7.1f} responses/s")
             print(f"  ratio                                  {np.median(np.divide(ours, peers)):8.1f}")
+    warm_up, seconds = (1.0, 2.0) if quick else (10.0, 30.0)
+    random_actions(warm_up, np.random.default_rng(1))
+    rate, length = random_actions(seconds, np.random.default_rng(2))
+    print("\nUniformly random actions, stop included, with resets, new sources and new homes")
+    print(f"  after {warm_up:.0f} s, {length:.1f} steps an episode        {rate:8.0f} steps/s")
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
     print(f"\nPeak memory of this process, all of the above: {used:.0f} MB")
 

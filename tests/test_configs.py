@@ -89,7 +89,7 @@ def test_wrong_keys_and_values_are_refused(data, error, message):
         (b"max_steps: !!python/object/apply:os.system [echo]", "is not YAML"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"[" * 5_000, "is not YAML"),
-        (b"# " + b"x" * 2_000_000, "more than 1,048,576 bytes"),
+        (b"# " + b"x" * 2_000_000, "such a file has 1,048,576 at most"),
     ],
 )
 def test_files_that_are_not_settings_are_refused(tmp_path, content, message):

@@ -59,7 +59,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         """Check the counts."""
         for name, least in (("episodes", 1), ("every", 1), ("recorded", 0), ("workers", 1)):
-            object.__setattr__(self, name, checked_count(name, getattr(self, name), least, 10**9))
+            object.__setattr__(self, name, checked_count(name, getattr(self, name), least))
 
     @property
     def shown_name(self) -> str:

@@ -1,12 +1,12 @@
 """Triangles that rays can be cast at."""
 
 import warnings
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from harken.errors import HarkenWarning
+from harken.once import made_once
 from harken.raytracing import bvh, embree
 from harken.raytracing.jit import kernel
 from harken.raytracing.kernels import closest_hit, is_occluded, ray_buffer
@@ -55,7 +55,7 @@ class Triangles:
         """Leave the tree behind: it is an address in this process and is built again where it is needed."""
         return {"vertices": self.vertices, "faces": self.faces}
 
-    @cached_property
+    @made_once
     def kernel_data(self) -> Any:
         """What kernels take as `rays`: Embree's address, or the arrays of the built-in tree."""
         if embree.AVAILABLE:
@@ -68,14 +68,14 @@ class Triangles:
         )
         return bvh.build(self.vertices, self.faces)
 
-    @cached_property
+    @made_once
     def packet_data(self) -> Any:
         """What kernels that cast packets take as `rays`: `kernel_data` in packets as wide as the processor's own."""
         if embree.AVAILABLE:
             return embree_packets(self.kernel_data, embree.native_width())
         return self.kernel_data
 
-    @cached_property
+    @made_once
     def image_data(self) -> Any:
         """What kernels that cast images take: faster than `packet_data`, but a ray in millions slips through.
 

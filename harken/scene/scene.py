@@ -3,7 +3,6 @@
 import copy
 import hashlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from harken.checks import checked_number, checked_point
 from harken.errors import ConfigurationError, SceneError
+from harken.once import made_once
 from harken.raytracing import Triangles
 from harken.raytracing.triangles import ShiftedTriangles
 from harken.scene.labels import LabelUse
@@ -194,20 +194,20 @@ class Scene:
         """
         return self._moved if self.is_far else self  # not kept: a scene that holds itself is freed late
 
-    @cached_property
+    @made_once
     def _moved(self) -> "Scene":
         moved = copy.copy(self)
         object.__setattr__(moved, "origin", np.zeros(3))
         return moved
 
-    @cached_property
+    @made_once
     def triangles(self) -> Triangles:
         """The triangles as something to cast rays at; the tree is built on first use."""
         if self.is_far:
             return ShiftedTriangles(self.local.triangles, self.origin)
         return Triangles(self.vertices, self.faces)
 
-    @cached_property
+    @made_once
     def normals(self) -> np.ndarray:
         """``(F, 3)`` float32 unit normals, zero for triangles without area."""
         corners = self.vertices[self.faces].astype(np.float64)
@@ -215,26 +215,26 @@ class Scene:
         length = np.linalg.norm(cross, axis=1, keepdims=True)
         return (cross / np.where(length > 0, length, 1.0)).astype(np.float32)
 
-    @cached_property
+    @made_once
     def areas(self) -> np.ndarray:
         """``(F,)`` float64 areas [m²]."""
         corners = self.vertices[self.faces].astype(np.float64)
         return 0.5 * np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
 
-    @cached_property
+    @made_once
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest corner ``(3,)`` of the triangles' box [m]: float32, float64 far from the origin."""
         used = self.vertices[self.faces.ravel()]
         lower, upper = used.min(0), used.max(0)
         return (lower + self.origin, upper + self.origin) if self.is_far else (lower, upper)
 
-    @cached_property
+    @made_once
     def coefficients(self) -> np.ndarray:
         """``(3, materials, bands)`` float32: absorption, scattering and transmission of `materials`."""
         rows = [[getattr(m, name) for m in self.materials] for name in ("absorption", "scattering", "transmission")]
         return np.array(rows, np.float32)
 
-    @cached_property
+    @made_once
     def fingerprint(self) -> str:
         """Hexadecimal digest of everything that sound depends on: geometry and materials."""
         digest = hashlib.sha256()

@@ -78,8 +78,8 @@ class SimulatorProtocol(Protocol):
         """Replace what sounds, and start time anew."""
         ...
 
-    def prepare(self, sources: Sequence[Source]) -> None:
-        """Compute ahead what the first step of an episode with these sources needs; changes nothing that is sensed."""
+    def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
+        """Compute ahead what the first step of an episode needs, its images too; changes nothing that is sensed."""
         ...
 
     def hear(self, samples: int) -> np.ndarray:

@@ -113,6 +113,8 @@ class Simulator:
     def propagation(self) -> Propagation:
         """What carries sound."""
         if self._propagation is None:
+            if self.world.settings.propagation == "harken":
+                return self.world.propagation
             self._propagation = self.world.new_propagation()
         return self._propagation
 
@@ -165,9 +167,14 @@ class Simulator:
         self._samples_heard = 0
         self._responses = {}
 
-    def prepare(self, sources: Sequence[Source]) -> None:
-        """Compute ahead what the first step of an episode with these sources needs; changes nothing that is sensed."""
-        self.world.prepare(sources, images=True)
+    def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
+        """Compute ahead what the first step of an episode needs; changes nothing that is sensed.
+
+        Args:
+            sources: What will sound.
+            channels: Images that will be seen.
+        """
+        self.world.prepare(sources, channels=channels)
 
     def _check_within(self, place: np.ndarray) -> None:
         """Warn of a source outside the scene's box: hardly anything of it is heard inside."""

@@ -1,21 +1,21 @@
 """A world: a scene with all that is derived from it once and shared by everybody who is in it."""
 
 import functools
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from harken.acoustics import FastPropagation, Listener, Propagation, Source
+from harken.acoustics import FastPropagation, Propagation, Source
 from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
+from harken.acoustics.recent import RecentlyUsed
 from harken.errors import NavigationError
+from harken.once import made_once
 from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.ground import FloorGround, GridGround, Ground
 from harken.sim.settings import WorldSettings
-from harken.vision import Renderer
+from harken.vision import Camera, Renderer
 
 __all__ = ["World"]
 
@@ -27,7 +27,8 @@ ECHO_ENGINES_KEPT = 4
 class World:
     """A scene prepared for bodies, eyes and ears. It has no state: any number of simulators may share one.
 
-    Floor, pictures and sound fields are made on first use and kept.
+    Floor, pictures and sound fields are made on first use, once whatever the number of threads, and kept. `prepare`
+    makes them ahead.
     """
 
     scene: Scene
@@ -44,24 +45,24 @@ class World:
         for name, value in state.items():
             object.__setattr__(self, name, value)
 
-    @cached_property
+    @made_once
     def floor(self) -> WalkableFloor:
         """Where bodies can walk."""
         return WalkableFloor.build(self.scene, self.settings.size)
 
-    @cached_property
+    @made_once
     def ground(self) -> Ground:
         """The floor, or the grid of nodes on it, as bodies of these settings walk on it."""
         if self.settings.motion == "continuous":
             return FloorGround(self.floor)
         return GridGround(NavigationGraph.build(self.floor, spacing=self.settings.grid_spacing))
 
-    @cached_property
+    @made_once
     def renderer(self) -> Renderer:
         """What cameras see."""
         return Renderer(self.scene)
 
-    @cached_property
+    @made_once
     def propagation(self) -> Propagation:
         """What carries sound here."""
         return self.new_propagation() if self.settings.propagation != "harken" else self._fast_propagation()
@@ -84,36 +85,43 @@ class World:
         )
         return SoundSpaces2Propagation(self.scene, navigation)
 
-    def prepare(self, sources: Sequence[Source], *, images: bool = True) -> None:
-        """Compute ahead what a body in this world will need first; changes nothing that anybody senses.
+    def prepare(
+        self, sources: Sequence[Source] = (), *, goal: np.ndarray | None = None, channels: Sequence[str] = ()
+    ) -> None:
+        """Make what an episode will ask for, such as on another thread while the episode before it runs.
+
+        Whatever is asked for meanwhile waits for it and is not made twice. Nothing is changed that could be observed:
+        results are the same bytes with and without, in any order and on any thread.
 
         Args:
             sources: What will sound.
-            images: Whether it will see.
+            goal: ``(3,)`` place on the floor that distances will be asked to [m].
+            channels: Images that will be asked for, see `Renderer.observe`.
+
+        Raises:
+            SceneError: The scene has no floor.
+            NavigationError: The goal is not on the floor.
+            SoundError: A source lies inside a wall or a piece of furniture.
         """
-        listener = Listener(position=self.floor.cells[0] + [0.0, self.settings.ear_height, 0.0])
-        for source in sources:
-            self.propagation.impulse_response(source, listener)
-        if images:
-            _ = self.renderer
+        ground = self.ground
+        if channels:
+            eye = self.floor.cells[0] + [0.0, self.settings.ear_height, 0.0]
+            self.renderer.observe(Camera(), eye, 0.0, channels=tuple(channels))
+        if goal is not None:
+            ground.distance(goal, goal)
+        propagation = self.propagation
+        if isinstance(propagation, FastPropagation):
+            for source in sources:
+                propagation.prepare(source)
 
     def echoes(self, settings: EchoSettings) -> EchoPropagation:
         """Return what answers a sweep in this world."""
-        with self._echo_lock:
-            known = self._echo_engines
-            if settings not in known:
-                while len(known) >= ECHO_ENGINES_KEPT:
-                    known.pop(next(iter(known)))
-                known[settings] = EchoPropagation(scene=self.scene, settings=settings)
-            return known[settings]
+        scene = self.scene  # not the world, which would then hold itself
+        return self._echo_engines.get(settings, lambda: EchoPropagation(scene=scene, settings=settings))
 
-    @cached_property
-    def _echo_engines(self) -> dict[EchoSettings, EchoPropagation]:
-        return {}
-
-    @cached_property
-    def _echo_lock(self) -> threading.Lock:
-        return threading.Lock()
+    @made_once
+    def _echo_engines(self) -> RecentlyUsed[EchoPropagation]:
+        return RecentlyUsed(ECHO_ENGINES_KEPT)
 
 
 def _walkers_way(

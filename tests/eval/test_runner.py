@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harken.configs import load_preset
-from harken.errors import ConfigurationError, StateError, UnknownNameError
+from harken.errors import ConfigurationError, FileError, StateError, UnknownNameError
 from harken.eval import Evaluation, evaluate, summarise, write_results
 from harken.tasks import NavigationSettings
 
@@ -74,7 +74,7 @@ def test_bad_evaluations_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="episodes is 0"):
         Evaluation(agent="oracle", episodes=0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="cannot be written"):
+    with pytest.raises(FileError, match="cannot be made or written"):
         write_results(
             tmp_path / "file" / "out",
             {"random": run("random", episodes=1, recorded=0)},

@@ -84,7 +84,7 @@ class PlainSimulator:
     def set_sources(self, sources):
         self.sources, self._samples = tuple(sources), 0
 
-    def prepare(self, sources):
+    def prepare(self, sources, channels=()):
         pass
 
     def _ears(self):

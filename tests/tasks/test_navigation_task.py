@@ -141,7 +141,7 @@ def test_episodes_survive_their_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "line 1 is not an episode"),
+        (b"{", "line 1 is not JSON"),
         (b"[1]", "line 1 is not an episode"),
         (b'{"episode": 3}', "unknown keys"),
         (b'{"episode_id": "a"}', "line 1 is not an episode"),

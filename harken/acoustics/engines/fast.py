@@ -4,7 +4,6 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from harken.acoustics.recent import RecentlyUsed
 from harken.acoustics.settings import AcousticSettings
 from harken.acoustics.tracing import Pattern, TimeBins
 from harken.errors import ConfigurationError, SoundError
+from harken.once import made_once
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyHistogram", "FastPropagation"]
@@ -132,18 +132,18 @@ class FastPropagation:
                 return build_cells(self.scene.triangles, ears, size=size)
             size *= 1.25
 
-    @cached_property
+    @made_once
     def _coarse_grid(self) -> CellGrid:
         """The cells of places around moving sources: larger, since several fields with fewer rays are blended."""
         assert self._ears is not None
         return self._build_grid(self._ears, 2.0 * self.settings.cell)
 
-    @cached_property
+    @made_once
     def regions(self) -> Regions:
         """Pieces of air in which late sound is joined; made on first use, in 0.2 s."""
         return build_regions(self.scene)
 
-    @cached_property
+    @made_once
     def exact(self) -> ExactPaths:
         """What finds the exact paths in this scene; made on first use, in a second or less."""
         settings = self.settings
@@ -173,6 +173,22 @@ class FastPropagation:
                 f"The {what} at {(position + self._given.origin).round(3).tolist()} lies inside a wall or a piece of "
                 f"furniture of {self.scene.name}, where there is no sound. Move it into the open."
             )
+
+    def prepare(self, source: SourceLike) -> None:
+        """Do now, on any thread, what the first response of a source would: its images, ways over edges and field.
+
+        Nothing else changes; responses are the same with and without.
+
+        Args:
+            source: The source, as it will be heard.
+
+        Raises:
+            SoundError: The source lies inside a wall or a piece of furniture.
+        """
+        source = place_for_engine(self._given, checked_source(source))
+        exact = self._prepared(source)
+        if self.settings.reverberation and self._grid is not None and not source.moving:
+            self._field(source, exact, self._grid, self.settings.rays)
 
     def field(self, source: SourceLike) -> EnergyField:
         """Return the energy field of a source, traced on first use.

@@ -5,12 +5,12 @@ listener can be, and counts only the part of its air that the anchor sees (64 su
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial import KDTree
 
+from harken.once import made_once
 from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
 
 __all__ = ["CellGrid", "GridArrays", "build_cells", "cell_at"]
@@ -56,7 +56,7 @@ class CellGrid:
         """What compiled code takes."""
         return GridArrays(self.origin, self.size, self.index, self.visible, self.volume)
 
-    @cached_property
+    @made_once
     def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
         """Cells whose anchors see each other within `NEIGHBOURHOOD`, itself included.
 

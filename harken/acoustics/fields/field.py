@@ -34,7 +34,7 @@ from harken.acoustics.tracing import (
     radiate,
     uniform,
 )
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyField", "TracedSurfaces", "TracedWorld", "read_field", "trace_field", "traced_world"]
@@ -274,17 +274,27 @@ def _follow(rays, buffer, world, seed, k, faintest, speed, duration, grid, bins,
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field):
-    """Trace `count` rays from `source`; returns the energy per band that left the scene."""
-    buffer = ray_buffer()
-    energy, o, d, scratch = np.empty(BANDS), np.empty(3), np.empty(3), np.empty((6, 3))
+def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, scratch):
+    """Trace `count` rays from `source`; returns the energy per band that left the scene.
+
+    `scratch` is a buffer from `ray_buffer`, ``(bands,)`` and ``(8, 3)`` float64.
+    """
+    world, pattern, grid, bins, field = (
+        borrowed(world),
+        borrowed(pattern),
+        borrowed(grid),
+        borrowed(bins),
+        borrowed(field),
+    )
+    buffer, energy, vectors = borrowed(scratch)
+    o, d, work = vectors[0], vectors[1], vectors[2:]
     escaped = np.zeros(BANDS)
     for k in range(count):
         emit(seed, k, count, d)
         o[:] = source
         radiate(pattern, d, POWER / count, energy)
         gone = _follow(
-            rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, scratch
+            rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, work
         )
         if gone:
             escaped += energy
@@ -357,6 +367,7 @@ def trace_field(
         grid.kernel_data,
         bins.kernel_data,
         energy,
+        (aligned_buffer(), np.empty(BANDS), np.empty((8, 3))),
     )
     smooth = np.empty_like(energy)
     _smooth(energy, late_share(bins, LATE).astype(np.float32), *grid.neighbours, smooth)

@@ -264,8 +264,7 @@ class DiffractionPaths:
         self.edges = Edges.build(scene) if edges is None else edges
         self._table = pack_edges(scene.triangles, self.edges)
         count = len(self.edges)
-        linked = np.zeros((count, count), np.bool_)
-        link_edges(scene.triangles.kernel_data, self._table, linked)
+        linked = link_edges(scene.triangles, self._table)
         first, self._neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
         self._borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
         one, three = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)

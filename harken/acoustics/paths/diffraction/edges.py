@@ -6,8 +6,8 @@ neighbouring faces is looked for. Where it is wider than half a turn, and rays s
 a wedge.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -109,8 +109,7 @@ class Edges:
                 f"Edges of at least {shortest!r} m, at most {maximum!r} of them; expected both above 0."
             )
         pieces = _pieces(scene)
-        lines = _lines(pieces, shortest)
-        found = [row for line in lines for row in _wedges(pieces, line, shortest)]
+        found = _wedges(pieces, _lines(pieces, shortest), shortest)
         return _keep_open(scene, found, shortest, maximum)
 
 
@@ -240,59 +239,146 @@ def _lines(pieces: _Pieces, shortest: float) -> list[np.ndarray]:
     return [order[borders[i] : borders[i + 1]] for i in long]
 
 
-Row = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, float]
-"""Start, end, first face's direction and normal, exterior angle, and how much the category counts."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rows:
+    """Wedges, and stretches of lines that may be parts of one: a row each."""
+
+    start: np.ndarray
+    """``(n, 3)`` one end [m]."""
+    end: np.ndarray
+    """``(n, 3)`` other end [m]."""
+    along: np.ndarray
+    """``(n, 3)`` unit vector of the first face, away from the edge."""
+    normal: np.ndarray
+    """``(n, 3)`` unit normal of the first face."""
+    angle: np.ndarray
+    """``(n,)`` exterior angle [rad]."""
+    weight: np.ndarray
+    """``(n,)`` how much the category counts."""
+    line: np.ndarray
+    """``(n,)`` number of the line."""
+
+    def pick(self, rows: np.ndarray) -> "_Rows":
+        """Return some of the rows."""
+        return _Rows(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
 
-def _wedges(pieces: _Pieces, line: np.ndarray, shortest: float) -> list[Row]:
-    """Return the wedges along one line of pieces."""
-    axis = pieces.direction[line[np.argmax(np.linalg.norm(np.diff(pieces.ends[line], axis=1)[:, 0], axis=1))]]
-    origin = pieces.ends[line[0], 0]
-    reach = (pieces.ends[line] - origin) @ axis
-    marks = np.unique(np.round(reach.ravel(), 3))
-    marks = marks[np.r_[True, np.diff(marks) > SAME_LINE]]
-    u = pieces.inward[line[0]] - axis * (pieces.inward[line[0]] @ axis)
-    u /= np.linalg.norm(u)
+def _wedges(pieces: _Pieces, lines: list[np.ndarray], shortest: float) -> _Rows:
+    """Return the wedges along lines of pieces, line by line."""
+    sizes = np.array([len(line) for line in lines], np.int64)
+    parts = [_stretches(pieces, np.zeros((0, 1), np.int64), np.zeros(0, np.int64))]
+    for size in np.unique(sizes):
+        numbers = np.flatnonzero(sizes == size)
+        parts.append(_stretches(pieces, np.stack([lines[i] for i in numbers]), numbers))
+    every = _Rows(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in _Rows.__dataclass_fields__})
+    every = every.pick(np.argsort(every.line, kind="stable"))
+    joined = _joined(every)
+    return joined.pick(np.flatnonzero(_norms(joined.end - joined.start) >= shortest))
+
+
+def _dots(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return ``(n, k)`` products of vectors ``(n, k, 3)`` with one vector ``(n, 3)`` each."""
+    return (a @ b[:, :, None])[:, :, 0]
+
+
+def _norms(a: np.ndarray) -> np.ndarray:
+    """Return the lengths of vectors ``(n, 3)``."""
+    return np.sqrt(_dots(a[:, None], a)[:, 0])
+
+
+def _stretches(pieces: _Pieces, lines: np.ndarray, numbers: np.ndarray) -> _Rows:
+    """Return the stretches between the ends of pieces that have a wedge, for lines ``(n, k)`` of as many pieces."""
+    ends, inward = pieces.ends[lines], pieces.inward[lines]
+    longest = np.argmax(np.linalg.norm(ends[:, :, 1] - ends[:, :, 0], axis=2), axis=1)
+    axis = pieces.direction[lines[np.arange(len(lines)), longest]]
+    origin = ends[:, 0, 0]
+    reach = ((ends - origin[:, None, None]) @ axis[:, None, :, None])[..., 0]
+    u = inward[:, 0] - axis * _dots(inward[:, :1], axis)
+    u /= _norms(u)[:, None]
     v = np.cross(axis, u)
-    heading = np.arctan2(pieces.inward[line] @ v, pieces.inward[line] @ u) % (2 * np.pi)
+    heading = np.arctan2(_dots(inward, v), _dots(inward, u)) % (2 * np.pi)
     # Whether the air lies ahead of the face, turning from u to v.
-    ahead = (-np.sin(heading) * (pieces.normal[line] @ u) + np.cos(heading) * (pieces.normal[line] @ v)) > 0
-    rows: list[Row] = []
-    for a, b in pairwise(marks):
-        middle = 0.5 * (a + b)
-        here = np.flatnonzero((reach[:, 0] <= middle) & (reach[:, 1] >= middle))
-        sector = _widest(heading[here], ahead[here]) if len(here) else None
-        if sector is None:
-            continue
-        first, angle = sector
-        along, normal = np.cos(first) * u + np.sin(first) * v, -np.sin(first) * u + np.cos(first) * v
-        weight = float((pieces.weight[line[here]] * np.minimum(pieces.width[line[here]] / 0.2, 1.0)).max())
-        start, end = origin + axis * a, origin + axis * b
-        if (
-            rows
-            and np.linalg.norm(rows[-1][1] - start) < 2 * SAME_LINE
-            and abs(rows[-1][4] - angle) < 0.03
-            and (rows[-1][2] @ along > 0.999)
-        ):
-            rows[-1] = (rows[-1][0], end, *rows[-1][2:])
-        else:
-            rows.append((start, end, along, normal, angle, weight))
-    return [row for row in rows if np.linalg.norm(row[1] - row[0]) >= shortest]
+    normal = pieces.normal[lines]
+    ahead = (-np.sin(heading) * _dots(normal, u) + np.cos(heading) * _dots(normal, v)) > 0
+    counts = pieces.weight[lines] * np.minimum(pieces.width[lines] / 0.2, 1.0)
+    row, a, b = _between_marks(reach)
+    middle = 0.5 * (a + b)
+    here = (reach[row, :, 0] <= middle[:, None]) & (reach[row, :, 1] >= middle[:, None])
+    first, angle = _widest(heading[row], ahead[row], here)
+    found = np.flatnonzero(angle > 0)
+    row, a, b, first = row[found], a[found], b[found], first[found]
+    sine, cosine = np.sin(first)[:, None], np.cos(first)[:, None]
+    return _Rows(
+        start=origin[row] + axis[row] * a[:, None],
+        end=origin[row] + axis[row] * b[:, None],
+        along=cosine * u[row] + sine * v[row],
+        normal=-sine * u[row] + cosine * v[row],
+        angle=angle[found],
+        weight=np.where(here[found], counts[row], -np.inf).max(1),
+        line=numbers[row],
+    )
 
 
-def _widest(heading: np.ndarray, ahead: np.ndarray) -> tuple[float, float] | None:
-    """Return where the widest sector of air between faces begins and how wide it is [rad], if it is an edge's."""
-    order = np.argsort(heading)
-    heading, ahead = heading[order], ahead[order]
-    gaps = np.diff(np.r_[heading, heading[0] + 2 * np.pi])
-    widest = int(np.argmax(gaps))
-    angle = float(gaps[widest])
-    if angle > 2 * np.pi - 0.02:
-        return float(heading[widest]), 2 * np.pi
-    after = (widest + 1) % len(heading)
+def _between_marks(reach: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return line, begin and end of all stretches along lines whose pieces ``(n, k, 2)`` begin and end somewhere."""
+    marks = np.sort(np.round(reach.reshape(len(reach), 2 * reach.shape[1]), 3), axis=1)
+    kept = np.ones(marks.shape, bool)
+    kept[:, 1:] = np.diff(marks, axis=1) > SAME_LINE
+    row, column = np.nonzero(kept)
+    value = marks[row, column]
+    onward = np.flatnonzero(row[1:] == row[:-1])
+    return row[onward], value[onward], value[onward + 1]
+
+
+def _joined(rows: _Rows) -> _Rows:
+    """Join stretches of a line that follow each other and are of one wedge."""
+    kept: list[int] = []
+    last: list[int] = []
+    for i in range(len(rows.line)):
+        if kept and rows.line[i] == rows.line[kept[-1]]:
+            before = kept[-1]
+            if (
+                math.dist(rows.end[last[-1]], rows.start[i]) < 2 * SAME_LINE
+                and abs(rows.angle[before] - rows.angle[i]) < 0.03
+                and rows.along[before] @ rows.along[i] > 0.999
+            ):
+                last[-1] = i
+                continue
+        kept.append(i)
+        last.append(i)
+    return replace(rows.pick(np.array(kept, np.int64)), end=rows.end[np.array(last, np.int64)])
+
+
+def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the widest sectors of air between faces begin, and how wide they are [rad]: 0 if no edge's.
+
+    Of the faces ``(n, k)`` only those count that are `here`.
+    """
+    count = here.sum(1)
+    rows = np.arange(len(here))
+    masked = np.where(here, heading, np.inf)
+    order = np.argsort(masked, axis=1, kind="stable")
+    ranked = np.take_along_axis(masked, order, 1)
+    ties = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] < np.inf)
+    for i in np.flatnonzero(ties.any(1)):
+        # Which of two faces in one direction comes first may decide, so they are sorted on their own.
+        chosen = np.flatnonzero(here[i])
+        order[i, : len(chosen)] = chosen[np.argsort(heading[i, chosen])]
+    heading, ahead = np.take_along_axis(masked, order, 1), np.take_along_axis(ahead, order, 1)
+    last = np.maximum(count - 1, 0)
+    follow = np.concatenate([heading[:, 1:], np.full((len(rows), 1), np.inf)], 1)
+    follow[rows, last] = heading[:, 0] + 2 * np.pi
+    with np.errstate(invalid="ignore"):
+        gaps = np.where(np.arange(heading.shape[1]) <= last[:, None], follow - heading, -np.inf)
+    widest = np.argmax(gaps, axis=1)
+    angle, first = gaps[rows, widest], heading[rows, widest]
+    after = (widest + 1) % np.maximum(count, 1)
     # Both faces turn their backs: the sector is the inside of a solid.
-    inside = not ahead[widest] and ahead[after]
-    return None if angle < np.pi + LEAST_BEND or inside else (float(heading[widest]), angle)
+    inside = ~ahead[rows, widest] & ahead[rows, after]
+    sheet = angle > 2 * np.pi - 0.02
+    none = ~sheet & ((angle < np.pi + LEAST_BEND) | inside)
+    angle = np.where(sheet, 2 * np.pi, angle)
+    return first, np.where(none | (count == 0), 0.0, angle)
 
 
 @kernel
@@ -318,28 +404,33 @@ def _probe(rays, normals, points, along, normal, angle, reach, is_open):
             is_open[i] = False
 
 
-def _keep_open(scene: Scene, found: list[Row], shortest: float, maximum: int) -> Edges:
+def _keep_open(scene: Scene, found: _Rows, shortest: float, maximum: int) -> Edges:
     """Cut from the edges what is flush with other surfaces, and keep the most important."""
-    samples = [max(3, int(np.ceil(np.linalg.norm(row[1] - row[0]) / 0.15))) for row in found]
-    rows = np.repeat(np.arange(len(found)), samples)
-    share = np.concatenate([(np.arange(n) + 0.5) / n for n in samples]) if found else np.zeros(0)
-    start, end, along, normal = (np.array([row[i] for row in found]).reshape(-1, 3) for i in range(4))
-    angle, weight = (np.array([row[i] for row in found], np.float64) for i in (4, 5))
+    start, end, along, normal, angle, weight = (
+        found.start,
+        found.end,
+        found.along,
+        found.normal,
+        found.angle,
+        found.weight,
+    )
+    length = _norms(end - start)
+    samples = np.maximum(3, np.ceil(length / 0.15).astype(np.int64))
+    first = np.r_[0, np.cumsum(samples)]
+    rows = np.repeat(np.arange(len(samples)), samples)
+    share = (np.arange(first[-1]) - first[rows] + 0.5) / samples[rows]
     points = start[rows] + share[:, None] * (end - start)[rows]
     is_open = np.zeros(len(points), np.bool_)
     arrays = points, along[rows], normal[rows], angle[rows]
     _probe(scene.triangles.kernel_data, scene.normals, *arrays, 0.6, is_open)
-    kept, spans = [], []
-    first = np.r_[0, np.cumsum(samples)].astype(int)
-    for row in range(len(found)):
-        length = np.linalg.norm(end[row] - start[row])
-        flags = np.r_[False, is_open[first[row] : first[row + 1]], False]
-        turns = np.flatnonzero(flags[1:] != flags[:-1])
-        for low, high in zip(turns[::2] / samples[row], turns[1::2] / samples[row], strict=True):
-            if (high - low) * length >= shortest - 1e-9:
-                kept.append(row)
-                spans.append((low, high))
-    span = np.array(spans, np.float64).reshape(-1, 2)
+    # A span begins and ends where a run of open samples does, within one row.
+    opens = is_open & np.r_[True, ~is_open[:-1] | (rows[1:] != rows[:-1])][: len(rows)]
+    closes = is_open & np.r_[~is_open[1:] | (rows[1:] != rows[:-1]), True][: len(rows)]
+    begin, stop = np.flatnonzero(opens), np.flatnonzero(closes) + 1
+    kept = rows[begin]
+    span = np.stack([begin - first[kept], stop - first[kept]], 1) / samples[kept][:, None]
+    long = (span[:, 1] - span[:, 0]) * length[kept] >= shortest - 1e-9
+    kept, span = kept[long], span[long]
     way = (end - start)[kept]
     a, b = start[kept] + span[:, :1] * way, start[kept] + span[:, 1:] * way
     importance = np.linalg.norm(b - a, axis=1) * weight[kept]
@@ -349,7 +440,7 @@ def _keep_open(scene: Scene, found: list[Row], shortest: float, maximum: int) ->
     importance = np.where((on_hull[0] | on_hull[1]).any(1), 0.1, 1.0) * importance
     # Ties are broken by place, so that the order does not depend on that of the triangles.
     order = np.lexsort((*np.round(np.concatenate([a, b], 1), 4).T, -np.round(importance, 4)))[:maximum]
-    pick = np.array(kept, np.int64)[order]
+    pick = kept[order]
     turned = angle[pick][:, None]
     second = along[pick] * np.sin(turned) - normal[pick] * np.cos(turned)
     arrays = {"start": a[order], "end": b[order], "along": along[pick], "normal": normal[pick], "second_normal": second}

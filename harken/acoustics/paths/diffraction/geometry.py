@@ -6,7 +6,7 @@ Edges are packed into one table for compiled code; `pack_edges` says how.
 import numpy as np
 
 from harken.acoustics.paths.diffraction.edges import LIFT, Edges
-from harken.raytracing import Triangles, is_occluded, kernel, ray_buffer
+from harken.raytracing import Triangles, aligned_buffer, borrowed, is_occluded, kernel
 
 __all__ = ["bends", "lifted", "link_edges", "pack_edges", "pair_angles", "place", "sees", "sees_edge", "settle_points"]
 
@@ -101,31 +101,41 @@ def sees_edge(rays, buffer, edge, p, scratch):
 
 
 @kernel
-def _linked(rays, buffer, first, second, p, q):
-    for i in SAMPLES:
-        lifted(first, i * first[LENGTH], p)
-        for j in SAMPLES:
-            lifted(second, j * second[LENGTH], q)
-            r, theta, _ = place(first, q)
-            if r < LIFT or not bends(first[ANGLE], theta):
-                continue
-            r, theta, _ = place(second, p)
-            if r < LIFT or not bends(second[ANGLE], theta):
-                continue
-            if sees(rays, buffer, p, q):
-                return True
-    return False
+def _in_shade(edge, points, leads):
+    """Set for points ``(n, 3)`` whether a leg to them can belong to a path around an edge; returns whether any can."""
+    some = False
+    for i in range(len(points)):
+        r, theta, _ = place(edge, points[i])
+        leads[i] = r >= LIFT and bends(edge[ANGLE], theta)
+        some = some or leads[i]
+    return some
 
 
 @kernel
-def link_edges(rays, table, linked):
-    """Set `linked` ``(n, n)`` where two edges see each other along legs of paths that bend around both."""
-    buffer = ray_buffer()
-    p, q = np.empty(3), np.empty(3)
+def _link_edges(rays, table, linked, scratch):
+    table, linked = borrowed(table), borrowed(linked)
+    buffer, points, here, there = borrowed(scratch)
     for i in range(len(table)):
+        for k in range(len(SAMPLES)):
+            lifted(table[i], SAMPLES[k] * table[i, LENGTH], points[i, k])
         for j in range(i):
-            if _linked(rays, buffer, table[i], table[j], p, q):
-                linked[i, j] = linked[j, i] = True
+            if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
+                continue
+            found = False
+            for k in range(len(SAMPLES)):
+                for m in range(len(SAMPLES)):
+                    if not found and here[k] and there[m]:
+                        found = sees(rays, buffer, points[i, k], points[j, m])
+            linked[i, j] = linked[j, i] = found
+
+
+def link_edges(triangles: Triangles, table: np.ndarray) -> np.ndarray:
+    """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both."""
+    count, samples = len(table), len(SAMPLES)
+    linked = np.zeros((count, count), np.bool_)
+    shade = np.empty(samples, np.bool_), np.empty(samples, np.bool_)
+    _link_edges(triangles.kernel_data, table, linked, (aligned_buffer(), np.empty((count, samples, 3)), *shade))
+    return linked
 
 
 @kernel
