@@ -95,14 +95,17 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
         which, what = divmod(int(group[chosen[0]]), len(numbers))
         thing, number = int(things[which]), int(numbers[what])
         texture = images[number] if uv is not None and 0 <= number < len(images) else None
-        used, local = np.unique(triangles.faces[chosen], return_inverse=True)
+        faces, used = triangles.faces[chosen], slice(None)
+        if len(chosen) < len(triangles.faces):  # An object takes its own vertices out of the file's.
+            used, local = np.unique(faces, return_inverse=True)
+            faces = local.reshape(-1, 3)
         shown = None if colors is None else colors[chosen]
         if texture is not None:  # A texture holds the colours itself.
             shown = np.full((len(chosen), 3, 3), 255, np.uint8)
         parts.append(
             MeshPart(
                 vertices=vertices[used],
-                faces=local.reshape(-1, 3),
+                faces=faces,
                 node=classes.get(thing, ""),
                 thing=which + 1 if thing > 0 else 0,
                 colors=shown,
