@@ -147,7 +147,7 @@ def test_environments_in_one_scene_share_it_and_its_sounds():
 
 
 def test_threads_that_ask_for_one_world_get_the_same():
-    settings = environment(config={**FAST, "eye_height": 1.234}).settings
+    settings = environment(config={**FAST, "body": {"eye_height": 1.234, "ear_height": 1.234}}).settings.world
     found, start = [], threading.Barrier(4)
 
     def ask():

@@ -1,3 +1,4 @@
+import errno
 import json
 import math
 from dataclasses import replace
@@ -5,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harken.errors import EpisodeError
+from harken.errors import EpisodeError, FileError
 from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, table_row, write_table
 
 
@@ -128,12 +129,16 @@ def test_the_same_results_give_the_same_bytes_and_leave_nothing_else(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv", "two.csv"]
 
 
-def test_a_failing_write_keeps_the_old_table(tmp_path):
+def test_a_failing_write_keeps_the_old_table(tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     path = tmp_path / "table.csv"
     write_table([record()], path)
     before = path.read_bytes()
-    with pytest.raises(UnicodeEncodeError):
-        write_table([record(episode="\ud800")], path)
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(FileError, match="No space left"):
+        write_table([record(episode="other")], path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
 
