@@ -262,6 +262,7 @@ def _shown(value: Any) -> str:
 
 def _range(low: float, high: float, above: bool, kind: str, unit: str) -> str:
     of = f" {unit}" if unit else ""
+    low, high = (-math.inf if low <= -(2**63) else low), (math.inf if high >= 2**63 else high)
     if math.isinf(low) and math.isinf(high):
         return kind + (f" of{of}" if unit else "")
     if math.isinf(high):

@@ -193,7 +193,7 @@ def scene(command: SceneCommand, line: str) -> None:
         print(f"Walkable floor  none: {error}")
     else:
         height = float(np.median(floor.cells[:, 1]))
-        print(floor.describe())
+        print("Walkable floor  " + floor.describe().replace("\n", "\n                "))
     with write_whole(out) as file:
         kind = PICTURES[out.suffix.lower()]
         Image.fromarray(draw_plan(loaded, width=1024, floor=height).image).save(file, format=kind)

@@ -62,7 +62,7 @@ def test_scene_reports_on_a_mesh_and_draws_its_plan(tmp_path, hall, capsys):
         warnings.simplefilter("ignore", HarkenWarning)
         main(["scene", str(hall), "--out", str(tmp_path / "plan.png")])
     printed = capsys.readouterr().out
-    assert "12" in printed and "Walkable floor" in printed and "Storeys" in printed
+    assert "12" in printed and "m² in one piece" in printed and "storeys at" in printed
     assert (tmp_path / "plan.png").stat().st_size > 1000
 
 

@@ -83,11 +83,11 @@ class PolicyAgent:
             ConfigurationError: The spaces differ all the same; the message tells in what.
         """
         wrapped = env
-        if wrapped.observation_space != self.model.observation_space:
+        if not _alike(wrapped.observation_space, self.model.observation_space):
             wrapped = StableBaselinesObservation(wrapped)
         if wrapped.action_space != self.model.action_space and isinstance(wrapped.action_space, gym.spaces.Dict):
             wrapped = StableBaselinesAction(wrapped)
-        if wrapped.observation_space != self.model.observation_space:
+        if not _alike(wrapped.observation_space, self.model.observation_space):
             raise ConfigurationError(
                 f"The policy was trained on {self.model.observation_space}; the environment shows "
                 f"{env.observation_space}. Give the wrappers and settings that it was trained with."
@@ -115,6 +115,21 @@ class PolicyAgent:
         )
         self._starts = False
         return action
+
+
+def _alike(shown: gym.Space, trained: gym.Space) -> bool:
+    """Whether a policy takes what an environment shows; Stable-Baselines3 keeps images with their channels first."""
+    if not isinstance(shown, gym.spaces.Dict) or not isinstance(trained, gym.spaces.Dict):
+        return shown == trained
+    if set(shown.spaces) != set(trained.spaces):
+        return False
+    for name, space in shown.spaces.items():
+        wanted = trained.spaces[name]
+        if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space != wanted:
+            space = gym.spaces.Box(0, 255, (space.shape[2], *space.shape[:2]), np.uint8)
+        if space != wanted:
+            return False
+    return True
 
 
 def _algorithm(path: Path) -> str:

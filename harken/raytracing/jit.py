@@ -17,6 +17,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 from harken.raytracing.kernel_cache import KernelCache, cache_folder
+from harken.raytracing.own_copies import own_copies
 from harken.raytracing.size_errors import plain_size_errors
 
 __all__ = ["Kernel", "announcer", "cache_folder", "kernel", "kernel_name", "kernels", "start_worker"]
@@ -149,7 +150,7 @@ def kernel_name(made: Kernel) -> str:
 
 
 class _Trimmer(event.Listener):
-    """Has kernels, and what they are made of, compiled with `plain_size_errors`."""
+    """Has kernels, and what they are made of, compiled with `plain_size_errors` and `own_copies`."""
 
     def __init__(self) -> None:
         self._stack: list[contextlib.ExitStack] = []
@@ -159,6 +160,7 @@ class _Trimmer(event.Listener):
         self._stack.append(contextlib.ExitStack())
         if isinstance(event.data.get("dispatcher"), Kernel):
             self._stack[-1].enter_context(plain_size_errors())
+            self._stack[-1].enter_context(own_copies())
 
     def on_end(self, event: Any) -> None:
         """End with it."""

@@ -128,9 +128,9 @@ def test_far_away_nothing_is_heard_in_time(engines, far):
 @pytest.mark.parametrize("far", [[0.0, 10_001.0, 0.0], [1e7, 0.0, 0.0], [0.0, -1e7, 1e7]])
 def test_places_far_outside_the_scene_are_refused(engines, far):
     for one in engines:
-        with pytest.raises(SoundError, match=r"source at .* more than 10 km outside .* from \[-9\.0, 0\.0, -9\.0\]"):
+        with pytest.raises(SoundError, match=r"source at .* is not near scene, which spans x -9\.0…9\.0"):
             one.impulse_response(far, Listener(position=[0, 1, 0]))
-        with pytest.raises(SoundError, match=r"listener at .* more than 10 km outside"):
+        with pytest.raises(SoundError, match=r"listener at .* is not near"):
             one.impulse_response([0, 1, 0], Listener(position=far))
 
 

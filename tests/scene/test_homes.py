@@ -455,7 +455,7 @@ def test_the_number_of_rooms_and_the_height_can_be_set(rooms):
         (lambda: generate_home(True), ConfigurationError, "integer"),
         (lambda: HomeConfig(rooms=(5, 4)), ConfigurationError, "rooms"),
         (lambda: HomeConfig(rooms=(1, 4)), ConfigurationError, "rooms"),
-        (lambda: HomeConfig(rooms=(3.5, 4)), ConfigurationError, "whole numbers"),
+        (lambda: HomeConfig(rooms=(3.5, 4)), ConfigurationError, "rooms is 3.5; expected a whole number"),
         (lambda: HomeConfig(area=(150, 40)), ConfigurationError, "area"),
         (lambda: HomeConfig(area=(float("nan"), 40)), ConfigurationError, "area"),
         (lambda: HomeConfig(detail=0), ConfigurationError, "detail"),

@@ -163,7 +163,7 @@ def test_settings_that_tasks_share_act_or_are_refused(name, key):
                 action["move"] = forward
             _, _, terminated, truncated, _ = env.step(action)
             ended, steps = terminated or truncated, steps + 1
-        space = env.observation_space
+        space = f"{env.observation_space} {env.action_space}"
         sound = None if env.waveform is None else env.waveform.shape
         seen.append((made[0], steps, env.simulator.position.tolist(), space, env.task.step_time, sound))
     assert seen[0] != seen[1], f"{name}: {key} changes nothing"

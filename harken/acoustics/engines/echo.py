@@ -225,7 +225,6 @@ class EchoPropagation:
 
     def _find(self, source: Source) -> EnergyHistogram:
         place = source.position
-        self._exact.check_near(place, "listener")
         if self.scene.local.is_inside_solid(place):
             raise SoundError(
                 f"The listener at {(place + self.scene.origin).round(3).tolist()} lies inside a wall or a piece of "

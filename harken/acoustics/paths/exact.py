@@ -15,7 +15,6 @@ from harken.acoustics.paths.image_sources import ImageSources, no_images, specul
 from harken.acoustics.paths.straight import NEAREST, Route, diffracted_path, share_through
 from harken.acoustics.protocol import PATH_KINDS, SoundPath, SoundPaths, Source
 from harken.acoustics.tracing import Pattern
-from harken.errors import SoundError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -23,10 +22,6 @@ __all__ = ["ExactPaths", "ExactSource", "source_gains"]
 
 DIRECT, TRANSMITTED, DIFFRACTED, SPECULAR = range(len(PATH_KINDS))
 """Kinds of paths, as in `SoundPaths.kind`."""
-
-FARTHEST_OUTSIDE = 10_000.0
-"""Distance from the scene's box at which nobody sounds or hears [m]: sound needs longer than any response lasts, and
-differences between ways are lost to rounding."""
 
 _NOWHERE = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32)
 
@@ -87,28 +82,6 @@ class ExactPaths:
         self.transmission, self.image_order, self.image_rays = transmission, image_order, image_rays
         self.edges = DiffractionPaths(scene, air=self.air, speed=self.speed) if diffraction else None
         self.facets = Facets.build(scene) if image_order else None
-        self._box = (
-            scene.vertices.min(0).astype(np.float64) - FARTHEST_OUTSIDE,
-            scene.vertices.max(0).astype(np.float64) + FARTHEST_OUTSIDE,
-        )
-
-    def check_near(self, position: np.ndarray, what: str) -> None:
-        """Refuse a place that kernels are not made for.
-
-        Args:
-            position: ``(3,)`` [m].
-            what: What to call it in the message.
-
-        Raises:
-            SoundError: It lies more than 10 km outside the scene's box.
-        """
-        if not ((position >= self._box[0]).all() and (position <= self._box[1]).all()):
-            low, high = self._box[0] + FARTHEST_OUTSIDE, self._box[1] - FARTHEST_OUTSIDE
-            raise SoundError(
-                f"The {what} at {position.tolist()} lies more than {FARTHEST_OUTSIDE / 1e3:g} km outside "
-                f"{self.scene.name}, which reaches from {low.round(2).tolist()} to {high.round(2).tolist()}. Positions "
-                "are in metres, in the scene's frame (y up)."
-            )
 
     def prepare(self, source: Source, *, near: ExactSource | None = None) -> ExactSource:
         """Find what concerns one source, once per source.
@@ -122,7 +95,6 @@ class ExactPaths:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture, or far outside the scene.
         """
-        self.check_near(source.position, "source")
         images = None
         if near is not None and near.images is not None:
             images = near.images.moved(source.position)
@@ -153,13 +125,9 @@ class ExactPaths:
             The straight path, in view or through what stands between; where it is blocked, the strongest paths over
             edges; reflections up to `image_order`. Shortest first. In view, edges beside the line of sight act on the
             level (`DiffractionPaths.passing`), so that it is continuous into their shadow.
-
-        Raises:
-            SoundError: The listener lies far outside the scene.
         """
         # Copies that may be written: compiled code for read-only arrays would be another variant.
         ends = np.array(source.position, np.float64), np.array(listener, np.float64)
-        self.check_near(ends[1], "listener")
         facets = np.zeros(0, np.int32) if self.facets is None else self.facets.facet
         kind, length, energy, points, counts = _find(
             self.scene.triangles.kernel_data,
