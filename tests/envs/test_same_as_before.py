@@ -67,5 +67,11 @@ def test_episodes_are_those_of_the_version_before(name):
     arguments = ENVIRONMENTS[name]
     env = gym.make(f"harken/{name.split('@')[0]}-v1", split="val", **arguments)
     for number in range(EPISODES):
-        np.testing.assert_allclose(play(env, number), BEFORE[name][number], rtol=2e-6, atol=1e-8)
+        now, before = np.array(play(env, number)), np.array(BEFORE[name][number])
+        np.testing.assert_allclose(now[:4], before[:4], rtol=1e-9, atol=1e-9)
+        for sensor, new, old in zip(arguments["sensors"], now[4:], before[4:], strict=True):
+            # An echo gained mirror reflections from floors in pieces, which had been lost; masks are quotients.
+            loose = name == "EchoDepth" and sensor in ("waveform", "spectrogram")
+            tolerance = 2e-2 if loose else 1e-4 if sensor == "mask" else 2e-6
+            np.testing.assert_allclose(new, old, rtol=tolerance, atol=1e-7, err_msg=f"episode {number}, {sensor}")
     env.close()
