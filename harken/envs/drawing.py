@@ -84,13 +84,23 @@ class EpisodeSequence(Generic[E]):
             raise EpisodeError(f"There is no episode {number}: {len(self._given)} were given, counted from 0.")
         return self._given[number]
 
+    def upcoming(self) -> tuple[np.random.Generator, str, str] | None:
+        """Return what the next episode of the sequence will be drawn from: generator, scene, name; None for given ones."""
+        return None if self._given is not None else self._source(*self._next_draw())
+
     def _next(self, draw: Draw[E]) -> E:
-        stream, count = self._stream, self._count
         if self._given is not None:
-            return self._given[(stream + count) % len(self._given)]
+            return self._given[(self._stream + self._count) % len(self._given)]
+        return self._drawn(draw, *self._next_draw())
+
+    def _next_draw(self) -> tuple[tuple[int, int], int, str]:
+        stream, count = self._stream, self._count
         home = (stream + count // EPISODES_PER_HOME) % 2**31
-        return self._drawn(draw, (stream, count), home, f"{self._split}-{stream}-{count}")
+        return (stream, count), home, f"{self._split}-{stream}-{count}"
 
     def _drawn(self, draw: Draw[E], key: tuple[int, int], home: int, name: str) -> E:
+        return draw(*self._source(key, home, name))
+
+    def _source(self, key: tuple[int, int], home: int, name: str) -> tuple[np.random.Generator, str, str]:
         rng = np.random.default_rng([SPLITS.index(self._split), *self._task, *key])
-        return draw(rng, self._scene or scene_name(self._split, home), name)
+        return rng, self._scene or scene_name(self._split, home), name

@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from harken.configs import choose_settings
+from harken.envs.ahead import EpisodeAhead
 from harken.envs.drawing import EpisodeSequence
 from harken.envs.view import View
 from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
@@ -52,6 +53,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         config: Settings in place of the preset's, or a mapping of those that differ from it.
         simulator: Makes the simulator of a scene, as `harken.sim.make_simulator` does, which it is by default.
         render_mode: "rgb_array" or None.
+        prepare_ahead: Whether a thread prepares the next episode, its home and sound field, while the current one runs:
+            where a core is free, resets are then short. What comes is the same, byte for byte.
         options: Further arguments of the task, such as ``sound="unheard"``.
 
     Attributes:
@@ -81,6 +84,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         config: Any | Mapping[str, Any] | None = None,
         simulator: Callable[..., SimulatorProtocol] = make_simulator,
         render_mode: str | None = None,
+        prepare_ahead: bool = False,
         **options: Any,
     ):
         for kind, name, known in (
@@ -94,7 +98,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self.scene = None if scene is None else str(scene)
         self._given = {
             "split": split, "sensors": sensors, "scene": scene, "up": up, "scale": scale, "episodes": episodes,
-            "simulator": simulator, "render_mode": render_mode,
+            "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead,
         }  # fmt: skip
         self._file: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self._make_simulator = simulator
@@ -108,6 +112,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self.episodes = _given_episodes(episodes, self.task)
         self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self.task.stream)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.task.step_time}
+        channels = dict.fromkeys(view for name in self.sensors for view in sensing[name].views)
+        self._ahead = EpisodeAhead(self._lead, tuple(channels)) if prepare_ahead else None
         self._view: View | None = None
         self.last_action: Any = None
         self._closed, self._done = False, True
@@ -165,6 +171,9 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._enter(self.scene or episode.scene)
         self.task.begin(episode)
         self._done = False
+        upcoming = None if self._ahead is None else self._sequence.upcoming()
+        if self._ahead is not None and upcoming is not None:
+            self._ahead.start(self.task, *upcoming)
         return self._observe(), self._info()
 
     def episode(self, number: int) -> Any:
@@ -176,6 +185,12 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         return self._sequence.numbered(self._draw, number)
 
     def _draw(self, rng: np.random.Generator, scene: str, name: str) -> Any:
+        ready = None if self._ahead is None else self._ahead.take(scene, name)
+        if ready is not None:
+            episode, simulator = ready
+            self.task.enter(simulator)
+            self._entered, self._view = scene, None
+            return episode
         self._enter(scene)
         return self.task.sample(rng, episode_id=name, scene=scene)
 
@@ -183,8 +198,12 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         """Go on in a scene, if the task is not there already."""
         if scene == self._entered:
             return
-        enter_scene(self.task, scene, make=self._make_simulator, **self._file)
+        self._lead(self.task, scene)
         self._entered, self._view = scene, None
+
+    def _lead(self, task: Task[Any], scene: str) -> None:
+        """Let a task go on in a scene."""
+        enter_scene(task, scene, make=self._make_simulator, **self._file)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Do an action, let time pass, and sense.
@@ -240,6 +259,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
 
     def close(self) -> None:
         """Close the environment; it cannot be used after."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._closed, self._view, self._sensing = True, None, None
         self._entered = None
 
