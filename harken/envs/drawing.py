@@ -85,7 +85,7 @@ class EpisodeSequence(Generic[E]):
         return self._given[number]
 
     def upcoming(self) -> tuple[np.random.Generator, str, str] | None:
-        """Return what the next episode of the sequence will be drawn from: generator, scene, name; None for given ones."""
+        """Return generator, scene and name of the next episode; None where episodes are given."""
         return None if self._given is not None else self._source(*self._next_draw())
 
     def _next(self, draw: Draw[E]) -> E:
