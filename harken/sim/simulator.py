@@ -8,7 +8,7 @@ import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Propagation, Source
 from harken.acoustics.engines.echo import EchoSettings
-from harken.acoustics.protocol import ListenerFormat
+from harken.acoustics.protocol import ListenerFormat, SourceLike, checked_listener, checked_source
 from harken.checks import checked_count, checked_number, checked_point, wrapped_angle
 from harken.errors import ConfigurationError, HarkenWarning, NavigationError, SoundError, StateError, UnknownNameError
 from harken.scene import Scene
@@ -301,11 +301,11 @@ class Simulator:
         eye = mount.eye(self.position, self.heading)
         return self.world.renderer.observe(camera, eye, self.heading + mount.yaw, mount.pitch, channels=tuple(channels))
 
-    def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:
+    def impulse_response(self, source: SourceLike | None = None, listener: Listener | None = None) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
 
         Args:
-            source: The first of the simulator's sources by default, where it is now.
+            source: A source, or just its position; the first of the simulator's sources by default, where it is now.
             listener: The body's ears by default.
 
         Raises:
@@ -318,7 +318,7 @@ class Simulator:
         if listener is None:
             self._check_placed()
             listener = self.ears
-        return self.propagation.impulse_response(source, listener)
+        return self.propagation.impulse_response(checked_source(source), checked_listener(listener))
 
     def echo(self, settings: EchoSettings) -> np.ndarray:
         """Return ``(2, n)`` float32, what comes back to the ears of a sweep that sounds where they are.

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import pickle
 import warnings
@@ -297,3 +298,24 @@ def test_an_episode_that_a_wrapper_cuts_off_says_whether_it_succeeded():
     told = [made.step(np.int64(2)) for _ in range(3)]
     assert [step[3] for step in told] == [False, False, True]
     assert all(step[4]["is_success"] is False for step in told)
+
+
+@pytest.mark.parametrize("far", [1e30, -1e19, 1e9])
+def test_an_episode_that_starts_nowhere_is_refused(env, far):
+    start = env.episode(0)
+    for field in ("start_position", "goal_position"):
+        nowhere = dataclasses.replace(start, **{field: (far, 0.0, 0.0)})
+        with pytest.raises(HarkenError):
+            TaskEnv(split="val", episodes=[nowhere], config=FAST).reset()
+
+
+def test_episodes_that_are_none_are_refused():
+    for episodes in ([{"scene": "home:val:0"}], ["home:val:0"], [3]):
+        with pytest.raises(EpisodeError, match="Episode 0 is"):
+            TaskEnv(split="val", episodes=episodes, config=FAST)
+    number = Episode(
+        episode_id="x", scene="home:val:²", start_position=(0, 0, 0), start_heading=0, goal_position=(1, 0, 0)
+    )
+    squared = TaskEnv(split="val", episodes=[number], config=FAST)
+    with pytest.raises(HarkenError, match="home:<split>:<number>"):
+        squared.reset()

@@ -9,7 +9,14 @@ import trimesh
 from harken import Scene, Simulator, World
 from harken.acoustics import AcousticSettings, Listener, Source
 from harken.acoustics.measures import interaural_level_difference, interaural_time_difference
-from harken.errors import ConfigurationError, NavigationError, SoundError, StateError
+from harken.errors import (
+    ConfigurationError,
+    HarkenError,
+    HarkenWarning,
+    NavigationError,
+    SoundError,
+    StateError,
+)
 from harken.scene import AcousticMaterial, Body
 from harken.sim import Mount, SimulatorProtocol, SoundSource, WorldSettings, forward_vector
 from harken.vision import Camera
@@ -239,3 +246,61 @@ def test_a_source_inside_a_wall_is_refused(simulator):
     simulator.place(np.array([2.0, 0.0, 3.0]), 0.0)
     with pytest.raises(SoundError, match="inside"):
         simulator.impulse_response(Source(position=[5.0, 1.5, 1.0]))
+
+
+@pytest.mark.parametrize("far", [1e9, 1e15, 1e19, 1e30, 1e300, -1e19, -1e300])
+def test_places_far_away_are_refused_and_do_not_crash_the_interpreter(simulator, far):
+    for position in ([far, 0.0, 3.0], [2.0, far, 3.0], [2.0, 0.0, far]):
+        with pytest.raises(NavigationError):
+            simulator.place(position, 0.0)
+        with pytest.raises(HarkenError):
+            simulator.impulse_response(Source(position=position))
+    with pytest.raises(NavigationError, match="distance to walk"):
+        simulator.move_forward(abs(far))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda sim: sim.place("here", 0.0), "three finite numbers"),
+        (lambda sim: sim.place(None, 0.0), "three finite numbers"),
+        (lambda sim: sim.place([2, 0, 3], "north"), "heading of the body"),
+        (lambda sim: sim.turn(float("nan")), "angle to turn by"),
+        (lambda sim: sim.turn("left"), "angle to turn by"),
+        (lambda sim: sim.move_forward(-1.0), "distance to walk"),
+        (lambda sim: sim.hear(-5), "number of samples"),
+        (lambda sim: sim.hear(0), "number of samples"),
+        (lambda sim: sim.hear(1.5), "number of samples"),
+        (lambda sim: sim.hear(10**9), "number of samples"),
+        (lambda sim: sim.set_sources(["telephone"]), "expected a SoundSource"),
+        (lambda sim: sim.impulse_response({"position": [1, 1, 1]}), "a Source or its position"),
+        (lambda sim: sim.impulse_response([1, 1.5, 1], {"position": 3}), "expected a Listener"),
+        (lambda sim: SoundSource(position=[0, 1], samples=clip()), "position of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples="hello"), "sound of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=np.full(9, 1e38)), "sound of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=clip(), offset=0.5), "offset of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=clip(), onset=float("nan")), "onset of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=clip(), duration=float("nan")), "duration of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=clip(), directivity="talker"), "directivity of a source"),
+        (lambda sim: SoundSource(position=[0, 1, 0], samples=clip(), trajectory=[[0, 0, 0]]), "trajectory of a source"),
+        (lambda sim: Simulator("flat.glb"), "expected a Scene"),
+        (lambda sim: Simulator(sim.world.scene, ear_hight=1.0), "Did you mean 'ear_height'"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_words(simulator, call, message):
+    with pytest.raises(HarkenError, match=message):
+        call(simulator)
+
+
+def test_integer_samples_sound_at_their_full_scale():
+    wave = np.round(0.25 * 32767 * np.sin(np.arange(100))).astype(np.int16)
+    source = SoundSource(position=[0, 1, 0], samples=wave)
+    np.testing.assert_allclose(source.samples, 0.25 * np.sin(np.arange(100)), atol=1e-4)
+
+
+def test_a_body_that_is_put_aside_and_a_source_outside_are_told(simulator):
+    with pytest.warns(HarkenWarning, match=r"put 0\.\d\d m aside"):
+        simulator.place([4.95, 0.0, 1.5], 0.0)
+    with pytest.warns(HarkenWarning, match="outside the scene"):
+        simulator.set_sources([SoundSource(position=[2.0, 1.5, 30.0], samples=clip())])
+    assert len(repr(simulator)) < 120 and "SoundSource" not in repr(simulator)
