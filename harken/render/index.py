@@ -83,7 +83,8 @@ def read_index(folder: str | Path, split: str) -> Any:
     try:
         # As a file: Arrow takes only names that are UTF-8.
         with path.open("rb") as file:
-            return parquet.read_table(file)
+            # In this thread: a process that ends soon after may be aborted by Arrow's own threads.
+            return parquet.read_table(file, use_threads=False, pre_buffer=False)
     except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
             f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
