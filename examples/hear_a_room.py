@@ -1,4 +1,4 @@
-"""Hear a telephone from three places in a generated home: writes heard_1.wav to heard_3.wav, for headphones."""
+"""Hear a telephone from three places in a generated home. Writes heard_1.wav to heard_3.wav, for headphones."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Train PPO of Stable-Baselines3 to find a telephone by its sound: a smoke run, which shows how and not that it learns.
+"""Train PPO of Stable-Baselines3 to find a telephone by its sound: a short run, which shows how, and learns little.
 
-An agent that hears its way takes some millions of steps. Needs ``pip install "harken[train]"``; writes
-ppo_audiogoal.zip, which ``harken eval audiogoal --agent ppo_audiogoal.zip`` runs.
+An agent that finds sounds needs some millions of steps. Install ``harken[train]`` first. The script writes
+ppo_audiogoal.zip; evaluate it with ``harken eval audiogoal --agent ppo_audiogoal.zip``.
 """
 
 import sys
@@ -14,12 +14,12 @@ from stable_baselines3.common.env_util import make_vec_env
 from harken.envs import StableBaselinesObservation
 from harken.eval import Evaluation, evaluate, summarise
 
-# An untrained agent soon ends its episodes, and every one begins with a tracing: a quarter of the usual rays.
+# An untrained agent soon ends its episodes, and each begins with tracing rays: a quarter of them saves time.
 ARGUMENTS = {"preset": "soundspaces2", "config": {"acoustics": {"rays": 1000}}}
 
 
 def make_env() -> gym.Env:
-    # Depth becomes a uint8 image and the spectrogram a vector, which the default policy takes in.
+    # Depth becomes a uint8 image and the spectrogram a vector, which the default policy accepts.
     env = gym.make("harken/AudioGoal-v1", split="train", sensors=("depth", "spectrogram"), **ARGUMENTS)
     return StableBaselinesObservation(env)
 

@@ -1,4 +1,4 @@
-"""Walk at random through a home in which a telephone rings: writes walk-0.mp4, with what was seen and heard."""
+"""Walk at random through a home in which a telephone rings. Writes walk-0.mp4, a video with sound."""
 
 import sys
 

@@ -123,7 +123,7 @@ def test_pictures_controls_and_sounds_have_names_for_those_who_cannot_see_them(t
         needs_name = tag in ("audio", "input", "nav") or attributes.get("role") == "img"
         if needs_name or (tag == "svg" and attributes.get("aria-hidden") != "true"):
             assert attributes.get("aria-label"), (tag, attributes)
-    assert "5.0 m to 0.0 m before the goal" in next(
+    assert "5.0 m to 0.0 m from the goal" in next(
         a["aria-label"] for a in page.all("svg") if "Plan" in (a.get("aria-label") or "")
     )
 
@@ -140,7 +140,7 @@ def test_measures_intervals_settings_and_command_can_be_read(tmp_path):
     words = Page(
         write(tmp_path / "report.html", records, settings=settings, command="harken eval --seed 7")
     ).words.replace("\u202f", " ")
-    assert "walker reached the sound in 50 % of 10 episodes" in re.sub(r"\s+", " ", words)
+    assert "walker reached the goal in 50 % of 10 episodes" in re.sub(r"\s+", " ", words)
     for part in ("0.500", "0.237 – 0.763", "harken eval --seed 7", "radius: 1.0", "sensors: [depth, sound]"):
         assert part in words
     for part in ("rate: 16000", "folder: out", "bands: [0.0, 1.0]", "none: null"):
@@ -222,7 +222,7 @@ def test_an_episode_without_an_action_can_be_shown(tmp_path):
 def test_many_episodes_say_how_many_rows_were_left_out(tmp_path):
     records = [walk(0, 1, media=False)] * 2003
     words = Page(write(tmp_path / "report.html", records)).words
-    assert "The table of results holds 3 more." in words
+    assert "The results file episodes.csv has 3 more." in words
     assert "2\u202f003 episodes" in words
 
 

@@ -71,7 +71,7 @@ def trajectory_colors(count: int) -> np.ndarray:
 
 
 def _heading(record: EpisodeRecord, anchor: str) -> str:
-    to_go = f"{record.start_distance:.1f} m to go" if math.isfinite(record.start_distance) else ""
+    to_go = f"{record.start_distance:.1f} m to the goal" if math.isfinite(record.start_distance) else ""
     facts = (record.agent, record.scene, record.sound, to_go)
     return (
         f'<header><h3 id="{anchor}-title">{escape(record.episode)} {outcome_badge(record)}</h3>'
@@ -99,15 +99,15 @@ def _plan(record: EpisodeRecord) -> str:
     arrow = f'<path d="M0 -11L7.5 8.5L0 4.5L-7.5 8.5Z" transform="scale({unit:.4f})"/>'
     drawn.append(f'<g class="agent" transform="{_pose(record, len(path) - 1)}">{arrow}</g>')
     style = f"--u:{unit:.4f};max-width:{_PLAN_HEIGHT * width / height:.0f}px"
-    words = f"Plan of {record.scene} seen from above, with the way of {record.agent}: {len(record.actions)} actions" + (
-        f", from {record.start_distance:.1f} m to {_metres(record.distances[-1])} before the goal."
+    words = f"Plan of {record.scene} from above, with the path of {record.agent}: {len(record.actions)} actions" + (
+        f", from {record.start_distance:.1f} m to {_metres(record.distances[-1])} from the goal."
         if math.isfinite(record.start_distance)
         else "."
     )
     legend = (
         '<figcaption class="legend"><span class="ramp">start → end</span><span class="mark start">start</span>'
-        + ('<span class="mark goal">sound</span>' if record.goal is not None else "")
-        + ('<span class="mark oracle">shortest way</span>' if oracle else "")
+        + ('<span class="mark goal">goal</span>' if record.goal is not None else "")
+        + ('<span class="mark oracle">shortest path</span>' if oracle else "")
         + "</figcaption>"
     )
     return (
@@ -137,7 +137,7 @@ def _pose(record: EpisodeRecord, step: int) -> str:
 def _views(views: list[tuple[str, str, FrameSheet]], anchor: str) -> str:
     figures = (
         f'<figure class="view"><div class="frame {anchor}-{kind}" data-view="{kind}" role="img" '
-        f'aria-label="{escape(caption)}, as the agent sees it at the chosen step" '
+        f'aria-label="{escape(caption)}, as the agent sees it at the selected step" '
         f'style="aspect-ratio:{sheet.aspect:.4f};background-position:0% 0%"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
         for kind, caption, sheet in views
@@ -150,7 +150,7 @@ def _readout() -> str:
         ("step", "Step"),
         ("time", "Time"),
         ("action", "Action"),
-        ("goal", "To goal"),
+        ("goal", "Distance to goal"),
         ("left", "Left ear"),
         ("right", "Right ear"),
     )
@@ -190,7 +190,7 @@ def _charts(record: EpisodeRecord) -> str:
         charts.append(line_chart("Loudness at the ears", "dB", times, ears))
     if np.isfinite(record.distances).any():
         distance = Line(label="", style="distance", values=record.distances)
-        charts.append(line_chart("Distance to the sound, along the floor", "m", times, [distance], from_zero=True))
+        charts.append(line_chart("Distance to the goal, along the floor", "m", times, [distance], from_zero=True))
     return "".join(charts)
 
 
@@ -245,4 +245,4 @@ def _plain(values: np.ndarray) -> list[float | None]:
 
 
 def _metres(value: float) -> str:
-    return f"{value:.1f} m" if math.isfinite(value) else "no way"
+    return f"{value:.1f} m" if math.isfinite(value) else "no path"

@@ -24,10 +24,10 @@ _KNOWN = {
     "sna": _Measure("SNA", "success weighted by number of actions", True),
     "sws": _Measure("SWS", "success after the sound has ended", True),
     "distance_to_goal": _Measure("Distance to goal", "at the end, m"),
-    "normalized_distance_to_goal": _Measure("Normalised distance", "at the end, over that at the start"),
+    "normalized_distance_to_goal": _Measure("Normalised distance", "at the end, divided by that at the start"),
     "path_length": _Measure("Path length", "metres walked"),
     "steps": _Measure("Steps", "actions taken"),
-    "collisions": _Measure("Collisions", "steps that met an obstacle"),
+    "collisions": _Measure("Collisions", "moves that touched something"),
     "reward": _Measure("Reward", "sum over the episode"),
 }
 

@@ -66,7 +66,7 @@ def write_report(
         episodes=_episodes(shown, [section.html for section in sections]),
         table=_table(records, {id(record): anchor for anchor, record in shown}),
         settings=escape(_settings_text(settings)),
-        command="" if command is None else f"<h2>Make it again</h2><pre><code>{escape(command)}</code></pre>",
+        command="" if command is None else f"<h2>Run it again</h2><pre><code>{escape(command)}</code></pre>",
         ramp=",".join(f"#{bytes(color).hex()}" for color in trajectory_colors(8)),
         version=escape(__version__),
     )
@@ -100,7 +100,7 @@ def _lede(summary: Mapping[str, Mapping[str, Interval]]) -> str:
         if "success" in intervals:
             i = intervals["success"]
             sentences.append(
-                f"<b>{escape(agent)}</b> reached the sound in {100 * i.mean:.0f}{_NARROW}% of "
+                f"<b>{escape(agent)}</b> reached the goal in {100 * i.mean:.0f}{_NARROW}% of "
                 f"{_counted(i.count, 'episode')} "
                 f"({100 * i.confidence:g}{_NARROW}% interval {100 * i.low:.0f}–{100 * i.high:.0f}{_NARROW}%)"
             )
@@ -114,7 +114,7 @@ def _summary(summary: Mapping[str, Mapping[str, Interval]]) -> str:
     return (
         f"<section><h2>Measures</h2>{summary_table(summary)}"
         f'<p class="note">Means with {" or ".join(sorted(levels))} confidence intervals over episodes: Wilson score '
-        "where every outcome is 0 or 1, else bias-corrected and accelerated bootstrap.</p></section>"
+        "if every outcome is 0 or 1, otherwise bias-corrected and accelerated bootstrap.</p></section>"
     )
 
 
@@ -130,18 +130,18 @@ def _outcomes(records: Sequence[EpisodeRecord]) -> str:
         points = np.array([[r.start_distance, r.distances[-1]] for r in reachable]).reshape(-1, 2)
         reached = [r.measures.get("success", 0.0) >= 0.5 for r in reachable]
         words = f"{agent}: distance at the end against distance at the start, {len(reachable)} episodes"
-        charts = dot_chart(words, "Distance to the sound at the start, m", "At the end, m", points, reached, limit)
+        charts = dot_chart(words, "Distance to the goal at the start, m", "At the end, m", points, reached, limit)
         if len(reachable) < len(own):
             charts += (
-                f'<p class="note">{_counted(len(own) - len(reachable), "episode")} without a way to the sound.</p>'
+                f'<p class="note">{_counted(len(own) - len(reachable), "episode")} without a path to the goal.</p>'
             )
         if all("spl" in record.measures for record in own):
             charts += histogram("Episodes", "SPL", np.array([record.measures["spl"] for record in own]))
         cards.append(f'<div class="card"><h3>{escape(agent)}</h3>{charts}</div>')
     return (
         f'<section><h2>Outcomes</h2><div class="cards">{"".join(cards)}</div>'
-        '<p class="note">A dot is an episode: solid where the sound was reached, a ring where not; on the dashed line '
-        "it ended no nearer.</p></section>"
+        '<p class="note">Each mark is an episode: a dot if the agent reached the goal, a ring if not. '
+        "On the dashed line, the agent ended as far away as it started.</p></section>"
     )
 
 
@@ -173,7 +173,7 @@ def _table(records: Sequence[EpisodeRecord], anchors: Mapping[int, str]) -> str:
         values = (measure_text(m, record.measures[m]) if m in record.measures else "–" for m in measures)
         rows.append("".join(f"<td>{cell}</td>" for cell in (name, *texts, *values)))
     more = len(records) - len(rows)
-    rest = f'<p class="note">The table of results holds {more} more.</p>' if more else ""
+    rest = f'<p class="note">The results file episodes.csv has {more} more.</p>' if more else ""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     return (
