@@ -68,7 +68,8 @@ def _set_pose(thing: "Source | Listener") -> None:
     """Check position, heading and pitch of a source or listener and bring them to their types."""
     what = type(thing).__name__
     position = checked_point(f"{what} position", thing.position)
-    if max(abs(position[0]), abs(position[1]), abs(position[2])) > FARTHEST:
+    x, y, z = position.tolist()
+    if max(abs(x), abs(y), abs(z)) > FARTHEST:
         raise ConfigurationError(
             f"{what} position is {position.tolist()}; expected coordinates within {FARTHEST:g} m of the origin."
         )

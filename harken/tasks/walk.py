@@ -94,7 +94,7 @@ class Walk:
             simulator.turn(-body.turn_angle)
         self.steps += 1
         self.collisions += self.collided
-        if not np.array_equal(simulator.position, before):
+        if simulator.position.tolist() != before.tolist():
             self.path_length += simulator.ground.length(before, simulator.position)
             self._measure_distance()
 

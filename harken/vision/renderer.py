@@ -111,6 +111,6 @@ def _check_channels(channels: Sequence[str]) -> None:
 def _single_precision(position: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the camera's place as kernels take it, finite in single precision too."""
     place = checked_point("position", position)
-    if np.abs(place).max() > _FARTHEST:
+    if max(map(abs, place.tolist())) > _FARTHEST:
         raise ConfigurationError(f"position is {position!r}; expected coordinates within ±{_FARTHEST:g} m.")
     return place.astype(np.float32)
