@@ -70,10 +70,10 @@ def run(folder: Path, *words: str) -> tuple[float, str]:
 def compile_part(folder: Path, name: str) -> None:
     """Print what one part takes by itself."""
     _, printed = run(folder, "-c", PART, name)
-    found = json.loads(printed.splitlines()[-1])
-    own = found["own"]
+    result = json.loads(printed.splitlines()[-1])
+    own = result["own"]
     spent, variants = sum(seconds for _, seconds in own.values()), sum(times for times, _ in own.values())
-    print(f"{name:12s} {found['seconds']:7.1f} s; {spent:.1f} s compile {variants} variants of {len(own)} kernels")
+    print(f"{name:12s} {result['seconds']:7.1f} s; {spent:.1f} s compile {variants} variants of {len(own)} kernels")
     for kernel, (times, seconds) in sorted(own.items(), key=lambda item: -item[1][1])[:5]:
         print(f"    {seconds:6.2f} s {times:4d} × {kernel}")
 

@@ -246,7 +246,7 @@ def _of_tuple(where: str, name: str, value: Any, parts: tuple[Any, ...], low: fl
         parts = (parts[0],) * len(value)
     if len(parts) != len(value):
         raise ConfigurationError(f"{where} has {len(value)} values, {_shown(value)}; expected {len(parts)}.")
-    return tuple(_of_type(where, name, one, part, low, high) for one, part in zip(value, parts, strict=True))
+    return tuple(_of_type(where, name, element, part, low, high) for element, part in zip(value, parts, strict=True))
 
 
 def _shown(value: Any) -> str:

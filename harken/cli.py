@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _check_names(words: Sequence[str]) -> None:
     """Suggest the nearest command or recipe where there is none of a name."""
-    for kind, place, known in (("command", 0, COMMANDS), ("recipe", 1, {**RECIPES, "verify": None})):
+    for kind, place, choices in (("command", 0, COMMANDS), ("recipe", 1, {**RECIPES, "verify": None})):
         is_asked = place == 0 or words[:1] == ["render"]
-        if is_asked and len(words) > place and not words[place].startswith("-") and words[place] not in known:
-            _fail(f"Unknown {kind} {words[place]!r}.{did_you_mean(words[place], known)} Known: {', '.join(known)}.")
+        if is_asked and len(words) > place and not words[place].startswith("-") and words[place] not in choices:
+            _fail(f"Unknown {kind} {words[place]!r}.{did_you_mean(words[place], choices)} Known: {', '.join(choices)}.")
 
 
 def _fail(message: str) -> None:

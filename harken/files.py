@@ -341,17 +341,17 @@ def _check_values(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > DEEPEST_JSON and any(isinstance(one, dict | list) for one in level):
+        if depth > DEEPEST_JSON and any(isinstance(element, dict | list) for element in level):
             raise ValueError(f"objects or lists lie more than {DEEPEST_JSON} deep in each other")
         below: list[Any] = []
-        for one in level:
-            if isinstance(one, str):
-                one.encode()
-            elif isinstance(one, dict):
-                below += one.keys()
-                below += one.values()
-            elif isinstance(one, list):
-                below += one
+        for element in level:
+            if isinstance(element, str):
+                element.encode()
+            elif isinstance(element, dict):
+                below += element.keys()
+                below += element.values()
+            elif isinstance(element, list):
+                below += element
         level = below
 
 
@@ -451,12 +451,12 @@ def _owner(file: IO[str]) -> dict[str, Any] | None:
     """Return host and process that a lock file names, None where it names none."""
     file.seek(0)
     try:
-        found = parse_json(file.read(4096), where="The lock")
+        owner = parse_json(file.read(4096), where="The lock")
     except HarkenError:
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("host"), str) or not isinstance(found.get("pid"), int):
+    if not isinstance(owner, dict) or not isinstance(owner.get("host"), str) or not isinstance(owner.get("pid"), int):
         return None
-    return {"host": found["host"][:255], "pid": found["pid"]}
+    return {"host": owner["host"][:255], "pid": owner["pid"]}
 
 
 def _check_owner(path: Path, owner: dict[str, Any], error: _MakeError) -> None:

@@ -33,9 +33,9 @@ class made_once(Generic[T]):
         """Return the value, computed where it is not there yet."""
         if instance is None:
             return self
-        kept = instance.__dict__
+        values = instance.__dict__
         # setdefault is atomic, so that all threads get the same lock. Reading the value later does not come here.
-        with kept.setdefault(f"_making_{self._name}", threading.RLock()):
-            if self._name not in kept:
-                kept[self._name] = self._make(instance)
-            return kept[self._name]
+        with values.setdefault(f"_making_{self._name}", threading.RLock()):
+            if self._name not in values:
+                values[self._name] = self._make(instance)
+            return values[self._name]

@@ -117,17 +117,17 @@ class PolicyAgent:
         return action
 
 
-def _alike(shown: gym.Space, trained: gym.Space) -> bool:
+def _alike(environment: gym.Space, policy: gym.Space) -> bool:
     """Whether a policy takes what an environment shows; Stable-Baselines3 keeps images with their channels first."""
-    if not isinstance(shown, gym.spaces.Dict) or not isinstance(trained, gym.spaces.Dict):
-        return shown == trained
-    if set(shown.spaces) != set(trained.spaces):
+    if not isinstance(environment, gym.spaces.Dict) or not isinstance(policy, gym.spaces.Dict):
+        return environment == policy
+    if set(environment.spaces) != set(policy.spaces):
         return False
-    for name, space in shown.spaces.items():
-        wanted = trained.spaces[name]
-        if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space != wanted:
+    for name, space in environment.spaces.items():
+        target = policy.spaces[name]
+        if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space != target:
             space = gym.spaces.Box(0, 255, (space.shape[2], *space.shape[:2]), np.uint8)
-        if space != wanted:
+        if space != target:
             return False
     return True
 

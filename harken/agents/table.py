@@ -93,26 +93,26 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
         return PolicyAgent.load(name)
     if ":" in name:
         return _checked(_users(name, task), name)
-    known = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
-    raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, known)
+    choices = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
+    raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, choices)
 
 
 def _users(name: str, task: Task[Any]) -> Any:
     """Return an agent that a user wrote."""
     module, _, kind = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module), kind)
+        factory = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"There is no agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
             "PYTHONPATH to its folder."
         ) from error
-    if not callable(made):
-        raise ConfigurationError(f"{name} is {made!r}; expected a class or a function that makes an agent.")
+    if not callable(factory):
+        raise ConfigurationError(f"{name} is {factory!r}; expected a class or a function that makes an agent.")
     needed = [
-        p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        p for p in inspect.signature(factory).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
     ]
-    return made(task) if needed else made()
+    return factory(task) if needed else factory()
 
 
 def _checked(agent: Any, name: str) -> Agent:

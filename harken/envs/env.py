@@ -87,16 +87,16 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         prepare_ahead: bool = False,
         **options: Any,
     ):
-        for kind, name, known in (
+        for kind, name, choices in (
             ("split", split, SPLITS),
             ("render mode", render_mode, (None, *self.metadata["render_modes"])),
         ):
-            if name not in known:
-                raise UnknownNameError(kind, name, known)
+            if name not in choices:
+                raise UnknownNameError(kind, name, choices)
         self.task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
         self.split, self.render_mode = split, render_mode
         self.scene = None if scene is None else str(scene)
-        self._given = {
+        self._arguments = {
             "split": split, "sensors": sensors, "scene": scene, "up": up, "scale": scale, "episodes": episodes,
             "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead,
         }  # fmt: skip
@@ -109,8 +109,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._sensing: list[Sensor] | None = None
         self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
         self.action_space = _action_space(self.task.actions)
-        self.episodes = _given_episodes(episodes, self.task)
-        self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self.task.stream)
+        self.episodes = _checked_episodes(episodes, self.task)
+        self._sequence = EpisodeSequence[Any](split, scene=self.scene, episodes=self.episodes, task=self.task.stream)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.task.step_time}
         channels = dict.fromkeys(view for name in self.sensors for view in sensing[name].views)
         self._ahead = EpisodeAhead(self._lead, tuple(channels)) if prepare_ahead else None
@@ -153,7 +153,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     def another(self) -> "TaskEnv":
         """Return an environment with the same arguments; both share their recordings."""
         task = copy.copy(self.task)
-        return TaskEnv(task, **self._given)
+        return TaskEnv(task, **self._arguments)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -308,31 +308,31 @@ def _make_task(
         preset, fixed = entry.preset if preset is None else preset, entry.options
     assert isinstance(kind, type)
     settings = choose_settings(kind.rules, preset, config)  # type: ignore[attr-defined]
-    known = {
+    keywords = {
         name
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name not in fixed
     }
     if propagation is not None:
         if not hasattr(settings, "propagation"):
-            raise UnknownNameError("argument of the environment", "propagation", sorted(known))
+            raise UnknownNameError("argument of the environment", "propagation", sorted(keywords))
         if propagation not in get_args(Engine):
             raise UnknownNameError("propagation", propagation, get_args(Engine))
         settings = replace(settings, propagation=propagation)
     for name in options:
-        if name not in known:
+        if name not in keywords:
             own = sorted(inspect.signature(TaskEnv).parameters.keys() - {"task", "options"})
             raise UnknownNameError(
-                f"argument of {task if isinstance(task, str) else kind.__name__}", name, [*sorted(known), *own]
+                f"argument of {task if isinstance(task, str) else kind.__name__}", name, [*sorted(keywords), *own]
             )
     return kind(settings, split, **fixed, **options)
 
 
-def _checked_sensors(asked: Sequence[str] | str, known: Mapping[str, Sensor]) -> tuple[str, ...]:
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
+def _checked_sensors(choice: Sequence[str] | str, sensors: Mapping[str, Sensor]) -> tuple[str, ...]:
+    names = (choice,) if isinstance(choice, str) else tuple(choice)
     for name in names:
-        if name not in known:
-            raise UnknownNameError("sensor", name, known)
+        if name not in sensors:
+            raise UnknownNameError("sensor", name, sensors)
     if not names or len(set(names)) != len(names):
         raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
     return names
@@ -350,10 +350,10 @@ def _action_space(actions: Actions) -> gym.Space:
     return _space(actions)
 
 
-def _given_episodes(given: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:
-    if given is None:
+def _checked_episodes(source: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:
+    if source is None:
         return None
-    episodes = tuple(task.read_episodes(given) if isinstance(given, str | Path) else given)
+    episodes = tuple(task.read_episodes(source) if isinstance(source, str | Path) else source)
     if not episodes:
         raise EpisodeError("No episodes were given; expected at least one.")
     for number, episode in enumerate(episodes):

@@ -90,16 +90,16 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         """
         self._check_open()
         seeds = self._seeds(seed)
-        given = dict(options) if options is not None else None
+        own_options = dict(options) if options is not None else None
         mask = np.ones(self.num_envs, bool)
-        if given is not None and "reset_mask" in given:
-            mask = self._check_mask(given.pop("reset_mask"))
+        if own_options is not None and "reset_mask" in own_options:
+            mask = self._check_mask(own_options.pop("reset_mask"))
         batch = self._empty_batch()
 
         def start(number: int) -> dict[str, Any] | None:
             info = None
             if mask[number]:
-                observation, info = self.envs[number].reset(seed=seeds[number], options=given)
+                observation, info = self.envs[number].reset(seed=seeds[number], options=own_options)
                 self._observations[number] = observation
             _store(batch, number, self._observations[number])
             return info
@@ -158,8 +158,8 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
         self._begun = False
         infos: dict[str, Any] = {}
-        for number, told in enumerate(self._run(go_on)):
-            for info in told:
+        for number, infos_of_env in enumerate(self._run(go_on)):
+            for info in infos_of_env:
                 infos = self._add_info(infos, info, number)
         self._ended = terminated | truncated
         self._begun = True
@@ -173,8 +173,8 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, or get an attribute; one environment after the other."""
         self._check_open()
-        found = [env.get_wrapper_attr(name) for env in self.envs]
-        return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
+        attributes = [env.get_wrapper_attr(name) for env in self.envs]
+        return tuple(value(*args, **kwargs) if callable(value) else value for value in attributes)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Return an attribute of every environment."""
@@ -327,13 +327,13 @@ def _noted(errors: dict[int, Exception], count: int) -> Exception:
     return error
 
 
-def _mode(given: str | AutoresetMode) -> AutoresetMode:
-    if isinstance(given, AutoresetMode):
-        return given
+def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
     names = [mode.value for mode in AutoresetMode]
-    if given not in names:
-        raise UnknownNameError("autoreset mode", given, names)
-    return AutoresetMode(given)
+    if mode not in names:
+        raise UnknownNameError("autoreset mode", mode, names)
+    return AutoresetMode(mode)
 
 
 def _check_threads(threads: int | None) -> int:

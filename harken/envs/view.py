@@ -56,11 +56,11 @@ class View:
         if task.steps == 0:
             self._trail = []
         self._trail.append(simulator.position.copy())
-        seen = simulator.see(("rgb",), camera=self._camera)["rgb"]
+        image = simulator.see(("rgb",), camera=self._camera)["rgb"]
         marks = self._marks(np.array(self._trail), simulator.heading, task.goal)
         plan = Image.alpha_composite(self._ground, marks).convert("RGB")
         meter = _level_meter(loudness, HEIGHT)
-        return np.ascontiguousarray(np.concatenate([seen, meter, np.asarray(plan)], axis=1))
+        return np.ascontiguousarray(np.concatenate([image, meter, np.asarray(plan)], axis=1))
 
     def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None) -> Any:
         """Draw what lies over the plan: the way so far, the goal as rings and the body as an arrow."""

@@ -40,15 +40,15 @@ class PartialResults:
         """Return the finished episodes; a line that was cut short ends them."""
         if not self.path.is_file():
             return []
-        found: dict[int, EpisodeRecord] = {}
+        records: dict[int, EpisodeRecord] = {}
         for line in self.path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
                 record = _restored(row)
             except (ValueError, KeyError, TypeError, EpisodeError):
                 break  # the end of a file whose writer was killed
-            found[record.index] = record
-        return list(found.values())
+            records[record.index] = record
+        return list(records.values())
 
     def append(self, records: Sequence[EpisodeRecord]) -> None:
         """Add finished episodes.

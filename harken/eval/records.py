@@ -150,11 +150,11 @@ class EpisodeRecord(EpisodeResult):
                 f"{len(images)} {name} images were kept; expected none or {len(self.actions) + 1}, actions and one"
             )
         kinds = {(np.asarray(image).dtype.name, *np.shape(image)) for image in images}
-        wanted = len(kinds) <= 1 and all(
+        valid = len(kinds) <= 1 and all(
             len(kind) == 4 and 0 not in kind and kind[0] == np.dtype(dtype).name and kind[3] == channels
             for kind in kinds
         )
-        if not wanted:
+        if not valid:
             raise self._error(
                 f"{name} images are {sorted(kinds, key=str)}; "
                 f"expected all {np.dtype(dtype).name} of one shape (height, width, {channels})"

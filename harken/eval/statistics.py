@@ -46,8 +46,8 @@ class Interval:
     def to_mapping(self) -> dict[str, float | int | None]:
         """Return the fields by name in types that JSON can hold; an unknown end is None."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}
-        known = {name: value if math.isfinite(value) else None for name, value in ends.items()}
-        return {**known, "count": self.count, "confidence": self.confidence}
+        finite = {name: value if math.isfinite(value) else None for name, value in ends.items()}
+        return {**finite, "count": self.count, "confidence": self.confidence}
 
     def __str__(self) -> str:
         """Return ``mean [low, high]`` with three decimals."""

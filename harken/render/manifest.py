@@ -216,7 +216,7 @@ def read_manifests(folder: Path) -> list[Manifest]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataSetError(f"There is no folder {str(folder)!r}.")
-    found = [read_manifest(folder, split) for split in SPLITS if manifest_path(folder, split).is_file()]
-    if not found:
+    manifests = [read_manifest(folder, split) for split in SPLITS if manifest_path(folder, split).is_file()]
+    if not manifests:
         raise DataSetError(f"{str(folder)!r} holds no data set: expected a file such as train.manifest.json in it.")
-    return found
+    return manifests

@@ -102,8 +102,8 @@ def read_visual_echoes(
     for name in scenes or ():
         if name not in content:
             raise UnknownNameError("scene", name, sorted(content))
-    chosen = sorted(content) if scenes is None else list(scenes)
-    return _visual_echoes(content, sounds, chosen, sweep)
+    names = sorted(content) if scenes is None else list(scenes)
+    return _visual_echoes(content, sounds, names, sweep)
 
 
 def read_batvision(
@@ -140,18 +140,18 @@ def read_batvision(
             raise ConfigurationError("BatVision V1 is not divided into places; leave `places` out.")
         rows = [("", row) for row in _table(root / f"{split}.csv", _V1)]
         return _batvision(root, rows, 1, max_depth or _BATVISION_DEPTH[1])
-    found = sorted(folder.name for folder in root.iterdir() if (folder / f"{split}.csv").is_file())
-    if not found:
+    folders = sorted(folder.name for folder in root.iterdir() if (folder / f"{split}.csv").is_file())
+    if not folders:
         raise DataSetError(
             f"No {split}.csv in {str(root)!r} (BatVision V1) nor in a folder in it (V2). Give the folder that holds "
             "the tables."
         )
     for place in places or ():
-        if place not in found:
-            raise UnknownNameError("place", place, found)
+        if place not in folders:
+            raise UnknownNameError("place", place, folders)
     rows = [
         (place, row)
-        for place in (found if places is None else places)
+        for place in (folders if places is None else places)
         for row in _table(root / place / f"{split}.csv", _V2)
     ]
     return _batvision(root, rows, 2, max_depth or _BATVISION_DEPTH[2])
@@ -163,10 +163,10 @@ def _visual_echoes(content: dict[str, Any], sounds: Path, scenes: Sequence[str],
             name = f"{scene}/{sweep}/{angle}/{location}"
             echo, rate = _stereo(sounds / scene / sweep / str(angle) / f"{location}.wav")
             views = content[scene][location, angle]
-            depth, known = _depth(views["depth"], name, 1.0, None)
+            depth, valid = _depth(views["depth"], name, 1.0, None)
             rgb = _color(views["rgb"], name)
             yield EchoSample(
-                name=name, scene=scene, echo=echo, rate=rate, depth=depth, known=known, rgb=rgb, orientation=int(angle)
+                name=name, scene=scene, echo=echo, rate=rate, depth=depth, known=valid, rgb=rgb, orientation=int(angle)
             )
 
 
@@ -186,9 +186,9 @@ def _batvision(
             image = str(Path(row["camera path"]) / row["camera file name"]) if named else None
             echo, rate = _stereo(root / row["audio path"] / row["audio file name"])
         name = depth_file.relative_to(root).with_suffix("").as_posix()
-        depth, known = _depth(_array(depth_file), name, 0.001, max_depth)
+        depth, valid = _depth(_array(depth_file), name, 0.001, max_depth)
         rgb = _picture(root / image) if image else None
-        yield EchoSample(name=name, scene=place, echo=echo, rate=rate, depth=depth, known=known, rgb=rgb)
+        yield EchoSample(name=name, scene=place, echo=echo, rate=rate, depth=depth, known=valid, rgb=rgb)
 
 
 def _folder(path: str | Path, what: str) -> Path:
@@ -246,26 +246,26 @@ def _array(file: Path) -> np.ndarray:
 
 def _depth(values: Any, name: str, unit: float, largest: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return depth [m], 0 where it is not known, and where it is."""
-    given = np.asarray(values)
-    if given.ndim == 3 and given.shape[2] == 1:
-        given = given[..., 0]
-    if given.ndim != 2 or 0 in given.shape or given.dtype.kind not in "fiu":
-        raise DataSetError(f"The depth of {name!r} is {given.dtype} {given.shape}; expected numbers (height, width).")
-    depth = given.astype(np.float32) * np.float32(unit)
-    known = np.isfinite(depth) & (depth > 0)
-    depth = np.where(known, depth, np.float32(0))
+    array = np.asarray(values)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise DataSetError(f"The depth of {name!r} is {array.dtype} {array.shape}; expected numbers (height, width).")
+    depth = array.astype(np.float32) * np.float32(unit)
+    valid = np.isfinite(depth) & (depth > 0)
+    depth = np.where(valid, depth, np.float32(0))
     if largest is not None:
-        known &= depth <= largest
-    return depth[..., None], known[..., None]
+        valid &= depth <= largest
+    return depth[..., None], valid[..., None]
 
 
 def _color(values: Any, name: str) -> np.ndarray:
-    given = np.asarray(values)
-    if given.ndim != 3 or given.shape[2] not in (3, 4) or 0 in given.shape or given.dtype != np.uint8:
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape or array.dtype != np.uint8:
         raise DataSetError(
-            f"The image of {name!r} is {given.dtype} {given.shape}; expected uint8 (height, width, 3 or 4)."
+            f"The image of {name!r} is {array.dtype} {array.shape}; expected uint8 (height, width, 3 or 4)."
         )
-    return np.ascontiguousarray(given[..., :3])
+    return np.ascontiguousarray(array[..., :3])
 
 
 def _picture(file: Path) -> np.ndarray:
@@ -304,10 +304,10 @@ class _ObservationsUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return one of the few names that arrays need, or refuse it."""
-        known = (module.replace("numpy._core", "numpy.core"), name)
-        if known not in _ARRAYS:
+        key = (module.replace("numpy._core", "numpy.core"), name)
+        if key not in _ARRAYS:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs; it is not opened")
-        return _ARRAYS[known]
+        return _ARRAYS[key]
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:

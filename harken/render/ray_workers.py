@@ -48,7 +48,7 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
         write_bytes(token, b"This folder is shared.", error=interrupted)
         # One row a block, so that what is lost with a worker is one shard.
         rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
-        done = rows.map(
+        results = rows.map(
             _ShardMaker,
             fn_constructor_args=(job, token.name, library_versions()),
             # Shards wait for whoever is free, and not in the queue of one that is busy.
@@ -57,16 +57,16 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
             ray_remote_args_fn=_fault_tolerance,
         )
         with _quiet(data):
-            _report_all(ray, done, report)
+            _report_all(ray, results, report)
     finally:
         token.unlink(missing_ok=True)
         if started:
             ray.shutdown()
 
 
-def _report_all(ray: Any, done: Any, report: Callable[[Event], None]) -> None:
+def _report_all(ray: Any, results: Any, report: Callable[[Event], None]) -> None:
     try:
-        for row in done.iter_rows():
+        for row in results.iter_rows():
             if row["error"]:
                 error = DataSetError(row["error"])
                 error.add_note(f"In the worker on {row['host']}:\n{row['trace']}")

@@ -168,15 +168,15 @@ class RenderedSamples:
                 content = file.read(size)
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
                 members = [(*member_name(info), tar.extractfile(info)) for info in tar]
-                parts = {name: file.read() for found, name, file in members if file is not None and found == key}
+                parts = {name: file.read() for owner, name, file in members if file is not None and owner == key}
         except Exception as error:  # a damaged tar may raise anything
             raise DataSetError(
                 f"{str(path)!r}, sample {key}: {error}. `harken render verify` tells what is damaged."
             ) from error
-        wanted = parts if self.extensions is None else self._chosen(parts, key)
-        return {"__key__": key, **_decoded(path, key, wanted, decode=self.decode)}
+        selection = parts if self.extensions is None else self._selection(parts, key)
+        return {"__key__": key, **_decoded(path, key, selection, decode=self.decode)}
 
-    def _chosen(self, parts: dict[str, bytes], key: str) -> dict[str, bytes]:
+    def _selection(self, parts: dict[str, bytes], key: str) -> dict[str, bytes]:
         missing = [name for name in (*(self.extensions or ()), "json") if name not in parts]
         if missing:
             raise DataSetError(f"Sample {key} has no part {missing[0]!r}; it has {', '.join(parts)}.")

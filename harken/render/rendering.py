@@ -74,11 +74,11 @@ def render(
         remove_partial_files(job.folder)
         _refuse_folders(job)
         manifest, before = Manifest.of(job), _earlier(job)
-        done = {} if before is None else _verified(job, before)
-        if before is None or before.samples != samples or len(done) < len(before.shards):
+        records = {} if before is None else _verified(job, before)
+        if before is None or before.samples != samples or len(records) < len(before.shards):
             _forget_index(job)
-        with _Progress(job, manifest, done, show=progress) as state:
-            missing = [shard for shard in range(job.shards) if shard not in done]
+        with _Progress(job, manifest, records, show=progress) as state:
+            missing = [shard for shard in range(job.shards) if shard not in records]
             if missing:
                 _execute(job, missing, state.take, workers, ray)
         return _finish(job, state.manifest, before)
@@ -131,10 +131,10 @@ def _refuse_folders(job: Job) -> None:
 
 def _refuse_strangers(job: Job) -> None:
     """Refuse tar files of unknown origin; they would be overwritten."""
-    found = sorted(path.name for path in job.folder.glob("*.tar"))
-    if found:
+    names = sorted(path.name for path in job.folder.glob("*.tar"))
+    if names:
         raise DataSetError(
-            f"{job.folder} holds {found[0]} and no manifest: its origin is unknown and it is not overwritten. Choose "
+            f"{job.folder} holds {names[0]} and no manifest: its origin is unknown and it is not overwritten. Choose "
             "another folder, or delete these files if they are not needed."
         )
 
@@ -156,17 +156,17 @@ def _warn_of_libraries(before: Manifest, now: Manifest) -> None:
 
 def _verified(job: Job, before: Manifest) -> dict[int, ShardRecord]:
     """Return the shards of an earlier run that are there, unharmed, and as long as they are to be now."""
-    kept: dict[int, ShardRecord] = {}
+    records: dict[int, ShardRecord] = {}
     for record in before.shards:
         shard, path = record.first // job.samples_per_shard, job.folder / record.name
         if record.samples != len(job.numbers(shard)):
             continue  # The last one, which is to become longer.
         if path.is_file() and path.stat().st_size == record.bytes and file_digest(path) == record.sha256:
-            kept[shard] = record
+            records[shard] = record
             continue
         problem = "is damaged" if path.is_file() else "is missing"
         warnings.warn(f"{path} {problem}; it is made again.", HarkenWarning, stacklevel=4)
-    return kept
+    return records
 
 
 def _forget_index(job: Job) -> None:
@@ -177,14 +177,14 @@ def _forget_index(job: Job) -> None:
 class _Progress:
     """Keeps the manifest up to date while shards arrive, and shows how far it is."""
 
-    def __init__(self, job: Job, manifest: Manifest, done: dict[int, ShardRecord], *, show: bool):
+    def __init__(self, job: Job, manifest: Manifest, records: dict[int, ShardRecord], *, show: bool):
         from tqdm import tqdm
 
-        self.job, self.done, self._manifest = job, dict(done), manifest
+        self.job, self.done, self._manifest = job, dict(records), manifest
         self._saved, self._pause = time.monotonic(), _SAVE_SECONDS
         self._bar = tqdm(
             total=job.samples,
-            initial=sum(record.samples for record in done.values()),
+            initial=sum(record.samples for record in records.values()),
             desc=f"{job.recipe.name} {job.recipe.split}",
             unit="sample",
             disable=not show,
@@ -231,10 +231,10 @@ def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     """Write the index and the card of a data set whose shards are all there."""
     from harken.render.card import card_names, write_card  # Not at the top: workers need no reports.
 
-    kept = _kept_index(job, manifest, before)
-    manifest = dataclasses.replace(manifest, index=kept or write_index(job, manifest.shards))
+    index = _kept_index(job, manifest, before)
+    manifest = dataclasses.replace(manifest, index=index or write_index(job, manifest.shards))
     manifest.write(job.folder)
-    if kept and all((job.folder / name).is_file() for name in card_names(manifest.split)):
+    if index and all((job.folder / name).is_file() for name in card_names(manifest.split)):
         return manifest  # Whoever has written into the card keeps what they wrote.
     write_card(job.folder, description=type(job.recipe).__doc__ or "")
     return manifest

@@ -73,7 +73,7 @@ def clips_by_category(folder: str | None, rate: int, kind: Kind, split: str) -> 
     by_category: dict[str, list[str]] = {}
     for name in names:
         by_category.setdefault(library.entry(name).category, []).append(name)
-    return {category: tuple(found) for category, found in by_category.items()} | {"": names}
+    return {category: tuple(clips) for category, clips in by_category.items()} | {"": names}
 
 
 @lru_cache(maxsize=4)

@@ -234,9 +234,9 @@ def sample_scene(settings: SceneSettings, split: str, seed: int, number: int) ->
         if stand is None:
             continue
         view = _View(settings, world, split, *stand)
-        found = view.place(count, random)
-        if found is not None:
-            objects = tuple(_sounding(settings, one, random) for one in found)
+        placements = view.place(count, random)
+        if placements is not None:
+            objects = tuple(_sounding(settings, placement, random) for placement in placements)
             return SampledScene(
                 settings=settings,
                 world=world,
@@ -275,35 +275,35 @@ class _View:
         self.settings, self.world, self.split = settings, world, split
         self.heading, self.camera = heading, settings.camera
         self.eye = position + np.array([0.0, settings.ear_height, 0.0])
-        seen = world.renderer.observe(self.camera, self.eye, heading, channels=("depth", "instance"))
-        self.depth, self.instance = seen["depth"][..., 0], seen["instance"][..., 0]
+        view = world.renderer.observe(self.camera, self.eye, heading, channels=("depth", "instance"))
+        self.depth, self.instance = view["depth"][..., 0], view["instance"][..., 0]
         self.places: list[np.ndarray] = []
 
     def place(self, count: int, random: np.random.Generator) -> list[_Placed] | None:
         """Find places for some objects, None where not all fit."""
-        found: list[_Placed] = []
+        placements: list[_Placed] = []
         furniture = self._furniture()
         for _ in range(count):
-            one = None
+            placement = None
             if furniture and random.random() < self.settings.furniture:
-                one = self._sounding_furniture(furniture.pop(int(random.integers(len(furniture)))), random)
-            one = one or self._ball(random)
-            if one is None:
+                placement = self._sounding_furniture(furniture.pop(int(random.integers(len(furniture)))), random)
+            placement = placement or self._ball(random)
+            if placement is None:
                 return None
-            found.append(one)
-            self.places.append(one.trajectory.position(0.0))
-        return found
+            placements.append(placement)
+            self.places.append(placement.trajectory.position(0.0))
+        return placements
 
     def _furniture(self) -> list[int]:
         """Return the instances in view that are large enough and that have clips."""
         count = np.bincount(self.instance.ravel())
-        known = self._known("furniture")
+        categories = self._clips("furniture")
         return [
             thing.instance
             for thing in self.world.scene.objects
             if thing.instance < len(count)
             and count[thing.instance] >= 4 * self.settings.smallest
-            and thing.category in known
+            and thing.category in categories
         ]
 
     def _sounding_furniture(self, instance: int, random: np.random.Generator) -> _Placed | None:
@@ -321,12 +321,12 @@ class _View:
         clip = self._clip("furniture", category, random)
         return _Placed(clip=clip, trajectory=_standing(place), instance=instance)
 
-    def _known(self, kind: Kind) -> dict[str, tuple[str, ...]]:
+    def _clips(self, kind: Kind) -> dict[str, tuple[str, ...]]:
         return clips_by_category(self.settings.clips, self.settings.acoustics.rate, kind, self.split)
 
     def _clip(self, kind: Kind, category: str, random: np.random.Generator) -> Clip:
         """Draw a clip; "" is any category."""
-        names = self._known(kind)[category]
+        names = self._clips(kind)[category]
         library = clips_of(self.settings.clips, self.settings.acoustics.rate, kind)
         return library.clip(names[int(random.integers(len(names)))])
 

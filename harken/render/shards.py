@@ -174,14 +174,14 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
-                found, extension = member_name(info)
+                member_key, extension = member_name(info)
                 content = tar.extractfile(info)
                 if content is None or info.offset_data + info.size > size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
-                if found != key:
+                if member_key != key:
                     if key is not None:
                         yield key, start, end - start, parts
-                    key, start, parts = found, info.offset, {}
+                    key, start, parts = member_key, info.offset, {}
                 parts[extension] = content.read()
                 if len(parts[extension]) != info.size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
@@ -203,10 +203,10 @@ def member_name(info: tarfile.TarInfo) -> tuple[str, str]:
     Raises:
         DataSetError: It is no plain file, or its name is none of a part: one with a path in it, say.
     """
-    found = _MEMBER.fullmatch(info.name)
-    if found is None or not info.isreg() or info.issparse():
+    match = _MEMBER.fullmatch(info.name)
+    if match is None or not info.isreg() or info.issparse():
         raise DataSetError(f"Member {info.name[:200]!r} is no part of a sample.")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def interrupted(message: str) -> DataSetError:

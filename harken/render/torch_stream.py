@@ -122,13 +122,13 @@ class SampleStream(torch.utils.data.IterableDataset):
 
 
 def _shuffled(samples: Iterator[Any], buffer: int, order: random.Random) -> Iterator[Any]:
-    held: list[Any] = []
+    pool: list[Any] = []
     for sample in samples:
-        if len(held) < buffer:
-            held.append(sample)
+        if len(pool) < buffer:
+            pool.append(sample)
             continue
         place = order.randrange(buffer)
-        yield held[place]
-        held[place] = sample
-    order.shuffle(held)
-    yield from held
+        yield pool[place]
+        pool[place] = sample
+    order.shuffle(pool)
+    yield from pool

@@ -236,7 +236,7 @@ class EchoDepthTask:
         echo, camera = self.settings.echo, self.settings.body.camera
         transform = echo_spectrogram_settings(echo.rate)
         image = Numbers(shape=(camera.height, camera.width, 3), low=0, high=255, dtype=np.uint8)
-        found = [
+        sensors = [
             Sensor(
                 name="waveform",
                 space=Numbers(shape=(2, echo.samples), low=-LOUDEST, high=LOUDEST),
@@ -258,7 +258,7 @@ class EchoDepthTask:
             ),
             Sensor(name="depth", space=self._depth_space, privileged=True, read=lambda views: self.truth.copy()),
         ]
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
         """Go on in another world."""
@@ -400,11 +400,11 @@ class EchoDepthTask:
         Raises:
             ActionError: A part is missing or is none that exists.
         """
-        wanted = set(self.actions) if isinstance(self.actions, Mapping) else set()
-        if not isinstance(action, Mapping) or set(action) != wanted:
-            given = sorted(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
-            raise ActionError(f"The action is {given}; expected a dict with {', '.join(sorted(wanted))}.")
-        move = EchoMove(checked_action(action["move"], EchoMove, "Move")) if "move" in wanted else EchoMove.STAY
+        parts = set(self.actions) if isinstance(self.actions, Mapping) else set()
+        if not isinstance(action, Mapping) or set(action) != parts:
+            content = sorted(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
+            raise ActionError(f"The action is {content}; expected a dict with {', '.join(sorted(parts))}.")
+        move = EchoMove(checked_action(action["move"], EchoMove, "Move")) if "move" in parts else EchoMove.STAY
         self.estimate = np.array(self.check(action["depth"]))
         self.errors, reward = self.measure(self.estimate), 0.0
         if self.errors["pixels"]:

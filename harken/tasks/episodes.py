@@ -118,17 +118,17 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
         lines = data.decode("utf-8").splitlines()
     except UnicodeError as error:
         raise EpisodeError(f"Episode file {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
-    known = {f.name for f in fields(Episode)}
-    return tuple(_parsed(line, f"{path}, line {number}", known) for number, line in enumerate(lines, 1))
+    names = {f.name for f in fields(Episode)}
+    return tuple(_parsed(line, f"{path}, line {number}", names) for number, line in enumerate(lines, 1))
 
 
-def _parsed(line: str, where: str, known: set[str]) -> Episode:
+def _parsed(line: str, where: str, names: set[str]) -> Episode:
     row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")
-    unknown = sorted(set(row) - known)
+    unknown = sorted(set(row) - names)
     if unknown:
-        raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(known)}.")
+        raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(names)}.")
     try:
         return Episode(**row)
     except TypeError as error:  # a key is missing

@@ -158,9 +158,9 @@ def separated_waveform(magnitudes: np.ndarray, heard: Heard) -> np.ndarray:
 def _si_sdr(magnitudes: np.ndarray, heard: Heard) -> float:
     """Return SI-SDR [dB], the mean of the channels; silence counts as −LIMIT."""
     truth = heard.dry[None] if magnitudes.shape[2] == 1 else heard.stems[heard.target]
-    found = separated_waveform(magnitudes, heard)
+    waveform = separated_waveform(magnitudes, heard)
     try:
-        return float(scale_invariant_sdr(found, truth, limit=LIMIT).mean())
+        return float(scale_invariant_sdr(waveform, truth, limit=LIMIT).mean())
     except SoundError:
         if magnitudes.any():
             raise
@@ -181,16 +181,16 @@ def estimate_measures(
         ``mean_stft_distance`` over the steps (its sequel's), ``si_sdr_improvement`` and ``stft_improvement``, their
         means over the mixture at the same step, ``si_sdr_gained``, last less first: what moving brought.
     """
-    found = np.array([_si_sdr(estimate, heard) for estimate, heard, _ in judged])
-    mixed = np.array([_si_sdr(heard.unprocessed(kind), heard) for _, heard, _ in judged])
+    ratios = np.array([_si_sdr(estimate, heard) for estimate, heard, _ in judged])
+    mixture_ratios = np.array([_si_sdr(heard.unprocessed(kind), heard) for _, heard, _ in judged])
     distance = np.array([verdict.distance for _, _, verdict in judged])
     mixed_distance = np.array([verdict.mixture_distance for _, _, verdict in judged])
     return {
-        "si_sdr": float(found[-1]),
+        "si_sdr": float(ratios[-1]),
         "stft_distance": float(distance[-1]),
-        "mean_si_sdr": float(found.mean()),
+        "mean_si_sdr": float(ratios.mean()),
         "mean_stft_distance": float(distance.mean()),
-        "si_sdr_improvement": float((found - mixed).mean()),
+        "si_sdr_improvement": float((ratios - mixture_ratios).mean()),
         "stft_improvement": float((mixed_distance - distance).mean()),
-        "si_sdr_gained": float(found[-1] - found[0]),
+        "si_sdr_gained": float(ratios[-1] - ratios[0]),
     }

@@ -77,24 +77,24 @@ def _library(library: ClipLibrary | str | Path | None, rate: int, seconds: float
     return library
 
 
-def _names(library: ClipLibrary, wanted: str) -> dict[str, tuple[str, ...]]:
+def _names(library: ClipLibrary, split: str) -> dict[str, tuple[str, ...]]:
     """Return the names of clips by class, of one split; of all where there are no splits."""
-    chosen = tuple(library) if library.splits == ("all",) else library.names(wanted, shared=True)
-    found: dict[str, list[str]] = {}
-    for name in chosen:
-        found.setdefault(library.entry(name).category, []).append(name)
-    if len(found) < 2:
+    clips = tuple(library) if library.splits == ("all",) else library.names(split, shared=True)
+    groups: dict[str, list[str]] = {}
+    for name in clips:
+        groups.setdefault(library.entry(name).category, []).append(name)
+    if len(groups) < 2:
         raise SoundError(
-            f"The library has clips of one class, {next(iter(found))!r}; expected two or more, because the target is "
+            f"The library has clips of one class, {next(iter(groups))!r}; expected two or more, because the target is "
             "told from the others by its class."
         )
-    return {category: tuple(names) for category, names in sorted(found.items())}
+    return {category: tuple(names) for category, names in sorted(groups.items())}
 
 
-def _targets(given: Sequence[str] | None, names: Mapping[str, Sequence[str]], *, builtin: bool) -> tuple[str, ...]:
-    if given is None:
+def _targets(choice: Sequence[str] | None, names: Mapping[str, Sequence[str]], *, builtin: bool) -> tuple[str, ...]:
+    if choice is None:
         return tuple(name for name in names if not builtin or name not in KINDS["background"])
-    targets = (given,) if isinstance(given, str) else tuple(given)
+    targets = (choice,) if isinstance(choice, str) else tuple(choice)
     for name in targets:
         if name not in names:
             raise UnknownNameError("target", name, names)

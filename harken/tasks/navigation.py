@@ -146,12 +146,12 @@ class NavigationTask:
     ):
         self.settings = settings
         self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
-        heard = () if sound is None else ("spectrogram",)
-        self.shown: tuple[str, ...] = ("depth", *heard, *(("pointgoal",) if told else ()))
+        sensors = () if sound is None else ("spectrogram",)
+        self.shown: tuple[str, ...] = ("depth", *sensors, *(("pointgoal",) if told else ()))
         self.episode: Episode | None = None
         self.waveform: np.ndarray | None = None
         self.stopped = False
-        self._told = told
+        self._shows_goal = told
         self._simulator: SimulatorProtocol | None = None
 
     @property
@@ -183,23 +183,23 @@ class NavigationTask:
     def sensors(self) -> Mapping[str, Sensor]:
         """What may be sensed."""
         settings = self.settings
-        found = [
+        sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
             oracle_sensor(self._oracle_action),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
-            found += sound_sensors(self._heard, samples)
-        if self._told:
-            found.append(
+            sensors += sound_sensors(self._heard, samples)
+        if self._shows_goal:
+            sensors.append(
                 Sensor(
                     name="pointgoal",
                     space=Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST),
                     read=lambda views: self.walk.ahead_and_left(self.walk.goal),
                 )
             )
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
         """Go on in another world."""
@@ -317,10 +317,10 @@ class NavigationTask:
             ActionError: The action is none of `Action`.
             EpisodeError: The body stands where no way leads to the goal.
         """
-        chosen = Action(checked_action(action, Action))
+        move = Action(checked_action(action, Action))
         settings, before = self.settings, self.walk.distance
-        self.walk.act(chosen)
-        self.stopped = chosen == Action.STOP
+        self.walk.act(move)
+        self.stopped = move == Action.STOP
         self._hear()
         if self._way is not None and not self.stopped:
             self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))

@@ -210,6 +210,6 @@ def sense(simulator: SimulatorProtocol, sensors: Sequence[Sensor]) -> dict[str, 
         simulator: The world in which the sensors' task is.
         sensors: The sensors.
     """
-    wanted = tuple(dict.fromkeys(view for sensor in sensors for view in sensor.views))
-    views = simulator.see(wanted) if wanted else {}
+    names = tuple(dict.fromkeys(view for sensor in sensors for view in sensor.views))
+    views = simulator.see(names) if names else {}
     return {sensor.name: sensor.read(views) for sensor in sensors}

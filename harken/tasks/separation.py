@@ -175,7 +175,7 @@ class SeparationTask:
         settings, shape = self.settings, self.settings.magnitude_shape(2)
         loudest = float(np.float32(np.log1p(LOUDEST * MAGNITUDES.n_fft)))
         waveform, _ = sound_sensors(lambda: self.heard.mixture, settings.step_samples)
-        found = [
+        sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
             waveform,
@@ -192,7 +192,7 @@ class SeparationTask:
                 read=lambda views: self.heard.mask,
             ),
         ]
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     @property
     def _target(self) -> np.int64:
@@ -218,12 +218,12 @@ class SeparationTask:
         count, names, targets = self.settings.sources, self.sounds.names, self.sounds.targets
         target = targets[int(rng.integers(len(targets)))]
         others = [category for category in names if category != target]
-        chosen = [target, *(others[i] for i in rng.choice(len(others), count - 1, replace=len(others) < count - 1))]
-        sounds = [names[category][int(rng.integers(len(names[category])))] for category in chosen]
+        categories = [target, *(others[i] for i in rng.choice(len(others), count - 1, replace=len(others) < count - 1))]
+        sounds = [names[category][int(rng.integers(len(names[category])))] for category in categories]
         start, places = self._sample_places(rng, count)
         placed = tuple(
             PlacedSound(position=tuple(place.tolist()), sound=sound, category=category)
-            for place, sound, category in zip(places, sounds, chosen, strict=True)
+            for place, sound, category in zip(places, sounds, categories, strict=True)
         )
         body = self.settings.body
         return SeparationEpisode(
@@ -411,17 +411,17 @@ class SeparationTask:
         """
         shape, kind = self.settings.estimate_shape, self.settings.estimate
         try:
-            found = np.asarray(estimate)
-            numeric = found.dtype.kind in "fiu"
+            array = np.asarray(estimate)
+            numeric = array.dtype.kind in "fiu"
         except ValueError:
             raise ActionError(f"The estimate is no array; expected float32 of shape {shape}.") from None
-        if found.shape != shape or not numeric:
+        if array.shape != shape or not numeric:
             raise ActionError(
-                f"The estimate has shape {found.shape} and type {found.dtype}; expected real magnitudes of shape "
+                f"The estimate has shape {array.shape} and type {array.dtype}; expected real magnitudes of shape "
                 f"{shape}, (frequencies, frames, channels), of the {kind} target."
             )
         with np.errstate(over="ignore"):
-            values = found.astype(np.float32)
+            values = array.astype(np.float32)
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise ActionError(f"The estimate holds {bad} NaN or infinite values; expected finite magnitudes.")
@@ -450,8 +450,8 @@ class SeparationTask:
 
         Where the target was silent at all steps, there is the distance alone.
         """
-        found = estimate_measures(self._judged, self.settings.estimate) if self._judged else {}
-        return {**found, "distance_to_target": float(self.walk.distance)}
+        values = estimate_measures(self._judged, self.settings.estimate) if self._judged else {}
+        return {**values, "distance_to_target": float(self.walk.distance)}
 
     def info(self) -> dict[str, Any]:
         """Return the truth of the sound just observed, and how good the last estimate was."""

@@ -38,8 +38,8 @@ def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], wh
         for choice in choices:
             if choice.value == action:
                 return choice
-    known = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
-    raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {known}.")
+    names = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
+    raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {names}.")
 
 
 class Walk:

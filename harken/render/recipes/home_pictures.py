@@ -42,12 +42,12 @@ def furniture_pictures(
         home = generate_home(seed, split=split)
         here: dict[str, int] = {}
         for index, thing in enumerate(home.objects):
-            found = chosen.setdefault(thing.category, [])
+            views = chosen.setdefault(thing.category, [])
             # At most two of a home: chairs of one table are all alike.
-            if thing.room >= 0 and thing.category in categories and len(found) < _MOST:
+            if thing.room >= 0 and thing.category in categories and len(views) < _MOST:
                 here[thing.category] = here.get(thing.category, 0) + 1
                 if here[thing.category] <= 2:
-                    found.append((home, index))
+                    views.append((home, index))
     picked = [(name, *entry) for name in sorted(chosen) for entry in chosen[name]]
     if not picked:
         return {}
@@ -62,7 +62,7 @@ def furniture_pictures(
         if pixels is not None:
             label = f"{thing.name} of {home.name}"
             pictures.setdefault(name, []).append(object_image(label, pixels))
-    return {name: tuple(found) for name, found in pictures.items()}
+    return {name: tuple(views) for name, views in pictures.items()}
 
 
 @lru_cache(maxsize=3)
