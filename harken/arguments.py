@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from harken.render.recipe import RECIPES
+from harken.splits import Split
 
 __all__ = ["Bench", "Demo", "Doctor", "Eval", "Render", "RenderCommand", "RenderVerify", "SceneCommand"]
 
@@ -79,7 +80,7 @@ class Render:
     """Folder of the data set."""
     samples: int
     """Number of samples; more than the folder holds adds to it."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of homes and sounds."""
     seed: int = 0
     """Seed of every random draw."""

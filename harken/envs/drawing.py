@@ -5,8 +5,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from harken.checks import checked_count
 from harken.errors import EpisodeError, UnknownNameError
-from harken.sim.worlds import SPLITS, scene_name
+from harken.sim.worlds import scene_name
+from harken.splits import SPLITS
 
 __all__ = ["EPISODES_PER_HOME", "Draw", "EpisodeSequence"]
 
@@ -75,9 +77,7 @@ class EpisodeSequence(Generic[E]):
         Raises:
             EpisodeError: The number is no whole number from 0, or there are not so many given episodes.
         """
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
-        number = int(number)
+        number = checked_count("Episode number", number, 0, error=EpisodeError)
         if self._episodes is None:
             return self._draw(draw, (1, number), number // EPISODES_PER_HOME, f"{self._split}-{number}")
         if number >= len(self._episodes):

@@ -20,7 +20,8 @@ from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownN
 from harken.registration import TASKS
 from harken.sim import SimulatorProtocol, make_simulator
 from harken.sim.settings import Engine
-from harken.sim.worlds import SPLITS, UpAxis
+from harken.sim.worlds import UpAxis
+from harken.splits import SPLITS
 from harken.tasks.protocol import Actions, Choice, Numbers, Sensor, Task, enter_scene, sense
 
 __all__ = ["TaskEnv", "find_task"]

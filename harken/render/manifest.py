@@ -11,8 +11,8 @@ from typing import Any
 from harken.checks import check_settings
 from harken.errors import ConfigurationError, DataSetError, FileError
 from harken.files import read_json, write_text
-from harken.render.recipe import SPLITS
 from harken.render.shards import MOST_SAMPLES, Job, ShardRecord, interrupted
+from harken.splits import SPLITS
 
 __all__ = ["FORMAT", "FileRecord", "Manifest", "library_versions", "manifest_path", "read_manifest", "read_manifests"]
 

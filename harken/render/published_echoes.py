@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -29,13 +29,13 @@ from harken.files import read_bytes, read_text
 from harken.pickles import check_pickle
 from harken.render.encoding import decode_npy
 from harken.sound.spectrogram import echo_spectrogram
+from harken.splits import Split, checked_split
 
 __all__ = ["VISUAL_ECHOES_TEST", "EchoSample", "echo_spectrogram", "read_batvision", "read_visual_echoes"]
 
 VISUAL_ECHOES_TEST: tuple[str, ...] = ("apartment_2", "frl_apartment_5", "office_4")
 """Scenes that the paper tests on; it trains on the other fifteen."""
 
-_SPLITS = ("train", "val", "test")
 _LARGEST_ARRAY = 256_000_000
 _BATVISION_RATE = 44100
 _BATVISION_DEPTH = {1: 12.0, 2: 30.0}
@@ -108,7 +108,7 @@ def read_visual_echoes(
 
 def read_batvision(
     path: str | Path,
-    split: Literal["train", "val", "test"],
+    split: Split,
     *,
     max_depth: float | None = None,
     places: Sequence[str] | None = None,
@@ -130,8 +130,7 @@ def read_batvision(
             or has another shape; before the first sample where it concerns the tables.
         ConfigurationError: `max_depth` is not positive, or places are asked for of V1.
     """
-    if split not in _SPLITS:
-        raise UnknownNameError("split", split, _SPLITS)
+    checked_split(split)
     if max_depth is not None and not max_depth > 0:
         raise ConfigurationError(f"max_depth is {max_depth!r} m; expected more than 0, or None.")
     root = _folder(path, "BatVision")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harken.errors import ConfigurationError, DataSetError, HarkenWarning
+from harken.checks import checked_count
+from harken.errors import DataSetError, HarkenWarning
 from harken.files import checked_output_folder, locked, remove_partial_files
 from harken.interrupts import ending_with_care
 from harken.render.dependencies import require
@@ -64,8 +65,7 @@ def render(
     """
     job = Job(recipe=recipe, folder=Path(folder).absolute(), samples=samples, samples_per_shard=samples_per_shard)
     check_split_and_seed(recipe.split, recipe.seed)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ConfigurationError(f"workers is {workers!r}; expected a whole number from 1.")
+    checked_count("workers", workers)
     # Asked for now, not after hours of rendering.
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from harken.sim import Trajectory, World, WorldSettings, forward_vector
 from harken.sound.clip import Clip
 from harken.sound.level import amplitude
 from harken.sound.synthesis.speech_and_music import KINDS
+from harken.splits import checked_split
 from harken.vision import Camera
 from harken.vision.spheres import project, view_sphere, viewing_ray
 
@@ -448,5 +449,5 @@ def _digest(*words: object) -> int:
 
 @lru_cache(maxsize=_WORLDS_KEPT)
 def _world(split: str, home: int, config: HomeConfig, acoustics: AcousticSettings, ear_height: float) -> World:
-    scene = generate_home(home, split=cast(Literal["train", "val", "test"], split), config=config)
+    scene = generate_home(home, split=checked_split(split), config=config)
     return World(scene=scene, settings=WorldSettings(acoustics=acoustics, ear_height=ear_height))

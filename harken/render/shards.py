@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harken.checks import check_settings
-from harken.errors import ConfigurationError, DataSetError, HarkenError
+from harken.checks import check_settings, checked_count
+from harken.errors import DataSetError, HarkenError
 from harken.files import is_no_space, write_whole
 from harken.render.encoding import encode_sample
 from harken.render.recipe import Recipe
@@ -53,9 +53,7 @@ class Job:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("samples", "samples_per_shard"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
-                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {MOST_SAMPLES}.")
+            object.__setattr__(self, name, checked_count(name, getattr(self, name), 1, MOST_SAMPLES))
 
     @property
     def shards(self) -> int:

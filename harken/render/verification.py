@@ -8,8 +8,8 @@ from harken.errors import DataSetError
 from harken.render.dependencies import require
 from harken.render.encoding import decode_sample
 from harken.render.manifest import Manifest, manifest_path, read_manifest, read_manifests
-from harken.render.recipe import SPLITS
 from harken.render.shards import ShardRecord, file_digest, iterate_shard
+from harken.splits import SPLITS
 
 __all__ = ["Verification", "verify"]
 

@@ -21,7 +21,7 @@ from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
 from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram_shape
 from harken.tasks.protocol import Actions, Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import FARTHEST, LOUDEST
-from harken.tasks.walk import ahead_and_left, checked_action
+from harken.tasks.walk import checked_action, relative_pose
 from harken.vision.low_light import LowLight
 
 __all__ = ["EchoDepthSettings", "EchoDepthTask", "EchoEpisode", "EchoMove"]
@@ -351,10 +351,9 @@ class EchoDepthTask:
 
     def _relative_pose(self) -> np.ndarray:
         assert self.episode is not None
-        heading = self.episode.heading
-        moved = ahead_and_left(self.simulator.position - np.array(self.episode.position), heading)
-        turned = (self.simulator.heading - heading + np.pi) % (2 * np.pi) - np.pi
-        return np.array([*moved, turned, self.steps], np.float32)
+        return relative_pose(
+            self.simulator, np.array(self.episode.position), self.episode.heading, last=float(self.steps)
+        )
 
     def measure(self, estimate: np.ndarray) -> dict[str, float]:
         """Return the errors of an estimate of the current truth by name, NaN where no pixel counts.

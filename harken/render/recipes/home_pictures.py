@@ -1,13 +1,13 @@
 """Cut-outs of furniture and views of empty rooms from generated homes: pictures where a user has none."""
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from harken.render.recipes.object_images import SMALLEST, ObjectImage, object_image
 from harken.scene import HomeConfig, Room, Scene, generate_home
 from harken.scene.scene import Appearance
+from harken.splits import Split
 from harken.vision import Camera, Renderer
 
 __all__ = ["furniture_pictures", "room_views"]
@@ -22,9 +22,7 @@ _VIEWS = 4
 
 
 @lru_cache(maxsize=4)
-def furniture_pictures(
-    split: Literal["train", "val", "test"], categories: tuple[str, ...]
-) -> dict[str, tuple[ObjectImage, ...]]:
+def furniture_pictures(split: Split, categories: tuple[str, ...]) -> dict[str, tuple[ObjectImage, ...]]:
     """Return pictures of the furniture of generated homes, cut out along its outline.
 
     Each thing stands alone and is seen from the side of the middle of the room that it was made for. They are made in
@@ -66,7 +64,7 @@ def furniture_pictures(
 
 
 @lru_cache(maxsize=3)
-def room_views(split: Literal["train", "val", "test"], height: int, width: int) -> tuple[np.ndarray, ...]:
+def room_views(split: Split, height: int, width: int) -> tuple[np.ndarray, ...]:
     """Return views of empty rooms of generated homes, half as large again as a canvas, to be cropped.
 
     Args:

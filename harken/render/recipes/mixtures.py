@@ -20,7 +20,7 @@ from harken.acoustics import AcousticSettings, Listener, Source
 from harken.checks import angle, check_settings
 from harken.errors import DataSetError, SoundError
 from harken.render.encoding import Audio
-from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
+from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import generate_home
 from harken.scene.scene import SceneObject
 from harken.sim import World, WorldSettings
@@ -28,6 +28,7 @@ from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.convolution import audible_length
 from harken.sound.level import active_runs, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
+from harken.splits import SPLITS, Split
 from harken.tasks.heard import MAGNITUDES
 from harken.vision import Camera
 
@@ -141,7 +142,7 @@ class MixturesRecipe:
 
     settings: MixturesSettings = field(default_factory=MixturesSettings)
     """What is rendered."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of homes and clips."""
     seed: int = 0
     """Seed of every random draw."""
@@ -318,7 +319,7 @@ def _azimuth(away: np.ndarray, heading: float) -> float:
 @lru_cache(maxsize=2)
 def _places(
     settings: MixturesSettings,
-    split: Literal["train", "val", "test"],
+    split: Split,
     seed: int,
     home: int,
     categories: tuple[str, ...] | None,

@@ -41,6 +41,7 @@ from harken.render.recipes.object_images import ObjectImage, blend, image_groups
 from harken.sound import ClipLibrary
 from harken.sound.clip import Clip
 from harken.sound.level import CLIP_RMS, active_rms, rms
+from harken.splits import Split
 
 __all__ = ["PlacedObject", "PseudoBinauralRecipe", "PseudoBinauralSettings", "mirrored"]
 
@@ -167,7 +168,7 @@ class PseudoBinauralRecipe:
 
     settings: PseudoBinauralSettings = field(default_factory=PseudoBinauralSettings)
     """What is rendered."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of clips, pictures and rooms."""
     seed: int = 0
     """Seed of every random draw."""
