@@ -114,7 +114,7 @@ def main() -> None:
             f"{rate:<10}{echo:>8.2f}{view:>8.2f}{echo + view:>8.2f}{pairs:>10.0f}{stored:>10.0f}{spread:>8.0%}   "
             f"{'' if pairs >= target else f'below {target:g} pairs/s'}"
         )
-    for rate in WANTED:  # at last: its threads go on taking processor time after it has answered
+    for rate in WANTED:  # last, because its threads go on taking processor time after it has answered
         try:
             duration = peer(world, where[:6], rate)
         except HarkenError as error:

@@ -47,7 +47,7 @@ def timed(step: Callable[[], object], seconds: float) -> tuple[float, float]:
 
 
 def processor_time() -> np.ndarray:
-    """Return seconds: by the clock, of all cores at work, and of this process; NaN where the system does not tell."""
+    """Return seconds: by the clock, of all cores at work, and of this process; NaN where that is unknown."""
     stat, busy = Path("/proc/stat"), np.nan
     if stat.exists():
         user, nice, system, _, _, irq, soft, steal = map(int, stat.read_text().split("\n", 1)[0].split()[1:9])

@@ -1,4 +1,4 @@
-"""What can be asked for on the command line: a dataclass for each command, from which its options are made."""
+"""The commands of the command line: a dataclass for each, from which its options are made."""
 
 import dataclasses
 import functools

@@ -1,8 +1,8 @@
 """Compiling ahead: every part of the engine, run once on something small, in several processes.
 
 Kernels are compiled when they are first called and kept on disk. `compile_all` calls all of them, so that nothing is
-left to compile later: two processes take the parts from both ends of one list, and whoever needs what the other is
-compiling waits for it. A process that has to compile for long starts one of these as a helper by itself
+left to compile later: two processes take the parts from both ends of one list, and a process that needs what the other
+is compiling waits for it. A process that has to compile for long starts such a process as its helper
 (`harken.raytracing.jit`).
 """
 
@@ -28,12 +28,12 @@ class Compiled:
     """What `compile_all` did."""
 
     kernels: tuple[str, ...]
-    """Names of the kernels that were compiled, each once; those that were on disk are not among them."""
+    """Names of the kernels that were compiled, each once, without those that were already on disk."""
     seconds: float
     """Time that it took."""
 
     def __str__(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         if not self.kernels:
             return f"nothing left to compile ({self.seconds:.0f} s to see)"
         return f"{len(self.kernels)} kernels compiled in {self.seconds:.0f} s"

@@ -14,7 +14,7 @@ class made_once(Generic[T]):
 
     Threads that ask at the same time wait for one computation; other objects and other attributes of the same object
     are not held up. `functools.cached_property` either computes twice (from Python 3.12 on) or holds up all objects of
-    the class (before). The object needs a ``__dict__``; what pickles it has to leave the kept values behind.
+    the class (before). The object needs a ``__dict__``; its ``__getstate__`` has to drop the cached values.
 
     Args:
         make: The method.

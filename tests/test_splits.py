@@ -8,7 +8,7 @@ from harken.splits import SPLITS, checked_split
 
 
 def test_a_library_of_clips_has_one_more_split():
-    assert clip.SPLITS == (*SPLITS, "all")
+    assert (*SPLITS, "all") == clip.SPLITS
 
 
 def test_an_unknown_split_names_those_that_exist():

@@ -32,16 +32,16 @@ NEAR_LEVEL = -12.0
 """Level from which the source may be at hand: the clip in the same room, within about a metre [dB re 1]."""
 
 TURNING = 14
-"""Steps that it looks back on to tell whether it turns about the sound."""
+"""Steps over which it checks whether it is circling the sound."""
 
 MARGIN = 0.15
-"""Free way ahead that it wants besides a step [m]."""
+"""Free distance that it requires ahead of it beyond a step [m]."""
 
 DETOUR = 1.0
 """How far it goes around an obstacle before it turns to the sound again [m]."""
 
 MEMORY = 40
-"""Steps after which it wonders whether it got anywhere."""
+"""Steps after which it checks whether it has moved on."""
 
 POINTS = 1500
 """Obstacle points that it remembers."""
@@ -254,7 +254,7 @@ class ObstacleMemory:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the body got nowhere for a while; said once, then counted anew."""
+        """Whether the body has not moved on for a while; after a True it starts counting again."""
         if len(self._trail) < MEMORY or np.ptp(np.array(self._trail), axis=0).max() > 1.0:
             return False
         self._trail = [np.zeros(2)]

@@ -1,4 +1,4 @@
-"""Agents that do not listen: the yardsticks at both ends."""
+"""Agents that do not listen: the lower and the upper baseline."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -55,7 +55,7 @@ class ForwardAgent:
 
 
 class OracleAgent:
-    """Takes the shortest way, which a privileged sensor tells it."""
+    """Takes the shortest way, read from a privileged sensor."""
 
     sensors: tuple[str, ...] = ("oracle",)
 

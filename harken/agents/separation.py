@@ -126,7 +126,7 @@ class SeparationAgent:
 
 
 class OracleMask:
-    """The best mask that there is, which a privileged sensor tells it."""
+    """The best mask that there is, read from a privileged sensor."""
 
     sensors: tuple[str, ...] = ("mask",)
 
@@ -231,7 +231,7 @@ def _interaural(rate: int, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class StandMover:
-    """Stays where it is and looks where it looked; needs ``may_stand``."""
+    """Stays in place and keeps its heading; needs ``may_stand``."""
 
     sensors: tuple[str, ...] = ()
     listens = False

@@ -1,4 +1,4 @@
-"""Agents by name: one table of those that come with Harken, and how those of users are found."""
+"""Agents by name: those that come with Harken, and those of users."""
 
 import importlib
 import inspect
@@ -80,7 +80,7 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
 
     Raises:
         UnknownNameError: There is no such agent for this task.
-        ConfigurationError: The class cannot be found, or what it makes is no agent.
+        ConfigurationError: The class cannot be found, or what it makes is not an agent.
         MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
     """
     if not isinstance(agent, str | Path):
@@ -104,7 +104,7 @@ def _users(name: str, task: Task[Any]) -> Any:
         factory = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"There is no agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
+            f"There is not an agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
             "PYTHONPATH to its folder."
         ) from error
     if not callable(factory):
@@ -118,6 +118,6 @@ def _users(name: str, task: Task[Any]) -> Any:
 def _checked(agent: Any, name: str) -> Agent:
     if isinstance(agent, type) or not isinstance(agent, Agent):
         raise ConfigurationError(
-            f"{name[:120]} is no agent; expected an object with `sensors`, `reset(seed)` and `act(observation)`."
+            f"{name[:120]} is not an agent; expected an object with `sensors`, `reset(seed)` and `act(observation)`."
         )
     return agent

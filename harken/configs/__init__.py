@@ -86,7 +86,7 @@ class _PlainLoader(yaml.SafeLoader):
         keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise yaml.YAMLError(f"a key in line {key.start_mark.line + 1} is no text")
+                raise yaml.YAMLError(f"a key in line {key.start_mark.line + 1} is not text")
             if key.value in keys:
                 raise yaml.YAMLError(
                     f"key {key.value!r} comes twice, the second time in line {key.start_mark.line + 1}"
@@ -96,7 +96,7 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def choose_settings(kind: type[T], preset: str | Path | None, config: T | Mapping[str, Any] | None) -> T:
-    """Return the settings that somebody asked for by a preset and by what differs from it.
+    """Return settings from a preset and the values that differ from it.
 
     Args:
         kind: The settings' dataclass.
@@ -150,7 +150,7 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], *, base: T | None = Non
 
 
 def _default(field: dataclasses.Field) -> Any:
-    """Return what a field holds where nothing is said, so that a part of it can be changed; None if it has to be."""
+    """Return a field's default, so that a part of it can be changed; None if it has none."""
     if field.default is not dataclasses.MISSING:
         return field.default
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else None

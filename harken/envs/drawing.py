@@ -28,7 +28,7 @@ class EpisodeSequence(Generic[E]):
         split: "train", "val" or "test".
         scene: Scene of every episode, in place of generated homes.
         episodes: Episodes to choose from, in place of drawn ones.
-        task: Numbers that tell the draws of one kind of task from those of another.
+        task: Numbers that keep the draws of one kind of task apart from those of another.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class EpisodeSequence(Generic[E]):
 
         Raises:
             UnknownNameError: There is no such option.
-            EpisodeError: The number is no whole number from 0, or there are not so many episodes.
+            EpisodeError: The number is not a whole number from 0, or there are not so many episodes.
         """
         if restart or self._count == 0:
             self._stream, self._count = int(random.integers(2**31)), 0
@@ -75,7 +75,7 @@ class EpisodeSequence(Generic[E]):
             number: The number, from 0.
 
         Raises:
-            EpisodeError: The number is no whole number from 0, or there are not so many given episodes.
+            EpisodeError: The number is not a whole number from 0, or there are not so many given episodes.
         """
         number = checked_count("Episode number", number, 0, error=EpisodeError)
         if self._episodes is None:

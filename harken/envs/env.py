@@ -1,4 +1,4 @@
-"""Any task as a Gymnasium environment: everything that environments share is written here, once."""
+"""Any task as a Gymnasium environment: everything that environments share is here."""
 
 import copy
 import importlib
@@ -167,7 +167,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         """
         self._check_open()
         super().reset(seed=seed)
-        self._done = True  # until all has gone well
+        self._done = True  # until the reset has succeeded
         episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
         self._enter(self.scene or episode.scene)
         self.task.begin(episode)
@@ -181,7 +181,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         """Return an episode of the split by its number, the same for everybody with the same settings and sounds.
 
         Raises:
-            EpisodeError: The number is no whole number from 0, or episodes were given, and there are not so many.
+            EpisodeError: The number is not a whole number from 0, or episodes were given, and there are not so many.
         """
         return self._sequence.numbered(self._draw, number)
 
@@ -196,14 +196,14 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         return self.task.sample(rng, episode_id=name, scene=scene)
 
     def _enter(self, scene: str) -> None:
-        """Go on in a scene, if the task is not there already."""
+        """Move the task to a scene, unless it is there already."""
         if scene == self._entered:
             return
         self._lead(self.task, scene)
         self._entered, self._view = scene, None
 
     def _lead(self, task: Task[Any], scene: str) -> None:
-        """Let a task go on in a scene."""
+        """Let a task continue in a scene."""
         enter_scene(task, scene, make=self._make_simulator, **self._file)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -270,7 +270,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
             raise StateError("The environment is closed: make a new one with gym.make().")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave sensors behind: they are made again where they are needed."""
+        """Drop the sensors when pickled: they are made again when needed."""
         return {**self.__dict__, "_sensing": None}
 
 

@@ -26,7 +26,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     `gymnasium.vector.SyncVectorEnv` returns for the same environments, byte for byte, whatever the number of threads.
 
     Seed ``s`` seeds environment ``i`` with ``s + i``. Observations are fresh arrays at every step. An error of one
-    environment is raised with a note that tells its number, after the others have finished their step; the next call
+    environment is raised with a note that gives its number, after the others have finished their step; the next call
     must then be `reset`.
 
     Args:
@@ -83,10 +83,10 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         Args:
             seed: Environment ``i`` gets ``seed + i``; or a seed for each.
             options: Given to every environment. ``"reset_mask"``, ``(num_envs,)`` bool, is taken out and chooses the
-                environments that start anew.
+                environments that start a new episode.
 
         Raises:
-            ConfigurationError: There are more or fewer seeds than environments, or the mask is none.
+            ConfigurationError: There are more or fewer seeds than environments, or the mask is not valid.
         """
         self._check_open()
         seeds = self._seeds(seed)
@@ -202,7 +202,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             env.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the threads behind: they start again where they are needed."""
+        """Drop the threads when pickled: they start again when needed."""
         return {**self.__dict__, "_pool": None}
 
     def _run(self, job: Callable[[int], Any]) -> list[Any]:
@@ -232,7 +232,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             try:
                 work()
             finally:
-                waiting.clear()  # what interrupts this thread ends the others after the environment that they are at
+                waiting.clear()  # an interrupt here stops the other threads after their current environment
                 wait(helpers)
         if errors:
             raise _noted(errors, self.num_envs)
@@ -339,7 +339,7 @@ def _mode(mode: str | AutoresetMode) -> AutoresetMode:
 def _check_threads(threads: int | None) -> int:
     if threads is not None:
         return checked_count("threads", threads)
-    # The cores that this process may use, where the system tells: a container has fewer than the machine.
+    # The cores that this process may use, where the system reports them: a container has fewer than the machine.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -92,7 +92,7 @@ def encode_audio(audio: np.ndarray, audio_rate: int) -> bytes:
 
     Raises:
         SoundError: `audio` is not stereo, is empty or holds NaN.
-        ConfigurationError: The rate is none.
+        ConfigurationError: The rate is not valid.
         MissingDependencyError: PyAV comes without an MP3 encoder.
     """
     import av

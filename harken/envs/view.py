@@ -63,7 +63,7 @@ class View:
         return np.ascontiguousarray(np.concatenate([image, meter, np.asarray(plan)], axis=1))
 
     def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None) -> Any:
-        """Draw what lies over the plan: the way so far, the goal as rings and the body as an arrow."""
+        """Draw what lies over the plan: the path so far, the goal as rings and the body as an arrow."""
         from PIL import Image, ImageDraw
 
         layer = Image.new("RGBA", (self._ground.width * _FINE, self._ground.height * _FINE))

@@ -27,7 +27,7 @@ class PartialResults:
     Args:
         folder: Where the results go.
         agent: Name of the agent.
-        key: All that the results depend on; a file that was written for something else is begun anew.
+        key: All that the results depend on; a file that was written for something else is started again.
     """
 
     def __init__(self, folder: Path, agent: str, key: Mapping[str, Any]):

@@ -211,7 +211,7 @@ def _wrapper(wrapper: Wrapper) -> Callable[[gym.Env], gym.Env]:
 def _base(env: gym.Env) -> TaskEnv:
     if not isinstance(env.unwrapped, TaskEnv):
         raise ConfigurationError(
-            f"{env} is no environment of Harken's. Write your task as a harken.tasks.Task and play it in a TaskEnv."
+            f"{env} is not an environment of Harken. Write your task as a harken.tasks.Task and play it in a TaskEnv."
         )
     return env.unwrapped
 

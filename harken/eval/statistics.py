@@ -142,7 +142,7 @@ def mean_interval(
     Args:
         values: ``(n,)`` finite values, one per independent episode.
         share: Whether no value can lie outside 0–1, as of a success. A count of collisions may be 0 in all episodes
-            and is no share all the same.
+            and still is not a share.
         confidence: Share of such intervals that hold the true mean, in (0, 1).
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling.

@@ -4,8 +4,8 @@ Targets and estimates are waveforms ``(..., n)`` or magnitude spectrograms ``(fr
 linear magnitude, as `harken.sound.spectrogram` gives them before its ``log(1 + x)``.
 
 A silent target leaves nothing to find and raises `SoundError` everywhere. A silent estimate has a distance, which is
-finite and true, but no ratio. A ratio beyond ±130 dB, more than single-precision samples can tell, counts as infinite:
-it raises `SoundError`, or becomes ±`limit` where the caller has set one. No function returns NaN or infinity.
+finite and true, but no ratio. A ratio beyond ±130 dB, more than single-precision samples can resolve, counts as
+infinite: it raises `SoundError`, or becomes ±`limit` where the caller has set one. No function returns NaN or infinity.
 
 Sources: Majumder, Al-Halah and Grauman (ICCV 2021), "Move2Hear: active audio-visual source separation"; Majumder and
 Grauman (ECCV 2022), "Active audio-visual separation of dynamic sound sources"; both with their released code.
@@ -49,7 +49,7 @@ _INFINITE = 1e-13
 _SETTLED = 1e-18
 """Energy of a step, relative to the estimate's, that ends a projection: 1e-4 of the amplitude of a part at −100 dB."""
 _UNSETTLED = 1e-10
-"""The same of a last step that leaves something to tell."""
+"""The same of a last step that is large enough to measure."""
 _MOST_STEPS = 20
 
 
@@ -137,7 +137,7 @@ def scale_invariant_sdr(
 
     Source:
         Le Roux, Wisdom, Erdogan and Hershey (ICASSP 2019), "SDR – half-baked or well done?", equations 3–5. Removing
-        the means first is what Move2Hear and most of the field do; torchmetrics does not unless told.
+        the means first is what Move2Hear and most of the field do; torchmetrics does so only on request.
 
     Args:
         estimate: ``(..., n)`` samples; any scale.
@@ -460,7 +460,7 @@ def _best_order(target: np.ndarray, interference: np.ndarray) -> np.ndarray:
 
 
 def _decibels(signal: np.ndarray, noise: np.ndarray, name: str, limit: float | None) -> np.ndarray:
-    """Return 10·log₁₀ of a ratio of energies; what rounding cannot tell from infinity is an error or the limit."""
+    """Return 10·log₁₀ of a ratio of energies; beyond the resolution of rounding it is an error or the limit."""
     if limit is not None and not 0.0 < limit <= -10.0 * np.log10(_INFINITE):
         raise ConfigurationError(f"Limit is {limit!r} dB; expected above 0 and at most {-10 * np.log10(_INFINITE):g}.")
     clean, lost = noise <= _INFINITE * signal, signal <= _INFINITE * noise

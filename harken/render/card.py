@@ -145,7 +145,7 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _page(manifest: Manifest, samples: Sequence[dict[str, Any]]) -> str:
-    """Return a page that shows the samples and plays their sounds; it needs nothing but itself."""
+    """Return a page that shows the samples and plays their sounds; it needs no other file."""
     title = html.escape(
         f"{manifest.recipe}, {manifest.split}: the first {len(samples)} of {manifest.samples:,} samples"
     )

@@ -407,7 +407,7 @@ def decode_npy(content: bytes) -> np.ndarray:
 
     Raises:
         DataSetError: It holds objects, or claims more or less than it holds.
-        Exception: It is no such file.
+        Exception: It is not such a file.
     """
     file = io.BytesIO(content)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -468,7 +468,7 @@ def _encode_json(part: Any) -> tuple[bytes, dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no number, text, list or mapping")
+    raise TypeError(f"{type(value).__name__} is not a number, text, list or mapping")
 
 
 def _encode_txt(part: Any) -> tuple[bytes, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What Hugging Face's ``datasets`` is told of a data set: the header of its card, with the types of all parts.
+"""How a data set is described to Hugging Face's ``datasets``: the header of its card, with the types of all parts.
 
 Without it ``load_dataset(folder)`` would find the index alone, and infer types from five samples. Sounds and videos are
 declared as bytes: ``datasets`` itself decodes them with torchcodec only, which ``cast_column`` still can.

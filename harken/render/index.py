@@ -86,7 +86,8 @@ def read_index(folder: str | Path, split: str) -> Any:
             return parquet.read_table(file)
     except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
-            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
+            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, "
+            "which writes it again."
         ) from error
 
 

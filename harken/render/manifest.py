@@ -106,7 +106,7 @@ class Manifest:
         return self.index is not None and sum(shard.samples for shard in self.shards) == self.samples
 
     def differences(self, other: "Manifest", *, other_split: bool = False) -> list[str]:
-        """Tell what keeps two manifests from describing the same samples.
+        """Return what keeps two manifests from describing the same samples.
 
         Args:
             other: The other manifest.
@@ -194,7 +194,7 @@ def read_manifest(folder: Path, split: str) -> Manifest:
 
 
 def _check_names(manifest: Manifest, split: str) -> None:
-    """Refuse files of other names than the renderer gives: a manifest must not lead out of its folder."""
+    """Refuse files of other names than the renderer gives: a manifest must not name files outside its folder."""
     if manifest.split != split:
         raise ValueError(f"its split is {manifest.split!r}")
     expected = 0

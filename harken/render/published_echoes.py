@@ -45,7 +45,7 @@ _V2 = ("depth path", "depth file name", "audio path", "audio file name")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EchoSample:
-    """An echo and what there was to be seen."""
+    """An echo and the view that belongs to it."""
 
     name: str
     """Unique name, such as "office_0/3ms_sweep/90/17"."""
@@ -202,7 +202,7 @@ def _table(file: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(read_text(file, error=DataSetError), newline=""), strict=True)
         names, rows = list(reader.fieldnames or ()), list(reader)
     except csv.Error as error:
-        raise DataSetError(f"{str(file)!r} is no table ({error}).") from error
+        raise DataSetError(f"{str(file)!r} is not a table ({error}).") from error
     missing = [column for column in columns if column not in names]
     if missing:
         raise DataSetError(
@@ -283,7 +283,7 @@ def _read_observations(file: Path) -> dict[str, Any]:
             check_pickle(stream)
             content = _ObservationsUnpickler(stream).load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataSetError(f"{str(file)!r} is no pickle of VisualEchoes ({error}).") from error
+        raise DataSetError(f"{str(file)!r} is not a pickle of VisualEchoes ({error}).") from error
     scenes = content if isinstance(content, dict) else {}
     for scene, views in scenes.items():
         keys = isinstance(views, dict) and all(isinstance(key, tuple) and len(key) == 2 for key in views)
@@ -296,7 +296,7 @@ def _read_observations(file: Path) -> dict[str, Any]:
 
 
 class _ObservationsUnpickler(pickle.Unpickler):
-    """Read dictionaries of arrays; a pickle is a program, and anything else that it names is refused."""
+    """Read dictionaries of arrays; a pickle can run code, so anything else that it names is refused."""
 
     def __init__(self, file: io.BufferedReader):
         super().__init__(file, encoding="latin1")
@@ -305,7 +305,7 @@ class _ObservationsUnpickler(pickle.Unpickler):
         """Return one of the few names that arrays need, or refuse it."""
         key = (module.replace("numpy._core", "numpy.core"), name)
         if key not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs; it is not opened")
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs; it was not opened")
         return _ARRAYS[key]
 
 

@@ -51,7 +51,7 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
         results = rows.map(
             _ShardMaker,
             fn_constructor_args=(job, token.name, library_versions()),
-            # Shards wait for whoever is free, and not in the queue of one that is busy.
+            # Shards wait for the next free worker, not in the queue of a busy one.
             compute=data.ActorPoolStrategy(min_size=1, max_size=_cores(ray), max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             ray_remote_args_fn=_fault_tolerance,
@@ -108,7 +108,7 @@ def _knock(address: str) -> None:
 
 
 def _fault_tolerance() -> dict[str, int]:
-    """Return how often a worker is started again, and what it was at is tried again."""
+    """Return how often a worker is restarted and its unfinished task retried."""
     return {"max_restarts": -1, "max_task_retries": _ATTEMPTS - 1}
 
 
@@ -151,7 +151,7 @@ class _ShardMaker:
 
 
 def _problem(folder: Path, token: str, libraries: dict[str, str]) -> str:
-    """Say what keeps this machine from rendering the same bytes into the same folder; nothing where all is well."""
+    """Return why this machine would not render the same bytes into the same folder; empty if it would."""
     host = socket.gethostname()
     if not os.path.exists(folder / token):
         return (

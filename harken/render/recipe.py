@@ -22,7 +22,7 @@ class Recipe(Protocol):
 
     A recipe is pickled to other processes and machines, so it holds little more than its settings; what is large is
     made when the first sample needs it. Nothing that `sample` returns may depend on which samples were made before, on
-    the process or on the clock: a data set is rendered in pieces, in any order, and its bytes must not tell.
+    the process or on the clock: a data set is rendered in pieces, in any order, and its bytes must not depend on that.
     """
 
     name: ClassVar[str]
@@ -145,7 +145,7 @@ def make_recipe(name: str, *, settings: Any = None, split: str = "train", seed: 
 
     Raises:
         UnknownNameError: There is no such recipe, split or key in the file.
-        ConfigurationError: The seed is no whole number from 0, or a setting has a wrong value.
+        ConfigurationError: The seed is not a whole number from 0, or a setting has a wrong value.
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
@@ -171,7 +171,7 @@ def check_split_and_seed(split: str, seed: int) -> None:
 
     Raises:
         UnknownNameError: The split is not one of `harken.splits.SPLITS`.
-        ConfigurationError: The seed is no whole number from 0.
+        ConfigurationError: The seed is not a whole number from 0.
     """
     checked_split(split)
     checked_count("The seed", seed, 0)

@@ -126,7 +126,9 @@ def _refuse_folders(job: Job) -> None:
     ours = (".tar", ".manifest.json", ".parquet", "README.md", "-sheet.png", "-sheet.html")
     for entry in job.folder.iterdir():
         if entry.name.endswith(ours) and not entry.is_file():
-            raise DataSetError(f"{str(entry)!r} is no regular file, but a file of that name belongs there. Remove it.")
+            raise DataSetError(
+                f"{str(entry)!r} is not a regular file, but a file of that name belongs there. Remove it."
+            )
 
 
 def _refuse_strangers(job: Job) -> None:
@@ -235,7 +237,7 @@ def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     manifest = dataclasses.replace(manifest, index=index or write_index(job, manifest.shards))
     manifest.write(job.folder)
     if index and all((job.folder / name).is_file() for name in card_names(manifest.split)):
-        return manifest  # Whoever has written into the card keeps what they wrote.
+        return manifest  # Users may have edited the card: it is not overwritten.
     write_card(job.folder, description=type(job.recipe).__doc__ or "")
     return manifest
 

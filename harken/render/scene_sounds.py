@@ -1,4 +1,4 @@
-"""What sounds in scenes for spatial sound: which clips, when, and the colour that tells each category apart."""
+"""What sounds in scenes for spatial sound: which clips, when, and the colour of each category."""
 
 import colorsys
 from functools import lru_cache

@@ -2,7 +2,7 @@
 
 Two kinds of things sound: furniture, at a place of it that the camera sees, with a clip of its own category from the
 built-in library; and balls in the air, talkers and instruments, that stand or walk to and fro over free floor. A ball
-has the colour of its category, so that its sound can be told from its look. Balls hide what is behind them but do not
+has the colour of its category, so that its look shows what it sounds like. Balls hide what is behind them but do not
 disturb sound.
 
 The recipes "binaural-video" and "localization" share these scenes: with equal settings, split, seed and number they
@@ -262,7 +262,7 @@ def scene_categories(settings: SceneSettings) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Placed:
-    """An object that found its place, before its sound is made."""
+    """An object in its place, before its sound is made."""
 
     clip: Clip
     trajectory: Trajectory

@@ -168,7 +168,7 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
     try:
         size = path.stat().st_size if path.is_file() else -1
         if size < 0:
-            raise DataSetError(f"{str(path)!r} is no regular file.")
+            raise DataSetError(f"{str(path)!r} is not a regular file.")
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
@@ -199,17 +199,17 @@ def member_name(info: tarfile.TarInfo) -> tuple[str, str]:
     """Return the key and the extension of a member of a shard.
 
     Raises:
-        DataSetError: It is no plain file, or its name is none of a part: one with a path in it, say.
+        DataSetError: It is not a plain file, or its name is not that of a part, for example because it holds a path.
     """
     match = _MEMBER.fullmatch(info.name)
     if match is None or not info.isreg() or info.issparse():
-        raise DataSetError(f"Member {info.name[:200]!r} is no part of a sample.")
+        raise DataSetError(f"Member {info.name[:200]!r} is not part of a sample.")
     return match[1], match[2]
 
 
 def interrupted(message: str) -> DataSetError:
     """Return the error for a rendering that cannot go on but can be continued."""
-    return DataSetError(f"{message} Finished shards stay; run the same command again: it goes on where it stopped.")
+    return DataSetError(f"{message} Finished shards stay; run the same command again: it continues where it stopped.")
 
 
 def file_digest(path: Path) -> str:

@@ -42,7 +42,9 @@ class Verification:
         lines = [f"{str(self.folder)!r}: {', '.join(self.splits) or 'no split'}; {size}"]
         lines += [f"  {problem}" for problem in self.problems]
         lines.append(
-            "Everything is whole." if self.passed else "Run the same rendering again: what is damaged is made anew."
+            "Everything is whole."
+            if self.passed
+            else "Run the same rendering again: what is damaged is rendered again."
         )
         return "\n".join(lines)
 

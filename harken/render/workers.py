@@ -120,7 +120,7 @@ class _Failure:
 
 @dataclass(kw_only=True)
 class _Worker:
-    """A process, the pipe to it, and what it is at."""
+    """A process, the pipe to it, and its current work."""
 
     process: BaseProcess
     connection: Connection

@@ -86,7 +86,7 @@ class Clip:
             level: The RMS; see `harken.sound.level.active_rms`.
 
         Raises:
-            ConfigurationError: The level is no number above 0 and up to 1.
+            ConfigurationError: The level is not a number above 0 and up to 1.
         """
         level = checked_number("The level of a clip", level, 0.0, 1.0, above=True)
         return replace(self, samples=self.samples * np.float32(level / active_rms(self.samples, self.rate)))

@@ -402,11 +402,11 @@ def _text(file: Path, errors: str = "strict") -> str:
     """Return what a list or table of a data set holds.
 
     Raises:
-        SoundError: It is no regular file of up to `_LARGEST_LIST` bytes, or no UTF-8.
+        SoundError: It is not a regular file of up to `_LARGEST_LIST` bytes, or not UTF-8.
     """
     try:
         if not file.is_file():
-            raise SoundError(f"{str(file)!r} is no file. Extract the data set again.")
+            raise SoundError(f"{str(file)!r} is not a file. Extract the data set again.")
         if file.stat().st_size > _LARGEST_LIST:
             raise SoundError(
                 f"{str(file)!r} has {file.stat().st_size} bytes; expected a list of at most {_LARGEST_LIST} bytes."
@@ -423,7 +423,7 @@ def _rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         lines = [[cell.strip() for cell in line] for line in csv.reader(text.splitlines(), delimiter=separator)]
     except csv.Error as error:  # a cell of more than 128 kB
-        raise SoundError(f"{str(table)!r} is no table of text ({error}). Fetch it again.") from error
+        raise SoundError(f"{str(table)!r} is not a text table ({error}). Fetch it again.") from error
     lines = [line for line in lines if any(line)]
     header = lines[0] if lines else []
     if any(column not in header for column in columns):
@@ -465,7 +465,7 @@ def _voxceleb_test(root: Path, file: Path, sets: dict[str, bool]) -> bool:
     if speaker.startswith("id1"):
         return "id10270" <= speaker <= "id10309"
     raise SoundError(
-        f"{str(root)!r}: nothing tells the set of speaker {speaker} of VoxCeleb 2; expected vox2_meta.csv in it, "
+        f"{str(root)!r}: nothing says which set speaker {speaker} of VoxCeleb 2 is in; expected vox2_meta.csv in it, "
         "or folders called dev and test above the speakers."
     )
 
@@ -498,7 +498,7 @@ def _music_lists(root: Path, lists: Iterable[str | Path] | None, duets: bool) ->
                     categories.setdefault(category, []).extend(str(name) for name in list(names))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
             raise SoundError(
-                f"{str(file)!r} is no list of MUSIC ({type(error).__name__}: {error}); "
+                f"{str(file)!r} is not a list of MUSIC ({type(error).__name__}: {error}); "
                 'expected {"videos": {"flute": [video, …], …}}.'
             ) from error
     return categories

@@ -267,7 +267,7 @@ class ClipLibrary:
         return f"ClipLibrary({len(self)} clips, {len(self.categories)} categories, {self.rate} Hz)"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the clips behind: they are made again where they are needed."""
+        """Drop the clips when pickled: they are made again when needed."""
         return {**self.__dict__, "_clips": {}}
 
 
@@ -276,7 +276,7 @@ def clip_folder(path: str | Path) -> Path:
 
     Raises:
         SoundError: There is no such folder.
-        ConfigurationError: It is no path.
+        ConfigurationError: It is not a path.
     """
     root = checked_path("The folder of clips", path)
     try:

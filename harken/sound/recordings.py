@@ -58,7 +58,7 @@ def check_recording(file: Path) -> int:
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise SoundError(
             f"{str(file)!r} has a sample rate of {rate} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz. "
-            "Its header is corrupt, or it is no recording of sound."
+            "Its header is corrupt, or it is not a recording of sound."
         )
     if frames < _SHORTEST * rate:
         raise SoundError(
@@ -84,7 +84,7 @@ def read_recording(file: Path) -> tuple[np.ndarray, int]:
 
     Raises:
         SoundError: As `check_recording`; or the file is corrupt or cut off. Checksums of FLAC and Ogg files are
-            compared; nothing tells of wrong bits in WAV and MP3 files.
+            compared; wrong bits go unnoticed in WAV and MP3 files.
     """
     expected = check_recording(file)
     if _is_container(file):
@@ -151,7 +151,7 @@ def _header(file: Path) -> tuple[int, int, int]:
         info = soundfile.info(file, verbose=True)
     except (soundfile.SoundFileError, *_DAMAGED) as error:
         raise _unreadable(file, error) from error
-    # Only libsndfile's log tells of a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
+    # Only libsndfile's log reports a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
     sizes = re.search(r"data : (\d+) \(should be (\d+)\)", info.extra_info)
     if sizes and int(sizes[2]) < int(sizes[1]) < 2**31 - 1:
         warnings.warn(

@@ -110,7 +110,7 @@ class EchoEpisode:
         """Check every field.
 
         Raises:
-            EpisodeError: The pose or the seed is none.
+            EpisodeError: The pose or the seed is not valid.
         """
         where = f"Episode {str(self.episode_id)[:80]!r}:"
         point = checked_point(f"{where} position", self.position, error=EpisodeError)
@@ -261,7 +261,7 @@ class EchoDepthTask:
         return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> EchoEpisode:
@@ -397,7 +397,7 @@ class EchoDepthTask:
             action: "depth", the estimate, and in the active variant "move", one of `EchoMove`.
 
         Raises:
-            ActionError: A part is missing or is none that exists.
+            ActionError: A part is missing or does not exist.
         """
         parts = set(self.actions) if isinstance(self.actions, Mapping) else set()
         if not isinstance(action, Mapping) or set(action) != parts:

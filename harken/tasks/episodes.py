@@ -28,7 +28,7 @@ class Episode:
     """One search: a start, a goal that may sound and move, and what is known of the way.
 
     Raises:
-        EpisodeError: A name is no text, a pose or a time is not finite, or the goal's way is none.
+        EpisodeError: A name is not text, a pose or a time is not finite, or the goal's trajectory is not valid.
     """
 
     episode_id: str
@@ -86,7 +86,7 @@ def _checked_way(where: str, way: Any) -> tuple[tuple[float, float, float, float
     try:
         array = np.asarray(way, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise EpisodeError(f"{where} trajectory is no list of [time, x, y, z]: {error}.") from error
+        raise EpisodeError(f"{where} trajectory is not a list of [time, x, y, z]: {error}.") from error
     if array.size == 0:
         return ()
     if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all() or (np.diff(array[:, 0]) <= 0).any():

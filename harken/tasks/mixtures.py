@@ -27,7 +27,7 @@ class MixtureSounds:
 
     Raises:
         UnknownNameError: A name does not exist.
-        ConfigurationError: A class is wanted twice, or none is.
+        ConfigurationError: A class is listed twice, or no class is listed.
         SoundError: The library has another rate, or too few classes.
     """
 
@@ -86,7 +86,7 @@ def _names(library: ClipLibrary, split: str) -> dict[str, tuple[str, ...]]:
     if len(groups) < 2:
         raise SoundError(
             f"The library has clips of one class, {next(iter(groups))!r}; expected two or more, because the target is "
-            "told from the others by its class."
+            "distinguished from the others by its class."
         )
     return {category: tuple(names) for category, names in sorted(groups.items())}
 

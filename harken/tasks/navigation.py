@@ -84,7 +84,7 @@ class NavigationTask:
     """Find a goal in a home you have never been in.
 
     ## Description
-    In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is told and
+    In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is given and
     nothing sounds; AudioPointGoal gives both. Rules, reward and measures are those of SoundSpaces. Homes are
     generated: a different, never repeated set for each split.
 
@@ -131,7 +131,7 @@ class NavigationTask:
         split: "train", "val" or "test": which sounds.
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
             where nothing sounds.
-        told: Whether the goal's place is told.
+        told: Whether the goal's place is given to the agent.
 
     Raises:
         UnknownNameError: There is no such sound.
@@ -202,7 +202,7 @@ class NavigationTask:
         return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
         self.walk = Walk(simulator, self.settings.body)
         self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
@@ -272,7 +272,7 @@ class NavigationTask:
         """Start an episode: put the body at its start and let the goal sound.
 
         Raises:
-            EpisodeError: There is no way from start to goal, or its sound is none of the environment's.
+            EpisodeError: There is no way from start to goal, or its sound does not belong to the environment.
         """
         simulator = self.simulator
         self.walk.begin(
@@ -314,7 +314,7 @@ class NavigationTask:
         A goal on its way is where it is when the step is over; a stop counts by where it was when the body stopped.
 
         Raises:
-            ActionError: The action is none of `Action`.
+            ActionError: The action is not one of `Action`.
             EpisodeError: The body stands where no way leads to the goal.
         """
         move = Action(checked_action(action, Action))

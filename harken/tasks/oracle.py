@@ -1,4 +1,4 @@
-"""The shortest sequence of actions to a goal: the yardstick of SNA and the action of the oracle."""
+"""The shortest sequence of actions to a goal: the reference of SNA and the action of the oracle."""
 
 from typing import Protocol
 

@@ -53,7 +53,7 @@ class Sensor:
     views: tuple[str, ...] = ()
     """Images of the body's camera that it needs: "rgb", "depth", "semantic"."""
     privileged: bool = False
-    """Whether it tells what a body cannot know."""
+    """Whether it gives what a body cannot know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Task(Protocol[E]):
     shown: tuple[str, ...]
     """Sensors that are shown. An environment that is asked for others sets them."""
     stream: tuple[int, ...]
-    """Numbers that tell this task's random draws from those of other tasks."""
+    """Numbers that keep this task's random draws apart from those of other tasks."""
     episode: E | None
     """The episode that runs, None before the first."""
     steps: int
@@ -141,7 +141,7 @@ class Task(Protocol[E]):
         ...
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         ...
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> E:
@@ -165,7 +165,7 @@ class Task(Protocol[E]):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Return what is told of every step besides observations."""
+        """Return the information that accompanies the observations of a step."""
         ...
 
     def read_episodes(self, path: str | Path) -> Sequence[E]:
@@ -191,7 +191,7 @@ def entered(simulator: SimulatorProtocol | None) -> SimulatorProtocol:
 def enter_scene(
     task: Task[Any], scene: str, *, make: Callable[..., SimulatorProtocol] = make_simulator, **file: Any
 ) -> None:
-    """Let a task go on in a scene.
+    """Let a task continue in a scene.
 
     Args:
         task: The task.

@@ -1,8 +1,8 @@
-"""Active separation: hear several sources at once, move, and tell what the wanted one sounds like.
+"""Active separation: hear several sources at once, move, and estimate what the target sounds like.
 
 Rules and rewards are those of Majumder, Al-Halah and Grauman (ICCV 2021), "Move2Hear: active audio-visual source
 separation", and of Majumder and Grauman (ECCV 2022), "Active audio-visual separation of dynamic sound sources". Who
-separates is no part of the task: it judges an estimate of the target's magnitude spectrogram.
+separates is not part of the task: it judges an estimate of the target's magnitude spectrogram.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ _WALKS = {
 
 
 class SeparationTask:
-    """Move so that one of several sounds can be told from the others.
+    """Move so that one of several sounds can be separated from the others.
 
     ## Description
     Two or more sources sound at once in a home, and the class of the wanted one is given. The agent moves and estimates
@@ -200,7 +200,7 @@ class SeparationTask:
         return np.int64(self.sounds.targets.index(self.episode.target))
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
         self.walk = Walk(simulator, self.settings.body)
 
@@ -281,7 +281,7 @@ class SeparationTask:
         One step of sound passes unheard, so that rooms ring as they will and a static target stays the same.
 
         Raises:
-            UnknownNameError: The target is none of the environment's, or there is no such clip.
+            UnknownNameError: The target does not belong to the environment, or there is no such clip.
             SoundError: A clip has another rate than the simulator.
             EpisodeError: There is no way from start to target.
         """
@@ -414,7 +414,7 @@ class SeparationTask:
             array = np.asarray(estimate)
             numeric = array.dtype.kind in "fiu"
         except ValueError:
-            raise ActionError(f"The estimate is no array; expected float32 of shape {shape}.") from None
+            raise ActionError(f"The estimate is not an array; expected float32 of shape {shape}.") from None
         if array.shape != shape or not numeric:
             raise ActionError(
                 f"The estimate has shape {array.shape} and type {array.dtype}; expected real magnitudes of shape "

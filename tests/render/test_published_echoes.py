@@ -205,7 +205,7 @@ def test_a_spoilt_folder_of_visual_echoes_is_named(
         (lambda p: archived(p / "r.npy"), DataSetError, "cannot be read"),
         (lambda p: claimed(p / "r.npy"), DataSetError, "cannot be read"),
         (lambda p: (p / "train.csv").write_bytes(b"\xff\xfe\x00"), DataSetError, "is not UTF-8"),
-        (lambda p: (p / "train.csv").write_text('depth path,"x'), DataSetError, "is no table"),
+        (lambda p: (p / "train.csv").write_text('depth path,"x'), DataSetError, "is not a table"),
         (lambda p: np.save(p / "r.npy", np.full(4410, np.nan)), DataSetError, "NaN or infinite"),
         (lambda p: (p / "c.png").write_bytes(b"no"), DataSetError, "image"),
     ],

@@ -1,4 +1,4 @@
-"""The recipe "echo-depth": echoes of homes with what there is to be seen.
+"""The recipe "echo-depth": echoes of homes with the view from the same place.
 
 The data of VisualEchoes (Gao et al., ECCV 2020), and as Parida et al. (CVPR 2021) made them of Matterport3D, from
 generated homes: at random places the echo of a 3 ms sweep, an image, its depth, what is seen and of which acoustic

@@ -136,7 +136,7 @@ def _draw(
 def record(scene: SampledScene) -> Recording:
     """Hear a scene from where the camera stands: with two ears, or for a panorama in first-order ambisonics.
 
-    Sound begins with the clip: what was before it has left no echo.
+    Sound begins with the clip: there are no echoes of anything before it.
 
     Args:
         scene: The scene.
@@ -191,7 +191,7 @@ def spherical_angles(scene: SampledScene, positions: np.ndarray) -> np.ndarray:
 
 
 def describe(scene: SampledScene) -> dict[str, Any]:
-    """Return what a recipe's JSON tells of a scene: home, pose and the objects."""
+    """Return what a recipe's JSON says of a scene: home, pose and the objects."""
     settings = scene.settings
     return {
         "home": scene.world.scene.source,

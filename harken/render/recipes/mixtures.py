@@ -48,8 +48,8 @@ class MixturesSettings:
     """"household": the built-in clips of things that homes hold. "speech and music": the built-in talkers, instruments
     and backgrounds. Else a folder of recordings, as `harken.sound.ClipLibrary.folder` reads it."""
     objects: Literal["matching", "any"] = "matching"
-    """"matching": a clip sounds from an object of its own category, so that the picture tells what is heard. "any":
-    from any object, whose place then is all that the picture tells; talkers and instruments need this."""
+    """"matching": a clip sounds from an object of its own category, so that the picture shows what is heard. "any":
+    from any object, so that the picture shows only where it is; talkers and instruments need this."""
     sources: int = 2
     """How many sound at once, of different categories."""
     rate: int = 16000
@@ -192,7 +192,7 @@ class MixturesRecipe:
         return self._runs[clip.name]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the clips behind: they are made again where they are needed."""
+        """Drop the clips when pickled: they are made again when needed."""
         return {name: self.__dict__[name] for name in ("settings", "split", "seed")}
 
     def places(self, home: int) -> tuple[Place, ...]:

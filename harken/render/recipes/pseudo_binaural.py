@@ -190,7 +190,7 @@ class PseudoBinauralRecipe:
         return f"{own}{head}" + (f" The licences of these hold besides: {', '.join(folders)}." if folders else "")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what was made for the first sample."""
+        """Drop what was made for the first sample."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def sample(self, number: int) -> dict[str, Any]:

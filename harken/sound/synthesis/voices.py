@@ -72,7 +72,7 @@ TALKERS: MappingProxyType[str, Talker] = MappingProxyType(
 
 
 def some_talker(rng: np.random.Generator) -> Talker:
-    """Return a talker who is none of `TALKERS`: one of a crowd."""
+    """Return a talker who is not one of `TALKERS`: one of a crowd."""
     pitch = float(np.exp(rng.uniform(np.log(85.0), np.log(290.0))))
     return Talker(
         pitch=pitch,
