@@ -1,4 +1,4 @@
-"""One figure beside what it should be, and the small scenes that closed forms need."""
+"""A figure with its exact value, and the small scenes that closed forms need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

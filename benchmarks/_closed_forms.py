@@ -271,7 +271,7 @@ def coherence(noise: np.ndarray, rate: int) -> np.ndarray:
 
 
 def in_thirds(values: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """Return means over the third octaves from 100 Hz to 8 kHz: single lines of a noise's spectrum say little."""
+    """Return means over the third octaves from 100 Hz to 8 kHz: single lines of a noise's spectrum vary too much."""
     edges = 1_000.0 * 2.0 ** ((np.arange(-10, 11) - 0.5) / 3)
     return np.array([values[(frequencies >= a) & (frequencies < b)].mean() for a, b in pairwise(edges)])
 

@@ -31,7 +31,7 @@ Values = dict[tuple[str, str], dict[str, np.ndarray]]
 
 
 class Studio:
-    """The room, what was measured in it and what others predicted."""
+    """The room, the measurements in it and the predictions of others."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -141,7 +141,7 @@ def upright(points: np.ndarray) -> np.ndarray:
 
 
 def facing(at: np.ndarray, target: np.ndarray) -> float:
-    """Return the heading [rad] of one who looks at a target."""
+    """Return the heading [rad] from a place towards a target."""
     way = target - at
     return float(np.arctan2(-way[0], -way[2]))
 

@@ -1,7 +1,7 @@
-"""How long compiling takes, from nothing: the demo as a newcomer meets it, and everything as `harken doctor --compile`.
+"""How long compiling takes, from nothing: the demo as on a first run, and everything as `harken doctor --compile`.
 
 Each part of `harken.compiling` is also compiled by itself in one process, with the kernels that take longest. Times are
-those of the clock; the processor is printed, for they follow from it.
+wall-clock times; the processor is printed, because they depend on it.
 
     python benchmarks/compiling.py [--quick]
 """

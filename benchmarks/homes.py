@@ -126,7 +126,7 @@ class Coherence:
 
 @dataclass
 class Differences:
-    """What was found, one entry per pair."""
+    """Differences, one entry per pair."""
 
     single: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})
     bands: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})

@@ -62,7 +62,7 @@ def share_of_others(before: np.ndarray) -> float:
 
 
 def one_step(env: TaskEnv, rng: np.random.Generator) -> Callable[[], object]:
-    """Return what walks one environment on, at random."""
+    """Return a function that steps one environment at random."""
 
     def step() -> None:
         _, _, terminated, truncated, _ = env.step(np.int64(rng.choice([1, 1, 1, 2, 3])))
@@ -73,7 +73,7 @@ def one_step(env: TaskEnv, rng: np.random.Generator) -> Callable[[], object]:
 
 
 def vector_step(envs: ThreadVectorEnv, rng: np.random.Generator) -> Callable[[], object]:
-    """Return what walks several environments on."""
+    """Return a function that steps several environments."""
     return lambda: envs.step(rng.choice([1, 1, 1, 2, 3], envs.num_envs))
 
 

@@ -54,8 +54,8 @@ _MakeError = Callable[[str], HarkenError]
 def write_whole(path: str | Path, *, lasting: bool = True, error: _MakeError = FileError) -> Iterator[BinaryIO]:
     """Open a file under a temporary name in its folder; it takes its final name once it is complete.
 
-    Readers meanwhile find either the old file or the new one. The temporary file is gone when this ends, however it ends;
-    what a killed process leaves is found by `remove_partial_files`. Its path is the ``name`` of the file, for
+    Readers meanwhile find either the old file or the new one. The temporary file is gone when this ends, however it
+    ends; what a killed process leaves is found by `remove_partial_files`. Its path is the ``name`` of the file, for
     libraries that write to a path.
 
     Args:

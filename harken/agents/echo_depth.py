@@ -27,11 +27,11 @@ ONSET = 0.3
 """Share of the greatest answer that the first one reaches at least."""
 
 SPEED = 343.2
-"""Speed of sound that the agent reckons with, that of air of 20 °C [m/s]."""
+"""Speed of sound that the agent assumes, that of air at 20 °C [m/s]."""
 
 
 class _Standing:
-    """Puts a depth map into an action that stays."""
+    """Puts a depth map into an action that does not move the body."""
 
     def __init__(self, settings: EchoDepthSettings):
         self.settings = settings

@@ -30,7 +30,7 @@ class AgentEntry:
     settings: type
     """Kind of the settings of the tasks that it acts in."""
     make: Callable[[Any], Agent]
-    """Makes it for a task."""
+    """Makes the agent for a task."""
     needs: tuple[str, ...] = ()
     """Sensors without which it cannot act, that some of these tasks do not have."""
 

@@ -30,7 +30,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 tasks and its sequel's, with sounds that change; depth from echoes as in VisualEchoes."""
 
 LARGEST_FILE = 2**20
-"""Most bytes of a file of settings."""
+"""Largest size of a settings file [bytes]."""
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ __all__ = ["EpisodeAhead"]
 class EpisodeAhead:
     """Draws and prepares one episode on a thread of its own.
 
-    What it prepares is what would have been made otherwise, byte for byte: a draw depends on the generator that it is
-    given and nothing else. An episode that fails is drawn again by who needs it, and fails there.
+    The result is the same as without preparing ahead, byte for byte: a draw depends on the generator that it is
+    given and nothing else. An episode that fails is drawn again when it is needed, and fails there.
 
     Args:
         enter: Lets a task continue in a scene.
@@ -37,7 +37,7 @@ class EpisodeAhead:
 
         Args:
             task: The task; a copy of it draws.
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             scene: Name of the scene.
             name: Name of the episode.
         """

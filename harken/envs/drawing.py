@@ -1,4 +1,4 @@
-"""Which episode an environment plays next: drawn ones of a split without end, or given ones in turn."""
+"""Which episode an environment plays next: an endless sequence drawn from a split, or given ones in turn."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar

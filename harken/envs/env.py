@@ -38,7 +38,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
 
     ``reset(seed=s)`` starts a sequence of episodes, the same for everybody who gives that seed; five episodes in a row
     take place in one home. ``reset(options={"episode": i})`` starts episode ``i`` of the split, the same for everybody.
-    ``info`` of every step has ``is_success``, in tasks that know success, and ``loudness``, the level of the step's
+    ``info`` of every step has ``is_success``, in tasks that define success, and ``loudness``, the level of the step's
     sound at both ears [dB].
 
     Args:
@@ -55,7 +55,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         simulator: Makes the simulator of a scene, as `harken.sim.make_simulator` does, which it is by default.
         render_mode: "rgb_array" or None.
         prepare_ahead: Whether a thread prepares the next episode, its home and sound field, while the current one runs:
-            where a core is free, resets are then short. What comes is the same, byte for byte.
+            where a core is free, resets are then short. The results are the same, byte for byte.
         options: Further arguments of the task, such as ``sound="unheard"``.
 
     Attributes:
@@ -207,7 +207,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         enter_scene(task, scene, make=self._make_simulator, **self._file)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Do an action, let time pass, and sense.
+        """Take an action, let time pass, and sense.
 
         Raises:
             ActionError: There is no such action.
@@ -243,7 +243,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         return np.array([max(20.0 * math.log10(math.sqrt(ear) + 1e-9), SILENCE) for ear in power.tolist()])
 
     def render(self) -> np.ndarray | None:
-        """Return what a person looks at: the camera's image beside the plan with body, goal and trail.
+        """Return a picture for people: the camera's image beside the plan with body, goal and trail.
 
         Returns:
             ``(height, width, 3)`` uint8, or None without ``render_mode="rgb_array"``.

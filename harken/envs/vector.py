@@ -114,7 +114,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return batch, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Do an action in every environment.
+        """Take an action in every environment.
 
         Args:
             actions: One for each environment, as `action_space` says.
@@ -206,7 +206,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return {**self.__dict__, "_pool": None}
 
     def _run(self, job: Callable[[int], Any]) -> list[Any]:
-        """Return ``job(number)`` of every environment; a thread that is done takes the next that waits."""
+        """Return ``job(number)`` of every environment; a thread that has finished takes the next."""
         results: list[Any] = [None] * self.num_envs
         errors: dict[int, Exception] = {}
         waiting = deque(range(self.num_envs))

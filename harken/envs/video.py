@@ -212,7 +212,7 @@ def _even_images(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _track(audio: np.ndarray, audio_rate: int | None, encoder: str) -> tuple[np.ndarray, int]:
-    """Return sound that `encoder` takes as it is, and its rate."""
+    """Return sound in the form that `encoder` takes, and its rate."""
     import av
 
     samples = np.asarray(audio, np.float32)

@@ -1,4 +1,4 @@
-"""What a person looks at: the body's view beside a plan of the home."""
+"""The picture for people: the body's view beside a plan of the home."""
 
 from typing import Any
 

@@ -66,7 +66,7 @@ class PartialResults:
             ) from error
 
     def remove(self) -> None:
-        """Forget the finished episodes: the results are written."""
+        """Delete the file of finished episodes once the results are written."""
         self.path.unlink(missing_ok=True)
 
 

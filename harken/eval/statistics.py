@@ -100,7 +100,7 @@ def bootstrap_interval(
 
 
 def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> Interval:
-    """Return a success rate with its Wilson score interval, which stays honest at none and at all successes.
+    """Return a success rate with its Wilson score interval, which is valid even for no or only successes.
 
     Args:
         successes: Number of successes.

@@ -5,7 +5,7 @@ images, so that every image weighs the same however many of its pixels are valid
 the images' RMSEs. That is what the released code of "Beyond Image to Depth" and of BatVision does; VisualEchoes
 published the same measures without code for them. `DepthAccumulator` pools pixels instead on request.
 
-Where the released code would make data of nothing, an error is raised here: it scores an image without a valid pixel 0
+Where the released code would score missing data, an error is raised here: it scores an image without a valid pixel 0
 in everything, a perfect RMSE, and counts a negative estimate as correct in δ, whose ratio is then below 1.25.
 
 Sources: Gao, Chen, Al-Halah, Schissler and Grauman (ECCV 2020), "VisualEchoes"; Christensen, Hornauer and Yu (ICRA
@@ -90,8 +90,8 @@ def depth_metrics(estimate: np.ndarray, truth: np.ndarray, *, within: DepthRange
         The errors over the valid pixels.
 
     Raises:
-        ConfigurationError: The shapes differ or are others, the truth is negative, NaN or infinite, no pixel is valid,
-            or an estimate at a valid pixel is NaN, infinite, or 0 or less with no minimum set.
+        ConfigurationError: The shapes differ or are not supported, the truth is negative, NaN or infinite, no pixel is
+            valid, or an estimate at a valid pixel is NaN, infinite, or 0 or less with no minimum set.
     """
     estimate, truth = _valid(estimate, truth, within)
     error = np.abs(truth - estimate)

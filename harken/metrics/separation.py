@@ -122,7 +122,7 @@ def stft_distance(
         The distance, 0 or more.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, or the target is silent.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, or the target is silent.
         ConfigurationError: A setting of the transform is out of range.
     """
     estimate, target = _pair(estimate, target, dimensions=(1, 2), shape="(n,) or (channels, n)")
@@ -223,8 +223,8 @@ def bss_eval(estimates: np.ndarray, targets: np.ndarray, *, taps: int = 512, per
         The energies, by target.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, a target or an estimate is silent, or
-            the waveforms are no longer than the filters of all sources together.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, a target or an estimate is
+            silent, or the waveforms are no longer than the filters of all sources together.
         ConfigurationError: There is no tap.
 
     Warns:

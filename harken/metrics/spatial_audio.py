@@ -1,4 +1,4 @@
-"""How well generated binaural and ambisonic sound matches the truth, and what needs no learning to reach.
+"""How well generated binaural and ambisonic sound matches the truth, and baselines that need no learning.
 
 Binaural sound is ``(2, n)``, left first, at 16 kHz where numbers are to compare with published ones: the windows are
 fixed in samples. The measures are those of the released code of 2.5D Visual Sound, Sep-Stereo and PseudoBinaural.
@@ -90,8 +90,8 @@ def binaural_errors(
         The errors.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, one of both is silent, or they have no
-            more than 256 samples.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, one of both is silent, or they
+            have no more than 256 samples.
         ConfigurationError: The normalisation does not exist.
     """
     prediction, reference = _binaural_pair(prediction, reference)
@@ -121,7 +121,7 @@ def balance(binaural: np.ndarray) -> float:
         binaural: ``(2, n)`` samples, left first.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
     """
     left, right = np.square(_binaural(binaural, "sound")).sum(-1)
     return float((left - right) / (left + right))
@@ -185,7 +185,7 @@ def energy_map_distance(
     Raises:
         SoundError: The shapes differ, a sample is NaN or infinite, one of both is silent, or the prediction is silent
             in a frame in which the truth sounds.
-        ConfigurationError: The number of channels is another, or rate, frame or directions are out of range.
+        ConfigurationError: The number of channels is not supported, or rate, frame or directions are out of range.
     """
     maps, weights, places = _energy_maps(prediction, reference, rate, frame, directions)
     shares = maps / maps.sum(-1, keepdims=True)
@@ -233,8 +233,8 @@ def morgado_distance(prediction: np.ndarray, reference: np.ndarray, *, rate: flo
         The mean distance over the frames.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, one of both is silent, or they are
-            shorter than 0.1 s.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, one of both is silent, or they
+            are shorter than 0.1 s.
     """
     prediction, reference = _ambisonic_pair(prediction, reference)
     length = int(0.1 * rate)
@@ -263,7 +263,7 @@ def mono_mono(binaural: np.ndarray) -> np.ndarray:
         ``(2, n)`` float32.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
     """
     return np.repeat(_binaural(binaural, "sound").mean(0, keepdims=True), 2, axis=0).astype(np.float32)
 
@@ -293,8 +293,8 @@ def energy_panning(mono: np.ndarray, azimuth: np.ndarray | float) -> np.ndarray:
         ``(2, n)`` float32.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
-        ConfigurationError: An angle is not finite, or their shape is another.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
+        ConfigurationError: An angle is not finite, or their shape is wrong.
     """
     samples = np.asarray(mono)
     if samples.ndim != 1 or samples.size == 0:
@@ -356,10 +356,10 @@ def _angles(directions: np.ndarray) -> np.ndarray:
 
 
 def _transport(mass: np.ndarray, target: np.ndarray, costs: np.ndarray) -> float:
-    """Return the least cost of turning one heap of mass into another.
+    """Return the least cost of turning one distribution of mass into another.
 
-    The costs are a metric, so that mass in the same place never has to move and only the differences count. What one
-    heap has in excess costs the greatest distance (Pele and Werman 2009, "Fast and robust earth mover's distances").
+    The costs are a metric, so that mass in the same place never has to move and only the differences count. Excess mass
+    of one distribution costs the greatest distance (Pele and Werman 2009, "Fast and robust earth mover's distances").
     """
     from scipy.optimize import linprog
     from scipy.sparse import coo_array

@@ -1,4 +1,4 @@
-"""The data card: what a data set is, in words, pictures and sound, beside its shards."""
+"""The data card: a description of a data set with pictures and sound, beside its shards."""
 
 import html
 import io

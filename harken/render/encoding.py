@@ -1,4 +1,4 @@
-"""Parts of a sample to bytes and back: FLAC and WAV, PNG and JPEG, NumPy arrays, MP4 and JSON.
+"""Encoding and decoding the parts of a sample: FLAC and WAV, PNG and JPEG, NumPy arrays, MP4 and JSON.
 
 The same part gives the same bytes in every process: no encoder here writes a date or a name of a file. What readers
 that know nothing of Harken make of a part is right: images are of 8 bits, depth is an array in metres, and all FLAC
@@ -57,7 +57,7 @@ class Audio:
 class Depth:
     """Depth to be stored as ``npy.gz``, float32 in metres, rounded to whole millimetres so that it packs well.
 
-    A bare array keeps every bit. There are no depth images: a reader of pictures would make 8 bits of them.
+    A bare array keeps every bit. There are no depth images, because image readers would reduce them to 8 bits.
     """
 
     metres: np.ndarray
@@ -79,7 +79,7 @@ class Frames:
 class Video:
     """Images, and sound if there is any, to be stored as ``mp4`` (H.264 and AAC, both lossy: to be looked at).
 
-    What a network hears belongs into a ``flac`` part beside it.
+    Store the sound for a network in a ``flac`` part beside it.
     """
 
     frames: Sequence[np.ndarray] | np.ndarray
@@ -319,7 +319,7 @@ def _encode_png(part: Any) -> tuple[bytes, dict[str, Any]]:
         content, description = _encode_png(_stacked(part))
         return content, {**description, "kind": "frames", "shape": list(np.shape(part.images))}
     if isinstance(part, Depth):
-        raise DataSetError("it is Depth, of which readers of pictures would make 8 bits; store it as npy.gz.")
+        raise DataSetError("it is Depth, which image readers would reduce to 8 bits; store it as npy.gz.")
     image = np.asarray(part)
     _check_image(image, (1, 3, 4))
     file = io.BytesIO()

@@ -82,7 +82,7 @@ def _report_all(ray: Any, results: Any, report: Callable[[Event], None]) -> None
 
 
 def _connect(ray: Any, address: str) -> bool:
-    """Connect to the cluster, and return whether that was left to us."""
+    """Connect to the cluster, and return whether this call opened the connection."""
     if ray.is_initialized():
         return False
     try:
@@ -97,10 +97,10 @@ def _connect(ray: Any, address: str) -> bool:
 
 
 def _knock(address: str) -> None:
-    """Find out whether anybody answers at ``host:port``; `ray.init` itself tries for many minutes.
+    """Check that a server answers at ``host:port``; `ray.init` itself tries for many minutes.
 
     Raises:
-        OSError: Nobody does.
+        OSError: No server answers.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -114,7 +114,7 @@ def _fault_tolerance() -> dict[str, int]:
 
 @contextlib.contextmanager
 def _quiet(data: Any) -> Iterator[None]:
-    """Keep Ray Data's own bars and plans off the terminal while ours is there."""
+    """Hide Ray Data's own progress bars and plans while ours is shown."""
     context, log = data.DataContext.get_current(), logging.getLogger("ray.data")
     bars, level = context.enable_progress_bars, log.level
     context.enable_progress_bars = False
@@ -142,7 +142,7 @@ class _ShardMaker:
         answer = {**nothing, "error": self.problem, "host": socket.gethostname()}
         if self.problem:
             return answer
-        # Errors travel as text: Ray would try again what fails again.
+        # Errors are passed as text: Ray would otherwise retry a task that fails every time.
         try:
             return {**answer, **vars(write_shard(self.job, shard))}
         except Exception as error:

@@ -66,7 +66,7 @@ def render(
     job = Job(recipe=recipe, folder=Path(folder).absolute(), samples=samples, samples_per_shard=samples_per_shard)
     check_split_and_seed(recipe.split, recipe.seed)
     checked_count("workers", workers)
-    # Asked for now, not after hours of rendering.
+    # Checked now rather than after hours of rendering.
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)
     checked_output_folder(job.folder, error=DataSetError)
@@ -231,7 +231,7 @@ class _Progress:
 
 def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     """Write the index and the card of a data set whose shards are all there."""
-    from harken.render.card import card_names, write_card  # Not at the top: workers need no reports.
+    from harken.render.card import card_names, write_card  # Not at the top: workers write no reports.
 
     index = _kept_index(job, manifest, before)
     manifest = dataclasses.replace(manifest, index=index or write_index(job, manifest.shards))

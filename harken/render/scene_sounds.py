@@ -26,7 +26,7 @@ def draw_events(
         duration: Length of the clip [s].
         event: Least and greatest length of an event [s].
         pause: Least and greatest pause [s].
-        random: Where draws come from.
+        random: Generator of every random draw.
 
     Returns:
         Onset and length of each event [s].

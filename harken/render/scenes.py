@@ -180,7 +180,7 @@ class SoundingObject:
     gain_db: float
     """Level relative to the clip's own [dB]."""
     trajectory: Trajectory
-    """Its way; one place for an object at rest."""
+    """Its path; one place for an object at rest."""
     instance: int = 0
     """Number of the piece of furniture in the home, 0 for a ball."""
     color: tuple[int, int, int] = (0, 0, 0)
@@ -188,7 +188,7 @@ class SoundingObject:
 
     @property
     def moves(self) -> bool:
-        """Whether it is on its way."""
+        """Whether it moves."""
         return len(self.trajectory.times) > 1
 
 
@@ -435,7 +435,7 @@ def _standing(place: np.ndarray) -> Trajectory:
 
 
 def _distance_to_leg(point: np.ndarray, start: np.ndarray, goal: np.ndarray) -> float:
-    """Return how near a straight way comes to a point, seen from above [m]."""
+    """Return how near a straight path comes to a point, seen from above [m]."""
     a, b, p = start[[0, 2]], goal[[0, 2]], point[[0, 2]]
     way = b - a
     share = float(np.clip((p - a) @ way / max(float(way @ way), 1e-12), 0.0, 1.0))

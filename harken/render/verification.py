@@ -146,7 +146,7 @@ def _check_parts(where: str, parts: dict[str, bytes]) -> list[str]:
 
 
 def _first_damage(path: Path) -> str:
-    """Say where a damaged shard stops making sense, if it does."""
+    """Return where a damaged shard becomes unreadable, if it does."""
     whole = ""
     try:
         for key, _, _, parts in iterate_shard(path):

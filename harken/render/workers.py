@@ -142,7 +142,7 @@ class _Worker:
             return None
 
     def dismiss(self) -> None:
-        """Let a process end that has nothing left to do."""
+        """Let a process without work end."""
         self.connection.close()
         self.process.join()
 

@@ -49,7 +49,7 @@ class ClipReading:
     """Whether the headers of all files are read at once, some 10,000 a second. Without, what is wrong with a file is
     found when its clip is first asked for. That samples are silent or NaN is always found then."""
     unusable: Literal["refuse", "leave out"] = "refuse"
-    """What becomes of files that cannot be opened or are too short, where `check` finds them: an error that names
+    """What happens to files that cannot be opened or are too short, where `check` finds them: an error that names
     them, or a warning that counts them."""
 
     def __post_init__(self) -> None:

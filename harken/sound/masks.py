@@ -62,7 +62,7 @@ def magnitude_mask(target: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         Speech Lang. Process. 22, 1849, equation 4 (spectral magnitude mask), limited to one.
 
     Args:
-        target: Magnitudes of the wanted sound, linear, of any shape.
+        target: Magnitudes of the target, linear, of any shape.
         mixture: Magnitudes of the mixture, of the same shape.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Seeing with echoes: how deep is the view, from a sweep of milliseconds and what comes back of it.
+"""Depth from echoes: estimate the depth of the view from the echo of a sweep of a few milliseconds.
 
 VisualEchoes (Gao et al., ECCV 2020), BatVision (Christensen et al., ICRA 2020) and Parida et al. (CVPR 2021) estimate
 the depth map of a view from its echo, with or without an image. Here the body may also choose where to listen next.
@@ -30,7 +30,7 @@ LEAST_VALID = 0.5
 """Least share of a view's pixels that have a depth that counts, for an episode to begin with it."""
 
 LEAST_ESTIMATE = 0.01
-"""Estimates below this are raised to it where they are measured [m]: 0 has no logarithm."""
+"""Estimates below this are raised to it before they are measured [m], since 0 has no logarithm."""
 
 
 class EchoMove(IntEnum):
@@ -121,7 +121,7 @@ class EchoEpisode:
 
 
 class EchoDepthTask:
-    """Tell how deep the view is from the echo of a sweep.
+    """Estimate the depth of the view from the echo of a sweep.
 
     ## Description
     At every place a linear sweep of 3 ms, 20 Hz to 20 kHz, sounds where the body stands, and its ears hear 60 ms of
@@ -166,7 +166,7 @@ class EchoDepthTask:
     (`harken.metrics.depth`; of the flat map after a reset), NaN where no pixel of the view counts; ``light``,
     the share of light of "low_light"; ``collision``, whether the move ran into something.
 
-    Depth beyond `max_depth` (10 m) is taken for 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing
+    Depth beyond `max_depth` (10 m) counts as 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing
     are left out.
 
     ## Arguments
@@ -268,7 +268,7 @@ class EchoDepthTask:
         """Draw an episode: a place on the floor and any heading, of which most of the view has a depth that counts.
 
         Args:
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
 
@@ -369,10 +369,10 @@ class EchoDepthTask:
         return errors
 
     def check(self, estimate: Any) -> np.ndarray:
-        """Return an estimate as ``(height, width, 1)`` float32 if it is one.
+        """Check an estimate and return it as ``(height, width, 1)`` float32.
 
         Raises:
-            ActionError: The shape is another, a value is NaN or infinite, or outside 0–`max_depth`.
+            ActionError: The shape is wrong, a value is NaN or infinite, or outside 0–`max_depth`.
         """
         largest, shape = self.settings.max_depth, self._depth_space.shape
         depth = np.asarray(estimate)
@@ -422,7 +422,7 @@ class EchoDepthTask:
             before = self.simulator.position.copy()
             self.collided = self.simulator.move_forward(self.settings.body.forward_step)
             if self.simulator.is_inside_solid(self.simulator.position + self._lift):
-                # Under a cupboard there is floor, but no air.
+                # The floor may lie under a cupboard, where there is no air.
                 self.simulator.place(before, self.simulator.heading)
                 self.collided = True
         elif move == EchoMove.TURN_LEFT:

@@ -17,15 +17,15 @@ from harken.sim import Trajectory
 __all__ = ["Episode", "read_episodes", "write_episodes"]
 
 LARGEST_FILE = 2**30
-"""Most bytes that an episode file may unpack to."""
+"""Largest size of an unpacked episode file [bytes]."""
 
 LONGEST_NAME = 1_000
-"""Most characters of a name in an episode."""
+"""Greatest length of a name in an episode [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One search: a start, a goal that may sound and move, and what is known of the way.
+    """One search: a start, a goal that may sound and move, and what is known of the path.
 
     Raises:
         EpisodeError: A name is not text, a pose or a time is not finite, or the goal's trajectory is not valid.
@@ -40,7 +40,7 @@ class Episode:
     start_heading: float
     """Where it faces [rad]."""
     goal_position: tuple[float, float, float]
-    """Where the goal is, or starts its way, on the floor [m]."""
+    """Where the goal is, or starts to move, on the floor [m]."""
     sound: str = ""
     """Name of the clip that the goal plays; empty where nothing sounds."""
     sound_offset: float = 0.0
@@ -50,9 +50,9 @@ class Episode:
     duration: float | None = None
     """How long it sounds [s]; None for as long as the episode lasts. It stays the goal when it is silent."""
     trajectory: tuple[tuple[float, float, float, float], ...] = ()
-    """The goal's way: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
+    """The goal's path: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
     geodesic_distance: float = 0.0
-    """Length of the shortest way from start to goal [m]."""
+    """Length of the shortest path from start to goal [m]."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -75,7 +75,7 @@ class Episode:
         object.__setattr__(self, "trajectory", _checked_way(where, self.trajectory))
 
     def goal_way(self, lift: float = 0.0) -> Trajectory | None:
-        """Return the goal's way in time, raised above the floor [m]; None for a goal at rest."""
+        """Return the goal's path over time, raised above the floor [m]; None for a goal at rest."""
         if not self.trajectory:
             return None
         way = np.array(self.trajectory)

@@ -1,4 +1,4 @@
-"""Which sounds are mixed in active separation: clips by class, and the classes that may be wanted."""
+"""Which sounds are mixed in active separation: clips by class, and the classes that may be targets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from harken.sound.synthesis.speech_and_music import KINDS
 __all__ = ["MixtureSounds", "MixtureSplit"]
 
 MixtureSplit = Literal["heard", "unheard"]
-"""Whether clips are those of split train, or those kept apart for the split in hand."""
+"""Whether clips are those of split train, or those kept apart for the current split."""
 
 
 class MixtureSounds:
@@ -21,7 +21,7 @@ class MixtureSounds:
         sounds: "heard", clips of split train, or "unheard", those kept apart for `split`.
         split: "train", "val" or "test".
         library: What can sound, or a folder of it; `ClipLibrary.speech_and_music` if None.
-        targets: Classes that may be wanted; talkers and instruments of the built-in library, all of another one.
+        targets: Classes that may be targets; talkers and instruments of the built-in library, all of another one.
         rate: Sampling rate [Hz].
         seconds: Length of the built-in clips [s].
 
@@ -52,7 +52,7 @@ class MixtureSounds:
         return self.library.clip(name)
 
     def check_target(self, target: str, episode: str) -> None:
-        """Raise an error if a class cannot be wanted.
+        """Raise an error if a class cannot be the target.
 
         Args:
             target: The class.

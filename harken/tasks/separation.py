@@ -45,7 +45,7 @@ class SeparationTask:
     """Move so that one of several sounds can be separated from the others.
 
     ## Description
-    Two or more sources sound at once in a home, and the class of the wanted one is given. The agent moves and estimates
+    Two or more sources sound at once in a home, and the class of the target is given. The agent moves and estimates
     the magnitude spectrogram of the target's sound: as it was emitted (mono) or as it is at the ears (binaural). The
     separator is the agent's own: its estimate comes with the action, or from a function that the environment calls.
     After Move2Hear (Majumder et al., ICCV 2021) and its sequel with sounds that change (ECCV 2022).
@@ -62,7 +62,7 @@ class SeparationTask:
     |---|---|---|
     | spectrogram | (512, 32, 2) float32 | log(1 + magnitude) of the mixture at both ears, of the step's sound |
     | waveform | (2, 16000) float32 | the mixture itself |
-    | target | Discrete(24) | class of the wanted source, an index into ``env.unwrapped.task.sounds.targets`` |
+    | target | Discrete(24) | class of the target, an index into ``env.unwrapped.task.sounds.targets`` |
     | rgb, depth, semantic, pose, collision | | as in AudioGoal; pose includes the time |
     | mask | (512, 32, 2) float32 | privileged: the mask in 0–1 that brings the mixture nearest to the target |
 
@@ -98,7 +98,7 @@ class SeparationTask:
         sounds: "heard", clips of split train, or "unheard", those kept apart for `split`.
         library: What can sound, in place of `ClipLibrary.speech_and_music`: a library, such as those of
             `harken.sound.clip_layouts`, or a folder for `ClipLibrary.folder`.
-        targets: Classes that may be wanted; talkers and instruments of the built-in library, all of another one.
+        targets: Classes that may be targets; talkers and instruments of the built-in library, all of another one.
         separator: Returns the estimate for an observation; without, the action holds it.
 
     Raises:
@@ -208,7 +208,7 @@ class SeparationTask:
         """Draw an episode in the world. Clips start at their beginning.
 
         Args:
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
 
@@ -283,7 +283,7 @@ class SeparationTask:
         Raises:
             UnknownNameError: The target does not belong to the environment, or there is no such clip.
             SoundError: A clip has another rate than the simulator.
-            EpisodeError: There is no way from start to target.
+            EpisodeError: There is no path from start to target.
         """
         self.sounds.check_target(episode.target, episode.episode_id)
         rate, count = self.simulator.rate, self.settings.step_samples
@@ -362,7 +362,7 @@ class SeparationTask:
         return self.steps < self.settings.search_steps
 
     def step(self, action: Any) -> Outcome:
-        """Do an action, let the time of a step pass, listen, and reward.
+        """Take an action, let the time of a step pass, listen, and reward.
 
         Args:
             action: ``{"move": m, "estimate": array}``, or ``m`` where a separator was given.
@@ -404,7 +404,7 @@ class SeparationTask:
         return Move(checked_action(action, self.moves)), estimate
 
     def check_estimate(self, estimate: object) -> np.ndarray:
-        """Return an estimate as float32, once it is one.
+        """Check an estimate and return it as float32.
 
         Raises:
             ActionError: It has another shape, is not real, or holds negative, NaN or infinite values.

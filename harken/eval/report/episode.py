@@ -1,4 +1,4 @@
-"""The part of a report that shows one episode: the way taken, what was seen and what was heard."""
+"""The part of a report that shows one episode: the path taken, what was seen and what was heard."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def outcome_badge(record: EpisodeRecord) -> str:
 
 
 def trajectory_colors(count: int) -> np.ndarray:
-    """Return the `count` colours ``(count, 3)`` uint8 from the start of a way to its end."""
+    """Return the `count` colours ``(count, 3)`` uint8 from the start of a path to its end."""
     return color_ramp("plasma", count, low=0.05, high=0.83)
 
 

@@ -1,4 +1,4 @@
-"""What camera and ears make of a scene: images, masks and positions over time, and the sound of each object."""
+"""What camera and ears record of a scene: images, masks and positions over time, and the sound of each object."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -210,7 +210,7 @@ def describe(scene: SampledScene) -> dict[str, Any]:
                 "category": source.category,
                 "gain_db": source.gain_db,
                 "moves": source.moves,
-                # Of furniture too, where it means nothing: readers infer types from the first samples.
+                # Also for furniture, which has no use for it, because readers infer types from the first samples.
                 "color": list(source.color),
                 "events": [list(event) for event in source.events],
             }

@@ -149,7 +149,7 @@ def _cut_out(
     distance = _DISTANCE * radius + 0.3
     pitch = -0.2
     back = np.array([np.sin(heading) * np.cos(pitch), -np.sin(pitch), np.cos(heading) * np.cos(pitch)])
-    # Twice as fine as wanted, and averaged, so that outlines are smooth.
+    # At twice the resolution, then averaged, so that outlines are smooth.
     camera = Camera(width=2 * _SIZE, height=2 * _SIZE, field_of_view=2.1 * float(np.arcsin(radius / distance)))
     seen = renderer.observe(camera, middle + distance * back, heading, pitch, ("rgb", "instance"))
     mask = seen["instance"] == instance

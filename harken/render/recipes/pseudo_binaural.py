@@ -418,7 +418,7 @@ class PseudoBinauralRecipe:
 
     @cached_property
     def _pairs(self) -> tuple[tuple[str, tuple[Any, ...], bool], ...]:
-        """Clips with their pictures, and whether those are of that very clip."""
+        """Clips with their pictures, and whether a picture belongs to that very clip."""
         s, library = self.settings, self._library
         names = tuple(library) if library.splits == ("all",) else library.names(self.split)
         if s.images is None:

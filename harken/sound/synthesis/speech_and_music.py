@@ -1,7 +1,7 @@
 """Sounds to separate: talkers, instruments and backgrounds, thirty clips of each, of any length.
 
-The clips of `harken.sound.synthesis.catalogue` are short and one of a kind, made to be found. These are made to be
-heard at once and told apart: voices that overlap in pitch and formants, instruments in the same register, noise below
+The clips of `harken.sound.synthesis.catalogue` are short and distinctive, made to be found. These are made to be
+heard at once and separated: voices that overlap in pitch and formants, instruments in the same register, noise below
 everything.
 """
 
