@@ -5,13 +5,13 @@ heard at once and separated: voices that overlap in pitch and formants, instrume
 everything.
 """
 
-import math
 import zlib
 from types import MappingProxyType
 
 import numpy as np
 
-from harken.errors import ConfigurationError, UnknownNameError
+from harken.checks import checked_number
+from harken.errors import UnknownNameError
 from harken.sound.clip import Clip, Split
 from harken.sound.synthesis.background import BACKGROUNDS
 from harken.sound.synthesis.dsp import levelled, resampled
@@ -82,8 +82,4 @@ def checked_seconds(seconds: float) -> float:
     Raises:
         ConfigurationError: It is not from 1 to 120 s.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise ConfigurationError(f"The length of clips is {seconds!r}; expected seconds, such as 5.0.")
-    if not _SHORTEST <= seconds <= _LONGEST:
-        raise ConfigurationError(f"The length of clips is {seconds!r} s; expected {_SHORTEST:g} to {_LONGEST:g} s.")
-    return round(200 * seconds) / 200
+    return round(200 * checked_number("The length of clips", seconds, _SHORTEST, _LONGEST, unit="s")) / 200
