@@ -179,7 +179,7 @@ def test_the_same_part_gives_the_same_bytes_a_second_later():
         ({"png": np.zeros((4, 4, 1), np.float32)}, r"Store depth as Depth\(metres=…\) or npy"),
         ({"png": np.zeros((4, 4, 1), np.uint16)}, r"uint16 \(4, 4, 1\); expected uint8"),
         ({"png": np.zeros((4, 0, 3), np.uint8)}, r"\(4, 0, 3\)"),
-        ({"depth_png": Depth(metres=np.full((2, 2, 1), 7.0))}, "readers of pictures would make 8 bits; .* as npy.gz"),
+        ({"depth_png": Depth(metres=np.full((2, 2, 1), 7.0))}, "image readers would reduce to 8 bits; .* as npy.gz"),
         ({"depth_npy_gz": Depth(metres=np.full((2, 2, 1), -0.1))}, "expected finite numbers from 0"),
         ({"depth_npy_gz": Depth(metres=np.full((2, 2, 1), np.nan))}, "expected finite numbers from 0"),
         ({"depth_npy_gz": Depth(metres=np.full((2, 2), 1.0))}, r"float64 \(2, 2\); expected"),

@@ -173,7 +173,7 @@ def echo_file(p: Path) -> Path:
         (pickled(Harmful()), r"names \w+.system"),
         (pickled([1, 2]), "holds no scenes"),
         (pickled({"office_0": {3: {}}}), "is not {"),
-        (lambda p: (p / "scene_observations_128.pkl").write_bytes(b"\x80\x04cut"), "no pickle of VisualEchoes"),
+        (lambda p: (p / "scene_observations_128.pkl").write_bytes(b"\x80\x04cut"), "not a pickle of VisualEchoes"),
         (pickled({"office_0": {(0, 0): {"rgb": np.zeros((4, 4)), "depth": np.zeros((4, 4))}}}), "expected uint8"),
         (pickled({"office_0": {(0, 0): {"rgb": 0, "depth": np.zeros(4)}}}), r"expected numbers \(height, width\)"),
         (lambda p: echo_file(p).unlink(), "missing or cannot be read"),
