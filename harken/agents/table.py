@@ -104,7 +104,7 @@ def _users(name: str, task: Task[Any]) -> Any:
         factory = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
-            f"There is not an agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
+            f"There is no agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
             "PYTHONPATH to its folder."
         ) from error
     if not callable(factory):
