@@ -1,4 +1,4 @@
-"""One figure beside what it should be, and the small scenes that closed forms need."""
+"""A figure with its exact value, and the small scenes that closed forms need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ __all__ = ["Check", "block", "scene_of", "sheet", "without_air"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A figure that was found and the one that was expected."""
+    """A figure of Harken with the one that is expected."""
 
     case: str
     """Number of the closed form, such as "A5"."""
     what: str
     """What it is."""
-    found: float
-    """What was found."""
+    value: float
+    """Its value in Harken."""
     expected: float | None
-    """What should be found; None where less is better without end."""
+    """The exact value; None where smaller is always better."""
     error: float | None = None
-    """Standard error of what was found, where chance plays a part."""
+    """Standard error of the value, where it depends on random numbers."""
     unit: str = ""
     """Its unit."""
     relative: bool = True
-    """Whether the difference says something as a share of what was expected."""
+    """Whether to print the difference as a share of the expected value."""
 
     def __str__(self) -> str:
         """Return a line of a table."""
         name = f"{self.case:<3} {self.what}" + (f" [{self.unit}]" if self.unit else "")
-        line = f"  {name:<76} {self.found:10.5g}"
+        line = f"  {name:<76} {self.value:10.5g}"
         if self.expected is None:
             return line
-        difference = self.found - self.expected
+        difference = self.value - self.expected
         if self.error is not None:
             line += f" ± {self.error:.2g} (z = {difference / self.error:+.1f})"
         line += f"  expected {self.expected:.5g}"

@@ -57,9 +57,9 @@ def free_field(settings: ReferenceSettings) -> Iterator[Check]:
     response = propagation.energy(Source(position=(5, 20, 20)), Listener(position=(35, 20, 20)))
     air = np.exp(-propagation.air.attenuation(OCTAVE_BANDS) * 30)
     yield Check(
-        case="A1", what="free field, energy at 30 m, 8 kHz", found=response.energy[6].sum(), expected=air[6] / 900
+        case="A1", what="free field, energy at 30 m, 8 kHz", value=response.energy[6].sum(), expected=air[6] / 900
     )
-    yield Check(case="A1", what="its delay", found=response.arrival, expected=30 / propagation.speed, unit="s")
+    yield Check(case="A1", what="its delay", value=response.arrival, expected=30 / propagation.speed, unit="s")
 
 
 def rigid_floor(settings: ReferenceSettings) -> Iterator[Check]:
@@ -74,14 +74,14 @@ def rigid_floor(settings: ReferenceSettings) -> Iterator[Check]:
     for k in (0, 2, 6):
         expected = (k + 0.5) * spacing
         near = np.flatnonzero(np.abs(frequencies - expected) < 0.3 * spacing)
-        found = frequencies[near[np.argmin(spectrum[near])]]
+        notch = frequencies[near[np.argmin(spectrum[near])]]
         yield Check(
-            case="A2", what=f"rigid floor, notch {k + 1} of the comb", found=found, expected=expected, unit="Hz"
+            case="A2", what=f"rigid floor, notch {k + 1} of the comb", value=notch, expected=expected, unit="Hz"
         )
     at = np.argmin(np.abs(frequencies - 2.5 * spacing))
     depth = 20 * np.log10(spectrum[at] * ways[0])
     expected = 20 * np.log10(1 - ways[0] / ways[1])
-    yield Check(case="A2", what="depth of notch 3 re direct sound", found=depth, expected=expected, unit="dB")
+    yield Check(case="A2", what="depth of notch 3 re direct sound", value=depth, expected=expected, unit="dB")
 
 
 def shoebox_images(absorption: float, order: int) -> list[tuple[int, float, float]]:
@@ -90,14 +90,14 @@ def shoebox_images(absorption: float, order: int) -> list[tuple[int, float, floa
         [(2 * n * length + sign * s, abs(2 * n - (sign < 0))) for n in range(-9, 10) for sign in (1, -1)]
         for length, s in zip(SIZE, SOURCE, strict=True)
     ]
-    found = []
+    images = []
     for x, i in axes[0]:
         for y, j in axes[1]:
             for z, k in axes[2]:
                 if i + j + k <= order:
                     distance = float(np.linalg.norm(np.array([x, y, z]) - LISTENER))
-                    found.append((i + j + k, distance, (1 - absorption) ** (i + j + k) / distance**2))
-    return found
+                    images.append((i + j + k, distance, (1 - absorption) ** (i + j + k) / distance**2))
+    return images
 
 
 def shoebox(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
@@ -114,11 +114,11 @@ def shoebox(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
             ours = np.array([(p.length, p.energy[0]) for p in sorted(response.paths, key=lambda p: p.length)])
             worst = np.abs(ours / np.array(near) - 1).max() if len(ours) == len(near) else np.inf
             what = f"shoebox, {len(ours)} paths to order {order}, worst delay or level"
-            yield Check(case="A3", what=what, found=100 * worst, expected=0.0, unit="%")
+            yield Check(case="A3", what=what, value=100 * worst, expected=0.0, unit="%")
         yield Check(
             case="A3",
             what=f"mirror walls, {'images to order 3 + traced' if order else 'all traced'}, energy",
-            found=response.energy.sum(),
+            value=response.energy.sum(),
             expected=sum(e * np.exp(-m * d) for _, d, e in exact if d < reach),
             error=response.total_error[0],
         )
@@ -131,9 +131,9 @@ def shoebox(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
     audible = np.fft.rfftfreq(len(ours), 1 / 48_000) < 20_000
     spectra = rfft(ours)[audible], rfft(theirs)[audible]
     rest = (np.abs(spectra[0] - spectra[1]) ** 2).sum() / (np.abs(spectra[1]) ** 2).sum()
-    yield Check(case="A3", what="against pyroomacoustics, lag of the response", found=lag, expected=0.0, unit="samples")
+    yield Check(case="A3", what="against pyroomacoustics, lag of the response", value=lag, expected=0.0, unit="samples")
     decibel = 10 * np.log10(rest)
-    yield Check(case="A3", what="energy of the difference below 20 kHz", found=decibel, expected=None, unit="dB")
+    yield Check(case="A3", what="energy of the difference below 20 kHz", value=decibel, expected=None, unit="dB")
 
 
 def shoebox_responses() -> tuple[np.ndarray, np.ndarray]:
@@ -158,8 +158,8 @@ def shoebox_responses() -> tuple[np.ndarray, np.ndarray]:
     room.add_microphone(LISTENER[turn])
     room.compute_rir()
     theirs = np.zeros(samples)
-    given = np.asarray(room.rir[0][0])[delay : delay + samples]
-    theirs[: len(given)] = given
+    response = np.asarray(room.rir[0][0])[delay : delay + samples]
+    theirs[: len(response)] = response
     return ours.astype(np.float64), theirs
 
 
@@ -174,9 +174,9 @@ def free_path(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
             response = propagation.energy(Source(position=(4, 1.2, 2.5)), Listener(position=(5, 1, 3)))
             air = propagation.air.attenuation((125.0,))[0] * propagation.speed * duration
             left.append(response.remaining[0] * np.exp(air))
-        found = propagation.speed * np.log1p(-0.001) / np.log(left[1] / left[0])
+        length = propagation.speed * np.log1p(-0.001) / np.log(left[1] / left[0])
         what = f"mean free path, {name}, Lambert walls"
-        yield Check(case="A4", what=what, found=found, expected=4 * mesh.volume / mesh.area, unit="m")
+        yield Check(case="A4", what=what, value=length, expected=4 * mesh.volume / mesh.area, unit="m")
 
 
 def sphere(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
@@ -190,9 +190,9 @@ def sphere(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
         energy = sum(without_air(propagation, r.traced[:, :, 0].T, r.bin)[b] for r in responses)
         # With α = 0.9 every reflection takes 10 dB, and the exponential decay begins after some of them.
         levels = (-35.0, -65.0) if exact < 0.5 else (-5.0, -35.0)
-        found = decay_time(energy, 1 / choice.bin, levels=levels, start=0.03) * propagation.speed / 343.0
+        time = decay_time(energy, 1 / choice.bin, levels=levels, start=0.03) * propagation.speed / 343.0
         what = f"sphere, Lambert walls, α = {absorption:g}, T60"
-        yield Check(case="A5", what=what, found=float(found), expected=exact, unit="s")
+        yield Check(case="A5", what=what, value=float(time), expected=exact, unit="s")
     for place, r in zip(places, responses, strict=True):
         # The highest bands are left out: to take the air out of them would add to the error.
         for b in (1, 3):
@@ -201,7 +201,7 @@ def sphere(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
             yield Check(
                 case="A6",
                 what=f"sphere, steady state, α = {absorption:g}, {np.linalg.norm(place):.1f} m off the middle",
-                found=energy,
+                value=energy,
                 expected=16 * np.pi * (1 - absorption) / (absorption * propagation.scene.areas.sum()),
                 error=r.total_error[b] * energy / r.traced[:, b, 0].sum(),
             )
@@ -223,7 +223,7 @@ def coupled_rooms(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
     levels = np.log(np.maximum(energy[late], 1e-12))
     slope = -np.polyfit(np.arange(len(energy))[late] * response.bin, levels, 1)[0]
     slow = float(np.linalg.eigvals(matrix).min())
-    yield Check(case="A7", what="coupled rooms, late decay, diffuse theory", found=slope, expected=slow, unit="1/s")
+    yield Check(case="A7", what="coupled rooms, late decay, diffuse theory", value=slope, expected=slow, unit="1/s")
 
 
 def through_a_wall(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
@@ -237,9 +237,9 @@ def through_a_wall(settings: ReferenceSettings, scale: float) -> Iterator[Check]
     )
     means = [np.mean([r.traced[:, 0, 0].sum() for r in half]) for half in (heard[:8], heard[8:])]
     expected = -10 * np.log10(transmission) + 10 * np.log10(2 * (12 + 20 + 15) * absorption / 15)
-    found = 10 * np.log10(means[0] / means[1])
+    loss = 10 * np.log10(means[0] / means[1])
     what = "level difference through a wall of 20 dB, diffuse theory"
-    yield Check(case="A8", what=what, found=found, expected=expected, unit="dB")
+    yield Check(case="A8", what=what, value=loss, expected=expected, unit="dB")
 
 
 WINDOW = 4096
@@ -251,16 +251,16 @@ def diffuse_fields(scale: float) -> Iterator[Check]:
     frequencies = np.fft.rfftfreq(WINDOW, 1 / rate)
     for spacing in (0.05, 0.2):
         pair = MicrophoneArray(positions=[(0, 0, -spacing / 2), (0, 0, spacing / 2)])
-        found = coherence(pair.diffuse_noise(samples, rate, rng), rate)
-        worst = np.abs(in_thirds(found - np.sinc(2 * frequencies * spacing / 343.2), frequencies)).max()
+        coherences = coherence(pair.diffuse_noise(samples, rate, rng), rate)
+        worst = np.abs(in_thirds(coherences - np.sinc(2 * frequencies * spacing / 343.2), frequencies)).max()
         what = f"microphones {100 * spacing:g} cm apart, coherence off sin(kd)/(kd), worst third"
-        yield Check(case="A10", what=what, found=worst, expected=0.0)
+        yield Check(case="A10", what=what, value=worst, expected=0.0)
     head = HeadResponse.kemar(rate)
-    found = coherence(head.diffuse_noise(samples, rng), rate)
+    coherences = coherence(head.diffuse_noise(samples, rng), rate)
     left, right, cross = head.diffuse_spectra(WINDOW)
-    worst = np.abs(in_thirds(found - cross.real / np.sqrt(left.real * right.real), frequencies)).max()
+    worst = np.abs(in_thirds(coherences - cross.real / np.sqrt(left.real * right.real), frequencies)).max()
     what = "ears, coherence off the head's integral over directions, worst third"
-    yield Check(case="A10", what=what, found=worst, expected=0.0)
+    yield Check(case="A10", what=what, value=worst, expected=0.0)
     yield from reverberation_at_the_ears(head, max(round(12 * scale), 2))
 
 
@@ -271,7 +271,7 @@ def coherence(noise: np.ndarray, rate: int) -> np.ndarray:
 
 
 def in_thirds(values: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
-    """Return means over the third octaves from 100 Hz to 8 kHz: single lines of a noise's spectrum say little."""
+    """Return means over the third octaves from 100 Hz to 8 kHz: single lines of a noise's spectrum vary too much."""
     edges = 1_000.0 * 2.0 ** ((np.arange(-10, 11) - 0.5) / 3)
     return np.array([values[(frequencies >= a) & (frequencies < b)].mean() for a, b in pairwise(edges)])
 
@@ -294,14 +294,14 @@ def reverberation_at_the_ears(head: HeadResponse, count: int) -> Iterator[Check]
             # Each response counts alike, however loud it is.
             total = products[0][chosen].sum() + products[1][chosen].sum()
             sums[:, b] += [p[chosen].sum() / total for p in products]
-    found = sums[2] / np.sqrt(sums[0] * sums[1])
+    coherences = sums[2] / np.sqrt(sums[0] * sums[1])
     spectra = head.diffuse_spectra(WINDOW)
     frequencies = np.fft.rfftfreq(WINDOW, 1 / head.rate)
     for b, band in enumerate(bands):
         chosen = (frequencies > band / np.sqrt(2)) & (frequencies < band * np.sqrt(2))
         left, right, cross = (s[chosen].real.sum() for s in spectra)
         what = f"tail of a room at the ears, coherence, {band:g} Hz"
-        yield Check(case="A10", what=what, found=found[b], expected=cross / np.sqrt(left * right), relative=False)
+        yield Check(case="A10", what=what, value=coherences[b], expected=cross / np.sqrt(left * right), relative=False)
 
 
 def cupboard_room(settings: ReferenceSettings) -> tuple:
@@ -352,21 +352,21 @@ def own_error(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
     difference = (there.energy - back.energy).T[1:]
     z = difference / np.maximum(np.hypot(there.standard_error, back.standard_error)[1:], 1e-12)
     what = f"reciprocity, root mean square of z in {z.size} bins and bands"
-    yield Check(case="A11", what=what, found=np.sqrt((z**2).mean()), expected=1.0)
+    yield Check(case="A11", what=what, value=np.sqrt((z**2).mean()), expected=1.0)
     counts, truth = ((500, 2_000), 8_000) if scale < 1 else ((500, 2_000, 8_000), 64_000)
     for name, errors in zip(("stated", "actual"), convergence(settings, counts, truth), strict=True):
         what = f"slope of the {name} error over {counts[0]}–{counts[-1]} rays, log–log"
-        yield Check(case="A12", what=what, found=np.polyfit(np.log(counts), np.log(errors), 1)[0], expected=-0.5)
+        yield Check(case="A12", what=what, value=np.polyfit(np.log(counts), np.log(errors), 1)[0], expected=-0.5)
     total = there.absorbed + there.lost_in_air + there.escaped + there.remaining
     worst = 100 * np.abs(total - 1).max()
-    yield Check(case="A12", what="energy balance, worst band", found=worst, expected=0.0, unit="%")
+    yield Check(case="A12", what="energy balance, worst band", value=worst, expected=0.0, unit="%")
     traced = {
         ReferencePropagation(scene, replace(choice, rays=800, threads=n))
         .energy(Source(position=a), Listener(position=b))
         .traced.tobytes()
         for n in (1, 2, 8)
     }
-    yield Check(case="A12", what="distinct results with 1, 2 and 8 threads", found=len(traced), expected=1)
+    yield Check(case="A12", what="distinct results with 1, 2 and 8 threads", value=len(traced), expected=1)
 
 
 def intelligibility() -> Iterator[Check]:
@@ -379,6 +379,6 @@ def intelligibility() -> Iterator[Check]:
         yield Check(
             case="A13",
             what=f"STI of an exponential decay, T = {decay:g} s",
-            found=float(speech_transmission_index(np.tile(energy, (7, 1)), rate)),
+            value=float(speech_transmission_index(np.tile(energy, (7, 1)), rate)),
             expected=float(((apparent + 15) / 30).mean()),
         )

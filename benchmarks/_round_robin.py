@@ -31,7 +31,7 @@ Values = dict[tuple[str, str], dict[str, np.ndarray]]
 
 
 class Studio:
-    """The room, what was measured in it and what others predicted."""
+    """The room, the measurements in it and the predictions of others."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -40,8 +40,8 @@ class Studio:
     @staticmethod
     def find() -> "Studio | None":
         """Return the studio, or None where its data are not."""
-        given = os.environ.get("HARKEN_DATA")
-        parent = Path(given).expanduser() if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+        setting = os.environ.get("HARKEN_DATA")
+        parent = Path(setting).expanduser() if setting else Path(__file__).resolve().parents[2] / "shared" / "data"
         folder = parent / "ptb_round_robin_3"
         return Studio(folder) if folder.is_dir() else None
 
@@ -63,12 +63,12 @@ class Studio:
             elif word == "f":
                 faces.append([int(corner) - 1 for corner in rest])
                 material.append(names.index(current))
-        given = self.data["materials"]
+        coefficients = self.data["materials"]
         materials = tuple(
             AcousticMaterial(
                 name=name,
-                absorption=tuple(given[name]["absorption"]),
-                scattering=tuple(given[name]["scattering"]) if scattering is None else (scattering,),
+                absorption=tuple(coefficients[name]["absorption"]),
+                scattering=tuple(coefficients[name]["scattering"]) if scattering is None else (scattering,),
             )
             for name in names
         )
@@ -97,8 +97,8 @@ class Studio:
                 listeners = [
                     Listener(position=at, heading=facing(at, place), format="mono") for at in receivers.values()
                 ]
-                for receiver, found in zip(receivers, hear(Source(position=place), listeners), strict=True):
-                    values[state, name + receiver] = found
+                for receiver, result in zip(receivers, hear(Source(position=place), listeners), strict=True):
+                    values[state, name + receiver] = result
         return values
 
     def errors(self, values: Values, measure: str) -> np.ndarray:
@@ -123,10 +123,10 @@ class Studio:
 
     def predicted(self, number: str) -> Values:
         """Return what a participant predicted; zeros in their data mean missing, and are NaN here."""
-        given, values = self.data["participants"][number], {}
+        table, values = self.data["participants"][number], {}
         for state in STATES:
             for j, position in enumerate(self.data["positions"]):
-                column = {m: self._column(given, state, m, j) for m in REPORTED}
+                column = {m: self._column(table, state, m, j) for m in REPORTED}
                 values[state, position] = {m: np.where(v == 0, np.nan, v) for m, v in column.items()}
         return values
 
@@ -141,7 +141,7 @@ def upright(points: np.ndarray) -> np.ndarray:
 
 
 def facing(at: np.ndarray, target: np.ndarray) -> float:
-    """Return the heading [rad] of one who looks at a target."""
+    """Return the heading [rad] from a place towards a target."""
     way = target - at
     return float(np.arctan2(-way[0], -way[2]))
 
@@ -165,12 +165,12 @@ def measure_energy(response: EnergyResponse, listener: Listener) -> dict[str, np
 
 def measure_samples(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     """Measure an impulse response ``(samples,)`` through octave filters."""
-    found = measures.room_measures(samples, rate, BANDS)
+    room = measures.room_measures(samples, rate, BANDS)
     return {
-        "T30/s": found.t30,
-        "EDT/s": found.edt,
-        "D/%": 100.0 * found.d50,
-        "C/dB": found.c80,
-        "TS/ms": 1000.0 * found.centre_time,
-        "G/dB": found.strength,
+        "T30/s": room.t30,
+        "EDT/s": room.edt,
+        "D/%": 100.0 * room.d50,
+        "C/dB": room.c80,
+        "TS/ms": 1000.0 * room.centre_time,
+        "G/dB": room.strength,
     }

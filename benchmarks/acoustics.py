@@ -1,6 +1,6 @@
 """The reference tier against closed forms and against a measured room, with SoundSpaces 2.0's engine on the same work.
 
-Every figure is printed beside what it should be; ± is one standard error. The measured room is PTB's studio (see
+Every figure is printed beside its exact value; ± is one standard error. The measured room is PTB's studio (see
 ``_round_robin.py``; skipped where its data are not). Its participants had not seen the measurement and we have: ranks
 are "non-blind". Two peers are used where they are installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's
 engine, in the studio (``pip install rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).

@@ -1,7 +1,7 @@
-"""How long compiling takes, from nothing: the demo as a newcomer meets it, and everything as `harken doctor --compile`.
+"""How long compiling takes, from nothing: the demo as on a first run, and everything as `harken doctor --compile`.
 
 Each part of `harken.compiling` is also compiled by itself in one process, with the kernels that take longest. Times are
-those of the clock; the processor is printed, for they follow from it.
+wall-clock times; the processor is printed, because they depend on it.
 
     python benchmarks/compiling.py [--quick]
 """
@@ -70,10 +70,10 @@ def run(folder: Path, *words: str) -> tuple[float, str]:
 def compile_part(folder: Path, name: str) -> None:
     """Print what one part takes by itself."""
     _, printed = run(folder, "-c", PART, name)
-    found = json.loads(printed.splitlines()[-1])
-    own = found["own"]
+    result = json.loads(printed.splitlines()[-1])
+    own = result["own"]
     spent, variants = sum(seconds for _, seconds in own.values()), sum(times for times, _ in own.values())
-    print(f"{name:12s} {found['seconds']:7.1f} s; {spent:.1f} s compile {variants} variants of {len(own)} kernels")
+    print(f"{name:12s} {result['seconds']:7.1f} s; {spent:.1f} s compile {variants} variants of {len(own)} kernels")
     for kernel, (times, seconds) in sorted(own.items(), key=lambda item: -item[1][1])[:5]:
         print(f"    {seconds:6.2f} s {times:4d} × {kernel}")
 

@@ -34,12 +34,12 @@ WANTED = {16_000: 100.0, 44_100: 40.0}
 
 def places(world: World, count: int) -> list[np.ndarray]:
     """Return places of heads."""
-    rng, found = np.random.default_rng(0), []
-    while len(found) < count:
+    rng, positions = np.random.default_rng(0), []
+    while len(positions) < count:
         place = world.floor.random_point(rng) + [0.0, world.ear_height, 0.0]
         if not world.scene.is_inside_solid(place):
-            found.append(place)
-    return found
+            positions.append(place)
+    return positions
 
 
 def per_call(work: Callable[[np.ndarray], object], where: Sequence[np.ndarray]) -> float:
@@ -63,7 +63,7 @@ def stored_time(settings: EchoSettings, count: int) -> float:
 
 def noise(world: World, settings: EchoSettings, where: Sequence[np.ndarray], seeds: int) -> float:
     """Return the mean relative standard deviation of the energy in a millisecond, of those that hold most of it."""
-    found = []
+    deviations = []
     for place in where:
         runs = np.stack(
             [
@@ -75,8 +75,8 @@ def noise(world: World, settings: EchoSettings, where: Sequence[np.ndarray], see
         energy = runs[:, : runs.shape[1] // width * width].reshape(seeds, -1, width).sum(2)
         mean = energy.mean(0)
         loud = mean > 0.1 * mean.max()
-        found.append(float((energy.std(0, ddof=1)[loud] / mean[loud]).mean()))
-    return float(np.mean(found))
+        deviations.append(float((energy.std(0, ddof=1)[loud] / mean[loud]).mean()))
+    return float(np.mean(deviations))
 
 
 def peer(world: World, where: Sequence[np.ndarray], rate: int) -> float | None:
@@ -103,7 +103,7 @@ def main() -> None:
     print(f"start {time.process_time() - before:.1f} s: a home of {len(world.scene.faces):,} triangles\n")
     print(f"{'[ms]':<10}{'echo':>8}{'view':>8}{'pair':>8}{'pairs/s':>10}{'stored/s':>10}{'noise':>8}")
     view = per_call(lambda p: world.renderer.observe(camera, p, 0.3, channels=("rgb", "depth")), where)
-    for rate, wanted in WANTED.items():
+    for rate, target in WANTED.items():
         settings = EchoSettings(rate=rate)
         echoes = EchoPropagation(scene=world.scene, settings=settings)
         echo = per_call(lambda p, echoes=echoes: echoes.echo(Listener(position=p, heading=0.3)), where)
@@ -112,17 +112,21 @@ def main() -> None:
         pairs = 1e3 / (echo + view)
         print(
             f"{rate:<10}{echo:>8.2f}{view:>8.2f}{echo + view:>8.2f}{pairs:>10.0f}{stored:>10.0f}{spread:>8.0%}   "
-            f"{'' if pairs >= wanted else f'below {wanted:g} pairs/s'}"
+            f"{'' if pairs >= target else f'below {target:g} pairs/s'}"
         )
-    for rate in WANTED:  # at last: its threads go on taking processor time after it has answered
+    for rate in WANTED:  # last, because its threads go on taking processor time after it has answered
         try:
-            other = peer(world, where[:6], rate)
+            duration = peer(world, where[:6], rate)
         except HarkenError as error:
             print(f"SoundSpaces 2.0's engine, {rate} Hz: {error}")
             continue
         print(
             f"SoundSpaces 2.0's engine, {rate} Hz: "
-            + ("not installed (pip install harken[soundspaces])" if other is None else f"{other:.1f} ms per response")
+            + (
+                "not installed (pip install harken[soundspaces])"
+                if duration is None
+                else f"{duration:.1f} ms per response"
+            )
         )
 
 

@@ -43,7 +43,7 @@ COHERENCE_BANDS = (250.0, 500.0, 1000.0, 2000.0)
 
 def measure(energy: np.ndarray, width: float, start: float) -> dict[str, np.ndarray]:
     """Return the measures per band ``(bands,)`` of energies ``(bands, n)``; NaN where there is nothing to measure."""
-    found = {}
+    measures = {}
     for name, ask in (
         ("T20", lambda e: decay_time(e, 1 / width, levels=(-5.0, -25.0), start=start)),
         ("EDT", lambda e: decay_time(e, 1 / width, levels=(0.0, -10.0), start=start)),
@@ -56,10 +56,10 @@ def measure(energy: np.ndarray, width: float, start: float) -> dict[str, np.ndar
                 values[band] = float(ask(row))
             except SoundError:
                 continue
-        found[name] = values
+        measures[name] = values
     with np.errstate(divide="ignore"):
-        found["level"] = 10 * np.log10(energy.sum(1))
-    return found
+        measures["level"] = 10 * np.log10(energy.sum(1))
+    return measures
 
 
 def single_number(values: np.ndarray, energy: np.ndarray, name: str) -> float:
@@ -126,7 +126,7 @@ class Coherence:
 
 @dataclass
 class Differences:
-    """What was found, one entry per pair."""
+    """Differences, one entry per pair."""
 
     single: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})
     bands: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})
@@ -136,9 +136,9 @@ class Differences:
         """Add a pair's energies ``(bands, n)``, in bins of `width`, measured from `start` on [s]."""
         a, b = measure(ours, width, start), measure(theirs, width, start)
         for name in JND:
-            one, other = single_number(a[name], ours, name), single_number(b[name], theirs, name)
-            self.single[name].append(float(in_jnd(name, one, other)))
-            self.signed[name].append(np.sign(one - other) * float(in_jnd(name, one, other)))
+            own, reference = single_number(a[name], ours, name), single_number(b[name], theirs, name)
+            self.single[name].append(float(in_jnd(name, own, reference)))
+            self.signed[name].append(np.sign(own - reference) * float(in_jnd(name, own, reference)))
             self.bands[name] += [float(d) for d in in_jnd(name, a[name][SIX], b[name][SIX])]
 
     def report(self, title: str) -> None:
@@ -155,7 +155,7 @@ class Differences:
             print(f"  {name:8s} {middle:10.2f} {ninety:7.2f} {bias:+8.2f}    |{wide:32.2f} {wider:7.2f}{note}")
 
 
-def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.random.Generator) -> int:
+def compare_home(number: int, options: argparse.Namespace, differences: dict, rng: np.random.Generator) -> int:
     """Compare the pairs of one home; returns how many there were."""
     world = World(scene=generate_home(number, split="test"))
     engine = world.propagation
@@ -175,21 +175,21 @@ def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.
         slow = ReferencePropagation(world.scene, settings).energies(source, listeners)
         again = ReferencePropagation(world.scene, ReferenceSettings(**{**vars(settings), "seed": 1}))
         twice = again.energies(source, listeners) if options.floor else slow
-        for listener, reference, other in zip(listeners, slow, twice, strict=True):
+        for listener, reference, repetition in zip(listeners, slow, twice, strict=True):
             fast = engine.energy(source, listener)
             arrival = first_direction(reference.paths)
             start = (
                 np.linalg.norm(source.position - listener.position) if arrival is None else arrival[0]
             ) / engine.speed
-            found["fast"].add(fast.over_time(0.001), reference.energy, 0.001, start)
+            differences["fast"].add(fast.over_time(0.001), reference.energy, 0.001, start)
             many = finer.energy(source, listener).over_time(0.001)
-            found["finer"].add(many, reference.energy, 0.001, start)
+            differences["finer"].add(many, reference.energy, 0.001, start)
             if options.floor:
-                found["floor"].add(other.energy, reference.energy, 0.001, start)
+                differences["floor"].add(repetition.energy, reference.energy, 0.001, start)
             ours = first_direction(fast.paths)
             if arrival is not None and ours is not None:
                 cosine = np.clip(np.dot(arrival[1], ours[1]), -1.0, 1.0)
-                found["angle"].append(np.degrees(np.arccos(cosine)))
+                differences["angle"].append(np.degrees(np.arccos(cosine)))
             moments = reference.moments[int((start + TAIL) / reference.bin) :].sum(0)
             tails = [
                 engine._synthesizer.respond(
@@ -198,7 +198,7 @@ def compare_home(number: int, options: argparse.Namespace, found: dict, rng: np.
                 for k in range(12)
             ]
             if moments[3, 0] > 0 and np.abs(tails[0]).max() > 0:
-                found["coherence"].append(head.heard(np.array(tails)) - head.expected(moments))
+                differences["coherence"].append(head.heard(np.array(tails)) - head.expected(moments))
             pairs += 1
     return pairs
 
@@ -223,21 +223,21 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.homes, options.sources, options.listeners, options.rays = 1, 1, 3, 320
-    found = {"fast": Differences(), "finer": Differences(), "floor": Differences(), "angle": [], "coherence": []}
+    differences = {"fast": Differences(), "finer": Differences(), "floor": Differences(), "angle": [], "coherence": []}
     rng, pairs, start = np.random.default_rng(0), 0, time.perf_counter()
     homes = 0
     try:
         for number in range(options.homes):
-            pairs += compare_home(number, options, found, rng)
+            pairs += compare_home(number, options, differences, rng)
             homes += 1
             print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
     except KeyboardInterrupt:
         print("interrupted: what follows is what was compared so far")
-    found["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
-    found["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
+    differences["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
+    differences["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
     if options.floor:
-        found["floor"].report("The reference against itself with other rays: what its own noise leaves")
-    angle, coherence = np.array(found["angle"]), np.array(found["coherence"])
+        differences["floor"].report("The reference against itself with other rays: what its own noise leaves")
+    angle, coherence = np.array(differences["angle"]), np.array(differences["coherence"])
     print(f"\nDirection of the first arrival: within 10° in {100 * np.mean(angle <= 10):.1f} % of {len(angle)} pairs")
     print("Interaural coherence of the tail, fast less reference: mean over pairs, root mean square")
     for i, band in enumerate(COHERENCE_BANDS):

@@ -42,7 +42,7 @@ def excess(size: tuple[float, ...], scattering: float, pairs: int, rays: int, re
     fast = FastPropagation(scene, AcousticSettings(duration=duration, pair_rays=rays))
     slow = ReferencePropagation(scene, ReferenceSettings(duration=duration, rays=reference_rays, bin=WIDTH, threads=2))
     octaves = slice(OCTAVE_BANDS.index(250), OCTAVE_BANDS.index(4000) + 1)
-    found = np.full((pairs, len(LEVELS) - 1), np.nan)
+    decibels = np.full((pairs, len(LEVELS) - 1), np.nan)
     for k in range(pairs):
         source, ears = (rng.uniform(0.15, 0.85, 3) * size for _ in range(2))
         pair = Source(position=source), Listener(position=ears, format="mono")
@@ -53,8 +53,8 @@ def excess(size: tuple[float, ...], scattering: float, pairs: int, rays: int, re
         for i, (upper, lower) in enumerate(itertools.pairwise(LEVELS)):
             within = (down >= upper) & (down < lower)
             ratios = [a[w].sum() / b[w].sum() for a, b, w in zip(ours, theirs, within, strict=True) if w.any()]
-            found[k, i] = np.mean(10.0 * np.log10(ratios))
-    return found
+            decibels[k, i] = np.mean(10.0 * np.log10(ratios))
+    return decibels
 
 
 def main() -> None:
@@ -66,8 +66,8 @@ def main() -> None:
     print(f"joined less reference [dB] {'':14s}" + "".join(f"{step:>18s}" for step in steps))
     for name, size in ROOMS.items():
         for scattering in (0.1, 0.3):
-            found = excess(size, scattering, pairs, rays, reference_rays)
-            cells = [f"{m:+.2f} ± {s:.2f}" for m, s in zip(found.mean(0), found.std(0) / pairs**0.5, strict=True)]
+            decibels = excess(size, scattering, pairs, rays, reference_rays)
+            cells = [f"{m:+.2f} ± {s:.2f}" for m, s in zip(decibels.mean(0), decibels.std(0) / pairs**0.5, strict=True)]
             print(f"{name:26s} scatters {scattering:g}" + "".join(f"{cell:>18s}" for cell in cells))
 
 

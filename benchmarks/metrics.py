@@ -57,12 +57,12 @@ def rates(works: dict[str, Work], seconds: float) -> dict[str, float]:
 
 def table(title: str, works: dict[str, Work], differences: dict[str, str], seconds: float) -> dict[str, float]:
     """Print the speed of each work, ours first, and how far the others' values are from it."""
-    found = rates(works, seconds)
-    first = next(iter(found.values()))
+    speeds = rates(works, seconds)
+    first = next(iter(speeds.values()))
     print(f"\n{title}\n{'':34s}{'calls/s':>10s}{'of ours':>9s}  difference from ours")
-    for name, rate in found.items():
+    for name, rate in speeds.items():
         print(f"{name:34s}{rate:10,.1f}{rate / first:9.2f}  {differences.get(name, '')}")
-    return found
+    return speeds
 
 
 def voices(sources: int, samples: int, share: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -82,10 +82,10 @@ def by_orthogonal_projection(estimates: np.ndarray, targets: np.ndarray, taps: i
     whole = scipy.linalg.qr(np.hstack(delays), mode="economic")[0]
     result = []
     for j, estimate in enumerate(estimates):
-        wanted = np.pad(estimate, (0, taps - 1))
+        signal = np.pad(estimate, (0, taps - 1))
         own = scipy.linalg.qr(delays[j], mode="economic")[0]
-        of_one, of_all = own @ (own.T @ wanted), whole @ (whole.T @ wanted)
-        target, interference, rest = (np.square(x).sum() for x in (of_one, of_all - of_one, wanted - of_all))
+        of_one, of_all = own @ (own.T @ signal), whole @ (whole.T @ signal)
+        target, interference, rest = (np.square(x).sum() for x in (of_one, of_all - of_one, signal - of_all))
         result.append([target / (interference + rest), target / interference, (target + interference) / rest])
     return 10.0 * np.log10(np.array(result).T)
 
@@ -125,13 +125,13 @@ def compare_bss_eval(
 
     for name, peer in peers.items():
         if peer:
-            given = (targets, estimates)
+            pair = (targets, estimates)
             if name == "fast_bss_eval":
                 # Its NumPy code does not run with NumPy 2; its torch code does.
                 import torch
 
-                given = tuple(torch.from_numpy(values) for values in given)
-            works[name] = lambda peer=peer, given=given: peer.bss_eval_sources(*given, compute_permutation=permutation)
+                pair = tuple(torch.from_numpy(values) for values in pair)
+            works[name] = lambda peer=peer, pair=pair: peer.bss_eval_sources(*pair, compute_permutation=permutation)
             differences[name] = worst(np.array([np.asarray(ratio) for ratio in works[name]()[:3]]))
     if share < 1.0 and not permutation and not quick:
         print(f"\northogonal projection (QR): {worst(by_orthogonal_projection(estimates, targets, 512))} from ours")
@@ -174,11 +174,12 @@ def depth(seconds: float) -> None:
     rng = np.random.default_rng(2)
     truth = rng.uniform(0.3, 12.0, (128, 128)) * (rng.random((128, 128)) > 0.1)
     estimate = np.maximum(truth * rng.uniform(0.7, 1.4, truth.shape), 0.1)
-    found = depth_metrics(estimate, truth)
+    errors = depth_metrics(estimate, truth)
     mask = truth > 0
     by_hand = np.sqrt(np.mean((estimate - truth)[mask] ** 2))
     print(
-        f"\ndepth: RMSE {found.rmse:.6f} m, straight from the definition {by_hand:.6f} m; {len(astuple(found))} fields"
+        f"\ndepth: RMSE {errors.rmse:.6f} m, straight from the definition {by_hand:.6f} m; "
+        f"{len(astuple(errors))} fields"
     )
     table("depth errors, 128 × 128", {"harken": lambda: depth_metrics(estimate, truth)}, {}, seconds)
 

@@ -51,14 +51,14 @@ def speed(samples: int) -> None:
         for number in range(samples):  # clips and filters that the first samples need
             recipe.sample(number)
         duration = recipe.settings.duration
-        made, clock = ratio(recipe.sample, samples, duration)
+        speed, clock = ratio(recipe.sample, samples, duration)
         stored, _ = ratio(
             lambda number, recipe=recipe: encode_sample(recipe.sample(number), number=number, split="train"),
             samples,
             duration,
         )
         print(
-            f"{title:<34}{made:>8.0f}{stored:>9.0f}{clock:>14.0f}   {'' if stored >= WANTED else f'below {WANTED:g}'}"
+            f"{title:<34}{speed:>8.0f}{stored:>9.0f}{clock:>14.0f}   {'' if stored >= WANTED else f'below {WANTED:g}'}"
         )
 
 

@@ -59,11 +59,11 @@ def cost_of_making(recipe: Recipe, samples: int) -> tuple[float, float]:
     """Return how long a sample takes to make, and to make and encode, without a folder [s]."""
     for number in range(samples):  # what is made once, such as clips, has been made by then
         recipe.sample(number)
-    made = seconds_of(lambda: [recipe.sample(number) for number in range(samples)])
+    making = seconds_of(lambda: [recipe.sample(number) for number in range(samples)])
     both = seconds_of(
         lambda: [encode_sample(recipe.sample(number), number=number, split="train") for number in range(samples)]
     )
-    return made / samples, both / samples
+    return making / samples, both / samples
 
 
 def shard_rate(folder: Path, recipe: Recipe, samples: int, workers: int) -> float:
@@ -84,16 +84,16 @@ def main(samples: int) -> None:
     for recipe in (make_recipe("clips"), Working()):
         folder = Path(tempfile.mkdtemp(prefix="harken-rendering-"))
         try:
-            made, encoded = cost_of_making(recipe, min(samples, 200))
-            one = shard_rate(folder / "one", recipe, samples, 1)
+            making, encoded = cost_of_making(recipe, min(samples, 200))
+            single = shard_rate(folder / "one", recipe, samples, 1)
             two = shard_rate(folder / "two", recipe, samples, 2)
             read = samples / seconds_of(lambda folder=folder: list(map(len, read_samples(folder / "one"))))
             assert verify(folder / "two").passed
             names = [path.name for path in (folder / "one").iterdir()]
             same = all((folder / "one" / n).read_bytes() == (folder / "two" / n).read_bytes() for n in names)
             print(
-                f"{recipe.name:10s}{made * 1e3:7.2f} ms{encoded * 1e3:7.2f} ms{one:10,.0f} /s {two:10,.0f} /s "
-                f"{two / one:8.2f}{read:8,.0f} /s {'' if same else '  BYTES DIFFER'}"
+                f"{recipe.name:10s}{making * 1e3:7.2f} ms{encoded * 1e3:7.2f} ms{single:10,.0f} /s {two:10,.0f} /s "
+                f"{two / single:8.2f}{read:8,.0f} /s {'' if same else '  BYTES DIFFER'}"
             )
         finally:
             shutil.rmtree(folder)

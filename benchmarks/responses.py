@@ -55,16 +55,16 @@ class Point:
 def measure(response: np.ndarray, start: float) -> np.ndarray:
     """Return T20, EDT, C50 and level per band ``(4, bands)`` of a mono response; NaN where there is nothing."""
     energy = band_energies(response, RATE, BANDS)
-    found = np.full((4, len(BANDS)), np.nan)
+    measures = np.full((4, len(BANDS)), np.nan)
     for b, row in enumerate(energy):
         try:
-            found[0, b] = decay_time(row, RATE, levels=(-5.0, -25.0), start=start)
-            found[1, b] = decay_time(row, RATE, levels=(0.0, -10.0), start=start)
-            found[2, b] = clarity(row, RATE, start=start)
-            found[3, b] = 10 * np.log10(row.sum())
+            measures[0, b] = decay_time(row, RATE, levels=(-5.0, -25.0), start=start)
+            measures[1, b] = decay_time(row, RATE, levels=(0.0, -10.0), start=start)
+            measures[2, b] = clarity(row, RATE, start=start)
+            measures[3, b] = 10 * np.log10(row.sum())
         except SoundError:
             continue
-    return found
+    return measures
 
 
 def differences(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -76,12 +76,12 @@ def differences(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def pairs_of(world: World, count: int) -> list[tuple[Source, Listener]]:
     """Draw sources and listeners in the open."""
-    rng, found = np.random.default_rng(5), []
-    while len(found) < count:
+    rng, pairs = np.random.default_rng(5), []
+    while len(pairs) < count:
         a, b = (np.array(world.floor.random_point(rng)) + [0.0, world.ear_height, 0.0] for _ in range(2))
         if not (world.scene.is_inside_solid(a) or world.scene.is_inside_solid(b)) and np.linalg.norm(a - b) > 1.0:
-            found.append((Source(position=a), Listener(position=b, format="mono")))
-    return found
+            pairs.append((Source(position=a), Listener(position=b, format="mono")))
+    return pairs
 
 
 def harken_at(scene: Scene, rays: int, seed: int = 0) -> Callable[[Source, Listener], np.ndarray]:
@@ -146,7 +146,7 @@ def speeds(engines: dict, pairs: list, seconds: float) -> dict:
                 hear(*pairs[count % len(pairs)])
                 count += 1
             rates[name].append(count / (time.perf_counter() - start))
-    return {name: float(np.median(found)) for name, found in rates.items()}
+    return {name: float(np.median(values)) for name, values in rates.items()}
 
 
 def plot(points: list[Point], file: str) -> None:

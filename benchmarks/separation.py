@@ -76,11 +76,11 @@ def mixtures(count: int, rays: int) -> None:
     home = time.process_time() - start
     for number in range(count):  # clips are made once
         recipe.sample(number)
-    made, encoded = 0.0, {"flac": 0.0, "wav": 0.0}
+    making, encoded = 0.0, {"flac": 0.0, "wav": 0.0}
     for number in range(count):
         start = time.process_time()
         sample = recipe.sample(number)
-        made += (time.process_time() - start) / count
+        making += (time.process_time() - start) / count
         for codec in encoded:
             renamed = {name.replace("flac", codec): part for name, part in sample.items()}
             start = time.process_time()
@@ -89,9 +89,9 @@ def mixtures(count: int, rays: int) -> None:
     shared = home / settings.mixtures_per_home
     print(f"\nmixtures of {settings.sources} sources, {settings.duration:g} s, picture, masks")
     print(f"{'home, places and responses':34s}{1e3 * home:8.0f} ms, {1e3 * shared:.2f} ms for each of its mixtures")
-    print(f"{'made':34s}{1e3 * made:8.2f} ms, {1 / (made + shared):.0f} a second with the home's share")
+    print(f"{'made':34s}{1e3 * making:8.2f} ms, {1 / (making + shared):.0f} a second with the home's share")
     for codec, spent in encoded.items():
-        print(f"{f'encoded as {codec}':34s}{1e3 * spent:8.2f} ms, {1 / (made + shared + spent):.0f} a second in all")
+        print(f"{f'encoded as {codec}':34s}{1e3 * spent:8.2f} ms, {1 / (making + shared + spent):.0f} a second in all")
 
 
 def table(episodes: int, preset: str, sounds: str, estimate: str, rays: int) -> None:
@@ -128,13 +128,13 @@ def main() -> None:
     parser.add_argument("--sounds", default="heard", help="heard or unheard")
     parser.add_argument("--estimate", default="binaural", help="binaural or mono")
     parser.add_argument("--rays", type=int, default=6000, help="rays traced per source")
-    given = parser.parse_args()
-    if given.table:
-        table(given.table, given.preset, given.sounds, given.estimate, given.rays)
+    options = parser.parse_args()
+    if options.table:
+        table(options.table, options.preset, options.sounds, options.estimate, options.rays)
         return
-    rays = 300 if given.quick else given.rays
-    compare_steps(15 if given.quick else 200, rays)
-    mixtures(20 if given.quick else 300, rays)
+    rays = 300 if options.quick else options.rays
+    compare_steps(15 if options.quick else 200, rays)
+    mixtures(20 if options.quick else 300, rays)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def timed(step: Callable[[], object], seconds: float) -> tuple[float, float]:
 
 
 def processor_time() -> np.ndarray:
-    """Return seconds: by the clock, of all cores at work, and of this process; NaN where the system does not tell."""
+    """Return seconds: by the clock, of all cores at work, and of this process; NaN where that is unknown."""
     stat, busy = Path("/proc/stat"), np.nan
     if stat.exists():
         user, nice, system, _, _, irq, soft, steal = map(int, stat.read_text().split("\n", 1)[0].split()[1:9])
@@ -62,7 +62,7 @@ def share_of_others(before: np.ndarray) -> float:
 
 
 def one_step(env: TaskEnv, rng: np.random.Generator) -> Callable[[], object]:
-    """Return what walks one environment on, at random."""
+    """Return a function that steps one environment at random."""
 
     def step() -> None:
         _, _, terminated, truncated, _ = env.step(np.int64(rng.choice([1, 1, 1, 2, 3])))
@@ -73,7 +73,7 @@ def one_step(env: TaskEnv, rng: np.random.Generator) -> Callable[[], object]:
 
 
 def vector_step(envs: ThreadVectorEnv, rng: np.random.Generator) -> Callable[[], object]:
-    """Return what walks several environments on."""
+    """Return a function that steps several environments."""
     return lambda: envs.step(rng.choice([1, 1, 1, 2, 3], envs.num_envs))
 
 

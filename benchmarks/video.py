@@ -54,12 +54,12 @@ def measure(title: str, settings: SceneSettings, clips: int) -> None:
         watch.run("store", lambda parts=parts, number=number: encode_sample(parts, number=number, split="train"))
     seconds = clips * settings.duration
     spent = {name: watch.spent[name] / clips for name in ("place", "see", "hear", "store")}
-    made = seconds / sum(watch.spent[name] for name in ("place", "see", "hear"))
+    rate = seconds / sum(watch.spent[name] for name in ("place", "see", "hear"))
     stored = seconds / sum(watch.spent[name] for name in ("place", "see", "hear", "store"))
     parts_of_it = "  ".join(f"{name} {1e3 * each:.0f} ms" for name, each in spent.items())
     print(
-        f"{title:<34}{made:>7.1f}{stored:>8.1f}   {parts_of_it}  home {watch.spent['start']:.1f} s"
-        f"{'' if made >= WANTED else f'  below {WANTED:g}'}"
+        f"{title:<34}{rate:>7.1f}{stored:>8.1f}   {parts_of_it}  home {watch.spent['start']:.1f} s"
+        f"{'' if rate >= WANTED else f'  below {WANTED:g}'}"
     )
 
 
@@ -100,7 +100,7 @@ def sheets(folder: Path) -> None:
 def sides(sample: dict[str, Any]) -> None:
     """Print on which side a clip's objects are seen, and how much louder the left is."""
     sound = sample.get("binaural.flac", sample.get("ambisonics.flac"))
-    azimuths = [f"{np.degrees(one[0, 0]):+.0f}°" for one in sample["directions.npy"]]
+    azimuths = [f"{np.degrees(directions[0, 0]):+.0f}°" for directions in sample["directions.npy"]]
     if len(sound) == 2:
         level = 10 * np.log10(np.square(sound[0]).sum() / np.square(sound[1]).sum())
         print(f"{sample['__key__']}: azimuths {', '.join(azimuths)}; left louder by {level:+.1f} dB")
@@ -115,10 +115,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short run that only shows that it works")
     parser.add_argument("--sheet", type=Path, help="folder for contact sheets")
-    given = parser.parse_args()
-    speed(2 if given.quick else 30, given.quick)
-    if given.sheet is not None:
-        sheets(given.sheet)
+    options = parser.parse_args()
+    speed(2 if options.quick else 30, options.quick)
+    if options.sheet is not None:
+        sheets(options.sheet)
 
 
 if __name__ == "__main__":

@@ -152,8 +152,8 @@ def peers(scene: Scene, headings: np.ndarray, place: np.ndarray) -> dict[str, Ca
     address = scene.triangles.image_data.scene
 
     def raw(width: int) -> Callable[[int], object]:
-        packets, given = embree_packets(address, width), [in_packets(tiles, width) for tiles in rays]
-        return lambda i: cast_given(packets, place, given[i % len(given)], hits)
+        packets, tiles_of_views = embree_packets(address, width), [in_packets(tiles, width) for tiles in rays]
+        return lambda i: cast_given(packets, place, tiles_of_views[i % len(tiles_of_views)], hits)
 
     theirs = EmbreeScene()
     TriangleMesh(theirs, scene.vertices[scene.faces])
@@ -208,14 +208,14 @@ def main(seconds: float = 2.0, quick: bool = False) -> dict[int, dict[str, float
         works = peers(scene, headings, place)
         works |= {"depth": view("depth"), "depth, semantic": view("depth", "semantic"), "rgb": view("rgb")}
         works |= {"all channels": view("depth", "rgb", "semantic", "instance")}
-        found = rates(works, seconds)
-        fastest = max((rate for name, rate in found.items() if name.startswith("raw")), default=found["depth"])
-        theirs = found.get("embreex, Python", found["depth"])
+        speeds = rates(works, seconds)
+        fastest = max((rate for name, rate in speeds.items() if name.startswith("raw")), default=speeds["depth"])
+        theirs = speeds.get("embreex, Python", speeds["depth"])
         print(f"\n{len(scene.faces):,} triangles, {SIZE}×{SIZE}; light computed in {light:.1f} s, once per scene")
         print(f"{'':24s}{'images/s':>10s}{'of raw':>10s}{'of embreex':>12s}")
-        for name, rate in found.items():
+        for name, rate in speeds.items():
             print(f"{name:24s}{rate:10,.0f}{rate / fastest:10.2f}{rate / theirs:12.2f}")
-        results[len(scene.faces)] = found
+        results[len(scene.faces)] = speeds
     return results
 
 

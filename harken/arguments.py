@@ -1,4 +1,4 @@
-"""What can be asked for on the command line: a dataclass for each command, from which its options are made."""
+"""The commands of the command line: a dataclass for each, from which its options are made."""
 
 import dataclasses
 import functools
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from harken.render.recipe import RECIPES
+from harken.splits import Split
 
 __all__ = ["Bench", "Demo", "Doctor", "Eval", "Render", "RenderCommand", "RenderVerify", "SceneCommand"]
 
@@ -79,7 +80,7 @@ class Render:
     """Folder of the data set."""
     samples: int
     """Number of samples; more than the folder holds adds to it."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of homes and sounds."""
     seed: int = 0
     """Seed of every random draw."""

@@ -1,7 +1,7 @@
-"""The one place where arguments and settings are checked: their types, their ranges, and words for what is wrong.
+"""Checks of arguments and settings: their types, their ranges, and messages that say what is wrong.
 
 Angles are radians in code and degrees in files and on the command line; a field that holds one is made by `angle`, so
-that whoever reads or writes settings knows which fields to convert.
+that readers and writers of settings know which fields to convert.
 """
 
 import dataclasses
@@ -63,7 +63,7 @@ def checked_number(
 
     Args:
         name: What to call it in the message.
-        value: What was given; booleans and text are no numbers.
+        value: What was given; booleans and text do not count as numbers.
         low: Least value.
         high: Greatest value.
         above: Whether the least value itself is refused.
@@ -71,7 +71,7 @@ def checked_number(
         error: Makes the error from the message.
 
     Raises:
-        ConfigurationError: It is no finite number or outside its range; or what `error` makes.
+        ConfigurationError: It is not a finite number, or outside its range; or what `error` makes.
     """
     numeric = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if numeric:
@@ -104,7 +104,7 @@ def checked_count(
         error: Makes the error from the message.
 
     Raises:
-        ConfigurationError: It is no whole number or outside its range; or what `error` makes.
+        ConfigurationError: It is not a whole number, or outside its range; or what `error` makes.
     """
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         number = operator.index(value)
@@ -177,11 +177,11 @@ def check_settings(settings: Any, **bounds: tuple[float, float]) -> None:
 
     Args:
         settings: The instance, in its ``__post_init__``.
-        bounds: Least and greatest value by the name of a field; infinite bounds are none.
+        bounds: Least and greatest value by the name of a field; infinite bounds mean no bound.
 
     Raises:
         ConfigurationError: A value has another type, is not finite, or lies outside its range.
-        UnknownNameError: A value is none of a field's choices.
+        UnknownNameError: A value is not one of a field's choices.
     """
     hints = _hints(type(settings))
     for field in dataclasses.fields(settings):
@@ -246,7 +246,7 @@ def _of_tuple(where: str, name: str, value: Any, parts: tuple[Any, ...], low: fl
         parts = (parts[0],) * len(value)
     if len(parts) != len(value):
         raise ConfigurationError(f"{where} has {len(value)} values, {_shown(value)}; expected {len(parts)}.")
-    return tuple(_of_type(where, name, one, part, low, high) for one, part in zip(value, parts, strict=True))
+    return tuple(_of_type(where, name, element, part, low, high) for element, part in zip(value, parts, strict=True))
 
 
 def _shown(value: Any) -> str:
@@ -255,7 +255,7 @@ def _shown(value: Any) -> str:
         return f"a whole number of {value.bit_length()} bits"  # thousands of digits cannot even be printed
     try:
         text = repr(value)
-    except Exception as error:  # an object of somebody else's class
+    except Exception as error:  # an object of a user's class
         text = f"{type(value).__name__} (its repr fails: {type(error).__name__})"
     return text if len(text) <= 120 else f"{text[:117]}..."
 

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: Words after ``harken``; those of the process by default.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no "²" shows "?" in its place; it does not end the program.
+        # A terminal without "²" shows "?" instead of ending the program with an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     warnings.showwarning = _show_warning
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _check_names(words: Sequence[str]) -> None:
-    """Suggest the nearest command or recipe where there is none of a name."""
-    for kind, place, known in (("command", 0, COMMANDS), ("recipe", 1, {**RECIPES, "verify": None})):
+    """Suggest the nearest command or recipe where a name does not exist."""
+    for kind, place, choices in (("command", 0, COMMANDS), ("recipe", 1, {**RECIPES, "verify": None})):
         is_asked = place == 0 or words[:1] == ["render"]
-        if is_asked and len(words) > place and not words[place].startswith("-") and words[place] not in known:
-            _fail(f"Unknown {kind} {words[place]!r}.{did_you_mean(words[place], known)} Known: {', '.join(known)}.")
+        if is_asked and len(words) > place and not words[place].startswith("-") and words[place] not in choices:
+            _fail(f"Unknown {kind} {words[place]!r}.{did_you_mean(words[place], choices)} Known: {', '.join(choices)}.")
 
 
 def _fail(message: str) -> None:
@@ -69,7 +69,7 @@ def _fail(message: str) -> None:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-    """Print what Harken warns of as a line for people, and nothing of what libraries say to programmers."""
+    """Print Harken's warnings as plain lines, and leave out those of libraries, which are for programmers."""
     if issubclass(category, HarkenWarning):
         print(f"harken: warning: {message}", file=sys.stderr)
 

@@ -78,8 +78,8 @@ def demo(command: Demo, line: str) -> None:
     print(format_table(summary, SHOWN))
     print(f"\nReport   {(command.out / 'report.html').resolve()}")
     for record in records:
-        found = "found it" if record.measures["success"] else "did not find it"
-        print(f"Video    {(command.out / str(record.video)).resolve()}  ({record.scene}: {found})")
+        outcome = "found it" if record.measures["success"] else "did not find it"
+        print(f"Video    {(command.out / str(record.video)).resolve()}  ({record.scene}: {outcome})")
 
 
 def evaluation(command: Eval, line: str) -> None:
@@ -103,7 +103,7 @@ def evaluation(command: Eval, line: str) -> None:
         key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
         partial = PartialResults(command.out, run.shown_name, key)
         results[run.shown_name] = evaluate(run, partial=partial), partial, settings
-    records = {name: found for name, (found, _, _) in results.items()}
+    records = {name: episodes for name, (episodes, _, _) in results.items()}
     title = f"{command.task}, split {command.split}: {', '.join(records)}"
     settings = next(settings for _, _, settings in results.values())
     summary = write_results(
@@ -128,7 +128,7 @@ def _environment_arguments(command: Eval) -> dict[str, Any]:
     is_path = command.sound is not None and ("/" in command.sound or "." in command.sound)
     if is_path and not Path(str(command.sound)).expanduser().exists():
         raise ConfigurationError(f"--sound: there is no file or folder {command.sound!r}.")
-    given = {
+    arguments = {
         "preset": None if command.config is None else str(command.config),
         "split": command.split,
         "scene": None if command.scene is None else str(command.scene),
@@ -136,9 +136,9 @@ def _environment_arguments(command: Eval) -> dict[str, Any]:
         "sounds" if command.task.endswith("separation") else "sound": command.sound,
     }
     if command.preset is not None:
-        given["preset"] = command.preset
+        arguments["preset"] = command.preset
     file = {} if command.scene is None else {"up": command.up, "scale": command.scale}
-    return {**{name: value for name, value in given.items() if value is not None}, **file}
+    return {**{name: value for name, value in arguments.items() if value is not None}, **file}
 
 
 def _columns(summary: dict[str, dict[str, Interval]]) -> tuple[str, ...]:
@@ -153,9 +153,9 @@ def rendering(command: RenderCommand, line: str) -> None:
 
     what = command.what
     if isinstance(what, RenderVerify):
-        found = verify(what.folder, progress=True)
-        print(found)
-        if not found.passed:
+        report = verify(what.folder, progress=True)
+        print(report)
+        if not report.passed:
             raise SystemExit(1)
         return
     manifest = render(

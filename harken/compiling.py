@@ -1,8 +1,8 @@
 """Compiling ahead: every part of the engine, run once on something small, in several processes.
 
 Kernels are compiled when they are first called and kept on disk. `compile_all` calls all of them, so that nothing is
-left to compile later: two processes take the parts from both ends of one list, and whoever needs what the other is
-compiling waits for it. A process that has to compile for long starts one of these as a helper by itself
+left to compile later: two processes take the parts from both ends of one list, and a process that needs what the other
+is compiling waits for it. A process that has to compile for long starts such a process as its helper
 (`harken.raytracing.jit`).
 """
 
@@ -28,12 +28,12 @@ class Compiled:
     """What `compile_all` did."""
 
     kernels: tuple[str, ...]
-    """Names of the kernels that were compiled, each once; those that were on disk are not among them."""
+    """Names of the kernels that were compiled, each once, without those that were already on disk."""
     seconds: float
     """Time that it took."""
 
     def __str__(self) -> str:
-        """Return a line for people."""
+        """Return a readable line."""
         if not self.kernels:
             return f"nothing left to compile ({self.seconds:.0f} s to see)"
         return f"{len(self.kernels)} kernels compiled in {self.seconds:.0f} s"
@@ -69,7 +69,7 @@ def compile_all(parts: Sequence[str] | None = None, *, workers: int = 2, progres
     orders = ([names[::-1], names] * workers)[:workers]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     running = [start_worker(*order, **streams) for order in orders]
-    said = [""] * len(running)
+    messages = [""] * len(running)
     try:
         with tqdm(total=_missing(), unit="kernel", desc="Compiling", disable=None if progress else True) as bar:
 
@@ -81,7 +81,7 @@ def compile_all(parts: Sequence[str] | None = None, *, workers: int = 2, progres
                         bar.update(len(compiled) - bar.n)
 
             def listen(number: int) -> None:
-                said[number] = "".join(running[number].stderr or ())
+                messages[number] = "".join(running[number].stderr or ())
 
             threads = [threading.Thread(target=f, args=(i,)) for i in range(workers) for f in (follow, listen)]
             for thread in threads:
@@ -90,7 +90,7 @@ def compile_all(parts: Sequence[str] | None = None, *, workers: int = 2, progres
                 thread.join()
             bar.total = len(compiled)
             bar.refresh()
-        for process, words in zip(running, said, strict=True):
+        for process, words in zip(running, messages, strict=True):
             if process.wait() != 0:
                 raise HarkenError(f"A process that compiled kernels ended with status {process.returncode}: {words}")
     finally:
@@ -107,7 +107,7 @@ def _missing() -> int:
     import harken.tasks.separation  # noqa: F401
     from harken.raytracing.jit import kernels
 
-    return sum(not made.kept for made in kernels() if not made.py_func.__module__.endswith(".bvh"))
+    return sum(not kernel.kept for kernel in kernels() if not kernel.py_func.__module__.endswith(".bvh"))
 
 
 def compile_parts(names: Sequence[str]) -> None:

@@ -53,16 +53,16 @@ class ConfigurationError(HarkenError, ValueError):
 class UnknownNameError(ConfigurationError):
     """A name (preset, split, sensor, key, category…) does not exist; the message suggests the nearest that does."""
 
-    def __init__(self, kind: str, given: object, known: Iterable[object]):
-        names = [str(name) for name in known]
+    def __init__(self, kind: str, name: object, choices: Iterable[object]):
+        names = [str(choice) for choice in choices]
         super().__init__(
-            f"Unknown {kind} {str(given)!r}.{did_you_mean(str(given), names)} Known: {', '.join(names) or 'none'}."
+            f"Unknown {kind} {str(name)!r}.{did_you_mean(str(name), names)} Known: {', '.join(names) or 'none'}."
         )
-        self.kind, self.given, self.known = kind, str(given), tuple(names)
+        self.kind, self.name, self.choices = kind, str(name), tuple(names)
 
     def __reduce__(self) -> tuple:
         """Rebuild from the three arguments, so that the error crosses process boundaries."""
-        return type(self), (self.kind, self.given, self.known)
+        return type(self), (self.kind, self.name, self.choices)
 
 
 class ActionError(HarkenError, ValueError):
@@ -89,17 +89,17 @@ class HarkenWarning(UserWarning):
     """Something is usable but probably not what was meant."""
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a suggestion to put into an error message.
 
     Args:
-        given: The name that was not found.
-        known: The names that exist.
+        name: The name that does not exist.
+        choices: The names that exist.
 
     Returns:
         ``" Did you mean 'name'?"``, or the empty string where nothing is near.
     """
-    names = list(known)
-    folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(given.lower(), list(folded), n=1, cutoff=0.6)
+    names = list(choices)
+    folded = {choice.lower(): choice for choice in names}
+    near = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)
     return f" Did you mean {folded[near[0]]!r}?" if near else ""

@@ -35,7 +35,7 @@ LARGEST_TEXT: int = 64_000_000
 """Size beyond which a text or JSON file is not read unless the caller says otherwise [bytes]."""
 
 DEEPEST_JSON: int = 100
-"""How deep lists and objects of JSON may lie in each other."""
+"""How deep lists and objects of JSON may be nested."""
 
 LOCK_NAME: str = ".lock"
 """Name of the lock file in a folder."""
@@ -52,10 +52,10 @@ _MakeError = Callable[[str], HarkenError]
 
 @contextlib.contextmanager
 def write_whole(path: str | Path, *, lasting: bool = True, error: _MakeError = FileError) -> Iterator[BinaryIO]:
-    """Open a file under a temporary name in its folder; it takes its final name when all went well.
+    """Open a file under a temporary name in its folder; it takes its final name once it is complete.
 
-    Whoever reads at the same time finds the old file or the new one. The temporary file is gone when this ends, however
-    it ends; what a killed process leaves is found by `remove_partial_files`. Its path is the ``name`` of the file, for
+    Readers meanwhile find either the old file or the new one. The temporary file is gone when this ends, however it
+    ends; what a killed process leaves is found by `remove_partial_files`. Its path is the ``name`` of the file, for
     libraries that write to a path.
 
     Args:
@@ -205,7 +205,7 @@ def _reason(problem: OSError) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; what Windows does not need and cannot do."""
+    """Make a renaming durable; Windows neither needs nor supports this."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -228,9 +228,9 @@ def read_bytes(path: str | Path, *, largest: int, error: _MakeError = FileError)
     """
     path = checked_path("The file to read", path, error=error)
     try:
-        # Opening a pipe would wait for somebody to write into it.
+        # Opening a pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise error(f"{str(path)!r} is no regular file but a folder, a device or a pipe.")
+            raise error(f"{str(path)!r} is not a regular file but a folder, a device or a pipe.")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             content = file.read(size + 1) if size <= largest else b""
@@ -264,7 +264,7 @@ def decompressed(content: bytes, *, largest: int, where: str, error: _MakeError 
         error: Makes the error from the message.
 
     Raises:
-        FileError: They are no gzip, are damaged or cut off, or unpack to more; or what `error` makes.
+        FileError: They are not gzip, are damaged or cut off, or unpack to more; or what `error` makes.
     """
     parts, size = [], 0
     try:
@@ -273,7 +273,7 @@ def decompressed(content: bytes, *, largest: int, where: str, error: _MakeError 
                 parts.append(part)
                 size += len(part)
     except (OSError, EOFError, zlib.error) as problem:
-        raise error(f"{where} is no gzip, or is damaged ({problem}).") from problem
+        raise error(f"{where} is not gzip, or is damaged ({problem}).") from problem
     if size > largest:
         raise error(f"{where} unpacks to more than {largest:,} bytes, which no such file does.")
     return b"".join(parts)
@@ -296,19 +296,19 @@ def parse_json(text: str | bytes, *, where: str, error: _MakeError = FileError) 
         Objects, lists, texts, finite numbers, booleans and None.
 
     Raises:
-        FileError: It is not JSON; a key stands twice in one object; a number is NaN, infinite or too long; objects
-            and lists lie more than `DEEPEST_JSON` deep in each other; a text holds half a character. Or what `error`
+        FileError: It is not JSON; a key occurs twice in one object; a number is NaN, infinite or too long; objects
+            and lists are nested more than `DEEPEST_JSON` deep; a text holds half a character. Or what `error`
             makes.
     """
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8-sig")
         value = _DECODER.decode(text)
-        # Most texts have fewer brackets than may lie in each other, and no escapes of half characters.
+        # Most texts have fewer brackets than may be nested, and no escapes of half characters.
         if text.count("[") + text.count("{") > DEEPEST_JSON or "\\u" in text:
             _check_values(value)
     except (ValueError, RecursionError, OverflowError) as problem:
-        why = "objects or lists lie too deep in each other" if isinstance(problem, RecursionError) else str(problem)
+        why = "objects or lists are nested too deep" if isinstance(problem, RecursionError) else str(problem)
         raise error(f"{where} is not JSON that can be used: {why}.") from problem
     return value
 
@@ -318,7 +318,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
+        raise ValueError(f"the key {twice[:80]!r} occurs twice in one object")
     return values
 
 
@@ -337,21 +337,21 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant,
 
 
 def _check_values(value: Any) -> None:
-    """Refuse what lies too deep, and texts that no encoding holds."""
+    """Refuse nesting that is too deep, and texts that cannot be encoded."""
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > DEEPEST_JSON and any(isinstance(one, dict | list) for one in level):
-            raise ValueError(f"objects or lists lie more than {DEEPEST_JSON} deep in each other")
+        if depth > DEEPEST_JSON and any(isinstance(element, dict | list) for element in level):
+            raise ValueError(f"objects or lists are nested more than {DEEPEST_JSON} deep")
         below: list[Any] = []
-        for one in level:
-            if isinstance(one, str):
-                one.encode()
-            elif isinstance(one, dict):
-                below += one.keys()
-                below += one.values()
-            elif isinstance(one, list):
-                below += one
+        for element in level:
+            if isinstance(element, str):
+                element.encode()
+            elif isinstance(element, dict):
+                below += element.keys()
+                below += element.values()
+            elif isinstance(element, list):
+                below += element
         level = below
 
 
@@ -386,7 +386,7 @@ def locked(folder: Path, *, error: _MakeError = FileError) -> Iterator[None]:
                 raise error(_cannot_write(path, problem)) from problem
             yield
         finally:
-            # Removed while it is locked, so that nobody else's is.
+            # Removed while it is locked, so that the lock of another process is not removed.
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
@@ -394,8 +394,8 @@ def locked(folder: Path, *, error: _MakeError = FileError) -> Iterator[None]:
 def _open_locked(path: Path, error: _MakeError) -> IO[str]:
     while True:
         try:
-            if path.exists() and not path.is_file():  # opening a pipe would wait for somebody at its other end
-                raise error(f"{str(path)!r} is no regular file, but the lock has to be one. Remove it.")
+            if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+                raise error(f"{str(path)!r} is not a regular file, but the lock has to be one. Remove it.")
             file = path.open("a+", encoding="utf-8", errors="replace")
         except OSError as problem:
             if isinstance(problem, HarkenError):
@@ -448,15 +448,15 @@ def _posix_locks() -> ModuleType | None:
 
 
 def _owner(file: IO[str]) -> dict[str, Any] | None:
-    """Return host and process that a lock file names, None where it names none."""
+    """Return host and process that a lock file names, None where it names neither."""
     file.seek(0)
     try:
-        found = parse_json(file.read(4096), where="The lock")
+        owner = parse_json(file.read(4096), where="The lock")
     except HarkenError:
         return None
-    if not isinstance(found, dict) or not isinstance(found.get("host"), str) or not isinstance(found.get("pid"), int):
+    if not isinstance(owner, dict) or not isinstance(owner.get("host"), str) or not isinstance(owner.get("pid"), int):
         return None
-    return {"host": found["host"][:255], "pid": found["pid"]}
+    return {"host": owner["host"][:255], "pid": owner["pid"]}
 
 
 def _check_owner(path: Path, owner: dict[str, Any], error: _MakeError) -> None:

@@ -1,4 +1,4 @@
-"""Long work that is ended from outside: by Ctrl-C, or by the signal with which systems and schedulers end processes."""
+"""Stopping long work from outside: by Ctrl-C, or by the signal with which systems and schedulers end processes."""
 
 import contextlib
 import signal
@@ -13,7 +13,7 @@ __all__ = ["ending_with_care"]
 def ending_with_care() -> Iterator[None]:
     """Let SIGTERM end the block as Ctrl-C does, with `KeyboardInterrupt`, so that what is finished is kept.
 
-    Where the program has its own way with the signal, or in another thread than the main one, nothing changes.
+    Where the program handles the signal itself, or outside the main thread, nothing changes.
     """
     default = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -14,7 +14,7 @@ class made_once(Generic[T]):
 
     Threads that ask at the same time wait for one computation; other objects and other attributes of the same object
     are not held up. `functools.cached_property` either computes twice (from Python 3.12 on) or holds up all objects of
-    the class (before). The object needs a ``__dict__``; what pickles it has to leave the kept values behind.
+    the class (before). The object needs a ``__dict__``; its ``__getstate__`` has to drop the cached values.
 
     Args:
         make: The method.
@@ -33,9 +33,9 @@ class made_once(Generic[T]):
         """Return the value, computed where it is not there yet."""
         if instance is None:
             return self
-        kept = instance.__dict__
+        values = instance.__dict__
         # setdefault is atomic, so that all threads get the same lock. Reading the value later does not come here.
-        with kept.setdefault(f"_making_{self._name}", threading.RLock()):
-            if self._name not in kept:
-                kept[self._name] = self._make(instance)
-            return kept[self._name]
+        with values.setdefault(f"_making_{self._name}", threading.RLock()):
+            if self._name not in values:
+                values[self._name] = self._make(instance)
+            return values[self._name]

@@ -1,4 +1,4 @@
-"""Pickles of others: what to check before one is unpickled."""
+"""Pickles from elsewhere: what to check before one is unpickled."""
 
 import pickle
 import pickletools
@@ -21,7 +21,7 @@ def check_pickle(file: BinaryIO) -> None:
 
     Raises:
         pickle.UnpicklingError: Something is to be remembered under a number beyond the pickle's own length; or the
-            pickle is cut off or none.
+            pickle is cut off, or not a pickle.
     """
     try:
         for opcode, argument, place in pickletools.genops(file):

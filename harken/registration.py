@@ -1,4 +1,4 @@
-"""The tasks that come with Harken and their names: one line for each, and nothing is loaded before it is made."""
+"""The tasks that come with Harken by name, one line for each; a task is loaded when it is first made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -122,10 +122,10 @@ def test_reading_is_bounded_and_never_waits(tmp_path):
     with pytest.raises(FileError, match="is not UTF-8"):
         files.read_text(path)
     make_pipe(tmp_path / "pipe")
-    for name, message in (("pipe", "no regular file"), (".", "no regular file"), ("none", "There is no file")):
+    for name, message in (("pipe", "not a regular file"), (".", "not a regular file"), ("none", "There is no file")):
         with pytest.raises(CacheError, match=message):
             files.read_bytes(tmp_path / name, largest=5, error=CacheError)
-    with pytest.raises(FileError, match="no regular file"):
+    with pytest.raises(FileError, match="not a regular file"):
         files.read_bytes("/dev/zero", largest=5)
 
 
@@ -135,7 +135,7 @@ def test_a_gzip_bomb_is_refused_before_it_unpacks():
     with pytest.raises(FileError, match=r"episodes\.gz unpacks to more than 1,000 bytes"):
         files.decompressed(bomb, largest=1000, where="episodes.gz")
     for damaged in (bomb[:-9], b"no gzip", bomb[:20] + b"\xff\xff\xff" + bomb[23:]):
-        with pytest.raises(FileError, match=r"x is no gzip, or is damaged"):
+        with pytest.raises(FileError, match=r"x is not gzip, or is damaged"):
             files.decompressed(damaged, largest=10**9, where="x")
 
 
@@ -147,7 +147,7 @@ def nested(depth):
     ("text", "message"),
     [
         ("{", "Expecting"),
-        ('{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice"),
+        ('{"a": 1, "b": 2, "a": 3}', "the key 'a' occurs twice"),
         ("[NaN]", "a number is NaN"),
         ("[-Infinity]", "a number is -Infinity"),
         ("[1e999]", "the number 1e999 is too large"),
@@ -224,7 +224,7 @@ def test_a_folder_or_pipe_in_the_place_of_the_lock_is_named(tmp_path):
     for make in (lambda path: path.mkdir(), make_pipe):
         make(lock)
         start = time.monotonic()
-        with pytest.raises(FileError, match=r"\.lock' is no regular file, but the lock has to be one. Remove it"):
+        with pytest.raises(FileError, match=r"\.lock' is not a regular file, but the lock has to be one. Remove it"):
             files.locked(tmp_path).__enter__()
         assert time.monotonic() - start < 5
         lock.rmdir() if lock.is_dir() else lock.unlink()

@@ -60,11 +60,11 @@ def plot_sphere() -> plt.Figure:
         times = constant * volume_over_surface / area
         above.semilogy(absorption, times, "--", lw=1, label=name)
         below.plot(absorption, 100 * (times / exact - 1), "--", lw=1, label=name)
-    found = [check for check in sphere(TRACED, 0.3) if check.case == "A5"]
-    places = [float(check.what.split("α = ")[1].split(",")[0]) for check in found]
-    above.semilogy(places, [check.found for check in found], "o", color="C3", label="Harken, reference tier")
+    checks = [check for check in sphere(TRACED, 0.3) if check.case == "A5"]
+    places = [float(check.what.split("α = ")[1].split(",")[0]) for check in checks]
+    above.semilogy(places, [check.value for check in checks], "o", color="C3", label="Harken, reference tier")
     below.plot(
-        places, [100 * (c.found / c.expected - 1) for c in found], "o", color="C3", label="Harken, reference tier"
+        places, [100 * (c.value / c.expected - 1) for c in checks], "o", color="C3", label="Harken, reference tier"
     )
     above.set(ylabel="T60 [s]", title="sphere of 5 m radius, Lambert walls")
     below.set(xlabel="absorption coefficient", ylabel="off the exact time [%]", ylim=(-11, 11))

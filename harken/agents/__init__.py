@@ -1,4 +1,4 @@
-"""Agents: scripted ones, policies from elsewhere, and later those that learn here."""
+"""Agents: scripted ones and trained policies."""
 
 from harken.agents.direction_follower import DirectionFollower
 from harken.agents.policies import PolicyAgent

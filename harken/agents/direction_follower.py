@@ -23,7 +23,7 @@ BAND = slice(6, 128)
 """Bins of a frame's spectrum that it listens to; 190 to 4000 Hz at 16 kHz."""
 
 SILENCE = -90.0
-"""Level below which it does not trust what it hears [dB re 1]."""
+"""Level below which it ignores what it hears [dB re 1]."""
 
 AT_HAND_LEVEL = -9.5
 """Level at which it stops at once: a clip of RMS 0.1 about half a metre away in a furnished room [dB re 1]."""
@@ -32,16 +32,16 @@ NEAR_LEVEL = -12.0
 """Level from which the source may be at hand: the clip in the same room, within about a metre [dB re 1]."""
 
 TURNING = 14
-"""Steps that it looks back on to tell whether it turns about the sound."""
+"""Steps over which it checks whether it is circling the sound."""
 
 MARGIN = 0.15
-"""Free way ahead that it wants besides a step [m]."""
+"""Free distance that it requires ahead of it beyond a step [m]."""
 
 DETOUR = 1.0
 """How far it goes around an obstacle before it turns to the sound again [m]."""
 
 MEMORY = 40
-"""Steps after which it wonders whether it got anywhere."""
+"""Steps after which it checks whether it has moved on."""
 
 POINTS = 1500
 """Obstacle points that it remembers."""
@@ -112,7 +112,7 @@ class DirectionFollower:
         """Turn to the free heading that is nearest to a direction, or walk where that is ahead."""
         half = round(np.pi / self.turn)
         turns = sorted(range(-half + 1, half + 1), key=lambda k: abs(wrapped_angle(azimuth - k * self.turn)))
-        # One step must be free ahead, and what was avoided once must not call the body back at once.
+        # One step must be free ahead, and the body must not turn straight back to the obstacle.
         best = next((k for k in turns if self._obstacles.free(k * self.turn) > self.step + MARGIN), turns[0])
         if best == 0:
             return Action.MOVE_FORWARD
@@ -124,10 +124,10 @@ class DirectionFollower:
         return [Action.TURN_LEFT if count > 0 else Action.TURN_RIGHT] * abs(count)
 
     def _detour(self, *, around: bool) -> list[int]:
-        """Plan a way past something: a random free heading, and a few steps."""
+        """Plan a detour: a random free heading, and a few steps."""
         half = round(np.pi / self.turn)
         choices = [k for k in range(-half + 1, half + 1) if self._obstacles.free(k * self.turn) > self.step + MARGIN]
-        if around:  # a small way around what was run into
+        if around:  # a short detour around the obstacle
             choices = sorted(choices, key=abs)[: max(2, len(choices) // 4)]
         pick = int(self._rng.choice(choices)) if choices else half
         length = DETOUR if around else 3 * DETOUR
@@ -254,7 +254,7 @@ class ObstacleMemory:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the body got nowhere for a while; said once, then counted anew."""
+        """Whether the body has not moved on for a while; after a True it starts counting again."""
         if len(self._trail) < MEMORY or np.ptp(np.array(self._trail), axis=0).max() > 1.0:
             return False
         self._trail = [np.zeros(2)]

@@ -1,4 +1,4 @@
-"""Agents that tell depth without learning: the yardsticks of depth from echoes.
+"""Agents that estimate depth without learning: the baselines of depth from echoes.
 
 Each answers with a depth map of the view and, in the active variant, stays where it is.
 """
@@ -27,11 +27,11 @@ ONSET = 0.3
 """Share of the greatest answer that the first one reaches at least."""
 
 SPEED = 343.2
-"""Speed of sound that the agent reckons with, that of air of 20 °C [m/s]."""
+"""Speed of sound that the agent assumes, that of air at 20 °C [m/s]."""
 
 
 class _Standing:
-    """Puts a depth map into an action that stays."""
+    """Puts a depth map into an action that does not move the body."""
 
     def __init__(self, settings: EchoDepthSettings):
         self.settings = settings
@@ -67,7 +67,8 @@ class MeanDepth(_Standing):
 class FirstEcho(_Standing):
     """Takes the whole view to be as far as the nearest surface that answers, c·t/2.
 
-    The nearest surface is often the floor or the ceiling, and then not in view: this is the floor of what echoes tell.
+    The nearest surface is often the floor or the ceiling, and then not in view, so this is the
+    weakest baseline that uses the echo.
     """
 
     sensors: tuple[str, ...] = ("waveform",)
@@ -81,7 +82,7 @@ class FirstEcho(_Standing):
 
 
 class DepthOracle(_Standing):
-    """Answers with the true depth, which a privileged sensor tells it."""
+    """Answers with the true depth, read from a privileged sensor."""
 
     sensors: tuple[str, ...] = ("depth",)
 

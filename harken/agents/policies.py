@@ -56,7 +56,7 @@ class PolicyAgent:
             deterministic: Whether the agent takes the most likely action.
 
         Raises:
-            ConfigurationError: The file is missing or is no such model.
+            ConfigurationError: The file is missing or is not such a model.
             MissingDependencyError: Stable-Baselines3, or sb3-contrib where the model needs it, is not installed.
         """
         kind = _algorithm(Path(path))
@@ -80,7 +80,7 @@ class PolicyAgent:
         were trained in with other wrappers have to be given with them.
 
         Raises:
-            ConfigurationError: The spaces differ all the same; the message tells in what.
+            ConfigurationError: The spaces differ all the same; the message says how.
         """
         wrapped = env
         if not _alike(wrapped.observation_space, self.model.observation_space):
@@ -117,23 +117,23 @@ class PolicyAgent:
         return action
 
 
-def _alike(shown: gym.Space, trained: gym.Space) -> bool:
+def _alike(environment: gym.Space, policy: gym.Space) -> bool:
     """Whether a policy takes what an environment shows; Stable-Baselines3 keeps images with their channels first."""
-    if not isinstance(shown, gym.spaces.Dict) or not isinstance(trained, gym.spaces.Dict):
-        return shown == trained
-    if set(shown.spaces) != set(trained.spaces):
+    if not isinstance(environment, gym.spaces.Dict) or not isinstance(policy, gym.spaces.Dict):
+        return environment == policy
+    if set(environment.spaces) != set(policy.spaces):
         return False
-    for name, space in shown.spaces.items():
-        wanted = trained.spaces[name]
-        if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space != wanted:
+    for name, space in environment.spaces.items():
+        target = policy.spaces[name]
+        if isinstance(space, gym.spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space != target:
             space = gym.spaces.Box(0, 255, (space.shape[2], *space.shape[:2]), np.uint8)
-        if space != wanted:
+        if space != target:
             return False
     return True
 
 
 def _algorithm(path: Path) -> str:
-    """Return which algorithm wrote a model, from what its file tells in clear text; nothing of it is run."""
+    """Return which algorithm wrote a model, from the plain text in its file; nothing in it is executed."""
     if not path.is_file():
         raise ConfigurationError(f"There is no model {str(path)!r}. Give the zip that model.save(...) wrote.")
     try:
@@ -144,7 +144,7 @@ def _algorithm(path: Path) -> str:
         policy = str(data["policy_class"].get("__module__", ""))
     except (OSError, KeyError, ValueError, AttributeError, TypeError, RecursionError, zipfile.BadZipFile) as error:
         raise ConfigurationError(
-            f"{path} is no model of Stable-Baselines3 ({type(error).__name__}: {error}); expected the zip that "
+            f"{path} is not a model of Stable-Baselines3 ({type(error).__name__}: {error}); expected the zip that "
             "model.save(...) wrote."
         ) from error
     if "recurrent" in policy:

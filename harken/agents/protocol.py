@@ -1,4 +1,4 @@
-"""The seam between an agent and whatever runs it."""
+"""The interface between an agent and what runs it."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable

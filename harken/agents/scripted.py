@@ -1,4 +1,4 @@
-"""Agents that do not listen: the yardsticks at both ends."""
+"""Agents that do not listen: the lower and the upper baseline."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +19,7 @@ class RandomAgent:
 
     def __init__(self, task: Task[Any]):
         self._actions = task.actions
-        # It looks at nothing, but observations hold something.
+        # It uses no sensor, but an environment needs at least one.
         self.sensors: tuple[str, ...] = ("collision",) if "collision" in task.sensors else task.shown[:1]
 
     def reset(self, seed: int) -> None:
@@ -55,7 +55,7 @@ class ForwardAgent:
 
 
 class OracleAgent:
-    """Takes the shortest way, which a privileged sensor tells it."""
+    """Takes the shortest path, read from a privileged sensor."""
 
     sensors: tuple[str, ...] = ("oracle",)
 
@@ -63,5 +63,5 @@ class OracleAgent:
         """Nothing to forget."""
 
     def act(self, observation: Mapping[str, Any]) -> int:
-        """Return the action of the shortest way."""
+        """Return the action of the shortest path."""
         return int(observation["oracle"])

@@ -2,7 +2,7 @@
 
 An agent is a mover and a separator. The movers are the baselines of Move2Hear (Majumder et al., ICCV 2021), section 5:
 stand in place, rotate in place, random, direction of arrival, proximity prior and novelty. The separators need no
-learning: one knows the truth, one looks at what differs between the ears, one does nothing.
+learning: one knows the truth, one uses the differences between the ears, one does nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -126,7 +126,7 @@ class SeparationAgent:
 
 
 class OracleMask:
-    """The best mask that there is, which a privileged sensor tells it."""
+    """The best mask that there is, read from a privileged sensor."""
 
     sensors: tuple[str, ...] = ("mask",)
 
@@ -146,7 +146,7 @@ class Unprocessed:
 
 
 class SpatialMask:
-    """Takes for the target what comes from the side of the strongest sound, by differences between the ears.
+    """Takes the sound from the direction of the strongest source as the target, by differences between the ears.
 
     The mixture is taken for sounds from lateral angles of the head, each with a weight. Weights are found by
     expectation maximisation over all bins, which count by their energy; the likelihood of a bin at an angle is that of
@@ -231,7 +231,7 @@ def _interaural(rate: int, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class StandMover:
-    """Stays where it is and looks where it looked; needs ``may_stand``."""
+    """Stays in place and keeps its heading; needs ``may_stand``."""
 
     sensors: tuple[str, ...] = ()
     listens = False
@@ -338,7 +338,7 @@ class ProximityMover:
 
 
 class NoveltyMover:
-    """Goes where it has been least: of the four ways on, the one with the fewest visits, the nearest heading first.
+    """Goes where it has been least: of the four next cells, the one with the fewest visits, the nearest heading first.
 
     Args:
         settings: The rules, of which it takes the lengths of steps and turns.

@@ -1,4 +1,4 @@
-"""Agents by name: one table of those that come with Harken, and how those of users are found."""
+"""Agents by name: those that come with Harken, and those of users."""
 
 import importlib
 import inspect
@@ -30,7 +30,7 @@ class AgentEntry:
     settings: type
     """Kind of the settings of the tasks that it acts in."""
     make: Callable[[Any], Agent]
-    """Makes it for a task."""
+    """Makes the agent for a task."""
     needs: tuple[str, ...] = ()
     """Sensors without which it cannot act, that some of these tasks do not have."""
 
@@ -80,7 +80,7 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
 
     Raises:
         UnknownNameError: There is no such agent for this task.
-        ConfigurationError: The class cannot be found, or what it makes is no agent.
+        ConfigurationError: The class cannot be found, or what it makes is not an agent.
         MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
     """
     if not isinstance(agent, str | Path):
@@ -93,31 +93,31 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
         return PolicyAgent.load(name)
     if ":" in name:
         return _checked(_users(name, task), name)
-    known = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
-    raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, known)
+    choices = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
+    raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, choices)
 
 
 def _users(name: str, task: Task[Any]) -> Any:
     """Return an agent that a user wrote."""
     module, _, kind = name.partition(":")
     try:
-        made = getattr(importlib.import_module(module), kind)
+        factory = getattr(importlib.import_module(module), kind)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"There is no agent {name!r} ({error}); expected module:Class, with the module on Python's path: set "
             "PYTHONPATH to its folder."
         ) from error
-    if not callable(made):
-        raise ConfigurationError(f"{name} is {made!r}; expected a class or a function that makes an agent.")
+    if not callable(factory):
+        raise ConfigurationError(f"{name} is {factory!r}; expected a class or a function that makes an agent.")
     needed = [
-        p for p in inspect.signature(made).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        p for p in inspect.signature(factory).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
     ]
-    return made(task) if needed else made()
+    return factory(task) if needed else factory()
 
 
 def _checked(agent: Any, name: str) -> Agent:
     if isinstance(agent, type) or not isinstance(agent, Agent):
         raise ConfigurationError(
-            f"{name[:120]} is no agent; expected an object with `sensors`, `reset(seed)` and `act(observation)`."
+            f"{name[:120]} is not an agent; expected an object with `sensors`, `reset(seed)` and `act(observation)`."
         )
     return agent

@@ -30,7 +30,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 tasks and its sequel's, with sounds that change; depth from echoes as in VisualEchoes."""
 
 LARGEST_FILE = 2**20
-"""Most bytes of a file of settings."""
+"""Largest size of a settings file [bytes]."""
 
 T = TypeVar("T")
 
@@ -51,13 +51,13 @@ def load_preset(kind: type[T], name: str | Path) -> T:
         UnknownNameError: There is no such preset of this kind, or a key is unknown; the message suggests the nearest.
         ConfigurationError: The file is missing, is not YAML, or a value has the wrong type.
     """
-    known = presets_of(kind)
-    if str(name) in known:
+    presets = presets_of(kind)
+    if str(name) in presets:
         text = (files("harken.configs") / f"{name}.yaml").read_text(encoding="utf-8")
     elif str(name).endswith((".yaml", ".yml")):
-        text = _read_file(Path(name), known)
+        text = _read_file(Path(name), presets)
     else:
-        raise UnknownNameError(f"preset of {kind.__name__}", name, known)
+        raise UnknownNameError(f"preset of {kind.__name__}", name, presets)
     try:
         data = yaml.load(text, Loader=_PlainLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -67,9 +67,9 @@ def load_preset(kind: type[T], name: str | Path) -> T:
     return from_mapping(kind, data)
 
 
-def _read_file(path: Path, known: tuple[str, ...]) -> str:
+def _read_file(path: Path, presets: tuple[str, ...]) -> str:
     if not path.is_file():
-        raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(known)}.")
+        raise ConfigurationError(f"There is no configuration file {str(path)!r}. Presets: {', '.join(presets)}.")
     return read_text(path, largest=LARGEST_FILE, error=ConfigurationError)
 
 
@@ -83,20 +83,20 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        keys: set[str] = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise yaml.YAMLError(f"a key in line {key.start_mark.line + 1} is no text")
-            if key.value in seen:
+                raise yaml.YAMLError(f"a key in line {key.start_mark.line + 1} is not text")
+            if key.value in keys:
                 raise yaml.YAMLError(
                     f"key {key.value!r} comes twice, the second time in line {key.start_mark.line + 1}"
                 )
-            seen.add(key.value)
+            keys.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def choose_settings(kind: type[T], preset: str | Path | None, config: T | Mapping[str, Any] | None) -> T:
-    """Return the settings that somebody asked for by a preset and by what differs from it.
+    """Return settings from a preset and the values that differ from it.
 
     Args:
         kind: The settings' dataclass.
@@ -130,27 +130,27 @@ def from_mapping(kind: type[T], data: Mapping[str, Any], *, base: T | None = Non
     """
     hints = typing.get_type_hints(kind)
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    known = {f"{name}_degrees" if is_angle(f) else name: f for name, f in fields.items()}
+    fields_by_key = {f"{name}_degrees" if is_angle(f) else name: f for name, f in fields.items()}
     values: dict[str, Any] = {}
     for key, value in data.items():
-        if key not in known:
-            raise UnknownNameError("configuration key", f"{where}{key}", [f"{where}{k}" for k in known])
-        name = known[key].name
+        if key not in fields_by_key:
+            raise UnknownNameError("configuration key", f"{where}{key}", [f"{where}{k}" for k in fields_by_key])
+        name = fields_by_key[key].name
         if dataclasses.is_dataclass(hints[name]):
             if isinstance(value, typing.cast(type, hints[name])):
                 values[name] = value
                 continue
             if not isinstance(value, Mapping):
                 raise ConfigurationError(f"{where}{key} is {value!r}; expected keys and values.")
-            inner = getattr(base, name) if base is not None else _default(known[key])
+            inner = getattr(base, name) if base is not None else _default(fields_by_key[key])
             values[name] = from_mapping(hints[name], value, base=inner, where=f"{where}{key}.")
         else:
-            values[name] = _converted(f"{where}{key}", value, hints[name], degrees=is_angle(known[key]))
+            values[name] = _converted(f"{where}{key}", value, hints[name], degrees=is_angle(fields_by_key[key]))
     return dataclasses.replace(base, **values) if base is not None else kind(**values)  # type: ignore[type-var]
 
 
 def _default(field: dataclasses.Field) -> Any:
-    """Return what a field holds where nothing is said, so that a part of it can be changed; None if it has to be."""
+    """Return a field's default, so that a part of it can be changed; None if it has none."""
     if field.default is not dataclasses.MISSING:
         return field.default
     return field.default_factory() if field.default_factory is not dataclasses.MISSING else None
@@ -166,7 +166,7 @@ def _converted(key: str, value: Any, hint: Any, *, degrees: bool) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and float in options and abs(value) < 2**53:
         return float(value)
     if isinstance(value, list):
-        return tuple(_converted(key, one, None, degrees=False) for one in value)
+        return tuple(_converted(key, element, None, degrees=False) for element in value)
     return value
 
 

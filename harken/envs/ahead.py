@@ -18,11 +18,11 @@ __all__ = ["EpisodeAhead"]
 class EpisodeAhead:
     """Draws and prepares one episode on a thread of its own.
 
-    What it prepares is what would have been made otherwise, byte for byte: a draw depends on the generator that it is
-    given and nothing else. An episode that fails is drawn again by who needs it, and fails there.
+    The result is the same as without preparing ahead, byte for byte: a draw depends on the generator that it is
+    given and nothing else. An episode that fails is drawn again when it is needed, and fails there.
 
     Args:
-        enter: Lets a task go on in a scene.
+        enter: Lets a task continue in a scene.
         channels: Images that will be seen.
     """
 
@@ -37,7 +37,7 @@ class EpisodeAhead:
 
         Args:
             task: The task; a copy of it draws.
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             scene: Name of the scene.
             name: Name of the episode.
         """
@@ -67,11 +67,11 @@ class EpisodeAhead:
             return None
 
     def close(self) -> None:
-        """End the thread, once it is done with what it is at."""
+        """End the thread once its current work is finished."""
         if self._threads is not None and self._owner == os.getpid():
             self._threads.shutdown(wait=True, cancel_futures=True)
         self._threads = self._coming = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the thread behind."""
+        """Drop the thread when pickled."""
         return {**self.__dict__, "_threads": None, "_coming": None}

@@ -1,12 +1,14 @@
-"""Which episode an environment plays next: drawn ones of a split without end, or given ones in turn."""
+"""Which episode an environment plays next: an endless sequence drawn from a split, or given ones in turn."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from harken.checks import checked_count
 from harken.errors import EpisodeError, UnknownNameError
-from harken.sim.worlds import SPLITS, scene_name
+from harken.sim.worlds import scene_name
+from harken.splits import SPLITS
 
 __all__ = ["EPISODES_PER_HOME", "Draw", "EpisodeSequence"]
 
@@ -25,8 +27,8 @@ class EpisodeSequence(Generic[E]):
     Args:
         split: "train", "val" or "test".
         scene: Scene of every episode, in place of generated homes.
-        given: Episodes to choose from, in place of drawn ones.
-        task: Numbers that tell the draws of one kind of task from those of another.
+        episodes: Episodes to choose from, in place of drawn ones.
+        task: Numbers that keep the draws of one kind of task apart from those of another.
     """
 
     def __init__(
@@ -34,10 +36,10 @@ class EpisodeSequence(Generic[E]):
         split: str,
         *,
         scene: str | None = None,
-        given: Sequence[E] | None = None,
+        episodes: Sequence[E] | None = None,
         task: tuple[int, ...] = (),
     ):
-        self._split, self._scene, self._given, self._task = split, scene, given, task
+        self._split, self._scene, self._episodes, self._task = split, scene, episodes, task
         self._stream, self._count = 0, 0
 
     def choose(
@@ -53,7 +55,7 @@ class EpisodeSequence(Generic[E]):
 
         Raises:
             UnknownNameError: There is no such option.
-            EpisodeError: The number is no whole number from 0, or there are not so many episodes.
+            EpisodeError: The number is not a whole number from 0, or there are not so many episodes.
         """
         if restart or self._count == 0:
             self._stream, self._count = int(random.integers(2**31)), 0
@@ -73,32 +75,30 @@ class EpisodeSequence(Generic[E]):
             number: The number, from 0.
 
         Raises:
-            EpisodeError: The number is no whole number from 0, or there are not so many given episodes.
+            EpisodeError: The number is not a whole number from 0, or there are not so many given episodes.
         """
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 0:
-            raise EpisodeError(f"Episode number is {number!r}; expected a whole number from 0.")
-        number = int(number)
-        if self._given is None:
-            return self._drawn(draw, (1, number), number // EPISODES_PER_HOME, f"{self._split}-{number}")
-        if number >= len(self._given):
-            raise EpisodeError(f"There is no episode {number}: {len(self._given)} were given, counted from 0.")
-        return self._given[number]
+        number = checked_count("Episode number", number, 0, error=EpisodeError)
+        if self._episodes is None:
+            return self._draw(draw, (1, number), number // EPISODES_PER_HOME, f"{self._split}-{number}")
+        if number >= len(self._episodes):
+            raise EpisodeError(f"There is no episode {number}: {len(self._episodes)} were given, counted from 0.")
+        return self._episodes[number]
 
     def upcoming(self) -> tuple[np.random.Generator, str, str] | None:
-        """Return generator, scene and name of the next episode; None where episodes are given."""
-        return None if self._given is not None else self._source(*self._next_draw())
+        """Return generator, scene and name of the next episode; None where episodes were given."""
+        return None if self._episodes is not None else self._source(*self._next_draw())
 
     def _next(self, draw: Draw[E]) -> E:
-        if self._given is not None:
-            return self._given[(self._stream + self._count) % len(self._given)]
-        return self._drawn(draw, *self._next_draw())
+        if self._episodes is not None:
+            return self._episodes[(self._stream + self._count) % len(self._episodes)]
+        return self._draw(draw, *self._next_draw())
 
     def _next_draw(self) -> tuple[tuple[int, int], int, str]:
         stream, count = self._stream, self._count
         home = (stream + count // EPISODES_PER_HOME) % 2**31
         return (stream, count), home, f"{self._split}-{stream}-{count}"
 
-    def _drawn(self, draw: Draw[E], key: tuple[int, int], home: int, name: str) -> E:
+    def _draw(self, draw: Draw[E], key: tuple[int, int], home: int, name: str) -> E:
         return draw(*self._source(key, home, name))
 
     def _source(self, key: tuple[int, int], home: int, name: str) -> tuple[np.random.Generator, str, str]:

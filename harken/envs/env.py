@@ -1,4 +1,4 @@
-"""Any task as a Gymnasium environment: everything that environments share is written here, once."""
+"""Any task as a Gymnasium environment: everything that environments share is here."""
 
 import copy
 import importlib
@@ -20,7 +20,8 @@ from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownN
 from harken.registration import TASKS
 from harken.sim import SimulatorProtocol, make_simulator
 from harken.sim.settings import Engine
-from harken.sim.worlds import SPLITS, UpAxis
+from harken.sim.worlds import UpAxis
+from harken.splits import SPLITS
 from harken.tasks.protocol import Actions, Choice, Numbers, Sensor, Task, enter_scene, sense
 
 __all__ = ["TaskEnv", "find_task"]
@@ -37,7 +38,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
 
     ``reset(seed=s)`` starts a sequence of episodes, the same for everybody who gives that seed; five episodes in a row
     take place in one home. ``reset(options={"episode": i})`` starts episode ``i`` of the split, the same for everybody.
-    ``info`` of every step has ``is_success``, in tasks that know success, and ``loudness``, the level of the step's
+    ``info`` of every step has ``is_success``, in tasks that define success, and ``loudness``, the level of the step's
     sound at both ears [dB].
 
     Args:
@@ -54,7 +55,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         simulator: Makes the simulator of a scene, as `harken.sim.make_simulator` does, which it is by default.
         render_mode: "rgb_array" or None.
         prepare_ahead: Whether a thread prepares the next episode, its home and sound field, while the current one runs:
-            where a core is free, resets are then short. What comes is the same, byte for byte.
+            where a core is free, resets are then short. The results are the same, byte for byte.
         options: Further arguments of the task, such as ``sound="unheard"``.
 
     Attributes:
@@ -87,16 +88,16 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         prepare_ahead: bool = False,
         **options: Any,
     ):
-        for kind, name, known in (
+        for kind, name, choices in (
             ("split", split, SPLITS),
             ("render mode", render_mode, (None, *self.metadata["render_modes"])),
         ):
-            if name not in known:
-                raise UnknownNameError(kind, name, known)
+            if name not in choices:
+                raise UnknownNameError(kind, name, choices)
         self.task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
         self.split, self.render_mode = split, render_mode
         self.scene = None if scene is None else str(scene)
-        self._given = {
+        self._arguments = {
             "split": split, "sensors": sensors, "scene": scene, "up": up, "scale": scale, "episodes": episodes,
             "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead,
         }  # fmt: skip
@@ -109,8 +110,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self._sensing: list[Sensor] | None = None
         self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
         self.action_space = _action_space(self.task.actions)
-        self.episodes = _given_episodes(episodes, self.task)
-        self._sequence = EpisodeSequence[Any](split, scene=self.scene, given=self.episodes, task=self.task.stream)
+        self.episodes = _checked_episodes(episodes, self.task)
+        self._sequence = EpisodeSequence[Any](split, scene=self.scene, episodes=self.episodes, task=self.task.stream)
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.task.step_time}
         channels = dict.fromkeys(view for name in self.sensors for view in sensing[name].views)
         self._ahead = EpisodeAhead(self._lead, tuple(channels)) if prepare_ahead else None
@@ -153,7 +154,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     def another(self) -> "TaskEnv":
         """Return an environment with the same arguments; both share their recordings."""
         task = copy.copy(self.task)
-        return TaskEnv(task, **self._given)
+        return TaskEnv(task, **self._arguments)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -166,7 +167,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         """
         self._check_open()
         super().reset(seed=seed)
-        self._done = True  # until all has gone well
+        self._done = True  # until the reset has succeeded
         episode = self._sequence.choose(self._draw, options, restart=seed is not None, random=self.np_random)
         self._enter(self.scene or episode.scene)
         self.task.begin(episode)
@@ -180,7 +181,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         """Return an episode of the split by its number, the same for everybody with the same settings and sounds.
 
         Raises:
-            EpisodeError: The number is no whole number from 0, or episodes were given, and there are not so many.
+            EpisodeError: The number is not a whole number from 0, or episodes were given, and there are not so many.
         """
         return self._sequence.numbered(self._draw, number)
 
@@ -195,18 +196,18 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         return self.task.sample(rng, episode_id=name, scene=scene)
 
     def _enter(self, scene: str) -> None:
-        """Go on in a scene, if the task is not there already."""
+        """Move the task to a scene, unless it is there already."""
         if scene == self._entered:
             return
         self._lead(self.task, scene)
         self._entered, self._view = scene, None
 
     def _lead(self, task: Task[Any], scene: str) -> None:
-        """Let a task go on in a scene."""
+        """Let a task continue in a scene."""
         enter_scene(task, scene, make=self._make_simulator, **self._file)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Do an action, let time pass, and sense.
+        """Take an action, let time pass, and sense.
 
         Raises:
             ActionError: There is no such action.
@@ -242,7 +243,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         return np.array([max(20.0 * math.log10(math.sqrt(ear) + 1e-9), SILENCE) for ear in power.tolist()])
 
     def render(self) -> np.ndarray | None:
-        """Return what a person looks at: the camera's image beside the plan with body, goal and trail.
+        """Return a picture for people: the camera's image beside the plan with body, goal and trail.
 
         Returns:
             ``(height, width, 3)`` uint8, or None without ``render_mode="rgb_array"``.
@@ -269,7 +270,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
             raise StateError("The environment is closed: make a new one with gym.make().")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave sensors behind: they are made again where they are needed."""
+        """Drop the sensors when pickled: they are made again when needed."""
         return {**self.__dict__, "_sensing": None}
 
 
@@ -308,31 +309,31 @@ def _make_task(
         preset, fixed = entry.preset if preset is None else preset, entry.options
     assert isinstance(kind, type)
     settings = choose_settings(kind.rules, preset, config)  # type: ignore[attr-defined]
-    known = {
+    keywords = {
         name
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name not in fixed
     }
     if propagation is not None:
         if not hasattr(settings, "propagation"):
-            raise UnknownNameError("argument of the environment", "propagation", sorted(known))
+            raise UnknownNameError("argument of the environment", "propagation", sorted(keywords))
         if propagation not in get_args(Engine):
             raise UnknownNameError("propagation", propagation, get_args(Engine))
         settings = replace(settings, propagation=propagation)
     for name in options:
-        if name not in known:
+        if name not in keywords:
             own = sorted(inspect.signature(TaskEnv).parameters.keys() - {"task", "options"})
             raise UnknownNameError(
-                f"argument of {task if isinstance(task, str) else kind.__name__}", name, [*sorted(known), *own]
+                f"argument of {task if isinstance(task, str) else kind.__name__}", name, [*sorted(keywords), *own]
             )
     return kind(settings, split, **fixed, **options)
 
 
-def _checked_sensors(asked: Sequence[str] | str, known: Mapping[str, Sensor]) -> tuple[str, ...]:
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
+def _checked_sensors(choice: Sequence[str] | str, sensors: Mapping[str, Sensor]) -> tuple[str, ...]:
+    names = (choice,) if isinstance(choice, str) else tuple(choice)
     for name in names:
-        if name not in known:
-            raise UnknownNameError("sensor", name, known)
+        if name not in sensors:
+            raise UnknownNameError("sensor", name, sensors)
     if not names or len(set(names)) != len(names):
         raise ConfigurationError(f"Sensors are {names}; expected at least one, each once.")
     return names
@@ -350,10 +351,10 @@ def _action_space(actions: Actions) -> gym.Space:
     return _space(actions)
 
 
-def _given_episodes(given: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:
-    if given is None:
+def _checked_episodes(source: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:
+    if source is None:
         return None
-    episodes = tuple(task.read_episodes(given) if isinstance(given, str | Path) else given)
+    episodes = tuple(task.read_episodes(source) if isinstance(source, str | Path) else source)
     if not episodes:
         raise EpisodeError("No episodes were given; expected at least one.")
     for number, episode in enumerate(episodes):

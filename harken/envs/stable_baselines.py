@@ -25,14 +25,14 @@ class StableBaselinesObservation(gym.ObservationWrapper, gym.utils.RecordConstru
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.ObservationWrapper.__init__(self, env)
         assert isinstance(env.observation_space, gym.spaces.Dict)
-        self._given = env.observation_space
+        self._space = env.observation_space
         self.observation_space = gym.spaces.Dict(
-            {name: _flat_space(space) for name, space in self._given.spaces.items()}
+            {name: _flat_space(space) for name, space in self._space.spaces.items()}
         )
 
     def observation(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Return the observation in its new form."""
-        return {name: _flat(self._given[name], value) for name, value in observation.items()}
+        return {name: _flat(self._space[name], value) for name, value in observation.items()}
 
 
 class StableBaselinesAction(gym.ActionWrapper, gym.utils.RecordConstructorArgs):
@@ -52,13 +52,13 @@ class StableBaselinesAction(gym.ActionWrapper, gym.utils.RecordConstructorArgs):
         gym.utils.RecordConstructorArgs.__init__(self)
         gym.ActionWrapper.__init__(self, env)
         space = env.action_space
-        known = (gym.spaces.Box, gym.spaces.Discrete)
-        if not isinstance(space, gym.spaces.Dict) or not all(isinstance(s, known) for s in space.spaces.values()):
+        kinds = (gym.spaces.Box, gym.spaces.Discrete)
+        if not isinstance(space, gym.spaces.Dict) or not all(isinstance(s, kinds) for s in space.spaces.values()):
             raise ConfigurationError(f"Actions are {space}; expected a Dict of Box and Discrete.")
         for name, part in space.spaces.items():
             if isinstance(part, gym.spaces.Box) and not part.is_bounded():
                 raise ConfigurationError(f"The action {name!r} is {part}; expected bounds, which −1 and 1 stand for.")
-        self._given = space
+        self._space = space
         self._sizes = {name: _numbers(part) for name, part in space.spaces.items()}
         self.action_space = gym.spaces.Box(-1.0, 1.0, (sum(self._sizes.values()),), np.float32)
 
@@ -76,7 +76,7 @@ class StableBaselinesAction(gym.ActionWrapper, gym.utils.RecordConstructorArgs):
             )
         parts = np.split(vector, np.cumsum(list(self._sizes.values()))[:-1])
         return {
-            name: _unflat(space, part) for (name, space), part in zip(self._given.spaces.items(), parts, strict=True)
+            name: _unflat(space, part) for (name, space), part in zip(self._space.spaces.items(), parts, strict=True)
         }
 
 

@@ -26,7 +26,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     `gymnasium.vector.SyncVectorEnv` returns for the same environments, byte for byte, whatever the number of threads.
 
     Seed ``s`` seeds environment ``i`` with ``s + i``. Observations are fresh arrays at every step. An error of one
-    environment is raised with a note that tells its number, after the others have finished their step; the next call
+    environment is raised with a note that gives its number, after the others have finished their step; the next call
     must then be `reset`.
 
     Args:
@@ -83,23 +83,23 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         Args:
             seed: Environment ``i`` gets ``seed + i``; or a seed for each.
             options: Given to every environment. ``"reset_mask"``, ``(num_envs,)`` bool, is taken out and chooses the
-                environments that start anew.
+                environments that start a new episode.
 
         Raises:
-            ConfigurationError: There are more or fewer seeds than environments, or the mask is none.
+            ConfigurationError: There are more or fewer seeds than environments, or the mask is not valid.
         """
         self._check_open()
         seeds = self._seeds(seed)
-        given = dict(options) if options is not None else None
+        own_options = dict(options) if options is not None else None
         mask = np.ones(self.num_envs, bool)
-        if given is not None and "reset_mask" in given:
-            mask = self._check_mask(given.pop("reset_mask"))
+        if own_options is not None and "reset_mask" in own_options:
+            mask = self._check_mask(own_options.pop("reset_mask"))
         batch = self._empty_batch()
 
         def start(number: int) -> dict[str, Any] | None:
             info = None
             if mask[number]:
-                observation, info = self.envs[number].reset(seed=seeds[number], options=given)
+                observation, info = self.envs[number].reset(seed=seeds[number], options=own_options)
                 self._observations[number] = observation
             _store(batch, number, self._observations[number])
             return info
@@ -114,7 +114,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
         return batch, infos
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Do an action in every environment.
+        """Take an action in every environment.
 
         Args:
             actions: One for each environment, as `action_space` says.
@@ -158,8 +158,8 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
         self._begun = False
         infos: dict[str, Any] = {}
-        for number, told in enumerate(self._run(go_on)):
-            for info in told:
+        for number, infos_of_env in enumerate(self._run(go_on)):
+            for info in infos_of_env:
                 infos = self._add_info(infos, info, number)
         self._ended = terminated | truncated
         self._begun = True
@@ -173,8 +173,8 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, or get an attribute; one environment after the other."""
         self._check_open()
-        found = [env.get_wrapper_attr(name) for env in self.envs]
-        return tuple(value(*args, **kwargs) if callable(value) else value for value in found)
+        attributes = [env.get_wrapper_attr(name) for env in self.envs]
+        return tuple(value(*args, **kwargs) if callable(value) else value for value in attributes)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """Return an attribute of every environment."""
@@ -202,11 +202,11 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             env.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the threads behind: they start again where they are needed."""
+        """Drop the threads when pickled: they start again when needed."""
         return {**self.__dict__, "_pool": None}
 
     def _run(self, job: Callable[[int], Any]) -> list[Any]:
-        """Return ``job(number)`` of every environment; a thread that is done takes the next that waits."""
+        """Return ``job(number)`` of every environment; a thread that has finished takes the next."""
         results: list[Any] = [None] * self.num_envs
         errors: dict[int, Exception] = {}
         waiting = deque(range(self.num_envs))
@@ -232,7 +232,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
             try:
                 work()
             finally:
-                waiting.clear()  # what interrupts this thread ends the others after the environment that they are at
+                waiting.clear()  # an interrupt here stops the other threads after their current environment
                 wait(helpers)
         if errors:
             raise _noted(errors, self.num_envs)
@@ -327,19 +327,19 @@ def _noted(errors: dict[int, Exception], count: int) -> Exception:
     return error
 
 
-def _mode(given: str | AutoresetMode) -> AutoresetMode:
-    if isinstance(given, AutoresetMode):
-        return given
+def _mode(mode: str | AutoresetMode) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
     names = [mode.value for mode in AutoresetMode]
-    if given not in names:
-        raise UnknownNameError("autoreset mode", given, names)
-    return AutoresetMode(given)
+    if mode not in names:
+        raise UnknownNameError("autoreset mode", mode, names)
+    return AutoresetMode(mode)
 
 
 def _check_threads(threads: int | None) -> int:
     if threads is not None:
         return checked_count("threads", threads)
-    # The cores that this process may use, where the system tells: a container has fewer than the machine.
+    # The cores that this process may use, where the system reports them: a container has fewer than the machine.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -92,7 +92,7 @@ def encode_audio(audio: np.ndarray, audio_rate: int) -> bytes:
 
     Raises:
         SoundError: `audio` is not stereo, is empty or holds NaN.
-        ConfigurationError: The rate is none.
+        ConfigurationError: The rate is not valid.
         MissingDependencyError: PyAV comes without an MP3 encoder.
     """
     import av
@@ -122,18 +122,18 @@ def _mux(
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = _video_stream(container, encoder, rate, first.shape, preset)
         sound = None if track is None else _audio_stream(container, track[1], "aac")
-        count = written = 0
+        count = position = 0
         image: np.ndarray | None = first
         while image is not None:
             container.mux(video.encode(_picture(av, image, count, rate)))
             count += 1
             if track is not None and sound is not None:
                 # Sound follows the images closely, so that the muxer need not hold a whole stream back.
-                written = _feed(av, container, sound, track, written, float(count / rate))
+                position = _feed(av, container, sound, track, position, float(count / rate))
             image = next(rest, None)
         container.mux(video.encode(None))
         if track is not None and sound is not None:
-            _feed(av, container, sound, track, written, math.inf)
+            _feed(av, container, sound, track, position, math.inf)
             container.mux(sound.encode(None))
     return float(count / rate)
 
@@ -212,7 +212,7 @@ def _even_images(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _track(audio: np.ndarray, audio_rate: int | None, encoder: str) -> tuple[np.ndarray, int]:
-    """Return sound that `encoder` takes as it is, and its rate."""
+    """Return sound in the form that `encoder` takes, and its rate."""
     import av
 
     samples = np.asarray(audio, np.float32)

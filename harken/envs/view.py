@@ -1,4 +1,4 @@
-"""What a person looks at: the body's view beside a plan of the home."""
+"""The picture for people: the body's view beside a plan of the home."""
 
 from typing import Any
 
@@ -56,14 +56,14 @@ class View:
         if task.steps == 0:
             self._trail = []
         self._trail.append(simulator.position.copy())
-        seen = simulator.see(("rgb",), camera=self._camera)["rgb"]
+        image = simulator.see(("rgb",), camera=self._camera)["rgb"]
         marks = self._marks(np.array(self._trail), simulator.heading, task.goal)
         plan = Image.alpha_composite(self._ground, marks).convert("RGB")
         meter = _level_meter(loudness, HEIGHT)
-        return np.ascontiguousarray(np.concatenate([seen, meter, np.asarray(plan)], axis=1))
+        return np.ascontiguousarray(np.concatenate([image, meter, np.asarray(plan)], axis=1))
 
     def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None) -> Any:
-        """Draw what lies over the plan: the way so far, the goal as rings and the body as an arrow."""
+        """Draw what lies over the plan: the path so far, the goal as rings and the body as an arrow."""
         from PIL import Image, ImageDraw
 
         layer = Image.new("RGBA", (self._ground.width * _FINE, self._ground.height * _FINE))

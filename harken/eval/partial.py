@@ -27,7 +27,7 @@ class PartialResults:
     Args:
         folder: Where the results go.
         agent: Name of the agent.
-        key: All that the results depend on; a file that was written for something else is begun anew.
+        key: All that the results depend on; a file that was written for something else is started again.
     """
 
     def __init__(self, folder: Path, agent: str, key: Mapping[str, Any]):
@@ -40,15 +40,15 @@ class PartialResults:
         """Return the finished episodes; a line that was cut short ends them."""
         if not self.path.is_file():
             return []
-        found: dict[int, EpisodeRecord] = {}
+        records: dict[int, EpisodeRecord] = {}
         for line in self.path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
                 record = _restored(row)
             except (ValueError, KeyError, TypeError, EpisodeError):
                 break  # the end of a file whose writer was killed
-            found[record.index] = record
-        return list(found.values())
+            records[record.index] = record
+        return list(records.values())
 
     def append(self, records: Sequence[EpisodeRecord]) -> None:
         """Add finished episodes.
@@ -66,7 +66,7 @@ class PartialResults:
             ) from error
 
     def remove(self) -> None:
-        """Forget the finished episodes: the results are written."""
+        """Delete the file of finished episodes once the results are written."""
         self.path.unlink(missing_ok=True)
 
 

@@ -65,7 +65,7 @@ class EpisodeRecord(EpisodeResult):
     loudness: np.ndarray
     """``(T+1, 2)`` level at the left and right ear [dB]; -inf is silence."""
     distances: np.ndarray
-    """``(T+1,)`` geodesic distance to the goal [m]; inf where no way leads there, or there is no goal."""
+    """``(T+1,)`` geodesic distance to the goal [m]; inf where no path leads there, or there is no goal."""
     goal: np.ndarray | None
     """``(3,)`` the place that the episode is about, at its end [m]; None where there is none."""
     start_distance: float
@@ -82,7 +82,7 @@ class EpisodeRecord(EpisodeResult):
     plan_goal: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """``(2,)`` `goal` as column and row in `plan_image`."""
     plan_oracle: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    """``(n, 2)`` shortest way from start to goal as columns and rows; empty where it is not known."""
+    """``(n, 2)`` shortest path from start to goal as columns and rows; empty where it is not known."""
     frames: Sequence[np.ndarray] | np.ndarray = ()
     """T+1 colour images ``(h, w, 3)`` uint8, or none."""
     depth: Sequence[np.ndarray] | np.ndarray = ()
@@ -150,11 +150,11 @@ class EpisodeRecord(EpisodeResult):
                 f"{len(images)} {name} images were kept; expected none or {len(self.actions) + 1}, actions and one"
             )
         kinds = {(np.asarray(image).dtype.name, *np.shape(image)) for image in images}
-        wanted = len(kinds) <= 1 and all(
+        valid = len(kinds) <= 1 and all(
             len(kind) == 4 and 0 not in kind and kind[0] == np.dtype(dtype).name and kind[3] == channels
             for kind in kinds
         )
-        if not wanted:
+        if not valid:
             raise self._error(
                 f"{name} images are {sorted(kinds, key=str)}; "
                 f"expected all {np.dtype(dtype).name} of one shape (height, width, {channels})"

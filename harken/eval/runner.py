@@ -99,9 +99,9 @@ def evaluate(
     # What is shown in the report is run again: pictures and sound are not kept.
     shown = set(numbers[: evaluation.recorded])
     results = [] if partial is None else [r for r in partial.read() if r.index in set(numbers) - shown]
-    done = {result.index for result in results}
+    indices = {result.index for result in results}
     chunks = [list(home) for _, home in itertools.groupby(numbers, lambda number: number // EPISODES_PER_HOME)]
-    waiting = [[number for number in chunk if number not in done] for chunk in chunks]
+    waiting = [[number for number in chunk if number not in indices] for chunk in chunks]
     with tqdm(
         total=len(numbers), initial=len(results), unit="episode", desc=evaluation.shown_name, disable=not progress
     ) as bar:
@@ -159,7 +159,7 @@ def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
     agent = make_agent(evaluation.agent, base.task)
     if isinstance(evaluation.environment, str) and "sensors" not in arguments:
         env.close()
-        env = _make(evaluation.environment, {**arguments, "sensors": _known(agent.sensors, base)})
+        env = _make(evaluation.environment, {**arguments, "sensors": _checked_sensors(agent.sensors, base)})
     for wrapper in evaluation.wrappers:
         env = _wrapper(wrapper)(env)
     if isinstance(agent, PolicyAgent):
@@ -186,12 +186,12 @@ def _make(environment: str | Callable[..., gym.Env], arguments: Mapping[str, Any
     raise UnknownNameError("task or environment", environment, (*TASKS, *(entry.id for entry in TASKS.values())))
 
 
-def _known(sensors: Sequence[str], env: TaskEnv) -> tuple[str, ...]:
+def _checked_sensors(sensors: Sequence[str], env: TaskEnv) -> tuple[str, ...]:
     """Return sensors once the environment's task has them all."""
-    known = env.task.sensors
+    available = env.task.sensors
     for sensor in sensors:
-        if sensor not in known:
-            raise UnknownNameError("sensor that the agent needs", sensor, known)
+        if sensor not in available:
+            raise UnknownNameError("sensor that the agent needs", sensor, available)
     return tuple(sensors)
 
 
@@ -211,7 +211,7 @@ def _wrapper(wrapper: Wrapper) -> Callable[[gym.Env], gym.Env]:
 def _base(env: gym.Env) -> TaskEnv:
     if not isinstance(env.unwrapped, TaskEnv):
         raise ConfigurationError(
-            f"{env} is no environment of Harken's. Write your task as a harken.tasks.Task and play it in a TaskEnv."
+            f"{env} is not an environment of Harken. Write your task as a harken.tasks.Task and play it in a TaskEnv."
         )
     return env.unwrapped
 

@@ -46,8 +46,8 @@ class Interval:
     def to_mapping(self) -> dict[str, float | int | None]:
         """Return the fields by name in types that JSON can hold; an unknown end is None."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}
-        known = {name: value if math.isfinite(value) else None for name, value in ends.items()}
-        return {**known, "count": self.count, "confidence": self.confidence}
+        finite = {name: value if math.isfinite(value) else None for name, value in ends.items()}
+        return {**finite, "count": self.count, "confidence": self.confidence}
 
     def __str__(self) -> str:
         """Return ``mean [low, high]`` with three decimals."""
@@ -100,7 +100,7 @@ def bootstrap_interval(
 
 
 def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> Interval:
-    """Return a success rate with its Wilson score interval, which stays honest at none and at all successes.
+    """Return a success rate with its Wilson score interval, which is valid even for no or only successes.
 
     Args:
         successes: Number of successes.
@@ -142,7 +142,7 @@ def mean_interval(
     Args:
         values: ``(n,)`` finite values, one per independent episode.
         share: Whether no value can lie outside 0–1, as of a success. A count of collisions may be 0 in all episodes
-            and is no share all the same.
+            and still is not a share.
         confidence: Share of such intervals that hold the true mean, in (0, 1).
         resamples: Number of bootstrap samples.
         seed: Seed of the resampling.

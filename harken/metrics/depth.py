@@ -5,7 +5,7 @@ images, so that every image weighs the same however many of its pixels are valid
 the images' RMSEs. That is what the released code of "Beyond Image to Depth" and of BatVision does; VisualEchoes
 published the same measures without code for them. `DepthAccumulator` pools pixels instead on request.
 
-Where the released code would make data of nothing, an error is raised here: it scores an image without a valid pixel 0
+Where the released code would score missing data, an error is raised here: it scores an image without a valid pixel 0
 in everything, a perfect RMSE, and counts a negative estimate as correct in δ, whose ratio is then below 1.25.
 
 Sources: Gao, Chen, Al-Halah, Schissler and Grauman (ECCV 2020), "VisualEchoes"; Christensen, Hornauer and Yu (ICRA
@@ -90,21 +90,21 @@ def depth_metrics(estimate: np.ndarray, truth: np.ndarray, *, within: DepthRange
         The errors over the valid pixels.
 
     Raises:
-        ConfigurationError: The shapes differ or are others, the truth is negative, NaN or infinite, no pixel is valid,
-            or an estimate at a valid pixel is NaN, infinite, or 0 or less with no minimum set.
+        ConfigurationError: The shapes differ or are not supported, the truth is negative, NaN or infinite, no pixel is
+            valid, or an estimate at a valid pixel is NaN, infinite, or 0 or less with no minimum set.
     """
-    found, true = _valid(estimate, truth, within)
-    error = np.abs(true - found)
-    ratio = np.maximum(true / found, found / true)
+    estimate, truth = _valid(estimate, truth, within)
+    error = np.abs(truth - estimate)
+    ratio = np.maximum(truth / estimate, estimate / truth)
     return DepthMetrics(
         rmse=float(np.sqrt(np.square(error).mean())),
-        relative=float((error / true).mean()),
-        log10=float(np.abs(np.log10(true) - np.log10(found)).mean()),
+        relative=float((error / truth).mean()),
+        log10=float(np.abs(np.log10(truth) - np.log10(estimate)).mean()),
         mae=float(error.mean()),
         delta1=float((ratio < 1.25).mean()),
         delta2=float((ratio < 1.25**2).mean()),
         delta3=float((ratio < 1.25**3).mean()),
-        pixels=true.size,
+        pixels=truth.size,
     )
 
 
@@ -161,33 +161,34 @@ class DepthAccumulator:
 
 def _valid(estimate: np.ndarray, truth: np.ndarray, within: DepthRange) -> tuple[np.ndarray, np.ndarray]:
     """Return estimate and truth at the valid pixels, ``(pixels,)`` float64 each."""
-    found, true = np.asarray(estimate), np.asarray(truth)
-    if found.shape != true.shape or not (true.ndim == 2 or (true.ndim == 3 and true.shape[2] == 1)):
+    estimate, truth = np.asarray(estimate), np.asarray(truth)
+    if estimate.shape != truth.shape or not (truth.ndim == 2 or (truth.ndim == 3 and truth.shape[2] == 1)):
         raise ConfigurationError(
-            f"The estimated depth has shape {found.shape}, the true one {true.shape}; expected (height, width) or "
+            f"The estimated depth has shape {estimate.shape}, the true one {truth.shape}; expected (height, width) or "
             "(height, width, 1) for both."
         )
-    found, true = found.astype(np.float64), true.astype(np.float64)
-    if not np.isfinite(true).all() or (true < 0).any():
+    estimate, truth = estimate.astype(np.float64), truth.astype(np.float64)
+    if not np.isfinite(truth).all() or (truth < 0).any():
         raise ConfigurationError("The true depth holds negative, NaN or infinite values; set what was not hit to 0.")
-    valid = true > 0
+    valid = truth > 0
     if within.maximum is not None:
         if within.beyond == "ignore":
-            valid &= true <= within.maximum
-        true = np.minimum(true, within.maximum)
+            valid &= truth <= within.maximum
+        truth = np.minimum(truth, within.maximum)
     if not valid.any():
         raise ConfigurationError(
-            f"None of {true.size} pixels has a true depth that counts: nothing to compare with. Leave the image out."
+            f"None of {truth.size} pixels has a true depth that counts: nothing to compare with. Leave the image out."
         )
-    found, true = found[valid], true[valid]
-    if not np.isfinite(found).all():
-        bad = int((~np.isfinite(found)).sum())
-        raise ConfigurationError(f"The estimated depth is NaN or infinite at {bad} of {found.size} valid pixels.")
+    estimate, truth = estimate[valid], truth[valid]
+    if not np.isfinite(estimate).all():
+        bad = int((~np.isfinite(estimate)).sum())
+        raise ConfigurationError(f"The estimated depth is NaN or infinite at {bad} of {estimate.size} valid pixels.")
     if within.minimum is not None:
-        found = np.maximum(found, within.minimum)
-    elif (found <= 0).any():
+        estimate = np.maximum(estimate, within.minimum)
+    elif (estimate <= 0).any():
         raise ConfigurationError(
-            f"The estimated depth is 0 or less at {int((found <= 0).sum())} of {found.size} valid pixels, which has no "
-            "logarithm; let the network give depths above 0, or set minimum= in DepthRange, such as 0.01 m."
+            f"The estimated depth is 0 or less at {int((estimate <= 0).sum())} of {estimate.size} valid pixels, "
+            "which has no logarithm; let the network give depths above 0, or set minimum= in DepthRange, such as "
+            "0.01 m."
         )
-    return found, true
+    return estimate, truth

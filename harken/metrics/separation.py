@@ -4,8 +4,8 @@ Targets and estimates are waveforms ``(..., n)`` or magnitude spectrograms ``(fr
 linear magnitude, as `harken.sound.spectrogram` gives them before its ``log(1 + x)``.
 
 A silent target leaves nothing to find and raises `SoundError` everywhere. A silent estimate has a distance, which is
-finite and true, but no ratio. A ratio beyond ±130 dB, more than single-precision samples can tell, counts as infinite:
-it raises `SoundError`, or becomes ±`limit` where the caller has set one. No function returns NaN or infinity.
+finite and true, but no ratio. A ratio beyond ±130 dB, more than single-precision samples can resolve, counts as
+infinite: it raises `SoundError`, or becomes ±`limit` where the caller has set one. No function returns NaN or infinity.
 
 Sources: Majumder, Al-Halah and Grauman (ICCV 2021), "Move2Hear: active audio-visual source separation"; Majumder and
 Grauman (ECCV 2022), "Active audio-visual separation of dynamic sound sources"; both with their released code.
@@ -49,7 +49,7 @@ _INFINITE = 1e-13
 _SETTLED = 1e-18
 """Energy of a step, relative to the estimate's, that ends a projection: 1e-4 of the amplitude of a part at −100 dB."""
 _UNSETTLED = 1e-10
-"""The same of a last step that leaves something to tell."""
+"""The same of a last step that is large enough to measure."""
 _MOST_STEPS = 20
 
 
@@ -76,13 +76,13 @@ def spectrogram_distance(estimate: np.ndarray, target: np.ndarray, *, power: Lit
         SoundError: The shapes differ, a value is complex, NaN or infinite, or the target is silent or negative.
         ConfigurationError: The power is not 1 or 2.
     """
-    found, true = _magnitudes(estimate, target)
+    estimate, target = _magnitudes(estimate, target)
     if power == 1:
-        return float(np.abs(found - true).mean())
+        return float(np.abs(estimate - target).mean())
     if power != 2:
         raise ConfigurationError(f"Power of the STFT distance is {power!r}; expected 1 or 2.")
-    channels = 1 if true.ndim == 2 else true.shape[2]
-    return float(0.5 * channels * np.square(found - true).mean())
+    channels = 1 if target.ndim == 2 else target.shape[2]
+    return float(0.5 * channels * np.square(estimate - target).mean())
 
 
 def separation_quality(estimate: np.ndarray, target: np.ndarray) -> float:
@@ -93,8 +93,8 @@ def separation_quality(estimate: np.ndarray, target: np.ndarray) -> float:
 
     Arguments and errors are those of `spectrogram_distance`.
     """
-    found, true = _magnitudes(estimate, target)
-    return float(-np.square(found - true).mean() / np.square(true).mean())
+    estimate, target = _magnitudes(estimate, target)
+    return float(-np.square(estimate - target).mean() / np.square(target).mean())
 
 
 def stft_distance(
@@ -122,11 +122,11 @@ def stft_distance(
         The distance, 0 or more.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, or the target is silent.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, or the target is silent.
         ConfigurationError: A setting of the transform is out of range.
     """
-    found, true = _pair(estimate, target, dimensions=(1, 2), shape="(n,) or (channels, n)")
-    error = stft(found - true, n_fft=n_fft, hop=hop, window=window, padding=padding)
+    estimate, target = _pair(estimate, target, dimensions=(1, 2), shape="(n,) or (channels, n)")
+    error = stft(estimate - target, n_fft=n_fft, hop=hop, window=window, padding=padding)
     return float(0.5 * np.mean(error.real**2 + error.imag**2, axis=(-2, -1)).sum())
 
 
@@ -137,7 +137,7 @@ def scale_invariant_sdr(
 
     Source:
         Le Roux, Wisdom, Erdogan and Hershey (ICASSP 2019), "SDR – half-baked or well done?", equations 3–5. Removing
-        the means first is what Move2Hear and most of the field do; torchmetrics does not unless told.
+        the means first is what Move2Hear and most of the field do; torchmetrics does so only on request.
 
     Args:
         estimate: ``(..., n)`` samples; any scale.
@@ -152,12 +152,12 @@ def scale_invariant_sdr(
         SoundError: The shapes differ, a sample is NaN or infinite, a target or an estimate is silent (constant, if
             the mean is removed), or a ratio is infinite and no limit is set.
     """
-    found, true = _pair(estimate, target, silent_estimate="has no SI-SDR", each=True)
+    estimate, target = _pair(estimate, target, silent_estimate="has no SI-SDR", each=True)
     if zero_mean:
-        found, true = (_without_mean(x, name) for x, name in ((found, "estimate"), (true, "target")))
-    alpha = (found * true).sum(-1, keepdims=True) / np.square(true).sum(-1, keepdims=True)
-    projection = alpha * true
-    return _decibels(np.square(projection).sum(-1), np.square(found - projection).sum(-1), "SI-SDR", limit)
+        estimate, target = (_without_mean(x, name) for x, name in ((estimate, "estimate"), (target, "target")))
+    alpha = (estimate * target).sum(-1, keepdims=True) / np.square(target).sum(-1, keepdims=True)
+    projection = alpha * target
+    return _decibels(np.square(projection).sum(-1), np.square(estimate - projection).sum(-1), "SI-SDR", limit)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -223,19 +223,19 @@ def bss_eval(estimates: np.ndarray, targets: np.ndarray, *, taps: int = 512, per
         The energies, by target.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, a target or an estimate is silent, or
-            the waveforms are no longer than the filters of all sources together.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, a target or an estimate is
+            silent, or the waveforms are no longer than the filters of all sources together.
         ConfigurationError: There is no tap.
 
     Warns:
         HarkenWarning: The targets are filtered so steeply that the refinement does not settle.
     """
-    found, true = _pair(
+    estimates, targets = _pair(
         estimates, targets, dimensions=(2,), shape="(sources, n)", silent_estimate="has no SDR", each=True
     )
     if taps < 1:
         raise ConfigurationError(f"Distortion filters have {taps!r} taps; expected 1 or more.")
-    sources, samples = true.shape
+    sources, samples = targets.shape
     if samples <= sources * taps:
         raise SoundError(
             f"Waveforms of {samples} samples are too short: filters of {taps} taps on {sources} sources could make "
@@ -243,19 +243,19 @@ def bss_eval(estimates: np.ndarray, targets: np.ndarray, *, taps: int = 512, per
         )
     size = next_fast_len(samples + taps - 1, real=True)
     # The level of an estimate or a target changes no ratio; at level one, faint sources keep their digits.
-    spectra = rfft(true / _norm(true), size)
-    wanted = rfft(found / _norm(found), size)
-    of_all = _projections(spectra, wanted, taps, size)
+    spectra = rfft(targets / _norm(targets), size)
+    signals = rfft(estimates / _norm(estimates), size)
+    of_all = _projections(spectra, signals, taps, size)
     energies = np.empty((2, sources, sources))
     for j in range(sources):
-        of_one = _projections(spectra[j : j + 1], wanted if permutation else wanted[j : j + 1], taps, size)
+        of_one = _projections(spectra[j : j + 1], signals if permutation else signals[j : j + 1], taps, size)
         which = slice(None) if permutation else slice(j, j + 1)
         energies[0, which, j] = _energy(of_one, size)
         energies[1, which, j] = _energy(of_all[which] - of_one, size)
     order = _best_order(*energies) if permutation else np.arange(sources)
     target, interference = energies[:, order, np.arange(sources)]
-    artefacts = _energy(wanted - of_all, size)[order]
-    scale = np.square(found).sum(-1)[order]
+    artefacts = _energy(signals - of_all, size)[order]
+    scale = np.square(estimates).sum(-1)[order]
     return SourceRatios(
         target=target * scale,
         interference=interference * scale,
@@ -352,22 +352,24 @@ def over_time(
         SoundError: The numbers of steps differ or are 0, the target is silent at a step (or, if these are left out, at
             all steps), or what `measure` raises, with the step.
     """
-    found, true = np.asarray(estimates), np.asarray(targets)
-    if found.ndim == 0 or true.ndim == 0 or len(found) != len(true) or len(true) == 0:
-        raise SoundError(f"Estimates of shape {found.shape} and targets of {true.shape}; expected (steps, ...) alike.")
-    steps = [step for step in range(len(true)) if not skip_silent or true[step].any()]
+    estimates, targets = np.asarray(estimates), np.asarray(targets)
+    if estimates.ndim == 0 or targets.ndim == 0 or len(estimates) != len(targets) or len(targets) == 0:
+        raise SoundError(
+            f"Estimates of shape {estimates.shape} and targets of {targets.shape}; expected (steps, ...) alike."
+        )
+    steps = [step for step in range(len(targets)) if not skip_silent or targets[step].any()]
     if not steps:
-        raise SoundError(f"The target is silent at all {len(true)} steps: nothing to separate.")
+        raise SoundError(f"The target is silent at all {len(targets)} steps: nothing to separate.")
     values = np.empty(len(steps))
     for index, step in enumerate(steps):
         try:
-            values[index] = measure(found[step], true[step])
+            values[index] = measure(estimates[step], targets[step])
         except SoundError as error:
             raise SoundError(f"Step {step}: {error}") from error
-    return SeparationOverTime(values=values, steps=np.array(steps), silent=len(true) - len(steps))
+    return SeparationOverTime(values=values, steps=np.array(steps), silent=len(targets) - len(steps))
 
 
-def _projections(spectra: np.ndarray, wanted: np.ndarray, taps: int, size: int) -> np.ndarray:
+def _projections(spectra: np.ndarray, signal_spectra: np.ndarray, taps: int, size: int) -> np.ndarray:
     """Project signals onto the delays of sources; all are spectra ``(…, frequencies)`` of `size` real samples.
 
     Conjugate gradients on the least-squares problem, with the Cholesky factor of the normal equations as the
@@ -377,14 +379,14 @@ def _projections(spectra: np.ndarray, wanted: np.ndarray, taps: int, size: int) 
     """
     from scipy.linalg import cho_solve
 
-    sources, signals = len(spectra), len(wanted)
+    sources, signals = len(spectra), len(signal_spectra)
     factor = _factor(_gram(spectra, taps, size))
 
     def correlate(signal: np.ndarray) -> np.ndarray:
         delays = irfft(spectra.conj()[:, None] * signal, size)[..., :taps]
         return np.moveaxis(delays, 1, -1).reshape(sources * taps, signals)
 
-    residual = wanted.copy()
+    residual = signal_spectra.copy()
     gradient = correlate(residual)
     direction = step = np.asarray(cho_solve(factor, gradient, check_finite=False))
     slope = fallen = np.einsum("ie,ie->e", gradient, step)
@@ -407,7 +409,7 @@ def _projections(spectra: np.ndarray, wanted: np.ndarray, taps: int, size: int) 
             HarkenWarning,
             stacklevel=3,
         )
-    return wanted - residual
+    return signal_spectra - residual
 
 
 def _gram(spectra: np.ndarray, taps: int, size: int) -> np.ndarray:
@@ -458,7 +460,7 @@ def _best_order(target: np.ndarray, interference: np.ndarray) -> np.ndarray:
 
 
 def _decibels(signal: np.ndarray, noise: np.ndarray, name: str, limit: float | None) -> np.ndarray:
-    """Return 10·log₁₀ of a ratio of energies; what rounding cannot tell from infinity is an error or the limit."""
+    """Return 10·log₁₀ of a ratio of energies; beyond the resolution of rounding it is an error or the limit."""
     if limit is not None and not 0.0 < limit <= -10.0 * np.log10(_INFINITE):
         raise ConfigurationError(f"Limit is {limit!r} dB; expected above 0 and at most {-10 * np.log10(_INFINITE):g}.")
     clean, lost = noise <= _INFINITE * signal, signal <= _INFINITE * noise
@@ -493,26 +495,30 @@ def _pair(
         silent_estimate: What is wrong with a silent estimate; empty where nothing is.
         each: Every waveform along the last axis has to hold sound, not only one of them.
     """
-    found, true = (as_pressure(x, n, loudest=np.inf) for x, n in ((estimate, "The estimate"), (target, "The target")))
-    if found.shape != true.shape or found.size == 0 or (found.ndim not in dimensions if dimensions else found.ndim < 1):
+    estimate = as_pressure(estimate, "The estimate", loudest=np.inf)
+    target = as_pressure(target, "The target", loudest=np.inf)
+    fits = estimate.ndim in dimensions if dimensions else estimate.ndim > 0
+    if estimate.shape != target.shape or estimate.size == 0 or not fits:
         raise SoundError(
-            f"The estimate has shape {found.shape}, the target {true.shape}; expected {shape} for both, not empty."
+            f"The estimate has shape {estimate.shape}, the target {target.shape}; expected {shape} for both, not empty."
         )
     sounds = (lambda x: x.any(-1).all()) if each else np.any
-    if not sounds(true):
-        raise SoundError(f"The target of shape {true.shape} is silent: nothing to separate. Leave such clips out.")
-    if silent_estimate and not sounds(found):
-        raise SoundError(f"The estimate of shape {found.shape} is silent and {silent_estimate}; expected some sound.")
-    return found.astype(np.float64), true.astype(np.float64)
+    if not sounds(target):
+        raise SoundError(f"The target of shape {target.shape} is silent: nothing to separate. Leave such clips out.")
+    if silent_estimate and not sounds(estimate):
+        raise SoundError(
+            f"The estimate of shape {estimate.shape} is silent and {silent_estimate}; expected some sound."
+        )
+    return estimate.astype(np.float64), target.astype(np.float64)
 
 
 def _magnitudes(estimate: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    found, true = _pair(
+    estimate, target = _pair(
         estimate, target, dimensions=(2, 3), shape="(frequencies, frames) or (frequencies, frames, channels)"
     )
-    if (true < 0).any():
+    if (target < 0).any():
         raise SoundError("The target holds negative values; expected magnitudes, not a waveform or decibels.")
-    return found, true
+    return estimate, target
 
 
 def _without_mean(values: np.ndarray, name: str) -> np.ndarray:

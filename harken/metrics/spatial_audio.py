@@ -1,4 +1,4 @@
-"""How well generated binaural and ambisonic sound matches the truth, and what needs no learning to reach.
+"""How well generated binaural and ambisonic sound matches the truth, and baselines that need no learning.
 
 Binaural sound is ``(2, n)``, left first, at 16 kHz where numbers are to compare with published ones: the windows are
 fixed in samples. The measures are those of the released code of 2.5D Visual Sound, Sep-Stereo and PseudoBinaural.
@@ -90,25 +90,25 @@ def binaural_errors(
         The errors.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, one of both is silent, or they have no
-            more than 256 samples.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, one of both is silent, or they
+            have no more than 256 samples.
         ConfigurationError: The normalisation does not exist.
     """
-    found, true = _binaural_pair(prediction, reference)
-    found, true = _normalized(found, true, normalization)
-    error = stft(found - true, padding=padding)
+    prediction, reference = _binaural_pair(prediction, reference)
+    prediction, reference = _normalized(prediction, reference, normalization)
+    error = stft(prediction - reference, padding=padding)
     magnitude = float(np.mean(error.real**2 + error.imag**2, axis=(1, 2)).sum())
-    spread = np.sqrt(np.square(_envelope(true) - _envelope(found)).mean(-1)).sum()
+    spread = np.sqrt(np.square(_envelope(reference) - _envelope(prediction)).mean(-1)).sum()
     # A difference of signals of one level may be all rounding; the released code too takes its angle as it is.
-    angles = np.angle(stft(np.stack([found[0] - found[1], true[0] - true[1]]), padding=padding))
+    angles = np.angle(stft(np.stack([prediction[0] - prediction[1], reference[0] - reference[1]]), padding=padding))
     turn = np.abs(angles[0] - angles[1])
-    noise = np.square(found - true).mean()
+    noise = np.square(prediction - reference).mean()
     return BinauralErrors(
         stft=0.5 * magnitude,
         envelope=float(spread),
         magnitude=magnitude,
         phase=float(np.minimum(turn, np.abs(2.0 * np.pi - turn)).mean()),
-        snr=float(10.0 * np.log10((np.square(true).mean() + _SNR_FLOOR) / (noise + _SNR_FLOOR))),
+        snr=float(10.0 * np.log10((np.square(reference).mean() + _SNR_FLOOR) / (noise + _SNR_FLOOR))),
     )
 
 
@@ -121,7 +121,7 @@ def balance(binaural: np.ndarray) -> float:
         binaural: ``(2, n)`` samples, left first.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
     """
     left, right = np.square(_binaural(binaural, "sound")).sum(-1)
     return float((left - right) / (left + right))
@@ -143,12 +143,12 @@ def balance_error(prediction: np.ndarray, reference: np.ndarray, *, frame: int |
         SoundError: As `binaural_errors`, or the prediction is silent in a frame in which the truth sounds.
         ConfigurationError: The frame has no samples.
     """
-    found, true = _binaural_pair(prediction, reference)
-    length = true.shape[1] if frame is None else frame
+    prediction, reference = _binaural_pair(prediction, reference)
+    length = reference.shape[1] if frame is None else frame
     if length < 1:
         raise ConfigurationError(f"Frame is {frame!r} samples; expected 1 or more, or None.")
-    starts = np.arange(0, true.shape[1], length)
-    energies = np.add.reduceat(np.square(np.stack([found, true])), starts, axis=-1)
+    starts = np.arange(0, reference.shape[1], length)
+    energies = np.add.reduceat(np.square(np.stack([prediction, reference])), starts, axis=-1)
     totals = energies.sum(1)
     sounding = totals[1] > 0
     if not (totals[0][sounding] > 0).all():
@@ -185,12 +185,12 @@ def energy_map_distance(
     Raises:
         SoundError: The shapes differ, a sample is NaN or infinite, one of both is silent, or the prediction is silent
             in a frame in which the truth sounds.
-        ConfigurationError: The number of channels is another, or rate, frame or directions are out of range.
+        ConfigurationError: The number of channels is not supported, or rate, frame or directions are out of range.
     """
     maps, weights, places = _energy_maps(prediction, reference, rate, frame, directions)
     shares = maps / maps.sum(-1, keepdims=True)
     angles = _angles(places)
-    distances = [_transport(found, true, angles) for found, true in zip(*shares, strict=True)]
+    distances = [_transport(mass, target, angles) for mass, target in zip(*shares, strict=True)]
     return float(np.average(distances, weights=weights))
 
 
@@ -233,24 +233,24 @@ def morgado_distance(prediction: np.ndarray, reference: np.ndarray, *, rate: flo
         The mean distance over the frames.
 
     Raises:
-        SoundError: The shapes differ or are others, a sample is NaN or infinite, one of both is silent, or they are
-            shorter than 0.1 s.
+        SoundError: The shapes differ or are not supported, a sample is NaN or infinite, one of both is silent, or they
+            are shorter than 0.1 s.
     """
-    found, true = _ambisonic_pair(prediction, reference)
+    prediction, reference = _ambisonic_pair(prediction, reference)
     length = int(0.1 * rate)
-    frames = true.shape[1] // length if length > 0 else 0
-    if len(true) != 4 or frames == 0:
+    frames = reference.shape[1] // length if length > 0 else 0
+    if len(reference) != 4 or frames == 0:
         raise SoundError(
-            f"Ambisonic sound of shape {true.shape} at {rate:g} Hz; expected (4, n) that lasts 0.1 s or longer."
+            f"Ambisonic sound of shape {reference.shape} at {rate:g} Hz; expected (4, n) that lasts 0.1 s or longer."
         )
     azimuths, elevations = np.meshgrid(np.arange(-180, 180, 30), np.arange(-90, 91, 30))
     turn, up = np.radians(azimuths.ravel()), np.radians(elevations.ravel())
     mesh = np.stack([-np.sin(turn) * np.cos(up), np.sin(up), -np.cos(turn) * np.cos(up)], -1)
     angles = _angles(mesh)
-    both = np.stack([found, true])[..., : frames * length].reshape(2, 4, frames, length)
+    both = np.stack([prediction, reference])[..., : frames * length].reshape(2, 4, frames, length)
     decoded = np.einsum("dc,pcft->pfdt", encode(mesh, 1), both, optimize=True)
     maps = np.sqrt(np.square(decoded).mean(-1)) / len(mesh)
-    return float(np.mean([_transport(one, other, angles) for one, other in zip(*maps, strict=True)]))
+    return float(np.mean([_transport(mass, target, angles) for mass, target in zip(*maps, strict=True)]))
 
 
 def mono_mono(binaural: np.ndarray) -> np.ndarray:
@@ -263,7 +263,7 @@ def mono_mono(binaural: np.ndarray) -> np.ndarray:
         ``(2, n)`` float32.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
     """
     return np.repeat(_binaural(binaural, "sound").mean(0, keepdims=True), 2, axis=0).astype(np.float32)
 
@@ -293,8 +293,8 @@ def energy_panning(mono: np.ndarray, azimuth: np.ndarray | float) -> np.ndarray:
         ``(2, n)`` float32.
 
     Raises:
-        SoundError: The shape is another, a sample is NaN or infinite, or all is silent.
-        ConfigurationError: An angle is not finite, or their shape is another.
+        SoundError: The shape is wrong, a sample is NaN or infinite, or all is silent.
+        ConfigurationError: An angle is not finite, or their shape is wrong.
     """
     samples = np.asarray(mono)
     if samples.ndim != 1 or samples.size == 0:
@@ -309,13 +309,15 @@ def energy_panning(mono: np.ndarray, azimuth: np.ndarray | float) -> np.ndarray:
     return (2.0 * samples * gains / gains.sum(0)).astype(np.float32)
 
 
-def _normalized(found: np.ndarray, true: np.ndarray, normalization: Normalization) -> tuple[np.ndarray, np.ndarray]:
+def _normalized(
+    prediction: np.ndarray, reference: np.ndarray, normalization: Normalization
+) -> tuple[np.ndarray, np.ndarray]:
     if normalization not in ("reference", "independent", "none"):
         raise ConfigurationError(f'Normalization is {normalization!r}; expected "reference", "independent" or "none".')
     if normalization == "none":
-        return found, true
-    peak = np.abs(true).max()
-    return found / (np.abs(found).max() if normalization == "independent" else peak), true / peak
+        return prediction, reference
+    peak = np.abs(reference).max()
+    return prediction / (np.abs(prediction).max() if normalization == "independent" else peak), reference / peak
 
 
 def _energy_maps(
@@ -325,8 +327,8 @@ def _energy_maps(
 
     Prediction first.
     """
-    found, true = _ambisonic_pair(prediction, reference)
-    if order_of(len(true)) == 0:
+    prediction, reference = _ambisonic_pair(prediction, reference)
+    if order_of(len(reference)) == 0:
         raise ConfigurationError("One channel has no directions; expected 4, 9 or 16 for ambisonic orders 1 to 3.")
     length = round(rate * frame) if np.isfinite(rate * frame) else 0
     if length < 1 or directions < 4:
@@ -335,16 +337,16 @@ def _energy_maps(
             "and at least 4 directions."
         )
     places = sphere_directions(directions)
-    starts = [start for start in range(0, true.shape[1], length) if true[:, start : start + length].any()]
+    starts = [start for start in range(0, reference.shape[1], length) if reference[:, start : start + length].any()]
     maps = np.empty((2, len(starts), directions))
     for k, start in enumerate(starts):
         part = slice(start, start + length)
-        if not found[:, part].any():
+        if not prediction[:, part].any():
             raise SoundError(
                 f"The prediction is silent from {start / rate:.2f} s for {frame:g} s, in which the truth sounds: it "
                 "has no direction. Take longer frames."
             )
-        maps[:, k] = energy_map(found[:, part], places), energy_map(true[:, part], places)
+        maps[:, k] = energy_map(prediction[:, part], places), energy_map(reference[:, part], places)
     return maps, maps[1].sum(-1), places
 
 
@@ -353,31 +355,31 @@ def _angles(directions: np.ndarray) -> np.ndarray:
     return np.arccos(np.clip(directions @ directions.T, -1.0, 1.0))
 
 
-def _transport(one: np.ndarray, other: np.ndarray, costs: np.ndarray) -> float:
-    """Return the least cost of turning one heap of mass into another.
+def _transport(mass: np.ndarray, target: np.ndarray, costs: np.ndarray) -> float:
+    """Return the least cost of turning one distribution of mass into another.
 
-    The costs are a metric, so that mass in the same place never has to move and only the differences count. What one
-    heap has in excess costs the greatest distance (Pele and Werman 2009, "Fast and robust earth mover's distances").
+    The costs are a metric, so that mass in the same place never has to move and only the differences count. Excess mass
+    of one distribution costs the greatest distance (Pele and Werman 2009, "Fast and robust earth mover's distances").
     """
     from scipy.optimize import linprog
     from scipy.sparse import coo_array
 
-    difference = one - other
+    difference = mass - target
     excess = difference.sum()
-    if abs(excess) > 1e-12 * one.sum():
+    if abs(excess) > 1e-12 * mass.sum():
         greatest = np.full((len(costs), 1), costs.max())
         costs = np.block([[costs, greatest], [greatest.T, np.zeros((1, 1))]])
         difference = np.append(difference, -excess)
     scale = np.abs(difference).sum()
-    if scale <= 1e-15 * one.sum():
+    if scale <= 1e-15 * mass.sum():
         return 0.0
     sources, sinks = np.flatnonzero(difference > 0), np.flatnonzero(difference < 0)
     supply, demand = difference[sources] / scale, -difference[sinks] / scale
     # Both sums are equal but for rounding, which would leave the equations without a solution: the last is redundant.
     index = np.arange(len(sources) * len(sinks))
     rows = np.concatenate([index // len(sinks), len(sources) + index % len(sinks)])
-    kept = rows < len(sources) + len(sinks) - 1
-    equations = coo_array((np.ones(kept.sum()), (rows[kept], np.tile(index, 2)[kept])))
+    independent = rows < len(sources) + len(sinks) - 1
+    equations = coo_array((np.ones(independent.sum()), (rows[independent], np.tile(index, 2)[independent])))
     solution = linprog(
         costs[np.ix_(sources, sinks)].ravel(),
         A_eq=equations,
@@ -390,12 +392,13 @@ def _transport(one: np.ndarray, other: np.ndarray, costs: np.ndarray) -> float:
 
 
 def _ambisonic_pair(prediction: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    found, true = np.asarray(prediction), np.asarray(reference)
-    if found.shape != true.shape or true.ndim != 2 or true.size == 0:
+    prediction, reference = np.asarray(prediction), np.asarray(reference)
+    if prediction.shape != reference.shape or reference.ndim != 2 or reference.size == 0:
         raise SoundError(
-            f"The prediction has shape {found.shape}, the truth {true.shape}; expected (channels, n) alike, not empty."
+            f"The prediction has shape {prediction.shape}, the truth {reference.shape}; expected (channels, n) alike, "
+            "not empty."
         )
-    return _sounding(found, "prediction"), _sounding(true, "truth")
+    return _sounding(prediction, "prediction"), _sounding(reference, "truth")
 
 
 def _envelope(samples: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Data sets out of the simulator: recipes, sharded and resumable rendering, and readers."""
+"""Data sets from the simulator: recipes, sharded and resumable rendering, and readers."""
 
 from harken.render.encoding import Audio, Depth, Frames, Video, decode_sample
 from harken.render.reading import RenderedSamples, read_samples

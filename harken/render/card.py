@@ -1,4 +1,4 @@
-"""The data card: what a data set is, in words, pictures and sound, beside its shards."""
+"""The data card: a description of a data set with pictures and sound, beside its shards."""
 
 import html
 import io
@@ -46,10 +46,10 @@ def write_card(folder: Path, *, description: str) -> None:
     """
     manifests = [manifest for manifest in read_manifests(folder) if manifest.complete]
     for manifest in manifests:
-        shown = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
+        samples = list(itertools.islice(read_samples(folder, manifest.split), _SHOWN))
         _, picture, page = card_names(manifest.split)
-        write_bytes(folder / picture, _png(contact_sheet(shown)), error=interrupted)
-        write_text(folder / page, _page(manifest, shown), error=interrupted)
+        write_bytes(folder / picture, _png(contact_sheet(samples)), error=interrupted)
+        write_text(folder / page, _page(manifest, samples), error=interrupted)
     if manifests:
         first = next(read_samples(folder, manifests[0].split, decode=False))
         header = card_header(manifests, [index_metadata(folder, manifest.split) for manifest in manifests])
@@ -67,16 +67,16 @@ def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
     """
     from PIL import Image, ImageDraw
 
-    found = [(sample["__key__"], _pictures(sample)) for sample in samples]
-    tiles = max(1, *(len(pictures) for _, pictures in found))
+    entries = [(sample["__key__"], _pictures(sample)) for sample in samples]
+    tiles = max(1, *(len(pictures) for _, pictures in entries))
     line, gap = 16, 8
     # As many samples side by side as fit; one below the other where each has many pictures.
     across = max(1, _ACROSS // tiles)
     block = (tiles * (_TILE + gap) + gap, _TILE + 2 * line + gap)
-    rows = -(-len(found) // across)
+    rows = -(-len(entries) // across)
     sheet = Image.new("RGB", (gap + across * block[0], gap + rows * block[1]), "white")
     draw = ImageDraw.Draw(sheet)
-    for place, (key, pictures) in enumerate(found):
+    for place, (key, pictures) in enumerate(entries):
         corner, top = gap + place % across * block[0], gap + place // across * block[1]
         draw.text((corner, top), key, fill="black")
         for column, (name, picture) in enumerate(pictures):
@@ -90,23 +90,23 @@ def contact_sheet(samples: Sequence[dict[str, Any]]) -> np.ndarray:
 
 def _pictures(sample: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
     """Return name and ``(h, w, 3)`` uint8 of everything in a sample that can be looked at."""
-    described = sample.get("json", {}).get("parts", {})
-    found = []
+    descriptions = sample.get("json", {}).get("parts", {})
+    pictures = []
     for name, part in sample.items():
-        kind = described.get(name, {}).get("kind")
+        kind = descriptions.get(name, {}).get("kind")
         if kind == "audio":
-            found += [
+            pictures += [
                 (f"{name} [{channel}]" if len(part) > 1 else name, _sound_picture(sound))
                 for channel, sound in enumerate(part[:_CHANNELS])
             ]
         elif kind == "video":
-            found.append((name, part[0]))
+            pictures.append((name, part[0]))
         elif kind == "frames":
-            found.append((name, _colored(part[0])))
+            pictures.append((name, _colored(part[0])))
         elif kind in ("image", "array"):
             first = part[0] if part.ndim == 4 else part
-            found += [(name, _colored(first))] if _is_picture(first) else []
-    return found
+            pictures += [(name, _colored(first))] if _is_picture(first) else []
+    return pictures
 
 
 def _is_picture(part: np.ndarray) -> bool:
@@ -145,7 +145,7 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def _page(manifest: Manifest, samples: Sequence[dict[str, Any]]) -> str:
-    """Return a page that shows the samples and plays their sounds; it needs nothing but itself."""
+    """Return a page that shows the samples and plays their sounds; it needs no other file."""
     title = html.escape(
         f"{manifest.recipe}, {manifest.split}: the first {len(samples)} of {manifest.samples:,} samples"
     )
@@ -176,12 +176,12 @@ Sounds of more than two channels play their first two. Use headphones for binaur
 
 
 def _players(sample: dict[str, Any]) -> list[str]:
-    described = sample.get("json", {}).get("parts", {})
+    descriptions = sample.get("json", {}).get("parts", {})
     players = []
     for name, part in sample.items():
-        if described.get(name, {}).get("kind") != "audio":
+        if descriptions.get(name, {}).get("kind") != "audio":
             continue
-        rate = described[name]["rate"]
+        rate = descriptions[name]["rate"]
         heard = part[:_CHANNELS, : round(_SECONDS * rate)]
         uri, gain = audio_uri(heard if len(heard) == _CHANNELS else np.repeat(heard[:1], 2, axis=0), rate)
         players.append(

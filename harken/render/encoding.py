@@ -1,4 +1,4 @@
-"""Parts of a sample to bytes and back: FLAC and WAV, PNG and JPEG, NumPy arrays, MP4 and JSON.
+"""Encoding and decoding the parts of a sample: FLAC and WAV, PNG and JPEG, NumPy arrays, MP4 and JSON.
 
 The same part gives the same bytes in every process: no encoder here writes a date or a name of a file. What readers
 that know nothing of Harken make of a part is right: images are of 8 bits, depth is an array in metres, and all FLAC
@@ -57,7 +57,7 @@ class Audio:
 class Depth:
     """Depth to be stored as ``npy.gz``, float32 in metres, rounded to whole millimetres so that it packs well.
 
-    A bare array keeps every bit. There are no depth images: a reader of pictures would make 8 bits of them.
+    A bare array keeps every bit. There are no depth images, because image readers would reduce them to 8 bits.
     """
 
     metres: np.ndarray
@@ -79,7 +79,7 @@ class Frames:
 class Video:
     """Images, and sound if there is any, to be stored as ``mp4`` (H.264 and AAC, both lossy: to be looked at).
 
-    What a network hears belongs into a ``flac`` part beside it.
+    Store the sound for a network in a ``flac`` part beside it.
     """
 
     frames: Sequence[np.ndarray] | np.ndarray
@@ -111,12 +111,12 @@ def encode_sample(parts: Mapping[str, Any], *, number: int, split: str) -> dict[
             format; metadata that JSON cannot hold. The message says which part.
     """
     encoded: dict[str, bytes] = {}
-    described: dict[str, dict[str, Any]] = {}
+    descriptions: dict[str, dict[str, Any]] = {}
     scale = _common_scale(parts)
     metadata = dict(parts.get("json", {}))
-    for taken in _RESERVED:
-        if taken in metadata:
-            raise DataSetError(f"The metadata has a key {taken!r}, which belongs to the renderer; choose another.")
+    for key in _RESERVED:
+        if key in metadata:
+            raise DataSetError(f"The metadata has a key {key!r}, which belongs to the renderer; choose another.")
     for extension, part in parts.items():
         if extension == "json":
             continue
@@ -130,12 +130,12 @@ def encode_sample(parts: Mapping[str, Any], *, number: int, split: str) -> dict[
             raise UnknownNameError("extension", extension, CODECS)
         try:
             if codec == "flac":
-                encoded[extension], described[extension] = _encode_flac(part, scale)
+                encoded[extension], descriptions[extension] = _encode_flac(part, scale)
             else:
-                encoded[extension], described[extension] = _ENCODERS[codec](part)
+                encoded[extension], descriptions[extension] = _ENCODERS[codec](part)
         except DataSetError as error:
             raise DataSetError(f"Part {extension!r}: {error}") from error
-    encoded["json"] = _encode_json({**metadata, "number": number, "split": split, "parts": described})[0]
+    encoded["json"] = _encode_json({**metadata, "number": number, "split": split, "parts": descriptions})[0]
     return dict(sorted(encoded.items()))
 
 
@@ -155,9 +155,9 @@ def decode_sample(encoded: Mapping[str, bytes]) -> dict[str, Any]:
         DataSetError: A part is damaged, or the JSON is not what `encode_sample` writes.
     """
     metadata = read_metadata(encoded["json"]) if "json" in encoded else {}
-    described = metadata.get("parts", {})
+    descriptions = metadata.get("parts", {})
     return {
-        extension: metadata if extension == "json" else decode_part(extension, content, described.get(extension))
+        extension: metadata if extension == "json" else decode_part(extension, content, descriptions.get(extension))
         for extension, content in encoded.items()
     }
 
@@ -171,8 +171,10 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     metadata = parse_json(content, where="Part 'json'", error=DataSetError)
     if not isinstance(metadata, dict):
         raise DataSetError(f"Part 'json' is {type(metadata).__name__}; expected an object.")
-    described = metadata.get("parts", {})
-    if not isinstance(described, dict) or not all(isinstance(one, dict) for one in described.values()):
+    descriptions = metadata.get("parts", {})
+    if not isinstance(descriptions, dict) or not all(
+        isinstance(description, dict) for description in descriptions.values()
+    ):
         raise DataSetError("Part 'json' has `parts` that are not an object for each part.")
     return metadata
 
@@ -233,15 +235,15 @@ def _encode_flac(part: Any, scale: float) -> tuple[bytes, dict[str, Any]]:
         )
     if part.bits not in (16, 24):
         raise DataSetError(f"FLAC of {part.bits!r} bits; expected 16 or 24.")
-    described = {**_describe_sound(samples, part.rate), "bits": part.bits, "scale": scale}
+    description = {**_describe_sound(samples, part.rate), "bits": part.bits, "scale": scale}
     if not samples.any():
-        return _silent_flac(samples.shape, int(part.rate), part.bits), described
+        return _silent_flac(samples.shape, int(part.rate), part.bits), description
     steps = 2.0 ** (part.bits - 1)
     # Steps and scale are powers of two and fewer than 2**24 steps are whole: single precision rounds nothing else.
     whole = np.rint(samples * np.float32(steps / scale))
     # libsndfile takes the upper bits of 32.
     words = whole.astype(np.int32) << (32 - part.bits)
-    return _flac(words, part.rate, part.bits), described
+    return _flac(words, part.rate, part.bits), description
 
 
 @lru_cache(maxsize=16)
@@ -294,8 +296,8 @@ def _decode_sound(content: bytes, description: Mapping[str, Any]) -> np.ndarray:
     import soundfile
 
     with soundfile.SoundFile(io.BytesIO(content)) as file:
-        found = {"rate": file.samplerate, "channels": file.channels, "samples": file.frames}
-        for name, value in found.items():
+        header = {"rate": file.samplerate, "channels": file.channels, "samples": file.frames}
+        for name, value in header.items():
             if value != description[name]:
                 raise DataSetError(f"a sound has {name} {value}; its metadata says {description[name]}")
         _check_size(4 * file.frames * file.channels)
@@ -314,10 +316,10 @@ def _encode_png(part: Any) -> tuple[bytes, dict[str, Any]]:
     from PIL import Image
 
     if isinstance(part, Frames):
-        content, described = _encode_png(_stacked(part))
-        return content, {**described, "kind": "frames", "shape": list(np.shape(part.images))}
+        content, description = _encode_png(_stacked(part))
+        return content, {**description, "kind": "frames", "shape": list(np.shape(part.images))}
     if isinstance(part, Depth):
-        raise DataSetError("it is Depth, of which readers of pictures would make 8 bits; store it as npy.gz.")
+        raise DataSetError("it is Depth, which image readers would reduce to 8 bits; store it as npy.gz.")
     image = np.asarray(part)
     _check_image(image, (1, 3, 4))
     file = io.BytesIO()
@@ -389,11 +391,11 @@ def _encode_npy(part: Any) -> tuple[bytes, dict[str, Any]]:
 
 def _encode_packed(part: Any) -> tuple[bytes, dict[str, Any]]:
     unit = {"unit": "m"} if isinstance(part, Depth) else {}
-    content, described = _encode_npy(_millimetres(part) if isinstance(part, Depth) else part)
+    content, description = _encode_npy(_millimetres(part) if isinstance(part, Depth) else part)
     # Level 1 packs depth four times as fast as PNG does, to twice its size.
     packed = gzip.compress(content, compresslevel=1, mtime=0)
     # The tenth byte names the operating system in some versions of Python.
-    return packed[:9] + b"\xff" + packed[10:], {**described, **unit}
+    return packed[:9] + b"\xff" + packed[10:], {**description, **unit}
 
 
 def _describe_array(array: np.ndarray, kind: str) -> dict[str, Any]:
@@ -405,7 +407,7 @@ def decode_npy(content: bytes) -> np.ndarray:
 
     Raises:
         DataSetError: It holds objects, or claims more or less than it holds.
-        Exception: It is no such file.
+        Exception: It is not such a file.
     """
     file = io.BytesIO(content)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -466,7 +468,7 @@ def _encode_json(part: Any) -> tuple[bytes, dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no number, text, list or mapping")
+    raise TypeError(f"{type(value).__name__} is not a number, text, list or mapping")
 
 
 def _encode_txt(part: Any) -> tuple[bytes, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What Hugging Face's ``datasets`` is told of a data set: the header of its card, with the types of all parts.
+"""How a data set is described to Hugging Face's ``datasets``: the header of its card, with the types of all parts.
 
 Without it ``load_dataset(folder)`` would find the index alone, and infer types from five samples. Sounds and videos are
 declared as bytes: ``datasets`` itself decodes them with torchcodec only, which ``cast_column`` still can.
@@ -39,9 +39,9 @@ class TypesOfSamples:
                 self._whole &= self._parts.setdefault(name, kind) == kind
         pa = self._pa
         try:
-            found = pa.schema([("json", pa.array([metadata for _, metadata in samples]).type)])
-            known = [found] if self._schema is None else [self._schema, found]
-            self._schema = pa.unify_schemas(known, promote_options="permissive")
+            schema = pa.schema([("json", pa.array([metadata for _, metadata in samples]).type)])
+            schemas = [schema] if self._schema is None else [self._schema, schema]
+            self._schema = pa.unify_schemas(schemas, promote_options="permissive")
         except (pa.ArrowException, TypeError, OverflowError):
             self._whole = False
 
@@ -102,9 +102,9 @@ def card_header(manifests: Sequence[Manifest], metadata: Sequence[Mapping[bytes,
         "tags": ["webdataset", "audio-visual", "synthetic", "harken"],
         "configs": [{"config_name": "default", "data_files": files}],
     }
-    told = [parse_json(table[_KEY], where="The index") for table in metadata if _KEY in table]
+    features = [parse_json(table[_KEY], where="The index") for table in metadata if _KEY in table]
     # Of the split with the most samples: another may lack a value that gives a type away.
-    if len(told) == len(manifests):
+    if len(features) == len(manifests):
         largest = max(range(len(manifests)), key=lambda place: manifests[place].samples)
-        header["dataset_info"] = [{"config_name": "default", "features": told[largest]}]
+        header["dataset_info"] = [{"config_name": "default", "features": features[largest]}]
     return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True, width=10_000)}---\n\n"

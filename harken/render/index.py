@@ -42,8 +42,8 @@ def write_index(job: Job, shards: Sequence[ShardRecord]) -> FileRecord:
     for record in shards:
         samples = list(_samples(job.folder / record.name))
         types.add([(extensions, metadata) for _, extensions, metadata in samples])
-        found = _table(pa, [_row(place, metadata) for place, _, metadata in samples]).schema
-        schema = found if schema is None else _merged(pa, schema, found, record.name)
+        shard_schema = _table(pa, [_row(place, metadata) for place, _, metadata in samples]).schema
+        schema = shard_schema if schema is None else _merged(pa, schema, shard_schema, record.name)
     assert schema is not None
     order = sorted(set(schema.names) - set(PLACE_COLUMNS))
     schema = pa.schema([schema.field(name) for name in (*PLACE_COLUMNS, *order)])
@@ -87,7 +87,8 @@ def read_index(folder: str | Path, split: str) -> Any:
             return parquet.read_table(file, use_threads=False, pre_buffer=False)
     except Exception as error:  # a damaged table may raise anything
         raise DataSetError(
-            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, which makes it anew."
+            f"{str(path)!r} cannot be read ({error}). Delete it and run the same rendering again, "
+            "which writes it again."
         ) from error
 
 
@@ -141,9 +142,9 @@ def _table(pa: Any, rows: list[dict[str, Any]]) -> Any:
     return pa.table(columns)
 
 
-def _merged(pa: Any, schema: Any, found: Any, shard: str) -> Any:
+def _merged(pa: Any, schema: Any, shard_schema: Any, shard: str) -> Any:
     try:
-        return pa.unify_schemas([schema, found], promote_options="permissive")
+        return pa.unify_schemas([schema, shard_schema], promote_options="permissive")
     except pa.ArrowException as error:
         raise DataSetError(
             f"Metadata of {shard} has another type than in the shards before ({error}). Let the recipe give the same "

@@ -11,8 +11,8 @@ from typing import Any
 from harken.checks import check_settings
 from harken.errors import ConfigurationError, DataSetError, FileError
 from harken.files import read_json, write_text
-from harken.render.recipe import SPLITS
 from harken.render.shards import MOST_SAMPLES, Job, ShardRecord, interrupted
+from harken.splits import SPLITS
 
 __all__ = ["FORMAT", "FileRecord", "Manifest", "library_versions", "manifest_path", "read_manifest", "read_manifests"]
 
@@ -106,7 +106,7 @@ class Manifest:
         return self.index is not None and sum(shard.samples for shard in self.shards) == self.samples
 
     def differences(self, other: "Manifest", *, other_split: bool = False) -> list[str]:
-        """Tell what keeps two manifests from describing the same samples.
+        """Return what keeps two manifests from describing the same samples.
 
         Args:
             other: The other manifest.
@@ -194,7 +194,7 @@ def read_manifest(folder: Path, split: str) -> Manifest:
 
 
 def _check_names(manifest: Manifest, split: str) -> None:
-    """Refuse files of other names than the renderer gives: a manifest must not lead out of its folder."""
+    """Refuse files of other names than the renderer gives: a manifest must not name files outside its folder."""
     if manifest.split != split:
         raise ValueError(f"its split is {manifest.split!r}")
     expected = 0
@@ -216,7 +216,7 @@ def read_manifests(folder: Path) -> list[Manifest]:
     folder = Path(folder)
     if not folder.is_dir():
         raise DataSetError(f"There is no folder {str(folder)!r}.")
-    found = [read_manifest(folder, split) for split in SPLITS if manifest_path(folder, split).is_file()]
-    if not found:
+    manifests = [read_manifest(folder, split) for split in SPLITS if manifest_path(folder, split).is_file()]
+    if not manifests:
         raise DataSetError(f"{str(folder)!r} holds no data set: expected a file such as train.manifest.json in it.")
-    return found
+    return manifests

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -29,13 +29,13 @@ from harken.files import read_bytes, read_text
 from harken.pickles import check_pickle
 from harken.render.encoding import decode_npy
 from harken.sound.spectrogram import echo_spectrogram
+from harken.splits import Split, checked_split
 
 __all__ = ["VISUAL_ECHOES_TEST", "EchoSample", "echo_spectrogram", "read_batvision", "read_visual_echoes"]
 
 VISUAL_ECHOES_TEST: tuple[str, ...] = ("apartment_2", "frl_apartment_5", "office_4")
 """Scenes that the paper tests on; it trains on the other fifteen."""
 
-_SPLITS = ("train", "val", "test")
 _LARGEST_ARRAY = 256_000_000
 _BATVISION_RATE = 44100
 _BATVISION_DEPTH = {1: 12.0, 2: 30.0}
@@ -45,7 +45,7 @@ _V2 = ("depth path", "depth file name", "audio path", "audio file name")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EchoSample:
-    """An echo and what there was to be seen."""
+    """An echo and the view that belongs to it."""
 
     name: str
     """Unique name, such as "office_0/3ms_sweep/90/17"."""
@@ -102,13 +102,13 @@ def read_visual_echoes(
     for name in scenes or ():
         if name not in content:
             raise UnknownNameError("scene", name, sorted(content))
-    chosen = sorted(content) if scenes is None else list(scenes)
-    return _visual_echoes(content, sounds, chosen, sweep)
+    names = sorted(content) if scenes is None else list(scenes)
+    return _visual_echoes(content, sounds, names, sweep)
 
 
 def read_batvision(
     path: str | Path,
-    split: Literal["train", "val", "test"],
+    split: Split,
     *,
     max_depth: float | None = None,
     places: Sequence[str] | None = None,
@@ -130,8 +130,7 @@ def read_batvision(
             or has another shape; before the first sample where it concerns the tables.
         ConfigurationError: `max_depth` is not positive, or places are asked for of V1.
     """
-    if split not in _SPLITS:
-        raise UnknownNameError("split", split, _SPLITS)
+    checked_split(split)
     if max_depth is not None and not max_depth > 0:
         raise ConfigurationError(f"max_depth is {max_depth!r} m; expected more than 0, or None.")
     root = _folder(path, "BatVision")
@@ -140,18 +139,18 @@ def read_batvision(
             raise ConfigurationError("BatVision V1 is not divided into places; leave `places` out.")
         rows = [("", row) for row in _table(root / f"{split}.csv", _V1)]
         return _batvision(root, rows, 1, max_depth or _BATVISION_DEPTH[1])
-    found = sorted(folder.name for folder in root.iterdir() if (folder / f"{split}.csv").is_file())
-    if not found:
+    folders = sorted(folder.name for folder in root.iterdir() if (folder / f"{split}.csv").is_file())
+    if not folders:
         raise DataSetError(
             f"No {split}.csv in {str(root)!r} (BatVision V1) nor in a folder in it (V2). Give the folder that holds "
             "the tables."
         )
     for place in places or ():
-        if place not in found:
-            raise UnknownNameError("place", place, found)
+        if place not in folders:
+            raise UnknownNameError("place", place, folders)
     rows = [
         (place, row)
-        for place in (found if places is None else places)
+        for place in (folders if places is None else places)
         for row in _table(root / place / f"{split}.csv", _V2)
     ]
     return _batvision(root, rows, 2, max_depth or _BATVISION_DEPTH[2])
@@ -163,10 +162,10 @@ def _visual_echoes(content: dict[str, Any], sounds: Path, scenes: Sequence[str],
             name = f"{scene}/{sweep}/{angle}/{location}"
             echo, rate = _stereo(sounds / scene / sweep / str(angle) / f"{location}.wav")
             views = content[scene][location, angle]
-            depth, known = _depth(views["depth"], name, 1.0, None)
+            depth, valid = _depth(views["depth"], name, 1.0, None)
             rgb = _color(views["rgb"], name)
             yield EchoSample(
-                name=name, scene=scene, echo=echo, rate=rate, depth=depth, known=known, rgb=rgb, orientation=int(angle)
+                name=name, scene=scene, echo=echo, rate=rate, depth=depth, known=valid, rgb=rgb, orientation=int(angle)
             )
 
 
@@ -186,9 +185,9 @@ def _batvision(
             image = str(Path(row["camera path"]) / row["camera file name"]) if named else None
             echo, rate = _stereo(root / row["audio path"] / row["audio file name"])
         name = depth_file.relative_to(root).with_suffix("").as_posix()
-        depth, known = _depth(_array(depth_file), name, 0.001, max_depth)
+        depth, valid = _depth(_array(depth_file), name, 0.001, max_depth)
         rgb = _picture(root / image) if image else None
-        yield EchoSample(name=name, scene=place, echo=echo, rate=rate, depth=depth, known=known, rgb=rgb)
+        yield EchoSample(name=name, scene=place, echo=echo, rate=rate, depth=depth, known=valid, rgb=rgb)
 
 
 def _folder(path: str | Path, what: str) -> Path:
@@ -203,7 +202,7 @@ def _table(file: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         reader = csv.DictReader(io.StringIO(read_text(file, error=DataSetError), newline=""), strict=True)
         names, rows = list(reader.fieldnames or ()), list(reader)
     except csv.Error as error:
-        raise DataSetError(f"{str(file)!r} is no table ({error}).") from error
+        raise DataSetError(f"{str(file)!r} is not a table ({error}).") from error
     missing = [column for column in columns if column not in names]
     if missing:
         raise DataSetError(
@@ -246,26 +245,26 @@ def _array(file: Path) -> np.ndarray:
 
 def _depth(values: Any, name: str, unit: float, largest: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return depth [m], 0 where it is not known, and where it is."""
-    given = np.asarray(values)
-    if given.ndim == 3 and given.shape[2] == 1:
-        given = given[..., 0]
-    if given.ndim != 2 or 0 in given.shape or given.dtype.kind not in "fiu":
-        raise DataSetError(f"The depth of {name!r} is {given.dtype} {given.shape}; expected numbers (height, width).")
-    depth = given.astype(np.float32) * np.float32(unit)
-    known = np.isfinite(depth) & (depth > 0)
-    depth = np.where(known, depth, np.float32(0))
+    array = np.asarray(values)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise DataSetError(f"The depth of {name!r} is {array.dtype} {array.shape}; expected numbers (height, width).")
+    depth = array.astype(np.float32) * np.float32(unit)
+    valid = np.isfinite(depth) & (depth > 0)
+    depth = np.where(valid, depth, np.float32(0))
     if largest is not None:
-        known &= depth <= largest
-    return depth[..., None], known[..., None]
+        valid &= depth <= largest
+    return depth[..., None], valid[..., None]
 
 
 def _color(values: Any, name: str) -> np.ndarray:
-    given = np.asarray(values)
-    if given.ndim != 3 or given.shape[2] not in (3, 4) or 0 in given.shape or given.dtype != np.uint8:
+    array = np.asarray(values)
+    if array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape or array.dtype != np.uint8:
         raise DataSetError(
-            f"The image of {name!r} is {given.dtype} {given.shape}; expected uint8 (height, width, 3 or 4)."
+            f"The image of {name!r} is {array.dtype} {array.shape}; expected uint8 (height, width, 3 or 4)."
         )
-    return np.ascontiguousarray(given[..., :3])
+    return np.ascontiguousarray(array[..., :3])
 
 
 def _picture(file: Path) -> np.ndarray:
@@ -284,7 +283,7 @@ def _read_observations(file: Path) -> dict[str, Any]:
             check_pickle(stream)
             content = _ObservationsUnpickler(stream).load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise DataSetError(f"{str(file)!r} is no pickle of VisualEchoes ({error}).") from error
+        raise DataSetError(f"{str(file)!r} is not a pickle of VisualEchoes ({error}).") from error
     scenes = content if isinstance(content, dict) else {}
     for scene, views in scenes.items():
         keys = isinstance(views, dict) and all(isinstance(key, tuple) and len(key) == 2 for key in views)
@@ -297,17 +296,17 @@ def _read_observations(file: Path) -> dict[str, Any]:
 
 
 class _ObservationsUnpickler(pickle.Unpickler):
-    """Read dictionaries of arrays; a pickle is a program, and anything else that it names is refused."""
+    """Read dictionaries of arrays; a pickle can run code, so anything else that it names is refused."""
 
     def __init__(self, file: io.BufferedReader):
         super().__init__(file, encoding="latin1")
 
     def find_class(self, module: str, name: str) -> Any:
         """Return one of the few names that arrays need, or refuse it."""
-        known = (module.replace("numpy._core", "numpy.core"), name)
-        if known not in _ARRAYS:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs; it is not opened")
-        return _ARRAYS[known]
+        key = (module.replace("numpy._core", "numpy.core"), name)
+        if key not in _ARRAYS:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no array needs; it was not opened")
+        return _ARRAYS[key]
 
 
 def _latin1(text: str, encoding: str = "latin1") -> bytes:

@@ -48,25 +48,25 @@ def render_on_ray(job: Job, shards: Sequence[int], report: Callable[[Event], Non
         write_bytes(token, b"This folder is shared.", error=interrupted)
         # One row a block, so that what is lost with a worker is one shard.
         rows = data.from_items([{"shard": shard} for shard in shards], override_num_blocks=len(shards))
-        done = rows.map(
+        results = rows.map(
             _ShardMaker,
             fn_constructor_args=(job, token.name, library_versions()),
-            # Shards wait for whoever is free, and not in the queue of one that is busy.
+            # Shards wait for the next free worker, not in the queue of a busy one.
             compute=data.ActorPoolStrategy(min_size=1, max_size=_cores(ray), max_tasks_in_flight_per_actor=1),
             num_cpus=1,
             ray_remote_args_fn=_fault_tolerance,
         )
         with _quiet(data):
-            _report_all(ray, done, report)
+            _report_all(ray, results, report)
     finally:
         token.unlink(missing_ok=True)
         if started:
             ray.shutdown()
 
 
-def _report_all(ray: Any, done: Any, report: Callable[[Event], None]) -> None:
+def _report_all(ray: Any, results: Any, report: Callable[[Event], None]) -> None:
     try:
-        for row in done.iter_rows():
+        for row in results.iter_rows():
             if row["error"]:
                 error = DataSetError(row["error"])
                 error.add_note(f"In the worker on {row['host']}:\n{row['trace']}")
@@ -82,7 +82,7 @@ def _report_all(ray: Any, done: Any, report: Callable[[Event], None]) -> None:
 
 
 def _connect(ray: Any, address: str) -> bool:
-    """Connect to the cluster, and return whether that was left to us."""
+    """Connect to the cluster, and return whether this call opened the connection."""
     if ray.is_initialized():
         return False
     try:
@@ -97,10 +97,10 @@ def _connect(ray: Any, address: str) -> bool:
 
 
 def _knock(address: str) -> None:
-    """Find out whether anybody answers at ``host:port``; `ray.init` itself tries for many minutes.
+    """Check that a server answers at ``host:port``; `ray.init` itself tries for many minutes.
 
     Raises:
-        OSError: Nobody does.
+        OSError: No server answers.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -108,13 +108,13 @@ def _knock(address: str) -> None:
 
 
 def _fault_tolerance() -> dict[str, int]:
-    """Return how often a worker is started again, and what it was at is tried again."""
+    """Return how often a worker is restarted and its unfinished task retried."""
     return {"max_restarts": -1, "max_task_retries": _ATTEMPTS - 1}
 
 
 @contextlib.contextmanager
 def _quiet(data: Any) -> Iterator[None]:
-    """Keep Ray Data's own bars and plans off the terminal while ours is there."""
+    """Hide Ray Data's own progress bars and plans while ours is shown."""
     context, log = data.DataContext.get_current(), logging.getLogger("ray.data")
     bars, level = context.enable_progress_bars, log.level
     context.enable_progress_bars = False
@@ -142,7 +142,7 @@ class _ShardMaker:
         answer = {**nothing, "error": self.problem, "host": socket.gethostname()}
         if self.problem:
             return answer
-        # Errors travel as text: Ray would try again what fails again.
+        # Errors are passed as text: Ray would otherwise retry a task that fails every time.
         try:
             return {**answer, **vars(write_shard(self.job, shard))}
         except Exception as error:
@@ -151,7 +151,7 @@ class _ShardMaker:
 
 
 def _problem(folder: Path, token: str, libraries: dict[str, str]) -> str:
-    """Say what keeps this machine from rendering the same bytes into the same folder; nothing where all is well."""
+    """Return why this machine would not render the same bytes into the same folder; empty if it would."""
     host = socket.gethostname()
     if not os.path.exists(folder / token):
         return (

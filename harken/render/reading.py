@@ -74,11 +74,11 @@ def read_shard(
         DataSetError: The shard is missing, cut off or damaged.
     """
     path, count = Path(folder) / record.name, 0
-    # The size tells a cut-off shard before its first sample is used; checksums are for `verify`.
+    # The size reveals a cut-off shard before its first sample is used; checksums are for `verify`.
     size = path.stat().st_size if path.is_file() else None
     if size != record.bytes:
         what = "is missing" if size is None else f"has {size} bytes; its manifest says {record.bytes}"
-        raise DataSetError(f"{str(path)!r} {what}. Run the same rendering again: what is damaged is made anew.")
+        raise DataSetError(f"{str(path)!r} {what}. Run the same rendering again: what is damaged is rendered again.")
     for key, _, _, parts in iterate_shard(path):
         count += 1
         if count > skip:
@@ -117,7 +117,7 @@ def _check_places(index: Any, manifest: Manifest) -> None:
     if not whole:
         raise DataSetError(
             f"The index of split {manifest.split!r} does not fit its shards. Delete {manifest.split}.parquet and run "
-            "the same rendering again, which makes it anew."
+            "the same rendering again, which writes it again."
         )
 
 
@@ -168,15 +168,15 @@ class RenderedSamples:
                 content = file.read(size)
             with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as tar:
                 members = [(*member_name(info), tar.extractfile(info)) for info in tar]
-                parts = {name: file.read() for found, name, file in members if file is not None and found == key}
+                parts = {name: file.read() for owner, name, file in members if file is not None and owner == key}
         except Exception as error:  # a damaged tar may raise anything
             raise DataSetError(
-                f"{str(path)!r}, sample {key}: {error}. `harken render verify` tells what is damaged."
+                f"{str(path)!r}, sample {key}: {error}. `harken render verify` lists what is damaged."
             ) from error
-        wanted = parts if self.extensions is None else self._chosen(parts, key)
-        return {"__key__": key, **_decoded(path, key, wanted, decode=self.decode)}
+        selection = parts if self.extensions is None else self._selection(parts, key)
+        return {"__key__": key, **_decoded(path, key, selection, decode=self.decode)}
 
-    def _chosen(self, parts: dict[str, bytes], key: str) -> dict[str, bytes]:
+    def _selection(self, parts: dict[str, bytes], key: str) -> dict[str, bytes]:
         missing = [name for name in (*(self.extensions or ()), "json") if name not in parts]
         if missing:
             raise DataSetError(f"Sample {key} has no part {missing[0]!r}; it has {', '.join(parts)}.")

@@ -9,12 +9,11 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from harken.checks import checked_count
 from harken.errors import ConfigurationError, UnknownNameError
+from harken.splits import checked_split
 
-__all__ = ["RECIPES", "SPLITS", "Recipe", "RecipeEntry", "make_recipe", "sample_generator"]
-
-SPLITS: tuple[str, ...] = ("train", "val", "test")
-"""The splits of a data set; each has its own homes, sounds and numbers."""
+__all__ = ["RECIPES", "Recipe", "RecipeEntry", "make_recipe", "sample_generator"]
 
 
 @runtime_checkable
@@ -23,7 +22,7 @@ class Recipe(Protocol):
 
     A recipe is pickled to other processes and machines, so it holds little more than its settings; what is large is
     made when the first sample needs it. Nothing that `sample` returns may depend on which samples were made before, on
-    the process or on the clock: a data set is rendered in pieces, in any order, and its bytes must not tell.
+    the process or on the clock: a data set is rendered in pieces, in any order, and its bytes must not depend on that.
     """
 
     name: ClassVar[str]
@@ -43,7 +42,7 @@ class Recipe(Protocol):
 
     @property
     def split(self) -> str:
-        """One of `SPLITS`."""
+        """One of `harken.splits.SPLITS`."""
         ...
 
     @property
@@ -141,12 +140,12 @@ def make_recipe(name: str, *, settings: Any = None, split: str = "train", seed: 
     Args:
         name: One of `RECIPES`.
         settings: An instance of the recipe's settings, the path of a YAML file of them, or None for the defaults.
-        split: One of `SPLITS`.
+        split: One of `harken.splits.SPLITS`.
         seed: Seed of every random draw.
 
     Raises:
         UnknownNameError: There is no such recipe, split or key in the file.
-        ConfigurationError: The seed is no whole number from 0, or a setting has a wrong value.
+        ConfigurationError: The seed is not a whole number from 0, or a setting has a wrong value.
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
@@ -171,10 +170,8 @@ def check_split_and_seed(split: str, seed: int) -> None:
     """Check what every recipe is made with.
 
     Raises:
-        UnknownNameError: The split is not one of `SPLITS`.
-        ConfigurationError: The seed is no whole number from 0.
+        UnknownNameError: The split is not one of `harken.splits.SPLITS`.
+        ConfigurationError: The seed is not a whole number from 0.
     """
-    if split not in SPLITS:
-        raise UnknownNameError("split", split, SPLITS)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ConfigurationError(f"The seed is {seed!r}; expected a whole number from 0.")
+    checked_split(split)
+    checked_count("The seed", seed, 0)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harken.errors import ConfigurationError, DataSetError, HarkenWarning
+from harken.checks import checked_count
+from harken.errors import DataSetError, HarkenWarning
 from harken.files import checked_output_folder, locked, remove_partial_files
 from harken.interrupts import ending_with_care
 from harken.render.dependencies import require
@@ -64,9 +65,8 @@ def render(
     """
     job = Job(recipe=recipe, folder=Path(folder).absolute(), samples=samples, samples_per_shard=samples_per_shard)
     check_split_and_seed(recipe.split, recipe.seed)
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ConfigurationError(f"workers is {workers!r}; expected a whole number from 1.")
-    # Asked for now, not after hours of rendering.
+    checked_count("workers", workers)
+    # Checked now rather than after hours of rendering.
     for package in ("pyarrow", "threadpoolctl", *(["ray"] if ray is not None else [])):
         require(package)
     checked_output_folder(job.folder, error=DataSetError)
@@ -74,11 +74,11 @@ def render(
         remove_partial_files(job.folder)
         _refuse_folders(job)
         manifest, before = Manifest.of(job), _earlier(job)
-        done = {} if before is None else _verified(job, before)
-        if before is None or before.samples != samples or len(done) < len(before.shards):
+        records = {} if before is None else _verified(job, before)
+        if before is None or before.samples != samples or len(records) < len(before.shards):
             _forget_index(job)
-        with _Progress(job, manifest, done, show=progress) as state:
-            missing = [shard for shard in range(job.shards) if shard not in done]
+        with _Progress(job, manifest, records, show=progress) as state:
+            missing = [shard for shard in range(job.shards) if shard not in records]
             if missing:
                 _execute(job, missing, state.take, workers, ray)
         return _finish(job, state.manifest, before)
@@ -126,15 +126,17 @@ def _refuse_folders(job: Job) -> None:
     ours = (".tar", ".manifest.json", ".parquet", "README.md", "-sheet.png", "-sheet.html")
     for entry in job.folder.iterdir():
         if entry.name.endswith(ours) and not entry.is_file():
-            raise DataSetError(f"{str(entry)!r} is no regular file, but a file of that name belongs there. Remove it.")
+            raise DataSetError(
+                f"{str(entry)!r} is not a regular file, but a file of that name belongs there. Remove it."
+            )
 
 
 def _refuse_strangers(job: Job) -> None:
     """Refuse tar files of unknown origin; they would be overwritten."""
-    found = sorted(path.name for path in job.folder.glob("*.tar"))
-    if found:
+    names = sorted(path.name for path in job.folder.glob("*.tar"))
+    if names:
         raise DataSetError(
-            f"{job.folder} holds {found[0]} and no manifest: its origin is unknown and it is not overwritten. Choose "
+            f"{job.folder} holds {names[0]} and no manifest: its origin is unknown and it is not overwritten. Choose "
             "another folder, or delete these files if they are not needed."
         )
 
@@ -156,17 +158,17 @@ def _warn_of_libraries(before: Manifest, now: Manifest) -> None:
 
 def _verified(job: Job, before: Manifest) -> dict[int, ShardRecord]:
     """Return the shards of an earlier run that are there, unharmed, and as long as they are to be now."""
-    kept: dict[int, ShardRecord] = {}
+    records: dict[int, ShardRecord] = {}
     for record in before.shards:
         shard, path = record.first // job.samples_per_shard, job.folder / record.name
         if record.samples != len(job.numbers(shard)):
             continue  # The last one, which is to become longer.
         if path.is_file() and path.stat().st_size == record.bytes and file_digest(path) == record.sha256:
-            kept[shard] = record
+            records[shard] = record
             continue
         problem = "is damaged" if path.is_file() else "is missing"
         warnings.warn(f"{path} {problem}; it is made again.", HarkenWarning, stacklevel=4)
-    return kept
+    return records
 
 
 def _forget_index(job: Job) -> None:
@@ -177,14 +179,14 @@ def _forget_index(job: Job) -> None:
 class _Progress:
     """Keeps the manifest up to date while shards arrive, and shows how far it is."""
 
-    def __init__(self, job: Job, manifest: Manifest, done: dict[int, ShardRecord], *, show: bool):
+    def __init__(self, job: Job, manifest: Manifest, records: dict[int, ShardRecord], *, show: bool):
         from tqdm import tqdm
 
-        self.job, self.done, self._manifest = job, dict(done), manifest
+        self.job, self.done, self._manifest = job, dict(records), manifest
         self._saved, self._pause = time.monotonic(), _SAVE_SECONDS
         self._bar = tqdm(
             total=job.samples,
-            initial=sum(record.samples for record in done.values()),
+            initial=sum(record.samples for record in records.values()),
             desc=f"{job.recipe.name} {job.recipe.split}",
             unit="sample",
             disable=not show,
@@ -229,13 +231,13 @@ class _Progress:
 
 def _finish(job: Job, manifest: Manifest, before: Manifest | None) -> Manifest:
     """Write the index and the card of a data set whose shards are all there."""
-    from harken.render.card import card_names, write_card  # Not at the top: workers need no reports.
+    from harken.render.card import card_names, write_card  # Not at the top: workers write no reports.
 
-    kept = _kept_index(job, manifest, before)
-    manifest = dataclasses.replace(manifest, index=kept or write_index(job, manifest.shards))
+    index = _kept_index(job, manifest, before)
+    manifest = dataclasses.replace(manifest, index=index or write_index(job, manifest.shards))
     manifest.write(job.folder)
-    if kept and all((job.folder / name).is_file() for name in card_names(manifest.split)):
-        return manifest  # Whoever has written into the card keeps what they wrote.
+    if index and all((job.folder / name).is_file() for name in card_names(manifest.split)):
+        return manifest  # Users may have edited the card: it is not overwritten.
     write_card(job.folder, description=type(job.recipe).__doc__ or "")
     return manifest
 

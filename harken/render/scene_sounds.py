@@ -1,4 +1,4 @@
-"""What sounds in scenes for spatial sound: which clips, when, and the colour that tells each category apart."""
+"""What sounds in scenes for spatial sound: which clips, when, and the colour of each category."""
 
 import colorsys
 from functools import lru_cache
@@ -26,7 +26,7 @@ def draw_events(
         duration: Length of the clip [s].
         event: Least and greatest length of an event [s].
         pause: Least and greatest pause [s].
-        random: Where draws come from.
+        random: Generator of every random draw.
 
     Returns:
         Onset and length of each event [s].
@@ -73,7 +73,7 @@ def clips_by_category(folder: str | None, rate: int, kind: Kind, split: str) -> 
     by_category: dict[str, list[str]] = {}
     for name in names:
         by_category.setdefault(library.entry(name).category, []).append(name)
-    return {category: tuple(found) for category, found in by_category.items()} | {"": names}
+    return {category: tuple(clips) for category, clips in by_category.items()} | {"": names}
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,7 @@
 
 Two kinds of things sound: furniture, at a place of it that the camera sees, with a clip of its own category from the
 built-in library; and balls in the air, talkers and instruments, that stand or walk to and fro over free floor. A ball
-has the colour of its category, so that its sound can be told from its look. Balls hide what is behind them but do not
+has the colour of its category, so that its look shows what it sounds like. Balls hide what is behind them but do not
 disturb sound.
 
 The recipes "binaural-video" and "localization" share these scenes: with equal settings, split, seed and number they
@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from harken.sim import Trajectory, World, WorldSettings, forward_vector
 from harken.sound.clip import Clip
 from harken.sound.level import amplitude
 from harken.sound.synthesis.speech_and_music import KINDS
+from harken.splits import checked_split
 from harken.vision import Camera
 from harken.vision.spheres import project, view_sphere, viewing_ray
 
@@ -179,7 +180,7 @@ class SoundingObject:
     gain_db: float
     """Level relative to the clip's own [dB]."""
     trajectory: Trajectory
-    """Its way; one place for an object at rest."""
+    """Its path; one place for an object at rest."""
     instance: int = 0
     """Number of the piece of furniture in the home, 0 for a ball."""
     color: tuple[int, int, int] = (0, 0, 0)
@@ -187,7 +188,7 @@ class SoundingObject:
 
     @property
     def moves(self) -> bool:
-        """Whether it is on its way."""
+        """Whether it moves."""
         return len(self.trajectory.times) > 1
 
 
@@ -234,9 +235,9 @@ def sample_scene(settings: SceneSettings, split: str, seed: int, number: int) ->
         if stand is None:
             continue
         view = _View(settings, world, split, *stand)
-        found = view.place(count, random)
-        if found is not None:
-            objects = tuple(_sounding(settings, one, random) for one in found)
+        placements = view.place(count, random)
+        if placements is not None:
+            objects = tuple(_sounding(settings, placement, random) for placement in placements)
             return SampledScene(
                 settings=settings,
                 world=world,
@@ -261,7 +262,7 @@ def scene_categories(settings: SceneSettings) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Placed:
-    """An object that found its place, before its sound is made."""
+    """An object in its place, before its sound is made."""
 
     clip: Clip
     trajectory: Trajectory
@@ -275,35 +276,35 @@ class _View:
         self.settings, self.world, self.split = settings, world, split
         self.heading, self.camera = heading, settings.camera
         self.eye = position + np.array([0.0, settings.ear_height, 0.0])
-        seen = world.renderer.observe(self.camera, self.eye, heading, channels=("depth", "instance"))
-        self.depth, self.instance = seen["depth"][..., 0], seen["instance"][..., 0]
+        view = world.renderer.observe(self.camera, self.eye, heading, channels=("depth", "instance"))
+        self.depth, self.instance = view["depth"][..., 0], view["instance"][..., 0]
         self.places: list[np.ndarray] = []
 
     def place(self, count: int, random: np.random.Generator) -> list[_Placed] | None:
         """Find places for some objects, None where not all fit."""
-        found: list[_Placed] = []
+        placements: list[_Placed] = []
         furniture = self._furniture()
         for _ in range(count):
-            one = None
+            placement = None
             if furniture and random.random() < self.settings.furniture:
-                one = self._sounding_furniture(furniture.pop(int(random.integers(len(furniture)))), random)
-            one = one or self._ball(random)
-            if one is None:
+                placement = self._sounding_furniture(furniture.pop(int(random.integers(len(furniture)))), random)
+            placement = placement or self._ball(random)
+            if placement is None:
                 return None
-            found.append(one)
-            self.places.append(one.trajectory.position(0.0))
-        return found
+            placements.append(placement)
+            self.places.append(placement.trajectory.position(0.0))
+        return placements
 
     def _furniture(self) -> list[int]:
         """Return the instances in view that are large enough and that have clips."""
         count = np.bincount(self.instance.ravel())
-        known = self._known("furniture")
+        categories = self._clips("furniture")
         return [
             thing.instance
             for thing in self.world.scene.objects
             if thing.instance < len(count)
             and count[thing.instance] >= 4 * self.settings.smallest
-            and thing.category in known
+            and thing.category in categories
         ]
 
     def _sounding_furniture(self, instance: int, random: np.random.Generator) -> _Placed | None:
@@ -321,12 +322,12 @@ class _View:
         clip = self._clip("furniture", category, random)
         return _Placed(clip=clip, trajectory=_standing(place), instance=instance)
 
-    def _known(self, kind: Kind) -> dict[str, tuple[str, ...]]:
+    def _clips(self, kind: Kind) -> dict[str, tuple[str, ...]]:
         return clips_by_category(self.settings.clips, self.settings.acoustics.rate, kind, self.split)
 
     def _clip(self, kind: Kind, category: str, random: np.random.Generator) -> Clip:
         """Draw a clip; "" is any category."""
-        names = self._known(kind)[category]
+        names = self._clips(kind)[category]
         library = clips_of(self.settings.clips, self.settings.acoustics.rate, kind)
         return library.clip(names[int(random.integers(len(names)))])
 
@@ -434,7 +435,7 @@ def _standing(place: np.ndarray) -> Trajectory:
 
 
 def _distance_to_leg(point: np.ndarray, start: np.ndarray, goal: np.ndarray) -> float:
-    """Return how near a straight way comes to a point, seen from above [m]."""
+    """Return how near a straight path comes to a point, seen from above [m]."""
     a, b, p = start[[0, 2]], goal[[0, 2]], point[[0, 2]]
     way = b - a
     share = float(np.clip((p - a) @ way / max(float(way @ way), 1e-12), 0.0, 1.0))
@@ -448,5 +449,5 @@ def _digest(*words: object) -> int:
 
 @lru_cache(maxsize=_WORLDS_KEPT)
 def _world(split: str, home: int, config: HomeConfig, acoustics: AcousticSettings, ear_height: float) -> World:
-    scene = generate_home(home, split=cast(Literal["train", "val", "test"], split), config=config)
+    scene = generate_home(home, split=checked_split(split), config=config)
     return World(scene=scene, settings=WorldSettings(acoustics=acoustics, ear_height=ear_height))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harken.checks import check_settings
-from harken.errors import ConfigurationError, DataSetError, HarkenError
+from harken.checks import check_settings, checked_count
+from harken.errors import DataSetError, HarkenError
 from harken.files import is_no_space, write_whole
 from harken.render.encoding import encode_sample
 from harken.render.recipe import Recipe
@@ -53,9 +53,7 @@ class Job:
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("samples", "samples_per_shard"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_SAMPLES:
-                raise ConfigurationError(f"{name} is {value!r}; expected a whole number from 1 to {MOST_SAMPLES}.")
+            object.__setattr__(self, name, checked_count(name, getattr(self, name), 1, MOST_SAMPLES))
 
     @property
     def shards(self) -> int:
@@ -170,18 +168,18 @@ def iterate_shard(path: Path) -> Iterator[tuple[str, int, int, dict[str, bytes]]
     try:
         size = path.stat().st_size if path.is_file() else -1
         if size < 0:
-            raise DataSetError(f"{str(path)!r} is no regular file.")
+            raise DataSetError(f"{str(path)!r} is not a regular file.")
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[missing-attribute]  # tarfile keeps all that it has seen
-                found, extension = member_name(info)
+                member_key, extension = member_name(info)
                 content = tar.extractfile(info)
                 if content is None or info.offset_data + info.size > size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
-                if found != key:
+                if member_key != key:
                     if key is not None:
                         yield key, start, end - start, parts
-                    key, start, parts = found, info.offset, {}
+                    key, start, parts = member_key, info.offset, {}
                 parts[extension] = content.read()
                 if len(parts[extension]) != info.size:
                     raise tarfile.ReadError(f"member {info.name} is cut off")
@@ -201,17 +199,17 @@ def member_name(info: tarfile.TarInfo) -> tuple[str, str]:
     """Return the key and the extension of a member of a shard.
 
     Raises:
-        DataSetError: It is no plain file, or its name is none of a part: one with a path in it, say.
+        DataSetError: It is not a plain file, or its name is not that of a part, for example because it holds a path.
     """
-    found = _MEMBER.fullmatch(info.name)
-    if found is None or not info.isreg() or info.issparse():
-        raise DataSetError(f"Member {info.name[:200]!r} is no part of a sample.")
-    return found[1], found[2]
+    match = _MEMBER.fullmatch(info.name)
+    if match is None or not info.isreg() or info.issparse():
+        raise DataSetError(f"Member {info.name[:200]!r} is not part of a sample.")
+    return match[1], match[2]
 
 
 def interrupted(message: str) -> DataSetError:
     """Return the error for a rendering that cannot go on but can be continued."""
-    return DataSetError(f"{message} Finished shards stay; run the same command again: it goes on where it stopped.")
+    return DataSetError(f"{message} Finished shards stay; run the same command again: it continues where it stopped.")
 
 
 def file_digest(path: Path) -> str:

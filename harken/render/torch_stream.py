@@ -23,7 +23,7 @@ class SampleStream(torch.utils.data.IterableDataset):
 
     The samples of an epoch are laid out in one order, and each process of `torch.distributed`, and each worker of its
     `DataLoader`, reads a stretch of it. All processes get equally many samples, as with `DistributedSampler`, so that
-    none waits for batches that others do not have: where the number of samples is no multiple of the number of
+    none waits for batches that others do not have: where the number of samples is not a multiple of the number of
     processes, some are read twice, or left out with `drop_last`. In one process each sample is read once.
 
     With `shuffle` the order of shards and, within a buffer, of samples is a function of `seed` and the epoch. Call
@@ -72,7 +72,7 @@ class SampleStream(torch.utils.data.IterableDataset):
         """Choose the epoch, which gives another order; call it before each, as with `DistributedSampler`.
 
         Raises:
-            ConfigurationError: The epoch is no whole number from 0.
+            ConfigurationError: The epoch is not a whole number from 0.
         """
         self._epoch.fill_(checked_count("epoch", epoch, 0, 2**62))
 
@@ -122,13 +122,13 @@ class SampleStream(torch.utils.data.IterableDataset):
 
 
 def _shuffled(samples: Iterator[Any], buffer: int, order: random.Random) -> Iterator[Any]:
-    held: list[Any] = []
+    pool: list[Any] = []
     for sample in samples:
-        if len(held) < buffer:
-            held.append(sample)
+        if len(pool) < buffer:
+            pool.append(sample)
             continue
         place = order.randrange(buffer)
-        yield held[place]
-        held[place] = sample
-    order.shuffle(held)
-    yield from held
+        yield pool[place]
+        pool[place] = sample
+    order.shuffle(pool)
+    yield from pool

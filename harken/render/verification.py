@@ -8,8 +8,8 @@ from harken.errors import DataSetError
 from harken.render.dependencies import require
 from harken.render.encoding import decode_sample
 from harken.render.manifest import Manifest, manifest_path, read_manifest, read_manifests
-from harken.render.recipe import SPLITS
 from harken.render.shards import ShardRecord, file_digest, iterate_shard
+from harken.splits import SPLITS
 
 __all__ = ["Verification", "verify"]
 
@@ -42,7 +42,9 @@ class Verification:
         lines = [f"{str(self.folder)!r}: {', '.join(self.splits) or 'no split'}; {size}"]
         lines += [f"  {problem}" for problem in self.problems]
         lines.append(
-            "Everything is whole." if self.passed else "Run the same rendering again: what is damaged is made anew."
+            "Everything is whole."
+            if self.passed
+            else "Run the same rendering again: what is damaged is rendered again."
         )
         return "\n".join(lines)
 
@@ -74,12 +76,12 @@ def verify(folder: str | Path, *, decode: bool = True, progress: bool = False) -
             index, wrong = _open_index(folder, manifest)
             problems += wrong
             for group, record in enumerate(manifest.shards):
-                found = _check_shard(folder, manifest, record, index, group, decode=decode)
-                problems += found
-                whole += [] if found else [record]
+                faults = _check_shard(folder, manifest, record, index, group, decode=decode)
+                problems += faults
+                whole += [] if faults else [record]
                 bar.update()
-    known = {record.name for manifest in manifests for record in manifest.shards}
-    problems += [f"{p.name} is not in a manifest." for p in sorted(folder.glob("*.tar")) if p.name not in known]
+    names = {record.name for manifest in manifests for record in manifest.shards}
+    problems += [f"{p.name} is not in a manifest." for p in sorted(folder.glob("*.tar")) if p.name not in names]
     problems += [f"{p.name} is half-written." for p in sorted(folder.glob(".*.partial"))]
     return Verification(
         folder=folder,
@@ -94,16 +96,16 @@ def verify(folder: str | Path, *, decode: bool = True, progress: bool = False) -
 def _manifests(folder: Path, problems: list[str]) -> list[Manifest]:
     if not any(manifest_path(folder, split).is_file() for split in SPLITS):
         return read_manifests(folder)  # which says what is wrong with the folder
-    found = []
+    manifests = []
     for split in SPLITS:
         if manifest_path(folder, split).is_file():
             try:
-                found.append(read_manifest(folder, split))
+                manifests.append(read_manifest(folder, split))
             except DataSetError as error:
                 problems.append(str(error))
-    for manifest in found[1:]:
-        problems += [f"Splits differ: {what}." for what in found[0].differences(manifest, other_split=True)]
-    return found
+    for manifest in manifests[1:]:
+        problems += [f"Splits differ: {what}." for what in manifests[0].differences(manifest, other_split=True)]
+    return manifests
 
 
 def _check_shard(
@@ -139,12 +141,12 @@ def _check_parts(where: str, parts: dict[str, bytes]) -> list[str]:
         sample = decode_sample(parts)
     except DataSetError as error:
         return [f"{where}: {error}"]
-    described = set(sample.get("json", {}).get("parts", {}))
-    return [f"{where}: part {name!r} is missing." for name in sorted(described - set(parts))]
+    names = set(sample.get("json", {}).get("parts", {}))
+    return [f"{where}: part {name!r} is missing." for name in sorted(names - set(parts))]
 
 
 def _first_damage(path: Path) -> str:
-    """Say where a damaged shard stops making sense, if it does."""
+    """Return where a damaged shard becomes unreadable, if it does."""
     whole = ""
     try:
         for key, _, _, parts in iterate_shard(path):

@@ -73,10 +73,10 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
                     continue
                 message = worker.receive()
                 if isinstance(message, int):
-                    worker.made += message
+                    worker.samples += message
                     report(message)
                 elif isinstance(message, ShardRecord):
-                    report(message.samples - worker.made)
+                    report(message.samples - worker.samples)
                     report(message)
                     if waiting:
                         worker.give(waiting.pop())
@@ -87,12 +87,12 @@ def render_in_processes(job: Job, shards: Sequence[int], report: Callable[[Event
                     # Shards are given out in their order, so every shard before this one is finished or under way.
                     waiting.clear()
                     failed = message
-                    for later in [other for other in busy.values() if other.shard >= worker.shard]:
+                    for later in [candidate for candidate in busy.values() if candidate.shard >= worker.shard]:
                         del busy[later.connection]
                         later.end()
                 else:
                     del busy[worker.connection]
-                    report(-worker.made)
+                    report(-worker.samples)
                     attempts[worker.shard] = attempts.get(worker.shard, 0) + 1
                     _report_death(job, worker, attempts[worker.shard])
                     again = _start(job)
@@ -120,15 +120,15 @@ class _Failure:
 
 @dataclass(kw_only=True)
 class _Worker:
-    """A process, the pipe to it, and what it is at."""
+    """A process, the pipe to it, and its current work."""
 
     process: BaseProcess
     connection: Connection
     shard: int = -1
-    made: int = field(default=0)
+    samples: int = field(default=0)
 
     def give(self, shard: int) -> None:
-        self.shard, self.made = shard, 0
+        self.shard, self.samples = shard, 0
         with contextlib.suppress(ConnectionError):  # It died; the next receive says so.
             self.connection.send(shard)
 
@@ -142,7 +142,7 @@ class _Worker:
             return None
 
     def dismiss(self) -> None:
-        """Let a process end that has nothing left to do."""
+        """Let a process without work end."""
         self.connection.close()
         self.process.join()
 
@@ -169,14 +169,14 @@ def _start(job: Job) -> _Worker:
 def _work(job: Job, connection: Connection, parent: int) -> None:
     """Render the shards that come through the pipe until it closes; runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides, and ends this process by SIGTERM.
-    made, last = 0, time.monotonic()
+    samples, last = 0, time.monotonic()
 
     def tick() -> None:
-        nonlocal made, last
-        made += 1
+        nonlocal samples, last
+        samples += 1
         if time.monotonic() - last >= _TICK_SECONDS:
-            connection.send(made)
-            made, last = 0, time.monotonic()
+            connection.send(samples)
+            samples, last = 0, time.monotonic()
         if os.getppid() != parent:
             raise SystemExit("The run that this process worked for is gone.")
 
@@ -185,7 +185,7 @@ def _work(job: Job, connection: Connection, parent: int) -> None:
             shard = connection.recv()
         except EOFError:
             return
-        made = 0
+        samples = 0
         try:
             connection.send(write_shard(job, shard, tick=tick))
         except Exception as error:

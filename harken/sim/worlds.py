@@ -3,25 +3,20 @@
 import functools
 import threading
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Literal
 
 from harken.acoustics.protocol import ListenerFormat
-from harken.errors import EpisodeError, UnknownNameError
+from harken.errors import EpisodeError
 from harken.scene import Scene, generate_home
 from harken.sim.mount import Mount
 from harken.sim.protocol import SimulatorProtocol
 from harken.sim.settings import WorldSettings
 from harken.sim.simulator import Simulator
 from harken.sim.world import World
+from harken.splits import SPLITS, checked_split
 from harken.vision import Camera
 
-__all__ = ["SPLITS", "Split", "UpAxis", "load_world", "make_simulator", "scene_name"]
-
-Split = Literal["train", "val", "test"]
-"""Name of a split."""
-
-SPLITS: tuple[Split, ...] = get_args(Split)
-"""The splits of homes and sounds."""
+__all__ = ["UpAxis", "load_world", "make_simulator", "scene_name"]
 
 UpAxis = Literal["auto", "y", "z"]
 """Axis that points up in a scene file."""
@@ -34,9 +29,7 @@ _lock = threading.Lock()
 
 def scene_name(split: str, number: int) -> str:
     """Return the name of a generated home, "home:<split>:<number>"."""
-    if split not in SPLITS:
-        raise UnknownNameError("split", split, SPLITS)
-    return f"home:{split}:{number}"
+    return f"home:{checked_split(split)}:{number}"
 
 
 def make_simulator(
@@ -104,4 +97,4 @@ def _load_scene(scene: str, up: UpAxis, scale: float) -> Scene:
             f"Scene {scene[:80]!r} names no home; expected 'home:<split>:<number>' with split {', '.join(SPLITS)}, "
             "for example 'home:test:12'."
         )
-    return generate_home(int(number), split=cast(Split, split))
+    return generate_home(int(number), split=checked_split(split))

@@ -1,7 +1,7 @@
 """A clip: the sound that a source emits, without a room."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -9,12 +9,14 @@ from harken.checks import checked_count, checked_number
 from harken.errors import SoundError, UnknownNameError
 from harken.sound.level import CLIP_RMS, active_rms, as_pressure
 from harken.sound.recordings import HIGHEST_RATE, LOWEST_RATE
+from harken.splits import Split as HomeSplit
 
 __all__ = ["SPLITS", "Clip", "Split", "checked_rate"]
 
-Split = Literal["train", "val", "test", "all"]
+Split = Literal[HomeSplit, "all"]
+"""Name of a split of a library."""
 
-SPLITS: tuple[Split, ...] = ("train", "val", "test", "all")
+SPLITS: tuple[Split, ...] = get_args(Split)
 """The splits of a library. "all" marks what is kept apart for no split, such as the one sound of the telephone task."""
 
 # 80 dB below full scale: the last bits of a 16-bit recording.
@@ -84,7 +86,7 @@ class Clip:
             level: The RMS; see `harken.sound.level.active_rms`.
 
         Raises:
-            ConfigurationError: The level is no number above 0 and up to 1.
+            ConfigurationError: The level is not a number above 0 and up to 1.
         """
         level = checked_number("The level of a clip", level, 0.0, 1.0, above=True)
         return replace(self, samples=self.samples * np.float32(level / active_rms(self.samples, self.rate)))

@@ -49,7 +49,7 @@ class ClipReading:
     """Whether the headers of all files are read at once, some 10,000 a second. Without, what is wrong with a file is
     found when its clip is first asked for. That samples are silent or NaN is always found then."""
     unusable: Literal["refuse", "leave out"] = "refuse"
-    """What becomes of files that cannot be opened or are too short, where `check` finds them: an error that names
+    """What happens to files that cannot be opened or are too short, where `check` finds them: an error that names
     them, or a warning that counts them."""
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ def voxceleb(
     if checked_number("val_share", val_share, 0.0, 1.0) == 1.0:
         raise ConfigurationError("val_share is 1; expected less, so that speakers are left for training.")
     expected = "id10270/<video>/00001.wav (or .m4a), the published layout of VoxCeleb"
-    root, files = _found(path, expected)
+    root, files = _files_below(path, expected)
     spoken = [file for file in files if len(file.parts) >= 3 and re.fullmatch(r"id\d{5}", file.parts[-3])]
     if not spoken:
         raise _wrong_layout(root, files, expected)
@@ -106,13 +106,13 @@ def voxceleb(
         if tested.setdefault(speaker, test) != test:
             raise SoundError(f"{str(root)!r}: speaker {speaker} is in both the test and the dev folder; expected one.")
     others = sorted((s for s, test in tested.items() if not test), key=_digest)
-    held = set(others[: max(1, round(val_share * len(others))) if val_share and len(others) > 1 else 0])
+    validation = set(others[: max(1, round(val_share * len(others))) if val_share and len(others) > 1 else 0])
     recordings = [
         _Recording(
             root / file,
             "/".join(file.with_suffix("").parts[-3:]),
             file.parts[-3],
-            "test" if tested[file.parts[-3]] else "val" if file.parts[-3] in held else "train",
+            "test" if tested[file.parts[-3]] else "val" if file.parts[-3] in validation else "train",
         )
         for file in spoken
     ]
@@ -151,7 +151,7 @@ def music(
     """
     held_out = checked_count("held_out", held_out, 0, unit="videos")
     expected = "<instrument>/<video>.wav (or another sound or film file), the published layout of MUSIC"
-    root, files = _found(path, expected)
+    root, files = _files_below(path, expected)
     placed = {(file.parts[-2], file.stem): file for file in files if len(file.parts) >= 2}
     listed = _music_lists(root, lists, duets)
     recordings, missing = [], 0
@@ -253,7 +253,7 @@ def librispeech(path: str | Path, rate: int = 16000, *, reading: ClipReading = _
     expected = (
         "train-clean-100/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac, the published layout of LibriSpeech"
     )
-    root, files = _found(path, expected)
+    root, files = _files_below(path, expected)
     splits: dict[str, Split] = {"train": "train", "dev": "val", "test": "test"}
     recordings, subsets = [], {}
     for file in files:
@@ -273,12 +273,12 @@ def librispeech(path: str | Path, rate: int = 16000, *, reading: ClipReading = _
         raise _wrong_layout(root, files, expected)
     table = next((t for t in (*root.glob("SPEAKERS.TXT"), *root.glob("*/SPEAKERS.TXT"))), None)
     if table is not None:
-        known = _librispeech_speakers(table)
+        table_subsets = _librispeech_speakers(table)
         for speaker, subset in subsets.items():
-            if known.get(speaker) != subset:
+            if table_subsets.get(speaker) != subset:
                 raise SoundError(
                     f"{str(root)!r}: speaker {speaker} is in {subset}, but SPEAKERS.TXT has "
-                    f"{known.get(speaker, 'no such speaker')}. Extract the data set again."
+                    f"{table_subsets.get(speaker, 'no such speaker')}. Extract the data set again."
                 )
     return _library(root, recordings, rate, reading)
 
@@ -302,7 +302,7 @@ def aaviss(path: str | Path, rate: int = 16000, *, reading: ClipReading = _DEFAU
         SoundError: The folder has another layout, or files cannot be used.
     """
     expected = "train_preprocessed/<class>_<…>.wav, the layout of the sounds of Move2Hear"
-    root, files = _found(path, expected)
+    root, files = _files_below(path, expected)
     splits: dict[str, Split] = {"train": "train", "val": "val", "test": "test"}
     recordings = []
     for file in files:
@@ -338,34 +338,34 @@ def _library(root: Path, recordings: list[_Recording], rate: int, reading: ClipR
     entries = []
     for recording in recordings:
         if recording.file not in wrong:
-            known = recording if reading.category is None else recording._replace(category=reading.category)
+            entry = recording if reading.category is None else recording._replace(category=reading.category)
             make = functools.partial(
-                load_clip, known.file, rate, name=known.name, category=known.category, split=known.split,
+                load_clip, entry.file, rate, name=entry.name, category=entry.category, split=entry.split,
                 level=reading.level,
             )  # fmt: skip
-            entries.append(ClipEntry(name=known.name, category=known.category, split=known.split, make=make))
+            entries.append(ClipEntry(name=entry.name, category=entry.category, split=entry.split, make=make))
     return ClipLibrary(entries, rate)
 
 
 def _recordings_below(root: Path) -> list[Path]:
     """Return the files of sound in a folder, relative to it and sorted; hidden ones are passed over."""
-    found, seen = [], set()
+    files, visited = [], set()
     for folder, folders, names in os.walk(root, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         real, below = os.path.realpath(folder), Path(folder).relative_to(root)
-        if real in seen:  # a link that leads back
+        if real in visited:  # a link that leads back
             folders.clear()
             continue
-        seen.add(real)
-        found += [
+        visited.add(real)
+        files += [
             below / name
             for name in sorted(names)
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in _SUFFIXES
         ]
-    return sorted(found)
+    return sorted(files)
 
 
-def _found(path: str | Path, expected: str) -> tuple[Path, list[Path]]:
+def _files_below(path: str | Path, expected: str) -> tuple[Path, list[Path]]:
     """Return a folder and the files of sound in it."""
     root = clip_folder(path)
     files = _recordings_below(root)
@@ -375,8 +375,8 @@ def _found(path: str | Path, expected: str) -> tuple[Path, list[Path]]:
 
 
 def _some(names: Iterable[object]) -> str:
-    shown = [str(name) for name in names]
-    return ", ".join(shown[:_SHOWN]) + (", …" if len(shown) > _SHOWN else "")
+    texts = [str(name) for name in names]
+    return ", ".join(texts[:_SHOWN]) + (", …" if len(texts) > _SHOWN else "")
 
 
 def _wrong_layout(root: Path, files: list[Path], expected: str) -> SoundError:
@@ -385,12 +385,12 @@ def _wrong_layout(root: Path, files: list[Path], expected: str) -> SoundError:
         endings = ", ".join(
             f"{count} {suffix}" for suffix, count in Counter(f.suffix for f in files).most_common(_SHOWN)
         )
-        held = f"{len(files)} recordings ({endings}), such as {_some(f.as_posix() for f in files)}"
+        content = f"{len(files)} recordings ({endings}), such as {_some(f.as_posix() for f in files)}"
     else:
-        held = f"no recording; in the folder itself: {_some(sorted(p.name for p in root.iterdir())) or 'nothing'}"
+        content = f"no recording; in the folder itself: {_some(sorted(p.name for p in root.iterdir())) or 'nothing'}"
     return SoundError(
-        f"{str(root)!r} holds {held}; expected {expected}. Give the folder of that data set, or read any other folder "
-        "with ClipLibrary.folder."
+        f"{str(root)!r} holds {content}; expected {expected}. Give the folder of that data set, or read any "
+        "other folder with ClipLibrary.folder."
     )
 
 
@@ -402,11 +402,11 @@ def _text(file: Path, errors: str = "strict") -> str:
     """Return what a list or table of a data set holds.
 
     Raises:
-        SoundError: It is no regular file of up to `_LARGEST_LIST` bytes, or no UTF-8.
+        SoundError: It is not a regular file of up to `_LARGEST_LIST` bytes, or not UTF-8.
     """
     try:
         if not file.is_file():
-            raise SoundError(f"{str(file)!r} is no file. Extract the data set again.")
+            raise SoundError(f"{str(file)!r} is not a file. Extract the data set again.")
         if file.stat().st_size > _LARGEST_LIST:
             raise SoundError(
                 f"{str(file)!r} has {file.stat().st_size} bytes; expected a list of at most {_LARGEST_LIST} bytes."
@@ -423,7 +423,7 @@ def _rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     try:
         lines = [[cell.strip() for cell in line] for line in csv.reader(text.splitlines(), delimiter=separator)]
     except csv.Error as error:  # a cell of more than 128 kB
-        raise SoundError(f"{str(table)!r} is no table of text ({error}). Fetch it again.") from error
+        raise SoundError(f"{str(table)!r} is not a text table ({error}). Fetch it again.") from error
     lines = [line for line in lines if any(line)]
     header = lines[0] if lines else []
     if any(column not in header for column in columns):
@@ -440,17 +440,17 @@ def _rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 def _voxceleb_sets(root: Path) -> dict[str, bool]:
     """Return whether each speaker of vox1_meta.csv and vox2_meta.csv is in the test set."""
-    found = {}
+    sets = {}
     for folder in (root, root.parent):
         for table in sorted(folder.glob("vox[12]_meta.csv")):
             speaker = f"VoxCeleb{table.name[3]} ID"
             for row in _rows(table, (speaker, "Set")):
                 if row["Set"] not in ("dev", "test"):
                     raise SoundError(f"{str(table)!r} has {row[speaker]} in set {row['Set']!r}; expected dev or test.")
-                found[row[speaker]] = row["Set"] == "test"
-        if found:
-            return found
-    return found
+                sets[row[speaker]] = row["Set"] == "test"
+        if sets:
+            return sets
+    return sets
 
 
 def _voxceleb_test(root: Path, file: Path, sets: dict[str, bool]) -> bool:
@@ -465,7 +465,7 @@ def _voxceleb_test(root: Path, file: Path, sets: dict[str, bool]) -> bool:
     if speaker.startswith("id1"):
         return "id10270" <= speaker <= "id10309"
     raise SoundError(
-        f"{str(root)!r}: nothing tells the set of speaker {speaker} of VoxCeleb 2; expected vox2_meta.csv in it, "
+        f"{str(root)!r}: nothing says which set speaker {speaker} of VoxCeleb 2 is in; expected vox2_meta.csv in it, "
         "or folders called dev and test above the speakers."
     )
 
@@ -473,46 +473,46 @@ def _voxceleb_test(root: Path, file: Path, sets: dict[str, bool]) -> bool:
 def _music_lists(root: Path, lists: Iterable[str | Path] | None, duets: bool) -> dict[str, list[str]]:
     """Return the videos of each category in the published order."""
     if lists is None:
-        wanted = ("solo", "duet") if duets else ("solo",)
+        kinds = ("solo", "duet") if duets else ("solo",)
         paths = [
             next(
                 (p for p in (*sorted(root.glob(f"MUSIC*{w}*.json")), *sorted(root.parent.glob(f"MUSIC*{w}*.json")))),
                 None,
             )
-            for w in wanted
+            for w in kinds
         ]
         if None in paths:
             raise SoundError(
-                f"No MUSIC_{wanted[paths.index(None)]}_videos.json in {str(root)!r} or beside it; "
+                f"No MUSIC_{kinds[paths.index(None)]}_videos.json in {str(root)!r} or beside it; "
                 "expected the published list of videos. Put it there, or give it as lists=[…]."
             )
         files = [path for path in paths if path is not None]
     else:
         files = [checked_path("A list of MUSIC", path) for path in lists]
-    found: dict[str, list[str]] = {}
+    categories: dict[str, list[str]] = {}
     for file in files:
         try:
             videos = json.loads(_text(file))["videos"]
             for category, names in videos.items():
                 if " " not in category.strip() or duets:
-                    found.setdefault(category, []).extend(str(name) for name in list(names))
+                    categories.setdefault(category, []).extend(str(name) for name in list(names))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError) as error:
             raise SoundError(
-                f"{str(file)!r} is no list of MUSIC ({type(error).__name__}: {error}); "
+                f"{str(file)!r} is not a list of MUSIC ({type(error).__name__}: {error}); "
                 'expected {"videos": {"flute": [video, …], …}}.'
             ) from error
-    return found
+    return categories
 
 
 def _librispeech_speakers(table: Path) -> dict[str, str]:
     """Return the subset of each speaker in SPEAKERS.TXT: ``14 | F | train-clean-360 | 25.03 | …``."""
-    found = {}
+    subsets = {}
     for line in _text(table, errors="replace").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         if not line.lstrip().startswith(";") and len(cells) >= 3:
-            found[cells[0]] = cells[2]
-    if not found:
+            subsets[cells[0]] = cells[2]
+    if not subsets:
         raise SoundError(
             f"{str(table)!r} names no speaker; expected lines such as '14 | F | train-clean-360 | 25.03 | …'."
         )
-    return found
+    return subsets

@@ -133,8 +133,8 @@ class ClipLibrary:
         """
         rates = sorted({library.rate for library in libraries})
         if len(rates) != 1:
-            given = ", ".join(f"{rate} Hz" for rate in rates) or "no library"
-            raise SoundError(f"Libraries to be joined need the same sample rate, got {given}.")
+            text = ", ".join(f"{rate} Hz" for rate in rates) or "no library"
+            raise SoundError(f"Libraries to be joined need the same sample rate, got {text}.")
         return ClipLibrary([library.entry(name) for library in libraries for name in library], rates[0])
 
     @staticmethod
@@ -204,19 +204,19 @@ class ClipLibrary:
         """
         if category is not None and category not in self.categories:
             raise UnknownNameError("category", category, self.categories)
-        wanted = (split, "all") if shared else (split,)
-        found = tuple(
+        splits = (split, "all") if shared else (split,)
+        names = tuple(
             entry.name
             for entry in self._entries.values()
-            if (split is None or entry.split in wanted) and category in (None, entry.category)
+            if (split is None or entry.split in splits) and category in (None, entry.category)
         )
-        if not found:
+        if not names:
             raise UnknownNameError(
                 "split" if category is None else f"split of category {category!r}",
                 split,
                 sorted({entry.split for entry in self._entries.values() if category in (None, entry.category)}),
             )
-        return found
+        return names
 
     def clip(self, name: str) -> Clip:
         """Return a clip, the same object each time as long as it is kept.
@@ -227,10 +227,10 @@ class ClipLibrary:
         """
         clip = self._clips.pop(name, None) or self.entry(name).make()
         self._clips[name] = clip
-        kept = sum(other.samples.nbytes for other in list(self._clips.values()))
-        while kept > _KEPT_BYTES and len(self._clips) > 1:
+        size = sum(cached.samples.nbytes for cached in list(self._clips.values()))
+        while size > _KEPT_BYTES and len(self._clips) > 1:
             oldest = self._clips.pop(next(iter(self._clips)), None)
-            kept -= 0 if oldest is None else oldest.samples.nbytes
+            size -= 0 if oldest is None else oldest.samples.nbytes
         return clip
 
     def entry(self, name: str) -> ClipEntry:
@@ -251,8 +251,8 @@ class ClipLibrary:
     @property
     def splits(self) -> tuple[Split, ...]:
         """The splits that occur, in the order of `SPLITS`."""
-        found = {entry.split for entry in self._entries.values()}
-        return tuple(split for split in SPLITS if split in found)
+        splits = {entry.split for entry in self._entries.values()}
+        return tuple(split for split in SPLITS if split in splits)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -267,7 +267,7 @@ class ClipLibrary:
         return f"ClipLibrary({len(self)} clips, {len(self.categories)} categories, {self.rate} Hz)"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the clips behind: they are made again where they are needed."""
+        """Drop the clips when pickled: they are made again when needed."""
         return {**self.__dict__, "_clips": {}}
 
 
@@ -276,7 +276,7 @@ def clip_folder(path: str | Path) -> Path:
 
     Raises:
         SoundError: There is no such folder.
-        ConfigurationError: It is no path.
+        ConfigurationError: It is not a path.
     """
     root = checked_path("The folder of clips", path)
     try:

@@ -62,7 +62,7 @@ def as_pressure(samples: Any, what: str = "The sound", *, loudest: float = LOUDE
     try:
         values = np.asarray(samples)
     except (ValueError, TypeError, OverflowError) as error:
-        raise SoundError(f"{what} is no array of samples ({error}); expected numbers, such as float32.") from error
+        raise SoundError(f"{what} is not an array of samples ({error}); expected numbers, such as float32.") from error
     if values.dtype.name in _FULL_SCALE:
         zero, scale = _FULL_SCALE[values.dtype.name]
         kind = np.float64 if values.dtype.itemsize == 4 else np.float32

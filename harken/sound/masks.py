@@ -62,7 +62,7 @@ def magnitude_mask(target: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         Speech Lang. Process. 22, 1849, equation 4 (spectral magnitude mask), limited to one.
 
     Args:
-        target: Magnitudes of the wanted sound, linear, of any shape.
+        target: Magnitudes of the target, linear, of any shape.
         mixture: Magnitudes of the mixture, of the same shape.
 
     Returns:
@@ -75,9 +75,9 @@ def magnitude_mask(target: np.ndarray, mixture: np.ndarray) -> np.ndarray:
         raise SoundError(
             f"The target has shape {np.shape(target)}, the mixture {np.shape(mixture)}; expected the same."
         )
-    wanted, mixed = _magnitudes(np.stack([target, mixture]))
-    mask = np.zeros(wanted.shape, np.float32)
-    np.divide(np.minimum(wanted, mixed), mixed, out=mask, where=mixed > 0)
+    target, mixture = _magnitudes(np.stack([target, mixture]))
+    mask = np.zeros(target.shape, np.float32)
+    np.divide(np.minimum(target, mixture), mixture, out=mask, where=mixture > 0)
     return mask
 
 

@@ -58,7 +58,7 @@ def check_recording(file: Path) -> int:
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise SoundError(
             f"{str(file)!r} has a sample rate of {rate} Hz; expected {LOWEST_RATE} to {HIGHEST_RATE} Hz. "
-            "Its header is corrupt, or it is no recording of sound."
+            "Its header is corrupt, or it is not a recording of sound."
         )
     if frames < _SHORTEST * rate:
         raise SoundError(
@@ -84,7 +84,7 @@ def read_recording(file: Path) -> tuple[np.ndarray, int]:
 
     Raises:
         SoundError: As `check_recording`; or the file is corrupt or cut off. Checksums of FLAC and Ogg files are
-            compared; nothing tells of wrong bits in WAV and MP3 files.
+            compared; wrong bits go unnoticed in WAV and MP3 files.
     """
     expected = check_recording(file)
     if _is_container(file):
@@ -148,11 +148,11 @@ def _header(file: Path) -> tuple[int, int, int]:
     import soundfile
 
     try:
-        found = soundfile.info(file, verbose=True)
+        info = soundfile.info(file, verbose=True)
     except (soundfile.SoundFileError, *_DAMAGED) as error:
         raise _unreadable(file, error) from error
-    # Only libsndfile's log tells of a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
-    sizes = re.search(r"data : (\d+) \(should be (\d+)\)", found.extra_info)
+    # Only libsndfile's log reports a WAV file that ends early. Streams write 2³¹ and more, which promises nothing.
+    sizes = re.search(r"data : (\d+) \(should be (\d+)\)", info.extra_info)
     if sizes and int(sizes[2]) < int(sizes[1]) < 2**31 - 1:
         warnings.warn(
             f"{str(file)!r} is cut off: its header promises {sizes[1]} bytes of sound, {sizes[2]} are there. "
@@ -160,7 +160,7 @@ def _header(file: Path) -> tuple[int, int, int]:
             HarkenWarning,
             stacklevel=4,
         )
-    return int(found.frames), int(found.channels), int(found.samplerate)
+    return int(info.frames), int(info.channels), int(info.samplerate)
 
 
 def _read(file: Path) -> tuple[np.ndarray, int]:
@@ -195,12 +195,12 @@ def _read_container(file: Path) -> tuple[np.ndarray, int]:
 
     try:
         with av.open(str(file)) as container:
-            resampler, blocks, held = av.AudioResampler(format="fltp"), [], 0
+            resampler, blocks, count = av.AudioResampler(format="fltp"), [], 0
             for frame in itertools.chain(container.decode(audio=0), [None]):
                 new = [block.to_ndarray() for block in resampler.resample(frame) if block.samples]
-                held += sum(block.size for block in new)
+                count += sum(block.size for block in new)
                 blocks += new
-                if held > MOST_SAMPLES:
+                if count > MOST_SAMPLES:
                     raise SoundError(
                         f"{str(file)!r} holds more than {MOST_SAMPLES} samples in all its channels. Divide it."
                     )

@@ -78,8 +78,8 @@ def istft(spectrum: np.ndarray, samples: int, *, n_fft: int = 512, hop: int = 16
         window: As for `stft`.
 
     Returns:
-        ``(..., samples)`` float64. Samples that no window reaches, the last few where they are no multiple of the hop,
-        are 0.
+        ``(..., samples)`` float64. Samples that no window reaches, the last few where they are not a multiple of the
+        hop, are 0.
 
     Raises:
         SoundError: The spectrum has another shape or holds NaN or infinite values.

@@ -1,4 +1,4 @@
-"""Seeing with echoes: how deep is the view, from a sweep of milliseconds and what comes back of it.
+"""Depth from echoes: estimate the depth of the view from the echo of a sweep of a few milliseconds.
 
 VisualEchoes (Gao et al., ECCV 2020), BatVision (Christensen et al., ICRA 2020) and Parida et al. (CVPR 2021) estimate
 the depth map of a view from its echo, with or without an image. Here the body may also choose where to listen next.
@@ -21,7 +21,7 @@ from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
 from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram_shape
 from harken.tasks.protocol import Actions, Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import FARTHEST, LOUDEST
-from harken.tasks.walk import ahead_and_left, checked_action
+from harken.tasks.walk import checked_action, relative_pose
 from harken.vision.low_light import LowLight
 
 __all__ = ["EchoDepthSettings", "EchoDepthTask", "EchoEpisode", "EchoMove"]
@@ -30,7 +30,7 @@ LEAST_VALID = 0.5
 """Least share of a view's pixels that have a depth that counts, for an episode to begin with it."""
 
 LEAST_ESTIMATE = 0.01
-"""Estimates below this are raised to it where they are measured [m]: 0 has no logarithm."""
+"""Estimates below this are raised to it before they are measured [m], since 0 has no logarithm."""
 
 
 class EchoMove(IntEnum):
@@ -110,7 +110,7 @@ class EchoEpisode:
         """Check every field.
 
         Raises:
-            EpisodeError: The pose or the seed is none.
+            EpisodeError: The pose or the seed is not valid.
         """
         where = f"Episode {str(self.episode_id)[:80]!r}:"
         point = checked_point(f"{where} position", self.position, error=EpisodeError)
@@ -121,7 +121,7 @@ class EchoEpisode:
 
 
 class EchoDepthTask:
-    """Tell how deep the view is from the echo of a sweep.
+    """Estimate the depth of the view from the echo of a sweep.
 
     ## Description
     At every place a linear sweep of 3 ms, 20 Hz to 20 kHz, sounds where the body stands, and its ears hear 60 ms of
@@ -166,7 +166,7 @@ class EchoDepthTask:
     (`harken.metrics.depth`; of the flat map after a reset), NaN where no pixel of the view counts; ``light``,
     the share of light of "low_light"; ``collision``, whether the move ran into something.
 
-    Depth beyond `max_depth` (10 m) is taken for 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing
+    Depth beyond `max_depth` (10 m) counts as 10 m, or left out with ``beyond="ignore"``; pixels that hit nothing
     are left out.
 
     ## Arguments
@@ -236,7 +236,7 @@ class EchoDepthTask:
         echo, camera = self.settings.echo, self.settings.body.camera
         transform = echo_spectrogram_settings(echo.rate)
         image = Numbers(shape=(camera.height, camera.width, 3), low=0, high=255, dtype=np.uint8)
-        found = [
+        sensors = [
             Sensor(
                 name="waveform",
                 space=Numbers(shape=(2, echo.samples), low=-LOUDEST, high=LOUDEST),
@@ -258,17 +258,17 @@ class EchoDepthTask:
             ),
             Sensor(name="depth", space=self._depth_space, privileged=True, read=lambda views: self.truth.copy()),
         ]
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> EchoEpisode:
         """Draw an episode: a place on the floor and any heading, of which most of the view has a depth that counts.
 
         Args:
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
 
@@ -351,10 +351,9 @@ class EchoDepthTask:
 
     def _relative_pose(self) -> np.ndarray:
         assert self.episode is not None
-        heading = self.episode.heading
-        moved = ahead_and_left(self.simulator.position - np.array(self.episode.position), heading)
-        turned = (self.simulator.heading - heading + np.pi) % (2 * np.pi) - np.pi
-        return np.array([*moved, turned, self.steps], np.float32)
+        return relative_pose(
+            self.simulator, np.array(self.episode.position), self.episode.heading, last=float(self.steps)
+        )
 
     def measure(self, estimate: np.ndarray) -> dict[str, float]:
         """Return the errors of an estimate of the current truth by name, NaN where no pixel counts.
@@ -370,10 +369,10 @@ class EchoDepthTask:
         return errors
 
     def check(self, estimate: Any) -> np.ndarray:
-        """Return an estimate as ``(height, width, 1)`` float32 if it is one.
+        """Check an estimate and return it as ``(height, width, 1)`` float32.
 
         Raises:
-            ActionError: The shape is another, a value is NaN or infinite, or outside 0–`max_depth`.
+            ActionError: The shape is wrong, a value is NaN or infinite, or outside 0–`max_depth`.
         """
         largest, shape = self.settings.max_depth, self._depth_space.shape
         depth = np.asarray(estimate)
@@ -398,13 +397,13 @@ class EchoDepthTask:
             action: "depth", the estimate, and in the active variant "move", one of `EchoMove`.
 
         Raises:
-            ActionError: A part is missing or is none that exists.
+            ActionError: A part is missing or does not exist.
         """
-        wanted = set(self.actions) if isinstance(self.actions, Mapping) else set()
-        if not isinstance(action, Mapping) or set(action) != wanted:
-            given = sorted(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
-            raise ActionError(f"The action is {given}; expected a dict with {', '.join(sorted(wanted))}.")
-        move = EchoMove(checked_action(action["move"], EchoMove, "Move")) if "move" in wanted else EchoMove.STAY
+        parts = set(self.actions) if isinstance(self.actions, Mapping) else set()
+        if not isinstance(action, Mapping) or set(action) != parts:
+            content = sorted(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
+            raise ActionError(f"The action is {content}; expected a dict with {', '.join(sorted(parts))}.")
+        move = EchoMove(checked_action(action["move"], EchoMove, "Move")) if "move" in parts else EchoMove.STAY
         self.estimate = np.array(self.check(action["depth"]))
         self.errors, reward = self.measure(self.estimate), 0.0
         if self.errors["pixels"]:
@@ -423,7 +422,7 @@ class EchoDepthTask:
             before = self.simulator.position.copy()
             self.collided = self.simulator.move_forward(self.settings.body.forward_step)
             if self.simulator.is_inside_solid(self.simulator.position + self._lift):
-                # Under a cupboard there is floor, but no air.
+                # The floor may lie under a cupboard, where there is no air.
                 self.simulator.place(before, self.simulator.heading)
                 self.collided = True
         elif move == EchoMove.TURN_LEFT:

@@ -17,18 +17,18 @@ from harken.sim import Trajectory
 __all__ = ["Episode", "read_episodes", "write_episodes"]
 
 LARGEST_FILE = 2**30
-"""Most bytes that an episode file may unpack to."""
+"""Largest size of an unpacked episode file [bytes]."""
 
 LONGEST_NAME = 1_000
-"""Most characters of a name in an episode."""
+"""Greatest length of a name in an episode [characters]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Episode:
-    """One search: a start, a goal that may sound and move, and what is known of the way.
+    """One search: a start, a goal that may sound and move, and what is known of the path.
 
     Raises:
-        EpisodeError: A name is no text, a pose or a time is not finite, or the goal's way is none.
+        EpisodeError: A name is not text, a pose or a time is not finite, or the goal's trajectory is not valid.
     """
 
     episode_id: str
@@ -40,7 +40,7 @@ class Episode:
     start_heading: float
     """Where it faces [rad]."""
     goal_position: tuple[float, float, float]
-    """Where the goal is, or starts its way, on the floor [m]."""
+    """Where the goal is, or starts to move, on the floor [m]."""
     sound: str = ""
     """Name of the clip that the goal plays; empty where nothing sounds."""
     sound_offset: float = 0.0
@@ -50,9 +50,9 @@ class Episode:
     duration: float | None = None
     """How long it sounds [s]; None for as long as the episode lasts. It stays the goal when it is silent."""
     trajectory: tuple[tuple[float, float, float, float], ...] = ()
-    """The goal's way: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
+    """The goal's path: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
     geodesic_distance: float = 0.0
-    """Length of the shortest way from start to goal [m]."""
+    """Length of the shortest path from start to goal [m]."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -75,7 +75,7 @@ class Episode:
         object.__setattr__(self, "trajectory", _checked_way(where, self.trajectory))
 
     def goal_way(self, lift: float = 0.0) -> Trajectory | None:
-        """Return the goal's way in time, raised above the floor [m]; None for a goal at rest."""
+        """Return the goal's path over time, raised above the floor [m]; None for a goal at rest."""
         if not self.trajectory:
             return None
         way = np.array(self.trajectory)
@@ -86,7 +86,7 @@ def _checked_way(where: str, way: Any) -> tuple[tuple[float, float, float, float
     try:
         array = np.asarray(way, np.float64)
     except (ValueError, TypeError, OverflowError) as error:
-        raise EpisodeError(f"{where} trajectory is no list of [time, x, y, z]: {error}.") from error
+        raise EpisodeError(f"{where} trajectory is not a list of [time, x, y, z]: {error}.") from error
     if array.size == 0:
         return ()
     if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all() or (np.diff(array[:, 0]) <= 0).any():
@@ -118,17 +118,17 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
         lines = data.decode("utf-8").splitlines()
     except UnicodeError as error:
         raise EpisodeError(f"Episode file {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
-    known = {f.name for f in fields(Episode)}
-    return tuple(_parsed(line, f"{path}, line {number}", known) for number, line in enumerate(lines, 1))
+    names = {f.name for f in fields(Episode)}
+    return tuple(_parsed(line, f"{path}, line {number}", names) for number, line in enumerate(lines, 1))
 
 
-def _parsed(line: str, where: str, known: set[str]) -> Episode:
+def _parsed(line: str, where: str, names: set[str]) -> Episode:
     row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")
-    unknown = sorted(set(row) - known)
+    unknown = sorted(set(row) - names)
     if unknown:
-        raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(known)}.")
+        raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(names)}.")
     try:
         return Episode(**row)
     except TypeError as error:  # a key is missing

@@ -1,4 +1,4 @@
-"""What is heard in a step of active separation with all that is true of it, and how good an estimate of it is."""
+"""The sound of a step of active separation with its ground truth, and the quality of an estimate."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ MAGNITUDES = Spectrogram(n_fft=1023, hop=512, window=1023, downsample=1, padding
 """The published systems' magnitudes: ``(512, 32, channels)`` for one second at 16 kHz."""
 
 LIMIT = 60.0
-"""SI-SDR counted for an exact estimate [dB]: beyond what float32 magnitudes bring back."""
+"""SI-SDR reported for an exact estimate [dB]: more than float32 magnitudes can reach."""
 
 _TRANSFORM = {"n_fft": MAGNITUDES.n_fft, "hop": MAGNITUDES.hop, "window": MAGNITUDES.window}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Heard:
-    """The sound of one step with all that is true of it. What is computed is kept; treat arrays as read-only."""
+    """The sound of one step with its ground truth. What is computed is kept; treat arrays as read-only."""
 
     stems: np.ndarray
     """``(sources, 2, n)`` float32 what each source sounds like at the ears."""
@@ -36,7 +36,7 @@ class Heard:
     mono: np.ndarray
     """``(frequencies, frames, 1)`` float32 magnitudes of `dry`, scaled to an RMS of `TARGET_RMS`; zeros if silent."""
     target: int
-    """Which of the sources is wanted."""
+    """Which of the sources is the target."""
 
     @cached_property
     def mixture(self) -> np.ndarray:
@@ -139,8 +139,8 @@ def _power(magnitudes: np.ndarray) -> float:
 def separated_waveform(magnitudes: np.ndarray, heard: Heard) -> np.ndarray:
     """Return the waveform of an estimate.
 
-    A mono estimate takes the phase of the dry target, as Move2Hear's STFT distance does: the mixture has none for it,
-    because the room lies between. A binaural estimate takes the mixture's.
+    A mono estimate takes the phase of the dry target, as Move2Hear's STFT distance does: the mixture has no matching
+    phase, because the room lies between. A binaural estimate takes the mixture's.
 
     Args:
         magnitudes: ``(frequencies, frames, 1 or 2)`` linear.
@@ -158,9 +158,9 @@ def separated_waveform(magnitudes: np.ndarray, heard: Heard) -> np.ndarray:
 def _si_sdr(magnitudes: np.ndarray, heard: Heard) -> float:
     """Return SI-SDR [dB], the mean of the channels; silence counts as −LIMIT."""
     truth = heard.dry[None] if magnitudes.shape[2] == 1 else heard.stems[heard.target]
-    found = separated_waveform(magnitudes, heard)
+    waveform = separated_waveform(magnitudes, heard)
     try:
-        return float(scale_invariant_sdr(found, truth, limit=LIMIT).mean())
+        return float(scale_invariant_sdr(waveform, truth, limit=LIMIT).mean())
     except SoundError:
         if magnitudes.any():
             raise
@@ -173,7 +173,7 @@ def estimate_measures(
     """Return how good the estimates of an episode were, over the steps in which they count and the target sounds.
 
     Args:
-        judged: Estimates with the sounds that they are of and what was found of them; at least one.
+        judged: Estimates with the sounds that they are of and their verdicts; at least one.
         kind: Whether they are of the emitted sound or of the sound at the ears.
 
     Returns:
@@ -181,16 +181,16 @@ def estimate_measures(
         ``mean_stft_distance`` over the steps (its sequel's), ``si_sdr_improvement`` and ``stft_improvement``, their
         means over the mixture at the same step, ``si_sdr_gained``, last less first: what moving brought.
     """
-    found = np.array([_si_sdr(estimate, heard) for estimate, heard, _ in judged])
-    mixed = np.array([_si_sdr(heard.unprocessed(kind), heard) for _, heard, _ in judged])
+    ratios = np.array([_si_sdr(estimate, heard) for estimate, heard, _ in judged])
+    mixture_ratios = np.array([_si_sdr(heard.unprocessed(kind), heard) for _, heard, _ in judged])
     distance = np.array([verdict.distance for _, _, verdict in judged])
     mixed_distance = np.array([verdict.mixture_distance for _, _, verdict in judged])
     return {
-        "si_sdr": float(found[-1]),
+        "si_sdr": float(ratios[-1]),
         "stft_distance": float(distance[-1]),
-        "mean_si_sdr": float(found.mean()),
+        "mean_si_sdr": float(ratios.mean()),
         "mean_stft_distance": float(distance.mean()),
-        "si_sdr_improvement": float((found - mixed).mean()),
+        "si_sdr_improvement": float((ratios - mixture_ratios).mean()),
         "stft_improvement": float((mixed_distance - distance).mean()),
-        "si_sdr_gained": float(found[-1] - found[0]),
+        "si_sdr_gained": float(ratios[-1] - ratios[0]),
     }

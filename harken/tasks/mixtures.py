@@ -1,4 +1,4 @@
-"""Which sounds are mixed in active separation: clips by class, and the classes that may be wanted."""
+"""Which sounds are mixed in active separation: clips by class, and the classes that may be targets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from harken.sound.synthesis.speech_and_music import KINDS
 __all__ = ["MixtureSounds", "MixtureSplit"]
 
 MixtureSplit = Literal["heard", "unheard"]
-"""Whether clips are those of split train, or those kept apart for the split in hand."""
+"""Whether clips are those of split train, or those kept apart for the current split."""
 
 
 class MixtureSounds:
@@ -21,13 +21,13 @@ class MixtureSounds:
         sounds: "heard", clips of split train, or "unheard", those kept apart for `split`.
         split: "train", "val" or "test".
         library: What can sound, or a folder of it; `ClipLibrary.speech_and_music` if None.
-        targets: Classes that may be wanted; talkers and instruments of the built-in library, all of another one.
+        targets: Classes that may be targets; talkers and instruments of the built-in library, all of another one.
         rate: Sampling rate [Hz].
         seconds: Length of the built-in clips [s].
 
     Raises:
         UnknownNameError: A name does not exist.
-        ConfigurationError: A class is wanted twice, or none is.
+        ConfigurationError: A class is listed twice, or no class is listed.
         SoundError: The library has another rate, or too few classes.
     """
 
@@ -52,7 +52,7 @@ class MixtureSounds:
         return self.library.clip(name)
 
     def check_target(self, target: str, episode: str) -> None:
-        """Raise an error if a class cannot be wanted.
+        """Raise an error if a class cannot be the target.
 
         Args:
             target: The class.
@@ -77,24 +77,24 @@ def _library(library: ClipLibrary | str | Path | None, rate: int, seconds: float
     return library
 
 
-def _names(library: ClipLibrary, wanted: str) -> dict[str, tuple[str, ...]]:
+def _names(library: ClipLibrary, split: str) -> dict[str, tuple[str, ...]]:
     """Return the names of clips by class, of one split; of all where there are no splits."""
-    chosen = tuple(library) if library.splits == ("all",) else library.names(wanted, shared=True)
-    found: dict[str, list[str]] = {}
-    for name in chosen:
-        found.setdefault(library.entry(name).category, []).append(name)
-    if len(found) < 2:
+    clips = tuple(library) if library.splits == ("all",) else library.names(split, shared=True)
+    groups: dict[str, list[str]] = {}
+    for name in clips:
+        groups.setdefault(library.entry(name).category, []).append(name)
+    if len(groups) < 2:
         raise SoundError(
-            f"The library has clips of one class, {next(iter(found))!r}; expected two or more, because the target is "
-            "told from the others by its class."
+            f"The library has clips of one class, {next(iter(groups))!r}; expected two or more, because the target is "
+            "distinguished from the others by its class."
         )
-    return {category: tuple(names) for category, names in sorted(found.items())}
+    return {category: tuple(names) for category, names in sorted(groups.items())}
 
 
-def _targets(given: Sequence[str] | None, names: Mapping[str, Sequence[str]], *, builtin: bool) -> tuple[str, ...]:
-    if given is None:
+def _targets(choice: Sequence[str] | None, names: Mapping[str, Sequence[str]], *, builtin: bool) -> tuple[str, ...]:
+    if choice is None:
         return tuple(name for name in names if not builtin or name not in KINDS["background"])
-    targets = (given,) if isinstance(given, str) else tuple(given)
+    targets = (choice,) if isinstance(choice, str) else tuple(choice)
     for name in targets:
         if name not in names:
             raise UnknownNameError("target", name, names)

@@ -84,7 +84,7 @@ class NavigationTask:
     """Find a goal in a home you have never been in.
 
     ## Description
-    In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is told and
+    In AudioGoal the goal sounds and is found by ear and eye; in PointGoal its place relative to the body is given and
     nothing sounds; AudioPointGoal gives both. Rules, reward and measures are those of SoundSpaces. Homes are
     generated: a different, never repeated set for each split.
 
@@ -104,7 +104,7 @@ class NavigationTask:
     | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
     | collision | (1,) float32 | 1 if the last action ran into something |
     | pointgoal | (2,) float32 | metres ahead and to the left to the goal (not in AudioGoal) |
-    | oracle | Discrete(4) | privileged: the action of the shortest way |
+    | oracle | Discrete(4) | privileged: the action of the shortest path |
 
     AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal
     depth and pointgoal.
@@ -113,8 +113,8 @@ class NavigationTask:
     −0.01 a step, plus the metres by which the geodesic distance to the goal fell, plus 10 for a stop at the goal.
 
     ## Starting State
-    A random place and heading, at least 2 m from the goal by the shortest way. ``reset(options={"episode": i})`` starts
-    episode ``i`` of the split (or of the given episodes), the same for everybody.
+    A random place and heading, at least 2 m from the goal by the shortest path. ``reset(options={"episode": i})``
+    starts episode ``i`` of the split (or of the given episodes), the same for everybody.
 
     ## Episode End
     Terminated by stop; truncated after 500 steps. ``info`` holds the measures of `measures`, ``is_success`` and
@@ -131,7 +131,7 @@ class NavigationTask:
         split: "train", "val" or "test": which sounds.
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
             where nothing sounds.
-        told: Whether the goal's place is told.
+        told: Whether the goal's place is given to the agent.
 
     Raises:
         UnknownNameError: There is no such sound.
@@ -146,12 +146,12 @@ class NavigationTask:
     ):
         self.settings = settings
         self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
-        heard = () if sound is None else ("spectrogram",)
-        self.shown: tuple[str, ...] = ("depth", *heard, *(("pointgoal",) if told else ()))
+        sensors = () if sound is None else ("spectrogram",)
+        self.shown: tuple[str, ...] = ("depth", *sensors, *(("pointgoal",) if told else ()))
         self.episode: Episode | None = None
         self.waveform: np.ndarray | None = None
         self.stopped = False
-        self._told = told
+        self._shows_goal = told
         self._simulator: SimulatorProtocol | None = None
 
     @property
@@ -183,26 +183,26 @@ class NavigationTask:
     def sensors(self) -> Mapping[str, Sensor]:
         """What may be sensed."""
         settings = self.settings
-        found = [
+        sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
             oracle_sensor(self._oracle_action),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
-            found += sound_sensors(self._heard, samples)
-        if self._told:
-            found.append(
+            sensors += sound_sensors(self._heard, samples)
+        if self._shows_goal:
+            sensors.append(
                 Sensor(
                     name="pointgoal",
                     space=Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST),
                     read=lambda views: self.walk.ahead_and_left(self.walk.goal),
                 )
             )
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
         self.walk = Walk(simulator, self.settings.body)
         self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
@@ -211,7 +211,7 @@ class NavigationTask:
         """Draw an episode in the world.
 
         Args:
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
 
@@ -236,7 +236,7 @@ class NavigationTask:
         )
 
     def _sample_places(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return a start, a goal and the length of the way between them."""
+        """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
         ground, lift = simulator.ground, np.array([0.0, simulator.ear_height, 0.0])
         for _ in range(20):
@@ -272,7 +272,7 @@ class NavigationTask:
         """Start an episode: put the body at its start and let the goal sound.
 
         Raises:
-            EpisodeError: There is no way from start to goal, or its sound is none of the environment's.
+            EpisodeError: There is no path from start to goal, or its sound does not belong to the environment.
         """
         simulator = self.simulator
         self.walk.begin(
@@ -309,18 +309,19 @@ class NavigationTask:
         return self.oracle.action(self.simulator.position, self.simulator.heading)
 
     def step(self, action: Any) -> Outcome:
-        """Do one action, let the time of a step pass, and reward it.
+        """Take one action, let the time of a step pass, and reward it.
 
-        A goal on its way is where it is when the step is over; a stop counts by where it was when the body stopped.
+        A moving goal counts with its position at the end of the step; for a stop, with its position when the body
+        stopped.
 
         Raises:
-            ActionError: The action is none of `Action`.
-            EpisodeError: The body stands where no way leads to the goal.
+            ActionError: The action is not one of `Action`.
+            EpisodeError: No path leads from the body to the goal.
         """
-        chosen = Action(checked_action(action, Action))
+        move = Action(checked_action(action, Action))
         settings, before = self.settings, self.walk.distance
-        self.walk.act(chosen)
-        self.stopped = chosen == Action.STOP
+        self.walk.act(move)
+        self.stopped = move == Action.STOP
         self._hear()
         if self._way is not None and not self.stopped:
             self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))
@@ -387,17 +388,17 @@ class NavigationTask:
 
 
 def efficiency(shortest: float, walked: float) -> float:
-    """Return l/max(p, l), 1 where both are 0: who has no way to go and goes none has gone the shortest.
+    """Return l/max(p, l), 1 where both are 0: with no distance to go, staying is the shortest path.
 
     Args:
-        shortest: Length of the shortest way l [m].
-        walked: Length of the way that was walked p [m].
+        shortest: Length of the shortest path l [m].
+        walked: Length of the path that was walked p [m].
     """
     return 1.0 if walked <= shortest else shortest / walked
 
 
 def progress(start: float, now: float) -> float:
-    """Return by which share of itself a distance has fallen, 0 where it rose, 1 where it was 0 and still is.
+    """Return the relative fall of a distance, 0 where it rose, 1 where it was 0 and still is.
 
     Args:
         start: Distance at the start [m].

@@ -1,4 +1,4 @@
-"""The shortest sequence of actions to a goal: the yardstick of SNA and the action of the oracle."""
+"""The shortest sequence of actions to a goal: the reference of SNA and the action of the oracle."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from harken.tasks.walk import Action
 __all__ = ["GridOracle", "Oracle", "PathOracle", "make_oracle"]
 
 LONGEST = 2_000
-"""Actions after which counting gives up."""
+"""Number of actions after which counting stops."""
 
 
 class Oracle(Protocol):
@@ -76,7 +76,7 @@ class PathOracle:
         half = round(np.pi / self.turn)
         turns = range(-half, half + 1)
         ends = np.array([self.ground.move(position, heading + k * self.turn, self.step)[0] for k in turns])
-        # A turn costs little against a metre of way, but enough not to dither between headings that are alike.
+        # A turn costs little compared with a metre, but enough to avoid dithering between equal headings.
         return turns[int(np.argmin(self.ground.distances(ends, self._goal) + 1e-3 * np.abs(turns)))]
 
     def count_actions(self, position: np.ndarray, heading: float) -> int:

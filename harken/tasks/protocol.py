@@ -1,4 +1,4 @@
-"""The seam between a task and whatever runs it: episodes, actions, sensors, rewards, measures."""
+"""The interface between a task and what runs it: episodes, actions, sensors, rewards, measures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class Sensor:
     views: tuple[str, ...] = ()
     """Images of the body's camera that it needs: "rgb", "depth", "semantic"."""
     privileged: bool = False
-    """Whether it tells what a body cannot know."""
+    """Whether it gives what a body cannot know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Outcome:
     reward: float
     """Reward of the step."""
     terminated: bool
-    """Whether the episode has come to its end."""
+    """Whether the episode has ended."""
     truncated: bool
     """Whether time ran out."""
 
@@ -73,7 +73,7 @@ E = TypeVar("E")
 
 @runtime_checkable
 class Task(Protocol[E]):
-    """Rules that make episodes of a world: what is asked of a body there, what it may sense, what it earns.
+    """Rules that turn a world into episodes: the goal, the sensors and the rewards.
 
     A task is made once for an environment and enters one world after the other. It owns its goals and the clips that
     sound, and lets time pass in `step`. It sees the world through `SimulatorProtocol` alone, and knows neither
@@ -85,9 +85,9 @@ class Task(Protocol[E]):
     settings: Any
     """The rules."""
     shown: tuple[str, ...]
-    """Sensors that are shown. An environment that is asked for others sets them."""
+    """Names of the sensors that are shown; an environment with other sensors sets them."""
     stream: tuple[int, ...]
-    """Numbers that tell this task's random draws from those of other tasks."""
+    """Numbers that keep this task's random draws apart from those of other tasks."""
     episode: E | None
     """The episode that runs, None before the first."""
     steps: int
@@ -137,11 +137,11 @@ class Task(Protocol[E]):
 
     @property
     def success(self) -> bool | None:
-        """Whether the goal has been reached; None in tasks that know no success."""
+        """Whether the goal has been reached; None in tasks without success."""
         ...
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         ...
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> E:
@@ -157,7 +157,7 @@ class Task(Protocol[E]):
         ...
 
     def step(self, action: Any) -> Outcome:
-        """Do an action, let the time of a step pass, and reward it."""
+        """Take an action, let the time of a step pass, and reward it."""
         ...
 
     def measures(self) -> dict[str, float]:
@@ -165,7 +165,7 @@ class Task(Protocol[E]):
         ...
 
     def info(self) -> dict[str, Any]:
-        """Return what is told of every step besides observations."""
+        """Return the information that accompanies the observations of a step."""
         ...
 
     def read_episodes(self, path: str | Path) -> Sequence[E]:
@@ -173,7 +173,7 @@ class Task(Protocol[E]):
         ...
 
     def picture(self) -> np.ndarray | None:
-        """Return what a person looks at, ``(height, width, 3)`` uint8; None for the view beside a plan."""
+        """Return a picture for people, ``(height, width, 3)`` uint8; None for the view beside a plan."""
         ...
 
 
@@ -191,7 +191,7 @@ def entered(simulator: SimulatorProtocol | None) -> SimulatorProtocol:
 def enter_scene(
     task: Task[Any], scene: str, *, make: Callable[..., SimulatorProtocol] = make_simulator, **file: Any
 ) -> None:
-    """Let a task go on in a scene.
+    """Let a task continue in a scene.
 
     Args:
         task: The task.
@@ -210,6 +210,6 @@ def sense(simulator: SimulatorProtocol, sensors: Sequence[Sensor]) -> dict[str, 
         simulator: The world in which the sensors' task is.
         sensors: The sensors.
     """
-    wanted = tuple(dict.fromkeys(view for sensor in sensors for view in sensor.views))
-    views = simulator.see(wanted) if wanted else {}
+    names = tuple(dict.fromkeys(view for sensor in sensors for view in sensor.views))
+    views = simulator.see(names) if names else {}
     return {sensor.name: sensor.read(views) for sensor in sensors}

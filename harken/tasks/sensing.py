@@ -104,6 +104,6 @@ def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ..
 
 
 def oracle_sensor(action: Callable[[], int]) -> Sensor:
-    """Return "oracle", privileged: the next action of the shortest way."""
+    """Return "oracle", privileged: the next action of the shortest path."""
     names = tuple(choice.name.lower().replace("_", " ") for choice in Action)
     return Sensor(name="oracle", space=Choice(names=names), privileged=True, read=lambda views: np.int64(action()))

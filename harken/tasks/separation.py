@@ -1,8 +1,8 @@
-"""Active separation: hear several sources at once, move, and tell what the wanted one sounds like.
+"""Active separation: hear several sources at once, move, and estimate what the target sounds like.
 
 Rules and rewards are those of Majumder, Al-Halah and Grauman (ICCV 2021), "Move2Hear: active audio-visual source
 separation", and of Majumder and Grauman (ECCV 2022), "Active audio-visual separation of dynamic sound sources". Who
-separates is no part of the task: it judges an estimate of the target's magnitude spectrogram.
+separates is not part of the task: it judges an estimate of the target's magnitude spectrogram.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,10 +42,10 @@ _WALKS = {
 
 
 class SeparationTask:
-    """Move so that one of several sounds can be told from the others.
+    """Move so that one of several sounds can be separated from the others.
 
     ## Description
-    Two or more sources sound at once in a home, and the class of the wanted one is given. The agent moves and estimates
+    Two or more sources sound at once in a home, and the class of the target is given. The agent moves and estimates
     the magnitude spectrogram of the target's sound: as it was emitted (mono) or as it is at the ears (binaural). The
     separator is the agent's own: its estimate comes with the action, or from a function that the environment calls.
     After Move2Hear (Majumder et al., ICCV 2021) and its sequel with sounds that change (ECCV 2022).
@@ -62,7 +62,7 @@ class SeparationTask:
     |---|---|---|
     | spectrogram | (512, 32, 2) float32 | log(1 + magnitude) of the mixture at both ears, of the step's sound |
     | waveform | (2, 16000) float32 | the mixture itself |
-    | target | Discrete(24) | class of the wanted source, an index into ``env.unwrapped.task.sounds.targets`` |
+    | target | Discrete(24) | class of the target, an index into ``env.unwrapped.task.sounds.targets`` |
     | rgb, depth, semantic, pose, collision | | as in AudioGoal; pose includes the time |
     | mask | (512, 32, 2) float32 | privileged: the mask in 0–1 that brings the mixture nearest to the target |
 
@@ -98,7 +98,7 @@ class SeparationTask:
         sounds: "heard", clips of split train, or "unheard", those kept apart for `split`.
         library: What can sound, in place of `ClipLibrary.speech_and_music`: a library, such as those of
             `harken.sound.clip_layouts`, or a folder for `ClipLibrary.folder`.
-        targets: Classes that may be wanted; talkers and instruments of the built-in library, all of another one.
+        targets: Classes that may be targets; talkers and instruments of the built-in library, all of another one.
         separator: Returns the estimate for an observation; without, the action holds it.
 
     Raises:
@@ -175,7 +175,7 @@ class SeparationTask:
         settings, shape = self.settings, self.settings.magnitude_shape(2)
         loudest = float(np.float32(np.log1p(LOUDEST * MAGNITUDES.n_fft)))
         waveform, _ = sound_sensors(lambda: self.heard.mixture, settings.step_samples)
-        found = [
+        sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
             waveform,
@@ -192,7 +192,7 @@ class SeparationTask:
                 read=lambda views: self.heard.mask,
             ),
         ]
-        return {sensor.name: sensor for sensor in found}
+        return {sensor.name: sensor for sensor in sensors}
 
     @property
     def _target(self) -> np.int64:
@@ -200,7 +200,7 @@ class SeparationTask:
         return np.int64(self.sounds.targets.index(self.episode.target))
 
     def enter(self, simulator: SimulatorProtocol) -> None:
-        """Go on in another world."""
+        """Continue in another world."""
         self._simulator = simulator
         self.walk = Walk(simulator, self.settings.body)
 
@@ -208,7 +208,7 @@ class SeparationTask:
         """Draw an episode in the world. Clips start at their beginning.
 
         Args:
-            rng: Source of every draw.
+            rng: Generator of every random draw.
             episode_id: Name of the episode.
             scene: Name of the scene.
 
@@ -218,12 +218,12 @@ class SeparationTask:
         count, names, targets = self.settings.sources, self.sounds.names, self.sounds.targets
         target = targets[int(rng.integers(len(targets)))]
         others = [category for category in names if category != target]
-        chosen = [target, *(others[i] for i in rng.choice(len(others), count - 1, replace=len(others) < count - 1))]
-        sounds = [names[category][int(rng.integers(len(names[category])))] for category in chosen]
+        categories = [target, *(others[i] for i in rng.choice(len(others), count - 1, replace=len(others) < count - 1))]
+        sounds = [names[category][int(rng.integers(len(names[category])))] for category in categories]
         start, places = self._sample_places(rng, count)
         placed = tuple(
             PlacedSound(position=tuple(place.tolist()), sound=sound, category=category)
-            for place, sound, category in zip(places, sounds, chosen, strict=True)
+            for place, sound, category in zip(places, sounds, categories, strict=True)
         )
         body = self.settings.body
         return SeparationEpisode(
@@ -281,9 +281,9 @@ class SeparationTask:
         One step of sound passes unheard, so that rooms ring as they will and a static target stays the same.
 
         Raises:
-            UnknownNameError: The target is none of the environment's, or there is no such clip.
+            UnknownNameError: The target does not belong to the environment, or there is no such clip.
             SoundError: A clip has another rate than the simulator.
-            EpisodeError: There is no way from start to target.
+            EpisodeError: There is no path from start to target.
         """
         self.sounds.check_target(episode.target, episode.episode_id)
         rate, count = self.simulator.rate, self.settings.step_samples
@@ -362,7 +362,7 @@ class SeparationTask:
         return self.steps < self.settings.search_steps
 
     def step(self, action: Any) -> Outcome:
-        """Do an action, let the time of a step pass, listen, and reward.
+        """Take an action, let the time of a step pass, listen, and reward.
 
         Args:
             action: ``{"move": m, "estimate": array}``, or ``m`` where a separator was given.
@@ -404,24 +404,24 @@ class SeparationTask:
         return Move(checked_action(action, self.moves)), estimate
 
     def check_estimate(self, estimate: object) -> np.ndarray:
-        """Return an estimate as float32, once it is one.
+        """Check an estimate and return it as float32.
 
         Raises:
             ActionError: It has another shape, is not real, or holds negative, NaN or infinite values.
         """
         shape, kind = self.settings.estimate_shape, self.settings.estimate
         try:
-            found = np.asarray(estimate)
-            numeric = found.dtype.kind in "fiu"
+            array = np.asarray(estimate)
+            numeric = array.dtype.kind in "fiu"
         except ValueError:
-            raise ActionError(f"The estimate is no array; expected float32 of shape {shape}.") from None
-        if found.shape != shape or not numeric:
+            raise ActionError(f"The estimate is not an array; expected float32 of shape {shape}.") from None
+        if array.shape != shape or not numeric:
             raise ActionError(
-                f"The estimate has shape {found.shape} and type {found.dtype}; expected real magnitudes of shape "
+                f"The estimate has shape {array.shape} and type {array.dtype}; expected real magnitudes of shape "
                 f"{shape}, (frequencies, frames, channels), of the {kind} target."
             )
         with np.errstate(over="ignore"):
-            values = found.astype(np.float32)
+            values = array.astype(np.float32)
         if not np.isfinite(values).all():
             bad = int((~np.isfinite(values)).sum())
             raise ActionError(f"The estimate holds {bad} NaN or infinite values; expected finite magnitudes.")
@@ -450,8 +450,8 @@ class SeparationTask:
 
         Where the target was silent at all steps, there is the distance alone.
         """
-        found = estimate_measures(self._judged, self.settings.estimate) if self._judged else {}
-        return {**found, "distance_to_target": float(self.walk.distance)}
+        values = estimate_measures(self._judged, self.settings.estimate) if self._judged else {}
+        return {**values, "distance_to_target": float(self.walk.distance)}
 
     def info(self) -> dict[str, Any]:
         """Return the truth of the sound just observed, and how good the last estimate was."""

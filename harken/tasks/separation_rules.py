@@ -196,5 +196,5 @@ class SeparationEpisode:
 
     @property
     def target_index(self) -> int:
-        """Which of the sources is wanted."""
+        """Which of the sources is the target."""
         return next(i for i, source in enumerate(self.sources) if source.category == self.target)

@@ -35,8 +35,8 @@ class Sounds:
         self._library = ClipLibrary.folder(path, rate) if is_folder else ClipLibrary.builtin(rate)
         if is_folder:
             # A folder with splits of its own has them respected; one without plays everything everywhere.
-            known = self._library.splits
-            self.names = self._library.names(split, shared=True) if split in known else tuple(self._library)
+            splits = self._library.splits
+            self.names = self._library.names(split, shared=True) if split in splits else tuple(self._library)
         elif sound == "heard":
             self.names = self._library.names("train")
         elif sound == "unheard":

@@ -9,7 +9,7 @@ import numpy as np
 from harken.errors import ActionError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol
 
-__all__ = ["Action", "Walk", "ahead_and_left", "checked_action"]
+__all__ = ["Action", "Walk", "ahead_and_left", "checked_action", "relative_pose"]
 
 
 class Action(IntEnum):
@@ -38,8 +38,8 @@ def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], wh
         for choice in choices:
             if choice.value == action:
                 return choice
-    known = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
-    raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {known}.")
+    names = ", ".join(f"{choice.value} {choice.name.lower().replace('_', ' ')}" for choice in choices)
+    raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {names}.")
 
 
 class Walk:
@@ -124,9 +124,25 @@ class Walk:
         Args:
             last: The fourth number, such as the time that has passed [s].
         """
-        moved = ahead_and_left(self.simulator.position - self.start_position, self.start_heading)
-        turned = (self.simulator.heading - self.start_heading + np.pi) % (2 * np.pi) - np.pi
-        return np.array([*moved, turned, last], np.float32)
+        return relative_pose(self.simulator, self.start_position, self.start_heading, last)
+
+
+def relative_pose(simulator: SimulatorProtocol, position: np.ndarray, heading: float, last: float) -> np.ndarray:
+    """Return where a body is relative to a pose, ``(4,)`` float32.
+
+    Args:
+        simulator: The body's world.
+        position: Place to start from ``(3,)`` [m].
+        heading: Heading to start from [rad].
+        last: The fourth number, such as the time that has passed [s].
+
+    Returns:
+        Metres ahead and to the left, the angle turned [rad] in [−π, π), and `last`.
+    """
+    moved = ahead_and_left(simulator.position - position, heading)
+    # Half a turn is −π here, and π in `harken.checks.wrapped_angle`: observations must not change.
+    angle = (simulator.heading - heading + np.pi) % (2 * np.pi) - np.pi
+    return np.array([*moved, angle, last], np.float32)
 
 
 def ahead_and_left(displacement: np.ndarray, heading: float) -> np.ndarray:

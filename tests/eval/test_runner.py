@@ -141,5 +141,5 @@ def test_a_policy_of_stable_baselines_runs_from_its_zip_with_the_wrappers_it_was
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no zip", b"text"])
 def test_a_zip_that_is_no_policy_is_refused_without_running_anything(tmp_path, content):
     (tmp_path / "bad.zip").write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"bad\.zip is no model of Stable-Baselines3"):
+    with pytest.raises(ConfigurationError, match=r"bad\.zip is not a model of Stable-Baselines3"):
         run(str(tmp_path / "bad.zip"), episodes=1)

@@ -261,7 +261,7 @@ HOSTILE = {
     "a list": (lambda m: [1], "it is list and no object"),
     "text": (lambda m: '"text"', "it is str and no object"),
     "nested": (lambda m: "[" * 100_000, "too deep"),
-    "a key twice": (lambda m: '{"format": 2, "format": 2}', "stands twice"),
+    "a key twice": (lambda m: '{"format": 2, "format": 2}', "occurs twice"),
     "NaN": (lambda m: '{"format": NaN}', "NaN"),
     "no shards": (lambda m: m.pop("shards") and None, "KeyError: 'shards'"),
     "no seed": (lambda m: m.pop("seed") and None, "not a manifest"),
@@ -329,8 +329,8 @@ MEMBERS = {
 def test_members_with_paths_and_links_are_damage_and_lead_nowhere(folder, what):
     before = sorted(path.name for path in folder.parent.iterdir())
     replaced(folder, [(MEMBERS[what], b"")])
-    assert any("is no part of a sample" in problem for problem in verify(folder).problems)
-    with pytest.raises(DataSetError, match="is no part of a sample"):
+    assert any("is not part of a sample" in problem for problem in verify(folder).problems)
+    with pytest.raises(DataSetError, match="is not part of a sample"):
         list(read_samples(folder))
     assert sorted(path.name for path in folder.parent.iterdir()) == before
 
@@ -384,7 +384,7 @@ def test_a_place_that_is_no_number_is_refused(pristine, place):
 )
 def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_made(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(DataSetError, match=rf"{name}' is no regular file"):
+    with pytest.raises(DataSetError, match=rf"{name}' is not a regular file"):
         render(Scenes(), tmp_path, samples=SAMPLES, samples_per_shard=PER_SHARD, progress=False)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 

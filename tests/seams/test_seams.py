@@ -117,7 +117,7 @@ def test_an_agent_of_somebody_elses_is_found_by_module_and_class_and_runs_in_wra
     for agent, message in (("toy_task:Nobody", "There is no agent"), ("no.such:Agent", "There is no agent")):
         with pytest.raises(ConfigurationError, match=message):
             evaluate(dataclasses.replace(what, agent=agent), progress=False)
-    with pytest.raises(ConfigurationError, match="no agent; expected an object with"):
+    with pytest.raises(ConfigurationError, match="not an agent; expected an object with"):
         evaluate(dataclasses.replace(what, agent=Square()), progress=False)
     with pytest.raises(ConfigurationError, match="does not"):
         evaluate(dataclasses.replace(what, arguments={**what.arguments, "sensors": ("depth",)}), progress=False)

@@ -96,7 +96,7 @@ def test_voxceleb_2_comes_as_m4a_in_folders_of_its_sets(tmp_path):
 
 def test_voxceleb_2_without_sets_is_refused(tmp_path):
     put(tmp_path / "wav" / "id00012" / "21Uxsk56VDQ" / "00001.wav")
-    with pytest.raises(SoundError, match=r"nothing tells the set of speaker id00012.*expected vox2_meta.csv"):
+    with pytest.raises(SoundError, match=r"nothing says which set speaker id00012.*expected vox2_meta.csv"):
         voxceleb(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_music_reads_the_sound_of_films_and_lists_that_lie_elsewhere(tmp_path):
 
 def test_music_without_lists_or_with_others_is_refused(performances):
     (performances / "MUSIC_solo_videos.json").write_text('["flute"]')
-    with pytest.raises(SoundError, match="is no list of MUSIC"):
+    with pytest.raises(SoundError, match="is not a list of MUSIC"):
         music(performances)
     (performances / "MUSIC_solo_videos.json").write_text('{"videos": {"erhu": ["e1"]}}')
     with pytest.raises(SoundError, match=r"holds 11 recordings \(11 .wav\).*expected <instrument>/<video>.*erhu"):

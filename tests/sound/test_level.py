@@ -101,7 +101,7 @@ def test_floating_point_samples_stay_what_they_are(kind):
         ("sound", "samples of type <U5"),
         (b"\0\1", "samples of type"),
         ([None], "samples of type object"),
-        ([[0.0], [0.0, 1.0]], "no array of samples"),
+        ([[0.0], [0.0, 1.0]], "not an array of samples"),
         (np.ones(3, np.int64), "samples of type int64"),
         (np.ones(3, bool), "samples of type bool"),
         (np.ones(3, np.complex64), "samples of type complex64"),

@@ -152,7 +152,7 @@ def test_the_truth_is_the_optimum_and_silence_is_minus_one(library, kind):
         (np.full((512, 32, 1), -0.1), "0 or more, linear"),
         (np.full((512, 32, 1), 1e300), "NaN or infinite"),
         ("mixture", "expected real magnitudes"),
-        ([[1.0], [1.0, 2.0]], "no array"),
+        ([[1.0], [1.0, 2.0]], "not an array"),
         (None, "expected real magnitudes"),
     ],
 )

@@ -41,18 +41,18 @@ def line_chart(title: str, unit: str, x: np.ndarray, lines: Sequence[Line], *, f
     marks = ticks(0.0 if from_zero else float(finite.min()), float(finite.max()), 3)
     bottom, top = marks[0], marks[-1]
     span = max(float(x[-1] - x[0]), 1e-9)
-    drawn = []
+    paths = []
     for line in lines:
         heights = np.where(np.isneginf(line.values), bottom, line.values)
         points = np.stack([1000 * (x - x[0]) / span, 100 * (top - heights) / (top - bottom)], 1)
-        drawn.append(f'<path class="line {line.style}" d="{_path(points)}"/>')
+        paths.append(f'<path class="line {line.style}" d="{_path(points)}"/>')
     keys = "".join(f'<span class="key {line.style}">{escape(line.label)}</span>' for line in lines if line.label)
     summary = f"{title} in {unit} over {span:.3g} s; from {_first(lines)} to {_last(lines)}"
     return (
         f'<figure class="chart"><figcaption>{escape(title)} <span class="unit">{escape(unit)}</span>{keys}</figcaption>'
         f'<div class="plot">{_y_labels(marks)}<div class="area">'
         f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none" role="img" aria-label="{escape(summary)}">'
-        f'{_grid(marks)}{"".join(drawn)}</svg><i class="cursor"></i></div>{_x_labels(x[0], x[-1], " s")}</div></figure>'
+        f'{_grid(marks)}{"".join(paths)}</svg><i class="cursor"></i></div>{_x_labels(x[0], x[-1], " s")}</div></figure>'
     )
 
 

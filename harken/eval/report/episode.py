@@ -1,4 +1,4 @@
-"""The part of a report that shows one episode: the way taken, what was seen and what was heard."""
+"""The part of a report that shows one episode: the path taken, what was seen and what was heard."""
 
 import json
 import math
@@ -66,7 +66,7 @@ def outcome_badge(record: EpisodeRecord) -> str:
 
 
 def trajectory_colors(count: int) -> np.ndarray:
-    """Return the `count` colours ``(count, 3)`` uint8 from the start of a way to its end."""
+    """Return the `count` colours ``(count, 3)`` uint8 from the start of a path to its end."""
     return color_ramp("plasma", count, low=0.05, high=0.83)
 
 
@@ -85,19 +85,19 @@ def _plan(record: EpisodeRecord) -> str:
     unit = max(height, width) / 480
     path, goal = record.plan_path, record.plan_goal
     oracle = " ".join(f"{x:.1f},{y:.1f}" for x, y in record.plan_oracle.tolist())
-    drawn = [
+    shapes = [
         "".join(f'<polyline class="{layer}" points="{oracle}"/>' for layer in ("under", "oracle") if oracle),
         _trajectory(path),
     ]
-    drawn.append(f'<circle class="start" cx="{path[0, 0]:.1f}" cy="{path[0, 1]:.1f}" r="{5 * unit:.2f}"/>')
+    shapes.append(f'<circle class="start" cx="{path[0, 0]:.1f}" cy="{path[0, 1]:.1f}" r="{5 * unit:.2f}"/>')
     rings = "".join(f'<circle r="{r * unit:.2f}" style="opacity:{o}"/>' for r, o in ((6, 1), (11, 0.6), (16, 0.3)))
     if record.goal is not None:
-        drawn.append(
+        shapes.append(
             f'<g class="goal" transform="translate({goal[0]:.1f} {goal[1]:.1f})">{rings}'
             f'<circle class="core" r="{2.6 * unit:.2f}"/></g>'
         )
     arrow = f'<path d="M0 -11L7.5 8.5L0 4.5L-7.5 8.5Z" transform="scale({unit:.4f})"/>'
-    drawn.append(f'<g class="agent" transform="{_pose(record, len(path) - 1)}">{arrow}</g>')
+    shapes.append(f'<g class="agent" transform="{_pose(record, len(path) - 1)}">{arrow}</g>')
     style = f"--u:{unit:.4f};max-width:{_PLAN_HEIGHT * width / height:.0f}px"
     words = f"Plan of {record.scene} from above, with the path of {record.agent}: {len(record.actions)} actions" + (
         f", from {record.start_distance:.1f} m to {_metres(record.distances[-1])} from the goal."
@@ -113,7 +113,7 @@ def _plan(record: EpisodeRecord) -> str:
     return (
         f'<figure class="plan"><svg viewBox="0 0 {width} {height}" style="{style}" role="img" '
         f'aria-label="{escape(words)}"><image href="{image_uri(record.plan_image)}" width="{width}" height="{height}"/>'
-        f"{''.join(drawn)}</svg>{legend}</figure>"
+        f"{''.join(shapes)}</svg>{legend}</figure>"
     )
 
 

@@ -1,4 +1,4 @@
-"""How measures are called and written for people."""
+"""Names and formats of measures in reports."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _KNOWN = {
 
 
 def measure_label(name: str) -> str:
-    """Return a measure's name for people; an unknown one is its own name, spaced."""
+    """Return a measure's readable name; for an unknown one its own name with spaces."""
     return _KNOWN[name].label if name in _KNOWN else name.replace("_", " ").capitalize()
 
 

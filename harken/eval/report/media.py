@@ -56,21 +56,21 @@ def frame_sheet(frames: Sequence[np.ndarray] | np.ndarray, *, quality: int = 78)
     from PIL import Image
 
     stride = math.ceil(len(frames) / _TILES_AT_MOST)
-    kept = [frames[i] for i in range(0, len(frames), stride)]
-    height, width = kept[0].shape[:2]
+    selection = [frames[i] for i in range(0, len(frames), stride)]
+    height, width = selection[0].shape[:2]
     scale = min(1.0, _TILE / max(height, width))
     # JPEG codes colour in blocks of 16 pixels; tiles of whole blocks do not bleed into each other.
     size = (max(16, 16 * round(width * scale / 16)), max(16, 16 * round(height * scale / 16)))
-    columns = math.ceil(math.sqrt(len(kept)))
-    rows = math.ceil(len(kept) / columns)
+    columns = math.ceil(math.sqrt(len(selection)))
+    rows = math.ceil(len(selection) / columns)
     sheet = Image.new("RGB", (columns * size[0], rows * size[1]))
-    for tile, frame in enumerate(kept):
+    for tile, frame in enumerate(selection):
         image = Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.LANCZOS)
         sheet.paste(image, ((tile % columns) * size[0], (tile // columns) * size[1]))
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=quality, optimize=True)
     uri = _uri("image/jpeg", file.getvalue())
-    return FrameSheet(uri=uri, columns=columns, rows=rows, stride=stride, count=len(kept), aspect=width / height)
+    return FrameSheet(uri=uri, columns=columns, rows=rows, stride=stride, count=len(selection), aspect=width / height)
 
 
 def color_depth(depth: Sequence[np.ndarray] | np.ndarray) -> tuple[list[np.ndarray], float]:

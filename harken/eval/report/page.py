@@ -1,4 +1,4 @@
-"""The report of an evaluation: one HTML file that needs nothing else."""
+"""The report of an evaluation: one self-contained HTML file."""
 
 import dataclasses
 import re
@@ -37,7 +37,7 @@ def write_report(
     """Write an evaluation as one HTML file without outside parts: images, sounds, style and script are within.
 
     Everyone who opens the file sees the measures with their intervals, how each episode ended, and for every episode
-    with media the way on the plan, what was seen, and what was heard. The file appears whole or not at all; the same
+    with media the path on the plan, what was seen, and what was heard. The file appears whole or not at all; the same
     input gives the same bytes.
 
     Args:

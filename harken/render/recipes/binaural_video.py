@@ -1,13 +1,13 @@
 """The recipe "binaural-video": clips of homes with sounding objects in view, and what two ears at the camera hear.
 
 What 2.5D Visual Sound (Gao and Grauman, CVPR 2019) recorded with a dummy head in one music room, 10 s at 10 images a
-second, made in any number of furnished homes, with everything known that a recording does not tell: each object's sound
+second, made in any number of furnished homes, with the ground truth that a recording lacks: each object's sound
 alone, where it is in the image and in the world, which pixels show it, depth, and the room's responses. With
 ``scenes.view="panorama"`` it is what Morgado et al. (NeurIPS 2018) collected: 360° video of 224 × 448 at 10 images a
 second with first-order ambisonics.
 
-The camera stands still. Camera and ears are at the same place and face the same way. How scenes are drawn is said in
-`harken.render.scenes`.
+The camera stands still. Camera and ears are at the same place and face the same way. `harken.render.scenes` describes
+how scenes are drawn.
 """
 
 from dataclasses import dataclass, field
@@ -170,7 +170,7 @@ def mirrored(parts: dict[str, Any]) -> dict[str, Any]:
         DataSetError: The parts are not of this recipe.
     """
     if "mp4" not in parts or "pixels.npy" not in parts:
-        raise DataSetError("These parts are no sample of binaural-video: mp4 or pixels.npy is missing.")
+        raise DataSetError("These parts are not a sample of binaural-video: mp4 or pixels.npy is missing.")
     video = parts["mp4"]
     width = np.shape(video.frames)[2]
     pixels, directions = parts["pixels.npy"].copy(), parts["directions.npy"].copy()

@@ -1,4 +1,4 @@
-"""The recipe "echo-depth": echoes of homes with what there is to be seen.
+"""The recipe "echo-depth": echoes of homes with the view from the same place.
 
 The data of VisualEchoes (Gao et al., ECCV 2020), and as Parida et al. (CVPR 2021) made them of Matterport3D, from
 generated homes: at random places the echo of a 3 ms sweep, an image, its depth, what is seen and of which acoustic
@@ -10,7 +10,7 @@ with four headings and 0.58 m with 36, the number of samples being the same. Hea
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from harken.render.encoding import Audio, Depth
 from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import Body, generate_home
 from harken.sim import World, WorldSettings
+from harken.splits import checked_split
 from harken.vision import Camera
 
 __all__ = ["EchoDepthRecipe", "EchoDepthRenderSettings"]
@@ -61,7 +62,7 @@ class EchoDepthRenderSettings:
 
 @lru_cache(maxsize=HOMES_KEPT)
 def _home(split: str, number: int, height: float, body: Body, echo: EchoSettings) -> tuple[World, EchoPropagation]:
-    scene = generate_home(number, split=cast(Literal["train", "val", "test"], split))
+    scene = generate_home(number, split=checked_split(split))
     world = World(scene=scene, settings=WorldSettings(size=body, ear_height=height))
     return world, world.echoes(echo)
 

@@ -1,4 +1,4 @@
-"""What camera and ears make of a scene: images, masks and positions over time, and the sound of each object."""
+"""What camera and ears record of a scene: images, masks and positions over time, and the sound of each object."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,14 +73,14 @@ def film(scene: SampledScene, *, every_depth: bool = False) -> Film:
     settings, camera = scene.settings, scene.settings.camera
     still = scene.world.renderer.observe(camera, scene.eye, scene.heading, channels=("rgb", "depth", "instance"))
     labels = np.zeros(still["depth"].shape, np.uint8)
-    for k, one in enumerate(scene.objects):
-        if one.kind == "furniture":
-            labels[still["instance"] == one.instance] = k + 1
+    for k, source in enumerate(scene.objects):
+        if source.kind == "furniture":
+            labels[still["instance"] == source.instance] = k + 1
     count, sources = settings.frames, len(scene.objects)
     rgb, masks = np.repeat(still["rgb"][None], count, 0), np.repeat(labels[None], count, 0)
     depth = np.repeat(still["depth"][None], count if every_depth else 1, 0)
     times = np.arange(count) / settings.frame_rate
-    positions = np.array([[one.trajectory.position(time) for time in times] for one in scene.objects])
+    positions = np.array([[source.trajectory.position(time) for time in times] for source in scene.objects])
     pixels, in_view = project(camera, scene.eye, scene.heading, positions.reshape(-1, 3))
     alone, shown = np.zeros((2, sources, count), np.int64)
     views = _BallViews(scene, camera)
@@ -114,29 +114,29 @@ class _BallViews:
         self._last: dict[int, tuple[bytes, SphereView]] = {}
 
     def view(self, number: int, place: np.ndarray) -> SphereView:
-        known = self._last.get(number)
-        if known is None or known[0] != place.tobytes():
+        last = self._last.get(number)
+        if last is None or last[0] != place.tobytes():
             radius = self._scene.settings.radius
             ball = view_sphere(self._camera, self._scene.eye, self._scene.heading, place, radius)
-            known = self._last[number] = place.tobytes(), ball
-        return known[1]
+            last = self._last[number] = place.tobytes(), ball
+        return last[1]
 
 
 def _draw(
-    ball: SphereView, one: SoundingObject, label: int, rgb: np.ndarray, depth: np.ndarray, mask: np.ndarray
+    ball: SphereView, source: SoundingObject, label: int, rgb: np.ndarray, depth: np.ndarray, mask: np.ndarray
 ) -> None:
     """Draw a ball where nothing nearer is; the arrays are those of one image."""
     behind = depth[ball.rows, ball.columns]
     front = (ball.depth < behind) | (behind == 0)
     rows, columns = ball.rows[front], ball.columns[front]
     depth[rows, columns], mask[rows, columns] = ball.depth[front], label
-    rgb[rows, columns] = np.round(ball.shade[front, None] * np.array(one.color, np.float32)).astype(np.uint8)
+    rgb[rows, columns] = np.round(ball.shade[front, None] * np.array(source.color, np.float32)).astype(np.uint8)
 
 
 def record(scene: SampledScene) -> Recording:
     """Hear a scene from where the camera stands: with two ears, or for a panorama in first-order ambisonics.
 
-    Sound begins with the clip: what was before it has left no echo.
+    Sound begins with the clip: there are no echoes of anything before it.
 
     Args:
         scene: The scene.
@@ -147,17 +147,17 @@ def record(scene: SampledScene) -> Recording:
     simulator.place(scene.position, scene.heading)
     sources = [
         SoundSource(
-            position=one.trajectory.position(0.0),
-            samples=one.samples,
-            trajectory=one.trajectory if one.moves else None,
+            position=item.trajectory.position(0.0),
+            samples=item.samples,
+            trajectory=item.trajectory if item.moves else None,
         )
-        for one in scene.objects
+        for item in scene.objects
     ]
     simulator.set_sources(sources)
     responses = tuple(simulator.impulse_response(source.at(0.0)).samples for source in sources)
     block = round(_BLOCK * settings.acoustics.rate)
-    heard = [simulator.hear_each(block) for _ in range(-(-settings.samples // block))]
-    return Recording(stems=np.concatenate(heard, 2)[:, :, : settings.samples], responses=responses)
+    blocks = [simulator.hear_each(block) for _ in range(-(-settings.samples // block))]
+    return Recording(stems=np.concatenate(blocks, 2)[:, :, : settings.samples], responses=responses)
 
 
 def numbered_stems(settings: SceneSettings, heard: Recording) -> dict[str, Audio]:
@@ -191,7 +191,7 @@ def spherical_angles(scene: SampledScene, positions: np.ndarray) -> np.ndarray:
 
 
 def describe(scene: SampledScene) -> dict[str, Any]:
-    """Return what a recipe's JSON tells of a scene: home, pose and the objects."""
+    """Return what a recipe's JSON says of a scene: home, pose and the objects."""
     settings = scene.settings
     return {
         "home": scene.world.scene.source,
@@ -204,16 +204,16 @@ def describe(scene: SampledScene) -> dict[str, Any]:
         "frame_rate": settings.frame_rate,
         "objects": [
             {
-                "kind": one.kind,
-                "instance": one.instance,
-                "clip": one.clip,
-                "category": one.category,
-                "gain_db": one.gain_db,
-                "moves": one.moves,
-                # Of furniture too, where it means nothing: readers infer types from the first samples.
-                "color": list(one.color),
-                "events": [list(event) for event in one.events],
+                "kind": source.kind,
+                "instance": source.instance,
+                "clip": source.clip,
+                "category": source.category,
+                "gain_db": source.gain_db,
+                "moves": source.moves,
+                # Also for furniture, which has no use for it, because readers infer types from the first samples.
+                "color": list(source.color),
+                "events": [list(event) for event in source.events],
             }
-            for one in scene.objects
+            for source in scene.objects
         ],
     }

@@ -1,13 +1,13 @@
 """Cut-outs of furniture and views of empty rooms from generated homes: pictures where a user has none."""
 
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from harken.render.recipes.object_images import SMALLEST, ObjectImage, object_image
 from harken.scene import HomeConfig, Room, Scene, generate_home
 from harken.scene.scene import Appearance
+from harken.splits import Split
 from harken.vision import Camera, Renderer
 
 __all__ = ["furniture_pictures", "room_views"]
@@ -22,9 +22,7 @@ _VIEWS = 4
 
 
 @lru_cache(maxsize=4)
-def furniture_pictures(
-    split: Literal["train", "val", "test"], categories: tuple[str, ...]
-) -> dict[str, tuple[ObjectImage, ...]]:
+def furniture_pictures(split: Split, categories: tuple[str, ...]) -> dict[str, tuple[ObjectImage, ...]]:
     """Return pictures of the furniture of generated homes, cut out along its outline.
 
     Each thing stands alone and is seen from the side of the middle of the room that it was made for. They are made in
@@ -42,12 +40,12 @@ def furniture_pictures(
         home = generate_home(seed, split=split)
         here: dict[str, int] = {}
         for index, thing in enumerate(home.objects):
-            found = chosen.setdefault(thing.category, [])
+            views = chosen.setdefault(thing.category, [])
             # At most two of a home: chairs of one table are all alike.
-            if thing.room >= 0 and thing.category in categories and len(found) < _MOST:
+            if thing.room >= 0 and thing.category in categories and len(views) < _MOST:
                 here[thing.category] = here.get(thing.category, 0) + 1
                 if here[thing.category] <= 2:
-                    found.append((home, index))
+                    views.append((home, index))
     picked = [(name, *entry) for name in sorted(chosen) for entry in chosen[name]]
     if not picked:
         return {}
@@ -62,11 +60,11 @@ def furniture_pictures(
         if pixels is not None:
             label = f"{thing.name} of {home.name}"
             pictures.setdefault(name, []).append(object_image(label, pixels))
-    return {name: tuple(found) for name, found in pictures.items()}
+    return {name: tuple(views) for name, views in pictures.items()}
 
 
 @lru_cache(maxsize=3)
-def room_views(split: Literal["train", "val", "test"], height: int, width: int) -> tuple[np.ndarray, ...]:
+def room_views(split: Split, height: int, width: int) -> tuple[np.ndarray, ...]:
     """Return views of empty rooms of generated homes, half as large again as a canvas, to be cropped.
 
     Args:
@@ -151,7 +149,7 @@ def _cut_out(
     distance = _DISTANCE * radius + 0.3
     pitch = -0.2
     back = np.array([np.sin(heading) * np.cos(pitch), -np.sin(pitch), np.cos(heading) * np.cos(pitch)])
-    # Twice as fine as wanted, and averaged, so that outlines are smooth.
+    # At twice the resolution, then averaged, so that outlines are smooth.
     camera = Camera(width=2 * _SIZE, height=2 * _SIZE, field_of_view=2.1 * float(np.arcsin(radius / distance)))
     seen = renderer.observe(camera, middle + distance * back, heading, pitch, ("rgb", "instance"))
     mask = seen["instance"] == instance

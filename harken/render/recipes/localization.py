@@ -91,12 +91,12 @@ class LocalizationRecipe:
         scene = sample_scene(s.scenes, self.split, self.seed, number)
         seen, heard = film(scene), record(scene)
         steps = round(s.scenes.duration / _STEP)
-        active = np.stack([sounding(one, rate, _STEP, steps) for one in scene.objects])
+        active = np.stack([sounding(source, rate, _STEP, steps) for source in scene.objects])
         middle = (np.arange(steps) + 0.5) * _STEP
-        places = np.array([[one.trajectory.position(time) for time in middle] for one in scene.objects])
+        places = np.array([[source.trajectory.position(time) for time in middle] for source in scene.objects])
         directions = spherical_angles(scene, places)
         classes = scene_categories(s.scenes)
-        numbers = [classes.index(one.category) for one in scene.objects]
+        numbers = [classes.index(source.category) for source in scene.objects]
         panorama = s.scenes.view == "panorama"
         parts: dict[str, Any] = {
             "mp4": Video(
@@ -116,22 +116,22 @@ class LocalizationRecipe:
         if s.stems:
             parts |= numbered_stems(s.scenes, heard)
         events = [
-            {"object": k, "class": one.category, "onset": onset, "duration": length}
-            for k, one in enumerate(scene.objects)
-            for onset, length in one.events
+            {"object": k, "class": source.category, "onset": onset, "duration": length}
+            for k, source in enumerate(scene.objects)
+            for onset, length in source.events
         ]
         events.sort(key=lambda event: (event["onset"], event["object"]))
         return {**parts, "json": {**describe(scene), "classes": list(classes), "events": events}}
 
 
-def sounding(one: SoundingObject, rate: int, width: float, count: int) -> np.ndarray:
+def sounding(source: SoundingObject, rate: int, width: float, count: int) -> np.ndarray:
     """Tell when an object sounds: in which of equal spans of time its dry sound is not in a pause.
 
     A span counts where at least a tenth of it is active, that is less than 40 dB below the loudest 20 ms of the clip
     (`harken.sound.level.active_part`). The way to the ears, some 10 ms, is not taken into account.
 
     Args:
-        one: The object.
+        source: The object.
         rate: Sample rate of its sound [Hz].
         width: Length of a span [s].
         count: Number of spans.
@@ -139,8 +139,8 @@ def sounding(one: SoundingObject, rate: int, width: float, count: int) -> np.nda
     Returns:
         ``(count,)`` bool.
     """
-    heard = np.concatenate([[0], np.cumsum(active_part(one.samples, rate))])
-    edges = np.minimum(np.round(np.arange(count + 1) * width * rate).astype(int), len(one.samples))
+    heard = np.concatenate([[0], np.cumsum(active_part(source.samples, rate))])
+    edges = np.minimum(np.round(np.arange(count + 1) * width * rate).astype(int), len(source.samples))
     return np.diff(heard[edges]) >= np.maximum(0.1 * np.diff(edges), 1)
 
 
@@ -167,7 +167,7 @@ def dcase_rows(active: np.ndarray, directions: np.ndarray, classes: list[int]) -
 def _audible(scene: SampledScene, masks: np.ndarray, rate: int) -> np.ndarray:
     """Return the masks of the objects that sound while an image lasts, until the next."""
     audible = np.zeros_like(masks)
-    for k, one in enumerate(scene.objects):
-        on = sounding(one, rate, 1.0 / scene.settings.frame_rate, len(masks))
+    for k, source in enumerate(scene.objects):
+        on = sounding(source, rate, 1.0 / scene.settings.frame_rate, len(masks))
         audible[on] = np.where(masks[on] == k + 1, masks[on], audible[on])
     return audible

@@ -20,7 +20,7 @@ from harken.acoustics import AcousticSettings, Listener, Source
 from harken.checks import angle, check_settings
 from harken.errors import DataSetError, SoundError
 from harken.render.encoding import Audio
-from harken.render.recipe import SPLITS, check_split_and_seed, sample_generator
+from harken.render.recipe import check_split_and_seed, sample_generator
 from harken.scene import generate_home
 from harken.scene.scene import SceneObject
 from harken.sim import World, WorldSettings
@@ -28,6 +28,7 @@ from harken.sound import Clip, ClipLibrary, spectrogram
 from harken.sound.convolution import audible_length
 from harken.sound.level import active_runs, amplitude
 from harken.sound.masks import ideal_binary_masks, ideal_ratio_masks
+from harken.splits import SPLITS, Split
 from harken.tasks.heard import MAGNITUDES
 from harken.vision import Camera
 
@@ -47,8 +48,8 @@ class MixturesSettings:
     """"household": the built-in clips of things that homes hold. "speech and music": the built-in talkers, instruments
     and backgrounds. Else a folder of recordings, as `harken.sound.ClipLibrary.folder` reads it."""
     objects: Literal["matching", "any"] = "matching"
-    """"matching": a clip sounds from an object of its own category, so that the picture tells what is heard. "any":
-    from any object, whose place then is all that the picture tells; talkers and instruments need this."""
+    """"matching": a clip sounds from an object of its own category, so that the picture shows what is heard. "any":
+    from any object, so that the picture shows only where it is; talkers and instruments need this."""
     sources: int = 2
     """How many sound at once, of different categories."""
     rate: int = 16000
@@ -141,7 +142,7 @@ class MixturesRecipe:
 
     settings: MixturesSettings = field(default_factory=MixturesSettings)
     """What is rendered."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of homes and clips."""
     seed: int = 0
     """Seed of every random draw."""
@@ -170,16 +171,15 @@ class MixturesRecipe:
     @cached_property
     def _names(self) -> dict[str, tuple[str, ...]]:
         """Names of the split's clips by category."""
-        library, found = self._library, {}
-        chosen = tuple(library) if library.splits == ("all",) else library.names(self.split)
-        for name in chosen:
-            found.setdefault(library.entry(name).category, []).append(name)
-        if len(found) < self.settings.sources:
+        library, clips = self._library, {}
+        for name in library if library.splits == ("all",) else library.names(self.split):
+            clips.setdefault(library.entry(name).category, []).append(name)
+        if len(clips) < self.settings.sources:
             raise SoundError(
-                f"{self.settings.sounds!r} has clips of {len(found)} categories in split {self.split!r}; expected "
+                f"{self.settings.sounds!r} has clips of {len(clips)} categories in split {self.split!r}; expected "
                 f"{self.settings.sources} or more, because the sources of a mixture differ in their category."
             )
-        return {category: tuple(names) for category, names in sorted(found.items())}
+        return {category: tuple(names) for category, names in sorted(clips.items())}
 
     @cached_property
     def _runs(self) -> dict[str, np.ndarray]:
@@ -192,7 +192,7 @@ class MixturesRecipe:
         return self._runs[clip.name]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the clips behind: they are made again where they are needed."""
+        """Drop the clips when pickled: they are made again when needed."""
         return {name: self.__dict__[name] for name in ("settings", "split", "seed")}
 
     def places(self, home: int) -> tuple[Place, ...]:
@@ -228,26 +228,26 @@ class MixturesRecipe:
         home = number // settings.mixtures_per_home
         places = self.places(home)
         place = places[int(random.integers(len(places)))]
-        chosen = _choose(random, place.objects, settings.sources)
-        things = [place.objects[index] for index in chosen]
+        indices = _choose(random, place.objects, settings.sources)
+        things = [place.objects[index] for index in indices]
         if settings.objects == "matching":
             categories = [thing.thing.category for thing in things]
         else:
-            known = list(self._names)
-            categories = [known[i] for i in random.choice(len(known), settings.sources, replace=False)]
+            choices = list(self._names)
+            categories = [choices[i] for i in random.choice(len(choices), settings.sources, replace=False)]
         length = 2 * (place.spectra.shape[2] - 1)
         before = length - settings.samples
-        emitted, described = np.empty((len(things), length), np.float32), []
+        emitted, descriptions = np.empty((len(things), length), np.float32), []
         for sound, category, thing in zip(emitted, categories, things, strict=True):
             names = self._names[category]
             clip = self._library.clip(names[int(random.integers(len(names)))])
             start = _sounding_start(clip, self._runs_of(clip), random, settings.samples)
             gain = float(random.uniform(-0.5, 0.5)) * settings.level_range
             np.multiply(clip.looped(start - before, length), np.float32(amplitude(gain)), out=sound)
-            described.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
-            described[-1] |= _seen(place, thing)
-        stems = _filtered(emitted, place.spectra[chosen], settings.samples)
-        for source, energy in zip(described, np.square(stems, dtype=np.float64).sum(2).tolist(), strict=True):
+            descriptions.append({"clip": clip.name, "category": category, "start": start, "gain_db": round(gain, 6)})
+            descriptions[-1] |= _seen(place, thing)
+        stems = _filtered(emitted, place.spectra[indices], settings.samples)
+        for source, energy in zip(descriptions, np.square(stems, dtype=np.float64).sum(2).tolist(), strict=True):
             source["energy"] = energy
         mixture, dry = stems.sum(0), emitted[:, before:]
         magnitudes = np.stack([spectrogram(stem, MAGNITUDES) for stem in stems])
@@ -265,17 +265,17 @@ class MixturesRecipe:
                 "position": place.position.tolist(),
                 "heading": place.heading,
                 "field_of_view": settings.field_of_view,
-                "sources": described,
+                "sources": descriptions,
             },
         }
 
 
 def _choose(random: np.random.Generator, objects: tuple[SoundingObject, ...], count: int) -> list[int]:
     """Return the numbers of objects of different categories, in random order."""
-    chosen: dict[str, int] = {}
+    indices: dict[str, int] = {}
     for index in random.permutation(len(objects)).tolist():
-        chosen.setdefault(objects[index].thing.category, index)
-    return list(chosen.values())[:count]
+        indices.setdefault(objects[index].thing.category, index)
+    return list(indices.values())[:count]
 
 
 def _sounding_start(clip: Clip, runs: np.ndarray, random: np.random.Generator, count: int) -> int:
@@ -319,10 +319,10 @@ def _azimuth(away: np.ndarray, heading: float) -> float:
 @lru_cache(maxsize=2)
 def _places(
     settings: MixturesSettings,
-    split: Literal["train", "val", "test"],
+    split: Split,
     seed: int,
     home: int,
-    wanted: tuple[str, ...] | None,
+    categories: tuple[str, ...] | None,
 ) -> tuple[Place, ...]:
     """Find the places of a home; where there are none, of the next of a few homes kept for it."""
     for attempt in range(_HOMES_TRIED):
@@ -331,29 +331,29 @@ def _places(
         scene = generate_home(int(rng.integers(2**31)), split=split)
         acoustics = replace(settings.acoustics, rate=settings.rate)
         world = World(scene=scene, settings=WorldSettings(acoustics=acoustics, ear_height=settings.ear_height))
-        sounding = _sounding_positions(world, wanted)
-        found = _look_around(world, settings, rng, sounding)
-        if found:
-            return found
+        sounding = _sounding_positions(world, categories)
+        places = _look_around(world, settings, rng, sounding)
+        if places:
+            return places
     raise DataSetError(
         f"{_HOMES_TRIED} homes have no place from which objects of {settings.sources} categories with clips are seen. "
         'Lower sources, widen field_of_view, or set objects="any".'
     )
 
 
-def _sounding_positions(world: World, wanted: tuple[str, ...] | None) -> dict[int, tuple[SceneObject, np.ndarray]]:
+def _sounding_positions(world: World, categories: tuple[str, ...] | None) -> dict[int, tuple[SceneObject, np.ndarray]]:
     """Return objects that can sound by their instance, and where from: above them, where there is air."""
-    found = {}
+    positions = {}
     for thing in world.scene.objects:
-        if thing.category in _STRUCTURE or (wanted is not None and thing.category not in wanted):
+        if thing.category in _STRUCTURE or (categories is not None and thing.category not in categories):
             continue
         place = np.array((thing.lower + thing.upper) / 2, np.float64)
         place[1] = float(thing.upper[1]) + _ABOVE
         if thing.room < 0 or place[1] > world.scene.rooms[thing.room].ceiling - _ABOVE:
             continue
         if not world.scene.is_inside_solid(place):
-            found[thing.instance] = thing, place
-    return found
+            positions[thing.instance] = thing, place
+    return positions
 
 
 def _look_around(
@@ -377,8 +377,8 @@ def _look_around(
         position = np.array(world.floor.random_point(rng), np.float64) + [0.0, settings.ear_height, 0.0]
         heading = float(rng.uniform(-math.pi, math.pi))
         coarse = world.renderer.observe(glance, position, heading, channels=("instance",))["instance"]
-        seen = _largest(coarse, sounding)
-        if len({sounding[instance][0].category for instance in seen}) < settings.sources:
+        instances_in_view = _largest(coarse, sounding)
+        if len({sounding[instance][0].category for instance in instances_in_view}) < settings.sources:
             continue
         view = world.renderer.observe(camera, position, heading, channels=("rgb", "instance"))
         half = settings.field_of_view / 2
@@ -394,7 +394,7 @@ def _look_around(
             )
             for k in instances
         )
-        spectra = _spectra([one.response for one in objects], settings.samples)
+        spectra = _spectra([item.response for item in objects], settings.samples)
         places.append(Place(position=position, heading=heading, image=view["rgb"], objects=objects, spectra=spectra))
     return tuple(places)
 

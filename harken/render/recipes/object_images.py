@@ -70,10 +70,10 @@ def image_groups(path: str | Path, split: str) -> dict[str, tuple[str, ...]]:
         )
     of_split = [_split(file) for file in files]
     if any(of_split):
-        files = [file for file, found in zip(files, of_split, strict=True) if found == split]
+        files = [file for file, label in zip(files, of_split, strict=True) if label == split]
         if not files:
-            known = ", ".join(sorted({found for found in of_split if found}))
-            raise DataSetError(f"{str(root)!r} has images for {known}, but none for {split}. Add a folder {split!r}.")
+            splits = ", ".join(sorted({label for label in of_split if label}))
+            raise DataSetError(f"{str(root)!r} has images for {splits}, but none for {split}. Add a folder {split!r}.")
     groups: dict[str, list[str]] = {}
     for file in files:
         _check_size(root / file)
@@ -202,5 +202,5 @@ def _natural(file: Path) -> list[tuple[int, int, str]]:
 
 
 def _split(file: Path) -> str | None:
-    found: Sequence[str] = [part.lower() for part in file.parts[:-1] if part.lower() in _SPLIT_FOLDERS]
-    return _SPLIT_FOLDERS[found[0]] if found else None
+    folders: Sequence[str] = [part.lower() for part in file.parts[:-1] if part.lower() in _SPLIT_FOLDERS]
+    return _SPLIT_FOLDERS[folders[0]] if folders else None

@@ -41,6 +41,7 @@ from harken.render.recipes.object_images import ObjectImage, blend, image_groups
 from harken.sound import ClipLibrary
 from harken.sound.clip import Clip
 from harken.sound.level import CLIP_RMS, active_rms, rms
+from harken.splits import Split
 
 __all__ = ["PlacedObject", "PseudoBinauralRecipe", "PseudoBinauralSettings", "mirrored"]
 
@@ -167,7 +168,7 @@ class PseudoBinauralRecipe:
 
     settings: PseudoBinauralSettings = field(default_factory=PseudoBinauralSettings)
     """What is rendered."""
-    split: Literal["train", "val", "test"] = "train"
+    split: Split = "train"
     """Split of clips, pictures and rooms."""
     seed: int = 0
     """Seed of every random draw."""
@@ -189,8 +190,8 @@ class PseudoBinauralRecipe:
         return f"{own}{head}" + (f" The licences of these hold besides: {', '.join(folders)}." if folders else "")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave behind what was made for the first sample."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        """Drop what was made for the first sample."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def sample(self, number: int) -> dict[str, Any]:
         """Make a sample.
@@ -220,11 +221,11 @@ class PseudoBinauralRecipe:
         rate = self.settings.rate
         directions = direction_of(*self._angles(placed))
         filters, lead = self._filters(directions)
-        signals = np.stack([self._signal(one, lead, filters.shape[2]) for one in placed])
+        signals = np.stack([self._signal(item, lead, filters.shape[2]) for item in placed])
         binaural = render_pair(signals, filters)
         loudness = float(rms(binaural.sum(0)))
         if not loudness > 0.0:
-            names = ", ".join(one.clip for one in placed)
+            names = ", ".join(item.clip for item in placed)
             raise SoundError(f"{names}: both ears together hear nothing; the clips cancel. Leave one of them out.")
         gain = CLIP_RMS / loudness
         binaural *= np.float32(gain)
@@ -255,19 +256,19 @@ class PseudoBinauralRecipe:
             "field_of_view": s.field_of_view,
             "sources": [
                 {
-                    "clip": one.clip,
-                    "category": one.category,
-                    "start": one.start,
-                    "repeats": one.repeats,
-                    "normaliser": one.normaliser,
-                    "picture": one.picture.name,
-                    "box": [one.left, one.top, one.width, one.height],
-                    "centre": list(one.centre),
+                    "clip": item.clip,
+                    "category": item.category,
+                    "start": item.start,
+                    "repeats": item.repeats,
+                    "normaliser": item.normaliser,
+                    "picture": item.picture.name,
+                    "box": [item.left, item.top, item.width, item.height],
+                    "centre": list(item.centre),
                     "azimuth": float(azimuth),
                     "elevation": float(elevation),
                     "direction": direction.tolist(),
                 }
-                for one, azimuth, elevation, direction in zip(placed, azimuths, elevations, directions, strict=True)
+                for item, azimuth, elevation, direction in zip(placed, azimuths, elevations, directions, strict=True)
             ],
         }
 
@@ -321,13 +322,13 @@ class PseudoBinauralRecipe:
             top = int(random.integers(view.shape[0] - s.height + 1))
             left = int(random.integers(view.shape[1] - s.width + 1))
             canvas = view[top : top + s.height, left : left + s.width].copy()
-        for one in placed:
-            blend(canvas, resized(one.picture.pixels, one.height, one.width), one.left, one.top)
+        for item in placed:
+            blend(canvas, resized(item.picture.pixels, item.height, item.width), item.left, item.top)
         return canvas, name
 
     def _angles(self, placed: list[PlacedObject]) -> tuple[np.ndarray, np.ndarray]:
         s = self.settings
-        x, y = np.array([one.centre for one in placed]).T
+        x, y = np.array([item.centre for item in placed]).T
         return pixel_angles(x, y, s.width, s.height, s.field_of_view)
 
     def _filters(self, directions: np.ndarray) -> tuple[np.ndarray, int]:
@@ -338,11 +339,11 @@ class PseudoBinauralRecipe:
             return direct_filters(self._head, directions), lead_of(self._head)
         return self._ring.filters(directions), lead_of(self._head)
 
-    def _signal(self, one: PlacedObject, lead: int, taps: int) -> np.ndarray:
+    def _signal(self, item: PlacedObject, lead: int, taps: int) -> np.ndarray:
         """Return what a clip has sounded and will sound while the ears hear it, at RMS 0.1 over what is heard."""
         before = taps - 1 - lead
-        samples = self._clip(one.clip).looped(one.start - before, self._samples + taps - 1)
-        return samples / np.float32(one.normaliser)
+        samples = self._clip(item.clip).looped(item.start - before, self._samples + taps - 1)
+        return samples / np.float32(item.normaliser)
 
     def _start(self, clip: Clip, random: np.random.Generator) -> int:
         """Draw where in the clip to begin, so that what is heard is not one of its pauses."""
@@ -417,7 +418,7 @@ class PseudoBinauralRecipe:
 
     @cached_property
     def _pairs(self) -> tuple[tuple[str, tuple[Any, ...], bool], ...]:
-        """Clips with their pictures, and whether those are of that very clip."""
+        """Clips with their pictures, and whether a picture belongs to that very clip."""
         s, library = self.settings, self._library
         names = tuple(library) if library.splits == ("all",) else library.names(self.split)
         if s.images is None:
@@ -474,15 +475,15 @@ def mirrored(parts: dict[str, Any]) -> dict[str, Any]:
     """
     sound, metadata, width = parts["binaural.flac"], parts["json"], parts["png"].shape[1]
     sources = []
-    for one in metadata["sources"]:
-        (left, top, columns, rows), (x, y), (right, up, back) = one["box"], one["centre"], one["direction"]
+    for source in metadata["sources"]:
+        (left, top, columns, rows), (x, y), (right, up, back) = source["box"], source["centre"], source["direction"]
         turned = {
             "box": [width - left - columns, top, columns, rows],
             "centre": [width - x, y],
-            "azimuth": -one["azimuth"],
+            "azimuth": -source["azimuth"],
             "direction": [-right, up, back],
         }
-        sources.append({**one, **turned})
+        sources.append({**source, **turned})
     return {
         **parts,
         "binaural.flac": Audio(samples=sound.samples[::-1].copy(), rate=sound.rate, bits=sound.bits),
@@ -494,6 +495,6 @@ def mirrored(parts: dict[str, Any]) -> dict[str, Any]:
 def _free_columns(placed: list[PlacedObject], width: int, columns: int) -> np.ndarray:
     """Return the columns at which a picture of some width can begin without lying above or below another."""
     free = np.ones(columns - width + 1, bool)
-    for one in placed:
-        free[max(0, one.left - width) : one.left + one.width] = False
+    for item in placed:
+        free[max(0, item.left - width) : item.left + item.width] = False
     return free.nonzero()[0]

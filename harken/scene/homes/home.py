@@ -1,11 +1,11 @@
 """Homes from random numbers: plan, shell, furniture, looks, put together into a scene."""
 
 import zlib
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from harken.errors import ConfigurationError, UnknownNameError
+from harken.errors import ConfigurationError
 from harken.scene.homes.config import HomeConfig
 from harken.scene.homes.furnish import furnish, has_its_needs
 from harken.scene.homes.palette import draw_palette
@@ -18,17 +18,15 @@ from harken.scene.homes.textures import draw_texture
 from harken.scene.homes.workshop import Workshop
 from harken.scene.scene import Appearance, Room, Scene, SceneObject
 from harken.scene.vocabulary import CATEGORIES, category_indices
+from harken.splits import SPLITS, Split, checked_split
 
 __all__ = ["generate_home", "generate_plan"]
 
 _PURPOSE = 0x486F6D65
 _ATTEMPTS = 10
-_SPLITS = ("train", "val", "test")
 
 
-def generate_home(
-    seed: int, *, split: Literal["train", "val", "test"] = "train", config: HomeConfig | None = None
-) -> Scene:
+def generate_home(seed: int, *, split: Split = "train", config: HomeConfig | None = None) -> Scene:
     """Generate a furnished apartment.
 
     The same arguments give the same bytes; the homes of different splits come from different streams of random numbers
@@ -71,9 +69,7 @@ def _furnished(plan: Plan, room: int, leaves: list[Any], shop: Workshop) -> list
     raise AssertionError("no attempt was made")
 
 
-def generate_plan(
-    seed: int, *, split: Literal["train", "val", "test"] = "train", config: HomeConfig | None = None
-) -> Plan:
+def generate_plan(seed: int, *, split: Split = "train", config: HomeConfig | None = None) -> Plan:
     """Return the floor plan of the home that `generate_home` makes of the same arguments.
 
     Args:
@@ -90,11 +86,10 @@ def generate_plan(
 
 def _stream(seed: int, split: str) -> list[int]:
     """What every random number of a home is seeded with."""
-    if split not in _SPLITS:
-        raise UnknownNameError("split of generated homes", split, _SPLITS)
+    checked_split(split, "split of generated homes")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ConfigurationError(f"The seed of a home is {seed!r}; expected an integer of 0 or more.")
-    return [_PURPOSE, _SPLITS.index(split), int(seed)]
+    return [_PURPOSE, SPLITS.index(split), int(seed)]
 
 
 def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, source: str) -> Scene:

@@ -1,3 +1,3 @@
-"""Sounds made from nothing but a seed: a household, talkers, instruments and backgrounds."""
+"""Sounds synthesised from a seed: a household, talkers, instruments and backgrounds."""
 
 __all__: list[str] = []

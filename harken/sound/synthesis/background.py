@@ -1,4 +1,4 @@
-"""Backgrounds: weather, water, traffic, crowds and machines, each another one every time."""
+"""Backgrounds: weather, water, traffic, crowds and machines, different in each clip."""
 
 from collections.abc import Callable
 from types import MappingProxyType
@@ -76,7 +76,7 @@ def _applause(rng: np.random.Generator, seconds: float) -> Loop:
 
 
 def _babble(rng: np.random.Generator, seconds: float) -> Loop:
-    """A crowd talks: six people, of whom three are three others' words at another time and in another room."""
+    """A crowd talks: six people, three of them the other three again, shifted in time and in another room."""
     loop = Loop(seconds)
     far = band(rng.uniform(80, 200), rng.uniform(2500, 6000), 1)
     for _ in range(2):

@@ -7,10 +7,10 @@ from harken.sound.clip import Clip, Split
 from harken.sound.synthesis.dsp import Draw, levelled, resampled
 from harken.sound.synthesis.furniture import FURNITURE
 from harken.sound.synthesis.household import HOUSEHOLD, telephone
+from harken.splits import SPLITS
 
 __all__ = ["CLIPS", "clip_split", "synthesise"]
 
-_SPLITS: tuple[Split, ...] = ("train", "val", "test")
 _RECIPES = {**FURNITURE, **HOUSEHOLD}
 
 CLIPS: MappingProxyType[str, str] = MappingProxyType(
@@ -27,7 +27,7 @@ def clip_split(name: str) -> Split:
     """
     if name not in CLIPS:
         raise UnknownNameError("clip", name, CLIPS)
-    return "all" if name == "telephone" else _SPLITS[int(name[-1]) - 1]
+    return "all" if name == "telephone" else SPLITS[int(name[-1]) - 1]
 
 
 def synthesise(name: str, rate: int = 16000) -> Clip:

@@ -1,17 +1,17 @@
 """Sounds to separate: talkers, instruments and backgrounds, thirty clips of each, of any length.
 
-The clips of `harken.sound.synthesis.catalogue` are short and one of a kind, made to be found. These are made to be
-heard at once and told apart: voices that overlap in pitch and formants, instruments in the same register, noise below
+The clips of `harken.sound.synthesis.catalogue` are short and distinctive, made to be found. These are made to be
+heard at once and separated: voices that overlap in pitch and formants, instruments in the same register, noise below
 everything.
 """
 
-import math
 import zlib
 from types import MappingProxyType
 
 import numpy as np
 
-from harken.errors import ConfigurationError, UnknownNameError
+from harken.checks import checked_number
+from harken.errors import UnknownNameError
 from harken.sound.clip import Clip, Split
 from harken.sound.synthesis.background import BACKGROUNDS
 from harken.sound.synthesis.dsp import levelled, resampled
@@ -82,8 +82,4 @@ def checked_seconds(seconds: float) -> float:
     Raises:
         ConfigurationError: It is not from 1 to 120 s.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds):
-        raise ConfigurationError(f"The length of clips is {seconds!r}; expected seconds, such as 5.0.")
-    if not _SHORTEST <= seconds <= _LONGEST:
-        raise ConfigurationError(f"The length of clips is {seconds!r} s; expected {_SHORTEST:g} to {_LONGEST:g} s.")
-    return round(200 * seconds) / 200
+    return round(200 * checked_number("The length of clips", seconds, _SHORTEST, _LONGEST, unit="s")) / 200

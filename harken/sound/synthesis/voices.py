@@ -30,7 +30,7 @@ _TRACT = 0.17
 
 @dataclass(frozen=True, kw_only=True)
 class Talker:
-    """What stays the same in everything that somebody says."""
+    """What stays the same in all that a talker says."""
 
     pitch: float
     """Mean fundamental [Hz]."""
@@ -72,7 +72,7 @@ TALKERS: MappingProxyType[str, Talker] = MappingProxyType(
 
 
 def some_talker(rng: np.random.Generator) -> Talker:
-    """Return a talker who is none of `TALKERS`: one of a crowd."""
+    """Return a talker who is not one of `TALKERS`: one of a crowd."""
     pitch = float(np.exp(rng.uniform(np.log(85.0), np.log(290.0))))
     return Talker(
         pitch=pitch,
@@ -215,7 +215,7 @@ def _syllable(rng: np.random.Generator, talker: Talker, stretch: float) -> list[
     nucleus = [_Sound(0.5, _moved(rng, vowel), 1.0), _Sound(0.5, _moved(rng, vowel), 0.9)]
     if rng.random() < 0.25:
         nucleus[1] = nucleus[1]._replace(formants=_moved(rng, _VOWELS[rng.integers(len(_VOWELS))]))
-    # Half a syllable is vowel; consonants give way less than vowels when somebody speaks fast.
+    # Half a syllable is vowel; consonants give way less than vowels in fast speech.
     share = rng.uniform(0.42, 0.7) / talker.rate * stretch
     brisk = (4.8 / talker.rate) ** 0.5 * rng.uniform(0.85, 1.15)
     accent = rng.uniform(0.65, 1.0)
