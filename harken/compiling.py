@@ -107,7 +107,7 @@ def _missing() -> int:
     import harken.tasks.separation  # noqa: F401
     from harken.raytracing.jit import kernels
 
-    return sum(not made.kept for made in kernels() if not made.py_func.__module__.endswith(".bvh"))
+    return sum(not made.is_cached for made in kernels() if not made.py_func.__module__.endswith(".bvh"))
 
 
 def compile_parts(names: Sequence[str]) -> None:

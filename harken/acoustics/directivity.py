@@ -294,10 +294,10 @@ class MeasuredDirectivity:
         for start in range(0, len(units), 256):
             shares = np.einsum("tij,kj->kti", inverses, units[start : start + 256])
             # A direction lies in the triangle whose least coordinate is the greatest.
-            chosen = shares.min(-1).argmax(-1)
-            share = np.maximum(shares[np.arange(len(chosen)), chosen], 0.0)
+            holder = shares.min(-1).argmax(-1)
+            share = np.maximum(shares[np.arange(len(holder)), holder], 0.0)
             share /= share.sum(-1, keepdims=True)
-            result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[chosen]])
+            result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[holder]])
         return result
 
 

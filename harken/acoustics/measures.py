@@ -239,13 +239,13 @@ def decay_time(
 
 def _line_time(curve: np.ndarray, rate: float, upper: float, lower: float, start: float) -> float:
     begin = round(start * rate)
-    used = begin + np.flatnonzero((curve[begin:] <= upper) & (curve[begin:] >= lower))
-    if len(used) < 4:
+    indices = begin + np.flatnonzero((curve[begin:] <= upper) & (curve[begin:] >= lower))
+    if len(indices) < 4:
         raise SoundError(
-            f"Only {len(used)} values of the decay lie between {upper:g} and {lower:g} dB, too few for a decay time. "
-            "A response without reverberation has none; a histogram needs finer bins."
+            f"Only {len(indices)} values of the decay lie between {upper:g} and {lower:g} dB, too few for a decay time."
+            " A response without reverberation has none; a histogram needs finer bins."
         )
-    slope = float(np.polyfit(used / rate, curve[used], 1)[0])
+    slope = float(np.polyfit(indices / rate, curve[indices], 1)[0])
     # A response that was cut off bends its own decay curve down: 10 dB below the part used, the error is below 1 %.
     fallen = -slope * (len(curve) - begin) / rate
     if not slope < 0.0 or fallen < 10.0 - lower:

@@ -349,7 +349,8 @@ def checked_source(source: Any) -> Source:
     if isinstance(source, np.ndarray | list | tuple):
         return Source(position=source)  # type: ignore[arg-type]
     raise ConfigurationError(
-        f"The source is {_shown(source)}; expected a Source or its position, such as Source(position=[1.0, 1.5, 2.0])."
+        f"The source is {_excerpt(source)}; expected a Source or its position, such as "
+        "Source(position=[1.0, 1.5, 2.0])."
     )
 
 
@@ -362,12 +363,12 @@ def checked_listener(listener: Any) -> Listener:
     if isinstance(listener, Listener):
         return listener
     raise ConfigurationError(
-        f"The listener is {_shown(listener)}; expected a Listener, such as Listener(position=[1.0, 1.5, 2.0], "
+        f"The listener is {_excerpt(listener)}; expected a Listener, such as Listener(position=[1.0, 1.5, 2.0], "
         "heading=0.0)."
     )
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
 

@@ -178,6 +178,6 @@ def visible_ball(rays, listener, radius, count):
         length, triangle, _, _ = closest_hit(
             rays, buffer, listener[0], listener[1], listener[2], d[0], d[1], d[2], 0.0, np.float32(radius)
         )
-        seen = min(radius, np.float64(length)) if triangle >= 0 else radius
-        volume += 4.0 / 3.0 * np.pi * seen * seen * seen / count
+        distance = min(radius, np.float64(length)) if triangle >= 0 else radius
+        volume += 4.0 / 3.0 * np.pi * distance * distance * distance / count
     return volume

@@ -39,11 +39,11 @@ def build(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
     nodes = max(2 * len(corners) - 1, 1)
     bounds = np.empty((nodes, 6), np.float32)
     first, count = np.zeros(nodes, np.int32), np.zeros(nodes, np.int32)
-    used = _grow(lower, upper, lower + upper, order, bounds, first, count)
+    size = _grow(lower, upper, lower + upper, order, bounds, first, count)
     # A margin beyond rounding: a ray in the plane of a box's face still enters it.
     margin = np.float32(2e-7) * max(float(np.abs(corners).max(initial=0.0)), 1e-3)
     outward = np.array([-1, -1, -1, 1, 1, 1], np.float32) * margin
-    return bounds[:used] + outward, first[:used].copy(), count[:used].copy(), corners.reshape(-1, 9)[order], order
+    return bounds[:size] + outward, first[:size].copy(), count[:size].copy(), corners.reshape(-1, 9)[order], order
 
 
 @kernel

@@ -48,9 +48,9 @@ def _library_path() -> Path | None:
     folders = [package.parent / "embreex.libs", package / ".dylibs", package.parent / "embreex.dylibs", package]
     for folder in folders:
         for pattern in ("libembree4*.so*", "libembree4*.dylib", "embree4*.dll"):
-            found = sorted(folder.glob(pattern))
-            if found:
-                return found[0]
+            candidates = sorted(folder.glob(pattern))
+            if candidates:
+                return candidates[0]
     return None
 
 

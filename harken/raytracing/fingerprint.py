@@ -74,8 +74,8 @@ def type_text(kind: Any) -> str:
         return f"({', '.join(map(type_text, kind))})"
     parts = getattr(kind, "types", ())
     if isinstance(kind, numba_types.BaseNamedTuple):
-        made: Any = kind
-        return f"{made.instance_class.__qualname__}{made.fields!r}{type_text(tuple(parts))}"
+        tuple_type: Any = kind
+        return f"{tuple_type.instance_class.__qualname__}{tuple_type.fields!r}{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.BaseTuple):
         return f"tuple{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.Dispatcher):  # a kernel given as an argument

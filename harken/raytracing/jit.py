@@ -36,9 +36,9 @@ class Kernel(CPUDispatcher):
         self._cache = KernelCache(py_func, self.targetoptions)
 
     @property
-    def kept(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether something was compiled for it that is on disk."""
-        return self._cache.kept
+        return self._cache.is_cached
 
     def enable_caching(self) -> None:
         """Do nothing: every kernel is cached."""
@@ -79,18 +79,18 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     configuration: Any = numba.config  # its members are made at run time
     if configuration.DISABLE_JIT:
         return function
-    made = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
+    dispatcher = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
     if options.get("inline") != "always":  # those are compiled as a part of others
-        _made.append(made)
-    return made
+        _kernels.append(dispatcher)
+    return dispatcher
 
 
-_made: list[Kernel] = []
+_kernels: list[Kernel] = []
 
 
 def kernels() -> tuple[Kernel, ...]:
     """Return all kernels of the modules that were imported, without those that are parts of others."""
-    return tuple(_made)
+    return tuple(_kernels)
 
 
 class _Announcer(event.Listener):
@@ -101,7 +101,7 @@ class _Announcer(event.Listener):
         self.on_kernel: Callable[[str], None] | None = None
         self._stack: list[bool] = []
         self._spent, self._began = 0.0, 0.0
-        self._said = False
+        self._announced = False
         self._bar: Any = None
 
     def on_start(self, event: Any) -> None:
@@ -130,8 +130,8 @@ class _Announcer(event.Listener):
                 self._bar = None
 
     def _speak(self) -> None:
-        if not self._said:
-            self._said = True
+        if not self._announced:
+            self._announced = True
             _log.warning(
                 "Harken compiles its kernels, once per machine and version: about a minute on two cores. "
                 "`harken doctor --compile` compiles all of them at once."
@@ -144,9 +144,9 @@ class _Announcer(event.Listener):
             self._bar = tqdm(desc="Compiling", unit="kernel", initial=self.count, leave=False, disable=None)
 
 
-def kernel_name(made: Kernel) -> str:
+def kernel_name(dispatcher: Kernel) -> str:
     """Return the name of a kernel with that of its module."""
-    return f"{made.py_func.__module__}.{made.py_func.__qualname__}"
+    return f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
 
 
 class _Trimmer(event.Listener):

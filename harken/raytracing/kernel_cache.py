@@ -66,10 +66,10 @@ def cache_folder() -> Path:
 
 def _chosen_folder() -> Path | None:
     """Return the folder that the environment names, else the user's; None where there is no home."""
-    given = os.environ.get("HARKEN_CACHE")
+    value = os.environ.get("HARKEN_CACHE")
     try:
-        if given:
-            return Path(given).expanduser()
+        if value:
+            return Path(value).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harken"
     except RuntimeError:  # neither HOME nor an entry of the user
         return None
@@ -116,13 +116,13 @@ class KernelCache(_Cache):
             return None
         target_context.refresh()
         path, key = self._entry(sig, target_context.codegen())
-        found = _read(path, key, target_context)
-        if found is None and path is not None:
+        overload = _read(path, key, target_context)
+        if overload is None and path is not None:
             self._lock(path)
-            found = _read(path, key, target_context)
-            if found is not None:
+            overload = _read(path, key, target_context)
+            if overload is not None:
                 self._unlock(path)
-        return found
+        return overload
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Write what was compiled for these types; where that is impossible, say so once and go on without."""
@@ -173,7 +173,7 @@ class KernelCache(_Cache):
         return fingerprint(self._function, self._options)
 
     @property
-    def kept(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether there is a file for some types of arguments."""
         folder = kernel_folder()
         return folder is not None and any(folder.glob(f"{glob.escape(self._stem)}-*.kernel"))
@@ -191,7 +191,7 @@ class KernelCache(_Cache):
             _say_unsaved(f"{path.parent} cannot be written: {error.strerror or error}")
             return
         self._locks[path] = file
-        _held.add(file)
+        _lock_files.add(file)
         deadline = time.monotonic() + _LONGEST_WAIT
         while not _take(file) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -199,19 +199,19 @@ class KernelCache(_Cache):
     def _unlock(self, path: Path) -> None:
         file = self._locks.pop(path, None)
         if file is not None and not file.closed:  # as it is in a forked child
-            _held.discard(file)
+            _lock_files.discard(file)
             _give(file)
             file.close()
 
 
-_held: set[IO[bytes]] = set()
+_lock_files: set[IO[bytes]] = set()
 
 
 def _after_fork() -> None:
     """Leave the parent's locks to the parent: an open copy would keep them after its end."""
-    for file in _held:
+    for file in _lock_files:
         file.close()
-    _held.clear()
+    _lock_files.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -301,12 +301,12 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-_said: set[str] = set()
+_reasons: set[str] = set()
 
 
 def _say_unsaved(reason: str) -> None:
-    if not _said:
-        _said.add(reason)
+    if not _reasons:
+        _reasons.add(reason)
         warnings.warn(
             f"Compiled kernels cannot be kept ({reason}), so they are compiled again in every run, for a minute or "
             "two. Set HARKEN_CACHE to a folder that can be written and has 50 MB of room.",

@@ -126,9 +126,9 @@ class ClosedSurfaces:
         normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
         areas = np.linalg.norm(normals, axis=1)
         shares = (np.arange(_PLACES) + 0.5) / _PLACES * areas.sum()
-        chosen = np.searchsorted(np.cumsum(areas), shares).clip(0, len(areas) - 1)
-        offset = _AWAY * normals[chosen] / areas[chosen, None]
-        middles = triangles[chosen].mean(1)
+        triangle = np.searchsorted(np.cumsum(areas), shares).clip(0, len(areas) - 1)
+        offset = _AWAY * normals[triangle] / areas[triangle, None]
+        middles = triangles[triangle].mean(1)
         both = np.concatenate([middles + offset, middles - offset])
         return both[~self.contain(both)[:, surface]]
 
@@ -181,8 +181,8 @@ class ClosedSurfaces:
         if float((triangle < 0).mean()) < _UNDER_THE_SKY:
             return False
         lower, upper = self.bounds
-        others = np.arange(self.count) != k
-        holds = others & (lower >= lower[k]).all(1) & (upper <= upper[k]).all(1) & (upper - lower > 0.1).any(1)
+        remaining = np.arange(self.count) != k
+        holds = remaining & (lower >= lower[k]).all(1) & (upper <= upper[k]).all(1) & (upper - lower > 0.1).any(1)
         roof = float(np.prod((upper[k] - lower[k])[[0, 2]]))
         is_furnished = bool(holds.any()) and within >= _ROOMY
         return bool(self.volumes[k] < 0 or is_furnished or within >= in_the_open - roof)

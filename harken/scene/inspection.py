@@ -299,10 +299,10 @@ def _label_lines(labels: tuple[LabelUse, ...]) -> Iterator[str]:
     if not labels:
         return
     names = [f"{use.label or '(no name)'}{f' (in {use.within})' if use.within else ''}" for use in labels]
-    shown = [name if len(name) <= 36 else f"{name[:35]}…" for name in names[:_MOST_LABELS]]
-    width = max(len(name) for name in (*shown, "label"))
+    captions = [name if len(name) <= 36 else f"{name[:35]}…" for name in names[:_MOST_LABELS]]
+    width = max(len(name) for name in (*captions, "label"))
     yield f"  {'label':<{width}}  {'category':<16}  {'material':<16}  {'area':>11}"
-    for name, use in zip(shown, labels, strict=False):
+    for name, use in zip(captions, labels, strict=False):
         line = f"  {name:<{width}}  {use.category:<16}  {use.material:<16}  {use.area:8.1f} m²  {_ORIGINS[use.origin]}"
         yield line.rstrip()
     if len(labels) > _MOST_LABELS:

@@ -224,8 +224,8 @@ class Scene:
     @made_once
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest corner ``(3,)`` of the triangles' box [m]: float32, float64 far from the origin."""
-        used = self.vertices[self.faces.ravel()]
-        lower, upper = used.min(0), used.max(0)
+        corners = self.vertices[self.faces.ravel()]
+        lower, upper = corners.min(0), corners.max(0)
         return (lower + self.origin, upper + self.origin) if self.is_far else (lower, upper)
 
     @made_once

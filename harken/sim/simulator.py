@@ -81,7 +81,7 @@ class Simulator:
         self._sources: list[SoundSource] = []
         self._convolvers: list[StreamingConvolver | None] = []
         self._responses: dict[int, tuple[tuple, np.ndarray]] = {}
-        self._samples_heard = 0
+        self._sample_count = 0
 
     def __repr__(self) -> str:
         """Return where the body is, in short."""
@@ -138,15 +138,15 @@ class Simulator:
         Raises:
             NavigationError: The pose is no pose, or there is no floor within reach.
         """
-        wanted = checked_point("The position of the body", position, error=NavigationError)
+        target = checked_point("The position of the body", position, error=NavigationError)
         heading = checked_number("The heading of the body", heading, unit="radians", error=NavigationError)
-        self.position = self.ground.snap(wanted)
+        self.position = self.ground.snap(target)
         self.heading = wrapped_angle(self.ground.turned(heading))
         self._placed = True
-        aside = float(np.hypot(*(self.position - wanted)[[0, 2]]))
+        aside = float(np.hypot(*(self.position - target)[[0, 2]]))
         if aside > NOTICED and self.world.settings.motion == "continuous":
             warnings.warn(
-                f"The body was put {aside:.2f} m aside of {wanted.round(3).tolist()}, where it does not fit: it stands "
+                f"The body was put {aside:.2f} m aside of {target.round(3).tolist()}, where it does not fit: it stands "
                 f"at {self.position.round(3).tolist()}. Ask ground.is_free(position) first.",
                 HarkenWarning,
                 stacklevel=2,
@@ -164,7 +164,7 @@ class Simulator:
             self._check_within(source.position)
         self._sources = list(sources)
         self._convolvers = [None] * len(self._sources)
-        self._samples_heard = 0
+        self._sample_count = 0
         self._responses = {}
 
     def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
@@ -255,8 +255,8 @@ class Simulator:
             if convolver is None:
                 convolver = self._convolvers[i] = self._convolver(source, block)
             for start in range(0, samples, block):
-                each[i, :, start : start + block] = convolver.advance(self._heard(i, ears, start + block))
-        self._samples_heard += samples
+                each[i, :, start : start + block] = convolver.advance(self._response(i, ears, start + block))
+        self._sample_count += samples
         return each
 
     def _convolver(self, source: SoundSource, block: int) -> StreamingConvolver:
@@ -269,22 +269,22 @@ class Simulator:
             sounding=(onset, onset + source.duration * self.rate),
         )
 
-    def _heard(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
+    def _response(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
         """Return the response of a source some samples ahead; that of one at rest is computed once per pose."""
         source = self._sources[i]
         if source.trajectory is not None:
-            moved = source.at((self._samples_heard + ahead) / self.rate)
+            moved = source.at((self._sample_count + ahead) / self.rate)
             return self.propagation.impulse_response(moved, ears).samples
         pose = self.position.tobytes(), self.heading
-        known = self._responses.get(i)
-        if known is None or known[0] != pose:
-            known = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
-        return known[1]
+        entry = self._responses.get(i)
+        if entry is None or entry[0] != pose:
+            entry = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
+        return entry[1]
 
     @property
     def time(self) -> float:
         """Time since the sources were set [s]."""
-        return self._samples_heard / self.rate
+        return self._sample_count / self.rate
 
     def see(
         self, channels: Sequence[str], *, camera: Camera | None = None, mount: Mount | None = None
@@ -357,8 +357,8 @@ def _divided(samples: int, most: int) -> int:
 
 
 def _world_settings(options: dict[str, Any]) -> WorldSettings:
-    known = list(WorldSettings.__dataclass_fields__)
+    names = list(WorldSettings.__dataclass_fields__)
     for name in options:
-        if name not in known:
-            raise UnknownNameError("setting of a world", name, known)
+        if name not in names:
+            raise UnknownNameError("setting of a world", name, names)
     return WorldSettings(**options)

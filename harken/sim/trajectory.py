@@ -54,9 +54,9 @@ class Trajectory:
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
             raise ConfigurationError(f"Trajectory: points have shape {points.shape}; expected (n, 3), n > 0.")
         legs = np.linalg.norm(np.diff(points, axis=0), axis=1)
-        kept = np.r_[True, legs > 1e-9]
+        distinct = np.r_[True, legs > 1e-9]
         times = np.r_[0.0, np.cumsum(legs[legs > 1e-9])] / speed
-        return Trajectory(times=times, positions=points[kept], repeats=repeats)
+        return Trajectory(times=times, positions=points[distinct], repeats=repeats)
 
     def _local(self, time: float) -> float:
         span = self.times[-1] - self.times[0]

@@ -79,9 +79,9 @@ class World:
             return self.propagation
         from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
 
-        chosen = self.settings.acoustics
+        acoustics = self.settings.acoustics
         navigation = SoundSpaces2Settings.navigation(
-            rate=chosen.rate, duration=chosen.duration, transmission=chosen.transmission
+            rate=acoustics.rate, duration=acoustics.duration, transmission=acoustics.transmission
         )
         return SoundSpaces2Propagation(self.scene, navigation)
 

@@ -86,13 +86,13 @@ def _suspicious(depth, y):
         below = above
     if height == 1 or width < 3:
         return True
-    found = 0
+    suspects = 0
     for x in range(1, width - 1):
         nearest = max(max(row[x - 1], row[x + 1]), max(above[x], below[x]))
-        found += nearest + SLIPPED < row[x]
+        suspects += nearest + SLIPPED < row[x]
     first = max(row[1], max(above[0], below[0])) + SLIPPED < row[0]
     last = max(row[width - 2], max(above[width - 1], below[width - 1])) + SLIPPED < row[width - 1]
-    return found > 0 or first or last
+    return suspects > 0 or first or last
 
 
 @kernel

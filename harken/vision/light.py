@@ -113,44 +113,44 @@ def _lamp_light(lamp, p, nx, ny, nz):
 
 
 @kernel
-def _strongest(lamps, p, nx, ny, nz, chosen):
-    """Put the lamps that would light a place most into `chosen`, -1 for none; distant rooms' lamps are behind walls."""
-    strength = np.zeros(len(chosen), np.float32)
-    chosen[:] = -1
+def _strongest(lamps, p, nx, ny, nz, slots):
+    """Put the lamps that would light a place most into `slots`, -1 for none; distant rooms' lamps are behind walls."""
+    strength = np.zeros(len(slots), np.float32)
+    slots[:] = -1
     for i in range(len(lamps)):
         value, k = _lamp_light(lamps[i], p, nx, ny, nz), i
-        for slot in range(len(chosen)):
+        for slot in range(len(slots)):
             if value > strength[slot]:
                 value, strength[slot] = strength[slot], value
-                k, chosen[slot] = chosen[slot], k
+                k, slots[slot] = slots[slot], k
 
 
 @kernel
 def _light_directly(rays, positions, normals, lamps, direct):
-    buffer, chosen = ray_buffer(), np.empty(_LAMPS_PER_SAMPLE, np.int64)
+    buffer, strongest = ray_buffer(), np.empty(_LAMPS_PER_SAMPLE, np.int64)
     for s in range(len(positions)):
         for side in range(2):
             sign = np.float32(1.0 - 2.0 * side)
             nx, ny, nz = sign * normals[s, 0], sign * normals[s, 1], sign * normals[s, 2]
-            _strongest(lamps, positions[s], nx, ny, nz, chosen)
-            for k in chosen:
+            _strongest(lamps, positions[s], nx, ny, nz, strongest)
+            for k in strongest:
                 if k >= 0:
-                    seen = _visible_share(rays, buffer, positions[s], nx, ny, nz, lamps[k])
-                    direct[s, side] += seen * _lamp_light(lamps[k], positions[s], nx, ny, nz)
+                    share = _visible_share(rays, buffer, positions[s], nx, ny, nz, lamps[k])
+                    direct[s, side] += share * _lamp_light(lamps[k], positions[s], nx, ny, nz)
 
 
 @kernel
 def _visible_share(rays, buffer, p, nx, ny, nz, lamp):
     """Share of a square lamp of 0.7 m that a place sees; its own shade and fittings, within 0.4 m, do not count."""
-    seen = 0
+    count = 0
     for i in range(_LAMP_RAYS):
         x = lamp[0] - p[0] + (np.float32(0.35) if i % 2 else np.float32(-0.35))
         z = lamp[2] - p[2] + (np.float32(0.35) if i // 2 else np.float32(-0.35))
         y = lamp[1] - p[1]
         far = np.float32(1.0) - np.float32(0.4) / max(np.sqrt(x * x + y * y + z * z), np.float32(0.5))
         ox, oy, oz = p[0] + nx * _OFFSET, p[1] + ny * _OFFSET, p[2] + nz * _OFFSET
-        seen += not is_occluded(rays, buffer, ox, oy, oz, x, y, z, np.float32(0.0), far)
-    return np.float32(seen / _LAMP_RAYS)
+        count += not is_occluded(rays, buffer, ox, oy, oz, x, y, z, np.float32(0.0), far)
+    return np.float32(count / _LAMP_RAYS)
 
 
 @kernel(inline="always")

@@ -64,6 +64,6 @@ class LowLight:
         encoded = image.astype(np.float64) / 255.0
         linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
         counted = rng.poisson(linear * light * self.photons) + self.read_noise * rng.standard_normal(image.shape)
-        seen = np.clip(counted * self.gain / self.photons, 0.0, 1.0)
-        back = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+        level = np.clip(counted * self.gain / self.photons, 0.0, 1.0)
+        back = np.where(level <= 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
         return np.round(255.0 * back).astype(np.uint8)

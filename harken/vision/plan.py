@@ -129,8 +129,8 @@ def _draw_cut(scene: Scene, level: float, x: float, z: float, step: float, image
     # Where walls cross, the solid is long both ways.
     wall = (across == _THIN) | (down == _THIN) | ((across == _THICK) & (down == _THICK))
     thing = ~wall & ((across == _OBJECT) | (down == _OBJECT))
-    found = np.where(across == _OBJECT, across_triangle, down_triangle)
-    image[thing] = (0.72 * mean_colors(scene)[found[thing]]).astype(np.uint8)
+    surface = np.where(across == _OBJECT, across_triangle, down_triangle)
+    image[thing] = (0.72 * mean_colors(scene)[surface[thing]]).astype(np.uint8)
     row, column, which = _outline(segments[owner != 0], triangle[owner != 0], image.shape[:2])
     image[row, column] = (0.45 * mean_colors(scene)[which]).astype(np.uint8)
     row, column, _ = _outline(segments[owner == 0], triangle[owner == 0], image.shape[:2])
@@ -193,10 +193,10 @@ def _fill(row, crossing, leaves, owner, triangle, thickest, kind, begins):
             depth -= 1
             if depth == 0:
                 thin = crossing[i] - crossing[start] <= thickest
-                found = _OBJECT if owner[i] != 0 else (_THIN if thin else _THICK)
+                mark = _OBJECT if owner[i] != 0 else (_THIN if thin else _THICK)
                 left = max(int(np.ceil(crossing[start] - 0.5)), 0)
                 right = min(int(np.ceil(crossing[i] - 0.5)), kind.shape[1])
-                kind[row[i], left:right] = found
+                kind[row[i], left:right] = mark
                 begins[row[i], left:right] = triangle[start]
 
 

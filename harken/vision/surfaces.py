@@ -196,7 +196,7 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
     """
     colors, texture, uv, density, pixels, table, normals, lights, (linear, srgb) = surface
     intervals, start, sample, light = lights
-    one, top = np.float32(1.0), np.float32(4096.0)
+    unit, top = np.float32(1.0), np.float32(4096.0)
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
             f = triangle[y, x]
@@ -208,7 +208,7 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
             for k in range(3):
                 facing += normals[f, k] * (s * frame[0, k] + up * frame[1, k] + ahead * frame[2, k])
             u, v = barycentric[y, x, 0], barycentric[y, x, 1]
-            a = one - u - v
+            a = unit - u - v
             red, green, blue = _corner_color(colors, linear, f, a, u, v)
             t = texture[f]
             if t >= 0:
@@ -218,6 +218,6 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
                 r, g, b = _bilinear(pixels, table[t, level], linear, tu, tv)
                 red, green, blue = red * r, green * g, blue * b
             r, g, b = interpolate_light(intervals, start, sample, light, f, 1 if facing > 0.0 else 0, u, v)
-            image[y, x, 0] = srgb[int(top * min(red * r, one) + np.float32(0.5))]
-            image[y, x, 1] = srgb[int(top * min(green * g, one) + np.float32(0.5))]
-            image[y, x, 2] = srgb[int(top * min(blue * b, one) + np.float32(0.5))]
+            image[y, x, 0] = srgb[int(top * min(red * r, unit) + np.float32(0.5))]
+            image[y, x, 1] = srgb[int(top * min(green * g, unit) + np.float32(0.5))]
+            image[y, x, 2] = srgb[int(top * min(blue * b, unit) + np.float32(0.5))]

@@ -220,8 +220,10 @@ class EchoPropagation:
         key: tuple = (source.position.tobytes(),)
         if directivity is not None:
             key += (directivity, heading, pitch)
-        heard = self._places.get(key, lambda: self._find(source))
-        return replace(heard, paths=paths_from_engine(self.scene, heard.paths)) if self.scene.is_far else heard
+        histogram = self._places.get(key, lambda: self._find(source))
+        return (
+            replace(histogram, paths=paths_from_engine(self.scene, histogram.paths)) if self.scene.is_far else histogram
+        )
 
     def _find(self, source: Source) -> EnergyHistogram:
         place = source.position
@@ -285,13 +287,15 @@ class EchoPropagation:
             ConfigurationError: It is no listener, or its head has another sampling rate.
         """
         listener = checked_listener(listener)
-        heard = self.energy(listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch)
+        histogram = self.energy(
+            listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch
+        )
         receiver, frame = self._synthesizer.receiver(listener.format), listener.frame
         out = np.zeros((receiver.channels, self.settings.samples), np.float32)
-        self._add_scattered(out, heard.energy, listener)
-        if len(heard.paths):
-            receiver.add_paths(out, heard.paths, frame, heard.delays * self.rate)
-        return ImpulseResponse(samples=out, rate=self.rate, paths=heard.paths)
+        self._add_scattered(out, histogram.energy, listener)
+        if len(histogram.paths):
+            receiver.add_paths(out, histogram.paths, frame, histogram.delays * self.rate)
+        return ImpulseResponse(samples=out, rate=self.rate, paths=histogram.paths)
 
     def _add_scattered(self, out: np.ndarray, field: np.ndarray, listener: Listener) -> None:
         """Add what is scattered in place, a few milliseconds at a time: each stretch has a direction of its own."""
@@ -312,10 +316,10 @@ class EchoPropagation:
             part[end - low :] = 0.0
             if not part.any():
                 continue
-            heard = np.zeros((len(out), min(out.shape[1], int(np.ceil(edges[high] * self.rate)))), np.float32)
+            tail = np.zeros((len(out), min(out.shape[1], int(np.ceil(edges[high] * self.rate)))), np.float32)
             first = max(begins, int(edges[low] * self.rate))
-            receiver.add_tail(heard, part, edges[low : high + 1], listener.frame, first, offset)
-            out[:, : heard.shape[1]] += heard
+            receiver.add_tail(tail, part, edges[low : high + 1], listener.frame, first, offset)
+            out[:, : tail.shape[1]] += tail
 
     def echo(
         self, listener: Listener, signal: np.ndarray | None = None, *, directivity: Directivity | None = None
@@ -342,8 +346,8 @@ class EchoPropagation:
                 f" but only {1e3 * self.settings.duration:.4g} ms are heard. Shorten it or raise EchoSettings.duration."
             )
         response = self.impulse_response(listener, directivity=directivity).samples
-        heard = fftconvolve(response, samples[None], axes=1)[:, : self.settings.samples]
-        return np.ascontiguousarray(heard, np.float32)
+        recording = fftconvolve(response, samples[None], axes=1)[:, : self.settings.samples]
+        return np.ascontiguousarray(recording, np.float32)
 
     def _checked(self, signal: np.ndarray) -> np.ndarray:
         samples = np.asarray(as_pressure(signal, "The signal"), np.float32)
@@ -356,11 +360,11 @@ class EchoPropagation:
 
 def _reflections(paths: SoundPaths, farthest: float) -> SoundPaths:
     """Keep what comes back like from a mirror within a way [m]: the straight path has no length here."""
-    kept = (paths.kind == SPECULAR) & (paths.length < farthest)
+    near = (paths.kind == SPECULAR) & (paths.length < farthest)
     return SoundPaths(
-        kind=paths.kind[kept],
-        length=paths.length[kept],
-        energy=paths.energy[kept],
-        points=paths.points[kept],
-        point_count=paths.point_count[kept],
+        kind=paths.kind[near],
+        length=paths.length[near],
+        energy=paths.energy[near],
+        points=paths.points[near],
+        point_count=paths.point_count[near],
     )

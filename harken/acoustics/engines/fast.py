@@ -76,8 +76,8 @@ class EnergyHistogram:
         spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
         total = np.diff(spread, axis=1)
         at = (self.delays / width).astype(int)
-        kept = at < count
-        np.add.at(total.T, at[kept], self.paths.energy[kept])
+        inside = at < count
+        np.add.at(total.T, at[inside], self.paths.energy[inside])
         return total
 
 
@@ -103,7 +103,7 @@ class FastPropagation:
         ears: np.ndarray | None = None,
         route: Route | None = None,
     ):
-        self._given, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
+        self._world_scene, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
         self.route = (
             route if route is None or not scene.is_far else functools.partial(_moved_route, route, scene.origin)
         )
@@ -170,8 +170,8 @@ class FastPropagation:
     def _check_place(self, position: np.ndarray, what: str) -> None:
         if self.scene.is_inside_solid(position):
             raise SoundError(
-                f"The {what} at {(position + self._given.origin).round(3).tolist()} lies inside a wall or a piece of "
-                f"furniture of {self.scene.name}, where there is no sound. Move it into the open."
+                f"The {what} at {(position + self._world_scene.origin).round(3).tolist()} lies inside a wall or a "
+                f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."
             )
 
     def prepare(self, source: SourceLike) -> None:
@@ -185,7 +185,7 @@ class FastPropagation:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
-        source = place_for_engine(self._given, checked_source(source))
+        source = place_for_engine(self._world_scene, checked_source(source))
         exact = self._prepared(source)
         if self.settings.reverberation and self._grid is not None and not source.moving:
             self._field(source, exact, self._grid, self.settings.rays)
@@ -205,7 +205,7 @@ class FastPropagation:
                 "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
                 "or ask for energy(source, listener)."
             )
-        source = place_for_engine(self._given, checked_source(source))
+        source = place_for_engine(self._world_scene, checked_source(source))
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
@@ -213,9 +213,9 @@ class FastPropagation:
 
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
         path = field_path(self.scene, self.settings, exact.position, exact.gains, exact.frame, grid, rays)
-        kept = None if path is None else load_field(path, grid, self._bins)
-        if kept is not None:
-            return kept
+        cached_field = None if path is None else load_field(path, grid, self._bins)
+        if cached_field is not None:
+            return cached_field
         field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
         if path is not None:
             save_field(path, field)
@@ -248,7 +248,7 @@ class FastPropagation:
     def paths(self, source: SourceLike, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
         source, listener = self._placed(source, listener)
-        return paths_from_engine(self._given, self.exact.find(self._prepared(source), listener.position))
+        return paths_from_engine(self._world_scene, self.exact.find(self._prepared(source), listener.position))
 
     def energy(self, source: SourceLike, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
@@ -261,14 +261,18 @@ class FastPropagation:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
         source, listener = self._placed(source, listener)
-        heard = self._energy(source, listener)
-        return replace(heard, paths=paths_from_engine(self._given, heard.paths)) if self._given.is_far else heard
+        histogram = self._energy(source, listener)
+        return (
+            replace(histogram, paths=paths_from_engine(self._world_scene, histogram.paths))
+            if self._world_scene.is_far
+            else histogram
+        )
 
     def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
         """Return source and listener, once they are, in the coordinates of the engine."""
         return (
-            place_for_engine(self._given, checked_source(source)),
-            place_for_engine(self._given, checked_listener(listener)),
+            place_for_engine(self._world_scene, checked_source(source)),
+            place_for_engine(self._world_scene, checked_listener(listener)),
         )
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
@@ -301,17 +305,19 @@ class FastPropagation:
         """
         source, listener = self._placed(source, listener)
         response = self._respond(source, listener, self._energy(source, listener))
-        if not self._given.is_far:
+        if not self._world_scene.is_far:
             return response
-        return replace(response, paths=paths_from_engine(self._given, SoundPaths.of(response.paths)))
+        return replace(response, paths=paths_from_engine(self._world_scene, SoundPaths.of(response.paths)))
 
-    def _respond(self, source: Source, listener: Listener, heard: EnergyHistogram) -> ImpulseResponse:
+    def _respond(self, source: Source, listener: Listener, histogram: EnergyHistogram) -> ImpulseResponse:
         if not self.settings.reverberation:
-            return self._synthesizer.respond(listener, heard.paths)
+            return self._synthesizer.respond(listener, histogram.paths)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
         # That of a moving source stays, so that its tail does not jump.
         offset = 0 if source.moving else _offset_of(source.position.tobytes())
-        return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
+        return self._synthesizer.respond(
+            listener, histogram.paths, histogram.energy, histogram.edges, first=nearest, offset=offset
+        )
 
     def impulse_responses(
         self, sources: Sequence[SourceLike], listeners: Sequence[Listener]

@@ -282,9 +282,9 @@ def _advance(walk, medium, length, balance):
     mask = int(walk[MASK])
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
-            gone = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
-            walk[ENERGY + b] -= gone
-            balance[1, b] += gone
+            loss = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
+            walk[ENERGY + b] -= loss
+            balance[1, b] += loss
 
 
 @kernel(fastmath=FAST)
@@ -299,11 +299,11 @@ def _decide(walk, coefficients, m, chances, balance):
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
             transmission = coefficients[2, m, b]
-            kept = 1.0 - coefficients[0, m, b] + transmission
-            balance[0, b] += walk[ENERGY + b] * (1.0 - kept)
-            walk[ENERGY + b] *= kept
+            remainder = 1.0 - coefficients[0, m, b] + transmission
+            balance[0, b] += walk[ENERGY + b] * (1.0 - remainder)
+            walk[ENERGY + b] *= remainder
             if transmission > 0.0:
-                share = transmission / kept
+                share = transmission / remainder
                 chance = max(share, RARELY)
                 if chances[0] < chance:
                     passing |= 1 << b

@@ -186,12 +186,14 @@ class SoundSpaces1Propagation:
         """
         source, listener = check_plain(source, listener, ("binaural",), "A folder of SoundSpaces 1.0's responses")
         receiver = self._node(listener.position, "listener")
-        found = self.folder.response(receiver, self._node(source.position, "source"), self._azimuth(listener.heading))
+        response = self.folder.response(
+            receiver, self._node(source.position, "source"), self._azimuth(listener.heading)
+        )
         if self.duration is None:
-            return found
+            return response
         samples = np.zeros((2, round(self.duration * self.rate)), np.float32)
-        kept = found.samples[:, : samples.shape[1]]
-        samples[:, : kept.shape[1]] = kept
+        part = response.samples[:, : samples.shape[1]]
+        samples[:, : part.shape[1]] = part
         return ImpulseResponse(samples=samples, rate=self.rate)
 
     def _node(self, position: np.ndarray, what: str) -> int:
@@ -297,14 +299,14 @@ def _check_request(dataset: str, scene: str, headings: int, encoding: str, leadi
 
 def _describe(propagation: Any) -> dict[str, Any]:
     """Return what can be told of an engine: its class, its settings and its scene."""
-    told: dict[str, Any] = {"engine": type(propagation).__name__}
+    description: dict[str, Any] = {"engine": type(propagation).__name__}
     settings = getattr(propagation, "settings", None)
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        told["settings"] = dataclasses.asdict(settings)
+        description["settings"] = dataclasses.asdict(settings)
     scene = getattr(propagation, "scene", None)
     if hasattr(scene, "fingerprint"):
-        told["scene"] = scene.fingerprint
-    return told
+        description["scene"] = scene.fingerprint
+    return description
 
 
 def _write_metadata(folder: Path, graph: NavigationGraph, height: float, settings: dict[str, Any]) -> None:
@@ -333,14 +335,14 @@ def _pickle_graph(graph: NavigationGraph, height: float) -> bytes:
         import networkx
     except ImportError as error:
         raise MissingDependencyError("Writing graph.pkl needs networkx: pip install networkx.") from error
-    made = networkx.Graph()
+    network = networkx.Graph()
     for k, (x, y, z) in enumerate(np.asarray(graph.nodes, np.float64).tolist()):
         # SoundSpaces finds nodes by the coordinates that it computes from points.txt, and rounds them.
-        made.add_node(k, point=(x, y + height - height, z))
-    for k, others in enumerate(graph.neighbours.tolist()):
-        made.add_edges_from((k, other) for other in others if other >= 0)
+        network.add_node(k, point=(x, y + height - height, z))
+    for k, row in enumerate(graph.neighbours.tolist()):
+        network.add_edges_from((k, neighbour) for neighbour in row if neighbour >= 0)
     # Protocol 2 is the newest that every Python which ran SoundSpaces reads, plain numbers are what every numpy reads.
-    return pickle.dumps(made, protocol=2)
+    return pickle.dumps(network, protocol=2)
 
 
 def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: dict[str, Any], progress: bool) -> None:
@@ -356,8 +358,8 @@ def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: 
         if file.exists():
             continue
         listener = Listener(position=places[receiver], heading=float(np.radians(-azimuth)))
-        found = propagation.impulse_response(Source(position=places[source]), listener)
-        samples = np.pad(found.samples, ((0, 0), (settings["leading"], 0)))
+        response = propagation.impulse_response(Source(position=places[source]), listener)
+        samples = np.pad(response.samples, ((0, 0), (settings["leading"], 0)))
         buffer = io.BytesIO()
         wavfile.write(buffer, propagation.rate, _ENCODERS[settings["encoding"]](samples, file).T)
         write_bytes(file, buffer.getvalue(), lasting=False, error=SoundError)

@@ -51,7 +51,7 @@ def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         places, neighbours = graph.__dict__["_node"], graph.__dict__["_adj"]
         nodes = np.array(sorted(int(node) for node in places), np.int64)
         # A pickle may give all nodes one and the same table, which then has more edges than there is memory.
-        if sum(len(others) for others in neighbours.values()) > _MOST_NEIGHBOURS * len(nodes):
+        if sum(len(row) for row in neighbours.values()) > _MOST_NEIGHBOURS * len(nodes):
             raise pickle.UnpicklingError(f"nodes have more than {_MOST_NEIGHBOURS} neighbours on average")
         if any(len(places[node]["point"]) != 3 for node in places):
             raise pickle.UnpicklingError("a node has a point that is not three numbers")
@@ -115,9 +115,9 @@ def _scalar(number: _Number, content: bytes) -> Any:
 
 
 def _from_buffer(content: bytes, number: _Number, shape: tuple, order: str) -> _Array:
-    made = _Array()
-    made.__setstate__((1, shape, number, order == "F", content))
-    return made
+    array = _Array()
+    array.__setstate__((1, shape, number, order == "F", content))
+    return array
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:

@@ -205,22 +205,24 @@ class SoundSpaces2Propagation:
 
     def _context(self, source: Source, listener: Listener) -> _Context:
         """Return the context to ask: a fresh one unless this response goes on from the last."""
-        kept = self._contexts.get(str(listener.format))
-        if kept is None or not self.settings.temporal_coherence:
+        context = self._contexts.get(str(listener.format))
+        if context is None or not self.settings.temporal_coherence:
             with suppress(KeyError):
                 del self._contexts[str(listener.format)]
-            kept = _Context(
+            context = _Context(
                 engine=self._start(str(listener.format)), source=source.position, listener=listener.position
             )
             if self.settings.temporal_coherence:
-                self._contexts[str(listener.format)] = kept
-        jump = max(np.linalg.norm(kept.source - source.position), np.linalg.norm(kept.listener - listener.position))
+                self._contexts[str(listener.format)] = context
+        jump = max(
+            np.linalg.norm(context.source - source.position), np.linalg.norm(context.listener - listener.position)
+        )
         if jump > JUMP:
-            kept.engine.clear_listeners()
-            kept.engine.clear_sources()
-            self._populate(kept.engine, str(listener.format))
-        kept.source, kept.listener = source.position, listener.position
-        return kept
+            context.engine.clear_listeners()
+            context.engine.clear_sources()
+            self._populate(context.engine, str(listener.format))
+        context.source, context.listener = source.position, listener.position
+        return context
 
     def _start(self, format: str) -> Any:
         """Return a new context that holds the scene, a source and a listener."""
@@ -295,8 +297,8 @@ class SoundSpaces2Propagation:
             level, late = level * HEAD_LEVEL * self.rate / 44_100, late + HEAD_DELAY
         shift = -round(late * self.rate)
         out = np.zeros((len(raw), round(self.settings.duration * self.rate)), np.float32)
-        kept = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
-        out[:, max(shift, 0) : max(shift, 0) + kept.shape[1]] = kept / level
+        part = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
+        out[:, max(shift, 0) : max(shift, 0) + part.shape[1]] = part / level
         return out
 
 
@@ -324,9 +326,9 @@ def _divide(scene: Scene) -> list[tuple[str, list[int]]]:
     parts = []
     for material in range(len(scene.materials)):
         for thick in (False, True):
-            chosen = (scene.material == material) & (solid == thick)
-            if chosen.any():
-                parts.append((_label(material, thick), _flat(scene.faces[chosen])))
+            members = (scene.material == material) & (solid == thick)
+            if members.any():
+                parts.append((_label(material, thick), _flat(scene.faces[members])))
     return parts
 
 
@@ -365,14 +367,14 @@ def _import_engine() -> Any:
     return rlr_audio_propagation
 
 
-_told_licence = False
+_licence_shown = False
 
 
 def _tell_licence() -> None:
     """Say once per process what the engine may be used for."""
-    global _told_licence
-    if not _told_licence:
-        _told_licence = True
+    global _licence_shown
+    if not _licence_shown:
+        _licence_shown = True
         warnings.warn(
             "SoundSpaces 2.0's engine (RLR-Audio-Propagation, Meta) is licensed CC-BY-NC-4.0: no commercial use. "
             "Harken's own engine has no such limit.",

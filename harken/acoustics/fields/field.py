@@ -81,17 +81,17 @@ class EnergyField:
 
 
 @kernel(fastmath=FAST)
-def _seen_share(visible, p, cell, d, t, until):
+def _visible_share(visible, p, cell, d, t, until):
     """Share of the way from `t` to `until` through a cell that its anchor sees, at four places along it."""
-    seen = 0
+    count = 0
     for s in range(4):
         at = t + (s + 0.5) * 0.25 * (until - t)
         bit = 0
         for axis in range(3):
             part = int((p[axis] + d[axis] * at - cell[axis]) * SUBDIVISION)
             bit = bit * SUBDIVISION + min(max(part, 0), SUBDIVISION - 1)
-        seen += (visible >> np.uint64(bit)) & np.uint64(1)
-    return np.float64(seen) * 0.25
+        count += (visible >> np.uint64(bit)) & np.uint64(1)
+    return np.float64(count) * 0.25
 
 
 @kernel(fastmath=FAST)
@@ -129,15 +129,15 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
     while t < far:
         axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
         until = min(border[axis], far)
-        kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
+        number = index[int(cell[0]), int(cell[1]), int(cell[2])]
         at = int((travelled + 0.5 * (t + until) * size) / (speed * bins.step))
-        if kept >= 0 and until > t and at < len(lookup):
-            seen = grid.visible[kept]
-            share = 1.0 if seen == ALL_VISIBLE else _seen_share(seen, p, cell, d, t, until)
+        if number >= 0 and until > t and at < len(lookup):
+            visible = grid.visible[number]
+            share = 1.0 if visible == ALL_VISIBLE else _visible_share(visible, p, cell, d, t, until)
             if share > 0:
-                gone = 0.5 * (t + until) * size
-                weight = share * (until - t) * size / grid.volume[kept]
-                _leave(field[kept, lookup[at]], energy, air, weight, gone, d)
+                middle = 0.5 * (t + until) * size
+                weight = share * (until - t) * size / grid.volume[number]
+                _leave(field[number, lookup[at]], energy, air, weight, middle, d)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -146,11 +146,11 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
 
 
 @kernel(fastmath=FAST)
-def _leave(target, energy, air, weight, gone, d):
+def _leave(target, energy, air, weight, distance, d):
     """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
     x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
     for b in range(BANDS):
-        loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
+        loss = air[b] * distance  # at most some tenths, so two terms of the exponential are enough
         w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
         target[b, 0] += w
         target[b, 1] += w * x
@@ -190,12 +190,12 @@ def reflect(seed, k, draw, scattered, n, d):
 
 
 @kernel(fastmath=FAST)
-def _lose(energy, air, length, kept):
+def _lose(energy, air, length, factors):
     """Take from `energy` what air and a surface take; returns the loudest band."""
     loudest = 0.0
     for b in range(BANDS):
         loss = air[b] * length  # at most some tenths, so three terms of the exponential are enough
-        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * kept[b]
+        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * factors[b]
         loudest = max(loudest, energy[b])
     return loudest
 
@@ -228,7 +228,7 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
     free = leaves and walk[0] > 0
     chance = surfaces.chances[m, 0]
     passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
-    loudest = _lose(energy, world.air, length, surfaces.kept[2 if free else (1 if passes else 0), m])
+    loudest = _lose(energy, world.air, length, surfaces.factors[2 if free else (1 if passes else 0), m])
     if not free and loudest < thinning:
         if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
             return -1.0
@@ -293,10 +293,10 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
         emit(seed, k, count, d)
         o[:] = source
         radiate(pattern, d, POWER / count, energy)
-        gone = _follow(
+        leaves = _follow(
             rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, work
         )
-        if gone:
+        if leaves:
             escaped += energy
     return escaped
 
@@ -307,17 +307,17 @@ def _smooth(energy, share, borders, numbers, out):
     for c in range(len(energy)):
         first, last = borders[c], borders[c + 1]
         for t in range(energy.shape[1]):
-            own, others = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
+            own, neighbour = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
             target = out[c, t]
             for b in range(BANDS):
                 for i in range(4):
                     target[b, i] = own * energy[c, t, b, i]
-            if others > 0.0:
+            if neighbour > 0.0:
                 for k in range(first, last):
                     part = energy[numbers[k], t]
                     for b in range(BANDS):
                         for i in range(4):
-                            target[b, i] += others * part[b, i]
+                            target[b, i] += neighbour * part[b, i]
 
 
 def trace_field(
@@ -416,13 +416,13 @@ def traced_world(
     back, through = 1.0 - coefficients[0].astype(np.float64), coefficients[2].astype(np.float64)
     # A ray goes through with the share of the band that does so most; what is kept is divided by that chance.
     passing = (through / (back + through + 1e-9)).max(1)
-    kept = np.stack(
+    factors = np.stack(
         [back / (1.0 - passing)[:, None], through / np.maximum(passing, 1e-30)[:, None], np.ones_like(back)]
     )
     chances = np.stack([passing, coefficients[1].mean(1, dtype=np.float64)], 1)
     covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
     order = 0 if facets is None else int(image_order)
-    surfaces = TracedSurfaces(scene.normals, scene.material, coefficients, chances, kept)
+    surfaces = TracedSurfaces(scene.normals, scene.material, coefficients, chances, factors)
     return TracedWorld(surfaces, covered, order, np.asarray(air, np.float64))
 
 

@@ -111,9 +111,9 @@ def _sum_of(row):
 
 
 @kernel(fastmath=FAST)
-def _join(one, other, volume, first, out):
+def _join(forward, backward, volume, first, out):
     """Write into `out` what is joined after whole steps, the first of which is `first`, per step squared."""
-    regions, steps = one.shape[0], one.shape[1]
+    regions, steps = forward.shape[0], forward.shape[1]
     for i in range(len(out)):
         both = first + i - 1
         if both < 0:
@@ -126,7 +126,7 @@ def _join(one, other, volume, first, out):
                 if volume[r] <= 0.0:
                     continue
                 for along in range(3):
-                    a, b = one[r, p, along], other[r, q, along]
+                    a, b = forward[r, p, along], backward[r, q, along]
                     here, there = _sum_of(a), _sum_of(b)
                     if here > 0.0 and there > 0.0:
                         _meet(a, b, here, there, np.float32(1.5 / volume[r]), out[i])

@@ -237,8 +237,8 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
     for i in range(len(bins.lookup)):
         if early[bins.lookup[i]] > 0.0:
             met = i + 1
-    heard = met * bins.step * speed
-    reach = max(heard, left.shape[1] * CROSSING_STEP * speed)
+    audible = met * bins.step * speed
+    reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
     for k in range(count):
         emit(seed, k, count, d)
         first[:], o[:] = d, here.position
@@ -250,7 +250,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
             )
             leg = np.float64(length) if triangle >= 0 else 1e9
-            if travelled < heard and walk[2] == MIRRORED and walk[1] < 0:
+            if travelled < audible and walk[2] == MIRRORED and walk[1] < 0:
                 for i in range(len(balls)):
                     _detect(
                         rays, buffer, air, seed, k, draw + 5, leg, travelled, energy, ends, balls[i], counts[i], bins,
@@ -265,7 +265,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                     rays, buffer, regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift
                 )
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
-            if travelled < heard and not (leaves and walk[0] > 0):
+            if travelled < audible and not (leaves and walk[0] > 0):
                 followed = walk[1] >= 0 and world.covered[triangle]
                 _rain(
                     rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, early,

@@ -93,8 +93,8 @@ def build_regions(scene: Scene) -> Regions:
     blocks = RegionArrays(label.reshape(shape).astype(np.int32), divided.reshape(shape), lower, size)
     # Middles of blocks that are in line with walls would all be in or out: places in them are drawn instead.
     volume, air = np.zeros(label.max() + 1), 0
-    for drawn in np.random.default_rng(0).random((SAMPLES, *block.shape)):
-        places = lower + (block + drawn) * size
+    for offsets in np.random.default_rng(0).random((SAMPLES, *block.shape)):
+        places = lower + (block + offsets) * size
         places = places[~scene.are_inside_solid(places)]
         _measure(scene.triangles.kernel_data, blocks, places, volume)
         air += len(places)

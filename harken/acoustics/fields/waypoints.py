@@ -45,10 +45,10 @@ def blend_waypoints(
         weights = np.maximum(1.0 - np.sqrt((flat**2).sum(1)) / (REACH * spacing), 0.0) ** 2
         near = weights > 0
         places, weights = places[near], weights[near]
-        seen = ~scene.triangles.occluded(position, places)
-        found = [(waypoint(place), weight) for place, weight in zip(places[seen], weights[seen], strict=True)]
-        known = [(point, float(weight)) for point, weight in found if point is not None]
-        total = sum(weight for _, weight in known)
+        visible = ~scene.triangles.occluded(position, places)
+        entries = [(waypoint(place), weight) for place, weight in zip(places[visible], weights[visible], strict=True)]
+        points = [(point, float(weight)) for point, weight in entries if point is not None]
+        total = sum(weight for _, weight in points)
         if total > 0:
-            return sorted(((point, weight / total) for point, weight in known), key=lambda pair: -pair[1])
+            return sorted(((point, weight / total) for point, weight in points), key=lambda pair: -pair[1])
     return []

@@ -152,14 +152,14 @@ def encode(directions: np.ndarray, order: int, normalization: Normalization = "s
 
 
 def convert_normalization(
-    signal: np.ndarray, given: Normalization, wanted: Normalization, *, axis: int = 0
+    signal: np.ndarray, current: Normalization, target: Normalization, *, axis: int = 0
 ) -> np.ndarray:
     """Convert a signal between SN3D and N3D, whose channels of order n differ by √(2n + 1).
 
     Args:
         signal: Array with 1, 4, 9 or 16 channels along `axis`.
-        given: The signal's normalisation.
-        wanted: The result's.
+        current: The signal's normalisation.
+        target: The result's.
         axis: Axis of the channels.
 
     Returns:
@@ -170,7 +170,7 @@ def convert_normalization(
     """
     signal = np.asarray(signal)
     order = order_of(signal.shape[axis])
-    factor = _scale(order, wanted) / _scale(order, given)
+    factor = _scale(order, target) / _scale(order, current)
     shape = [1] * signal.ndim
     shape[axis] = -1
     return (signal * factor.reshape(shape)).astype(np.result_type(signal.dtype, np.float32))
@@ -464,20 +464,20 @@ def _magnitude_least_squares(
     inverse = np.linalg.pinv(harmonics)
     result = np.empty((len(frequencies), 2, harmonics.shape[1]), np.complex128)
     for k, frequency in enumerate(frequencies):
-        wanted = ears[:, k]
+        goal = ears[:, k]
         if k > 0 and frequency > highest:
             phase = np.angle(harmonics @ result[k - 1].T)
-            wanted = np.abs(wanted) * np.exp(1j * phase)
-        result[k] = (inverse @ wanted).T
+            goal = np.abs(goal) * np.exp(1j * phase)
+        result[k] = (inverse @ goal).T
     return result
 
 
 def _with_diffuse_covariance(spectra: np.ndarray, left: np.ndarray, right: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """Mix both ears so that a diffuse field has the covariance of the head, changing the filters the least."""
-    wanted = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
-    given = spectra @ np.swapaxes(spectra.conj(), 1, 2)
+    goal = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
+    covariance = spectra @ np.swapaxes(spectra.conj(), 1, 2)
     # Towards zero frequency both ears hear the same: the load keeps the factors regular, and alike.
-    load = 1e-3 * np.trace(wanted, axis1=1, axis2=2).real[:, None, None] * np.eye(2)
-    target, start = np.linalg.cholesky(wanted + load), np.linalg.cholesky(given + load)
+    load = 1e-3 * np.trace(goal, axis1=1, axis2=2).real[:, None, None] * np.eye(2)
+    target, start = np.linalg.cholesky(goal + load), np.linalg.cholesky(covariance + load)
     u, _, vh = np.linalg.svd(np.swapaxes(target.conj(), 1, 2) @ start)
     return target @ u @ vh @ np.linalg.inv(start) @ spectra

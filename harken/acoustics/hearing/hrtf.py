@@ -291,15 +291,15 @@ class HeadResponse:
         size = next_fast_len(max(8 * self.taps, int(16 * self.rate / bands[0])), real=True)
         frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
         edges = np.asarray(bands) / np.sqrt(2.0)
-        known = max(int((edges < 0.45 * self.rate).sum()), 1)
+        count = max(int((edges < 0.45 * self.rate).sum()), 1)
         band_edges(bands)
         energies = np.empty((len(self.directions), len(bands), 2))
         for ear in range(2):
             power = np.abs(rfft(self.filters[:, ear], size)) ** 2
-            for b in range(known):
+            for b in range(count):
                 inside = (frequencies >= edges[b]) & (frequencies < min(2.0 * edges[b], 0.45 * self.rate))
                 energies[:, b, ear] = power[:, inside].mean(-1)
-        energies[:, known:] = energies[:, known - 1 : known]
+        energies[:, count:] = energies[:, count - 1 : count]
         return energies
 
 

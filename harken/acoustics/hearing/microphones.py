@@ -52,10 +52,10 @@ class MicrophoneArray:
         """Check the arrays and complete them."""
         positions = number_array(f"Array {self.name!r}: positions", self.positions)
         count = len(positions) if positions.ndim else 0
-        given = np.zeros((count, 2)) if self.orientations is None else self.orientations
-        orientations = number_array(f"Array {self.name!r}: orientations", given)
+        angles = np.zeros((count, 2)) if self.orientations is None else self.orientations
+        orientations = number_array(f"Array {self.name!r}: orientations", angles)
         if not isinstance(self.directivities, tuple | list) or not all(
-            isinstance(one, Directivity) for one in self.directivities
+            isinstance(directivity, Directivity) for directivity in self.directivities
         ):
             raise ConfigurationError(
                 f"Array {self.name!r}: directivities are {self.directivities!r}; expected a tuple of directivities."

@@ -114,9 +114,9 @@ class Synthesizer:
                     f"samples of noise; expected at most {MOST_NOISE}. Choose a shorter duration, a lower rate or "
                     "fewer channels."
                 )
-            own = sum(not isinstance(known, str) for known in self._receivers)
+            own = sum(not isinstance(format, str) for format in self._receivers)
             if own >= FORMATS_KEPT:
-                self._receivers.pop(next(known for known in self._receivers if not isinstance(known, str)))
+                self._receivers.pop(next(format for format in self._receivers if not isinstance(format, str)))
             self._receivers[kind] = self._build(kind)
         return self._receivers[kind]
 
@@ -228,9 +228,9 @@ def _add_head_tail(out, field, frame, head, harmonics, directions, gains, edges,
                 e, x, y, z = field[t, b, 0], field[t, b, 1], field[t, b, 2], field[t, b, 3]
                 along = max(np.float32(0.0), x * u + y * v + z * w)
                 e, x, y, z = e - along, x - along * u, y - along * v, z - along * w
-                heard = c0 * e + turned[0] * x + turned[1] * y + turned[2] * z
-                heard = max(heard, np.float32(LEAST_HEARD) * c0 * e, np.float32(0.0))
-                diffuse[ear, b, t + 1] = np.sqrt(heard / widths[t])
+                level = c0 * e + turned[0] * x + turned[1] * y + turned[2] * z
+                level = max(level, np.float32(LEAST_HEARD) * c0 * e, np.float32(0.0))
+                diffuse[ear, b, t + 1] = np.sqrt(level / widths[t])
                 directed[ear, b, t + 1] = np.sqrt(along * gain / widths[t])
             diffuse[ear, b, 0], diffuse[ear, b, bins + 1] = diffuse[ear, b, 1], diffuse[ear, b, bins]
             directed[ear, b, 0], directed[ear, b, bins + 1] = directed[ear, b, 1], directed[ear, b, bins]
@@ -339,8 +339,8 @@ class _Array:
         beam = flow / max(float(np.linalg.norm(flow)), 1e-30) if np.linalg.norm(flow) > 1e-30 else np.array([0, 0, -1])
         along = np.clip(vector @ beam, 0.0, energy)
         energy, vector = energy - along, vector - along[..., None] * beam
-        heard = energy[..., None, :] * self._harmonics[0] + np.einsum("tbi,icb->tcb", vector, self._harmonics[1:])
-        share = np.maximum(heard, LEAST_HEARD * energy[:, None] * self._harmonics[0]) / self._mean
+        levels = energy[..., None, :] * self._harmonics[0] + np.einsum("tbi,icb->tcb", vector, self._harmonics[1:])
+        share = np.maximum(levels, LEAST_HEARD * energy[:, None] * self._harmonics[0]) / self._mean
         diffuse = np.sqrt(np.maximum(share, 0.0)).swapaxes(1, 2)
         directed = np.sqrt(along)[..., None] * self.array.gains(beam).T
         lag = self.array.delays(beam, self.speed) * self.rate

@@ -96,10 +96,10 @@ def read_head(
     lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
     if len(directions) != len(responses) or len(directions) < 4:
         raise SoundError(f"{path.name}: {len(directions)} source positions for {len(responses)} responses.")
-    kept, ears = _farthest(directions, distances, path), [left, 1 - left]
+    rows, ears = _farthest(directions, distances, path), [left, 1 - left]
     name = str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem)
-    responses, lags = responses[kept][:, ears], lags[kept][:, ears]
-    return _head(responses, lags, directions[kept], (measured, rate), equalization == "diffuse", name)
+    responses, lags = responses[rows][:, ears], lags[rows][:, ears]
+    return _head(responses, lags, directions[rows], (measured, rate), equalization == "diffuse", name)
 
 
 def read_directivity(
@@ -266,9 +266,9 @@ def _read(path: Path, conventions: Sequence[str], what: str) -> Any:
         raise
     except Exception as error:  # netCDF and sofar raise many kinds, all of which mean the same here
         raise SoundError(f"{path} cannot be read as a SOFA file: {error or type(error).__name__}") from error
-    found = getattr(data, "GLOBAL_SOFAConventions", None)
-    if found not in conventions:
-        raise SoundError(f"{path.name} follows the convention {found}; {what} come as {' or '.join(conventions)}.")
+    convention = getattr(data, "GLOBAL_SOFAConventions", None)
+    if convention not in conventions:
+        raise SoundError(f"{path.name} follows the convention {convention}; {what} come as {' or '.join(conventions)}.")
     return data
 
 
@@ -352,11 +352,11 @@ def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.n
     rank[np.argsort(-distances, kind="stable")] = np.arange(len(distances))
     alike = KDTree(directions).query_pairs(_SAME_DIRECTION, output_type="ndarray")
     nearer = np.where(rank[alike[:, 0]] > rank[alike[:, 1]], alike[:, 0], alike[:, 1])
-    kept = np.setdiff1d(np.arange(len(distances)), nearer)
-    if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
+    rows = np.setdiff1d(np.arange(len(distances)), nearer)
+    if distances.max() > 1.1 * distances.min() and len(rows) < len(directions):
         span = f"{distances.min():.2f} to {distances.max():.2f} m"
         warnings.warn(f"{path.name} was measured at {span}; the farthest is kept.", HarkenWarning, stacklevel=3)
-    return kept
+    return rows
 
 
 def _head(
@@ -410,9 +410,9 @@ def _cut(spectra: np.ndarray, frequencies: np.ndarray, size: int, rate: int, lea
         return irfft(spectra, size)[..., :taps] * window
     turn = _shift(frequencies / rate, np.array(lead))
     aligned = spectra / turn
-    known = (frequencies >= 160.0) & (frequencies <= 400.0)
-    slope = (np.angle(aligned[..., known]) * frequencies[known]).sum(-1) / (frequencies[known] ** 2).sum()
-    level = np.log(np.abs(aligned[..., known])).mean(-1)
+    reliable = (frequencies >= 160.0) & (frequencies <= 400.0)
+    slope = (np.angle(aligned[..., reliable]) * frequencies[reliable]).sum(-1) / (frequencies[reliable] ** 2).sum()
+    level = np.log(np.abs(aligned[..., reliable])).mean(-1)
     rise = np.clip((frequencies - 40.0) / 240.0, 0.0, 1.0)
     low = np.exp(level[..., None] * rise + 1j * slope[..., None] * frequencies)
     share = 0.5 - 0.5 * np.cos(np.pi * np.clip((frequencies - 160.0) / 160.0, 0.0, 1.0))

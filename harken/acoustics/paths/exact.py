@@ -139,11 +139,11 @@ class ExactPaths:
             (facets, *(no_images() if source.images is None else (source.images.tables, source.images.surfaces))),
             Pattern(source.gains, source.frame),
         )
-        found = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
+        paths = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
         if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
-            return found
+            return paths
         around = diffracted_path(self.scene, *ends, self.route, self.air, self.speed)
-        return found if around is None else SoundPaths.of([*found, self._radiated(source, around)])
+        return paths if around is None else SoundPaths.of([*paths, self._radiated(source, around)])
 
     def _radiated(self, source: ExactSource, path: SoundPath) -> SoundPath:
         """Return a path with the source's directivity."""
@@ -200,24 +200,24 @@ def _radiate(pattern, points, energy):
 def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     """Find all exact paths, shortest first: their kinds, lengths, energies, points and numbers of points."""
     source, listener = ends
-    rule, fine_rule, table, ways, wanted = bent
+    rule, fine_rule, table, ways, maximum = bent
     facet, tables, weights = mirrored
     bands, most = len(air), len(tables[0])
     straight = np.empty(bands)
     in_view = _straight(rays, surfaces, air, ends, transmission, fine_rule, table, straight)
-    kept, edges = 0, ways[1].shape[0]
-    bent_points, bent_counts = np.empty((wanted + 1, edges + 2, 3)), np.zeros(wanted + 1, np.int64)
-    bent_lengths, bent_energies = np.zeros(wanted + 1), np.empty((wanted + 1, bands))
+    bends, edges = 0, ways[1].shape[0]
+    bent_points, bent_counts = np.empty((maximum + 1, edges + 2, 3)), np.zeros(maximum + 1, np.int64)
+    bent_lengths, bent_energies = np.zeros(maximum + 1), np.empty((maximum + 1, bands))
     if not in_view and len(ways[0]) > 0:
-        kept = find_bent_paths(
-            rays, rule, table, ways, ends, air, wanted, bent_points, bent_counts, bent_lengths, bent_energies
+        bends = find_bent_paths(
+            rays, rule, table, ways, ends, air, maximum, bent_points, bent_counts, bent_lengths, bent_energies
         )
-    found, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
+    sequences, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
     mirror_energies = np.empty((most, bands))
     reflections = 0
     if most > 0:
-        reflections = specular_paths(rays, facet, tables, weights, listener, found, mirror_points, mirror_energies)
-    count, width = 1 + kept + reflections, max(edges, tables[1].shape[1]) + 2
+        reflections = specular_paths(rays, facet, tables, weights, listener, sequences, mirror_points, mirror_energies)
+    count, width = 1 + bends + reflections, max(edges, tables[1].shape[1]) + 2
     kind, length, energy = np.empty(count, np.int8), np.empty(count), np.empty((count, bands))
     points, counts = np.full((count, width, 3), np.nan), np.empty(count, np.int64)
     n = 0
@@ -226,15 +226,15 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
         length[0] = _distance(source, listener)
         points[0, 0], points[0, 1] = source, listener
         n = 1
-    for i in range(kept):
+    for i in range(bends):
         if bent_lengths[i] > 0.0:
             kind[n], length[n], energy[n], counts[n] = DIFFRACTED, bent_lengths[i], bent_energies[i], bent_counts[i] + 2
             points[n, : counts[n]] = bent_points[i, : counts[n]]
             n += 1
     for i in range(reflections):
-        order = tables[0][found[i]]
+        order = tables[0][sequences[i]]
         kind[n], energy[n], counts[n] = SPECULAR, mirror_energies[i], order + 2
-        length[n] = _distance(tables[2][found[i], order], listener)
+        length[n] = _distance(tables[2][sequences[i], order], listener)
         points[n, : counts[n]] = mirror_points[i, : counts[n]]
         n += 1
     if len(pattern.table) > 0:

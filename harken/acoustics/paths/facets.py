@@ -97,9 +97,9 @@ class Facets:
         for i in range(len(self)):
             near = ((self.lower <= self.upper[i] + NEAR) & (self.upper >= self.lower[i] - NEAR)).all(1)
             near &= np.abs(self.normal @ self.normal[i]) < PARALLEL
-            found = np.flatnonzero(near)
-            first.append(np.full(len(found), i))
-            second.append(found)
+            partners = np.flatnonzero(near)
+            first.append(np.full(len(partners), i))
+            second.append(partners)
         return np.stack([np.concatenate(first or [[]]), np.concatenate(second or [[]])], 1).astype(np.int32)
 
     def triangles(self, facet: int) -> np.ndarray:
@@ -137,23 +137,23 @@ class Facets:
         plane = _split_by_offset(cluster, np.einsum("ij,ij->i", centre, axis[cluster]))
         total = np.bincount(plane, area)
         order = np.argsort(-total, kind="stable")
-        kept = order[total[order] >= max(least_area, 1e-300)]
+        members = order[total[order] >= max(least_area, 1e-300)]
         number = np.full(len(total), -1, np.int32)
-        number[kept] = np.arange(len(kept))
+        number[members] = np.arange(len(members))
         facet = np.full(len(scene.faces), -1, np.int32)
         facet[solid] = number[plane]
-        normal, offset = _fit(number[plane], len(kept), unit, centre, area)
-        lower, upper = np.full((len(kept), 3), np.inf), np.full((len(kept), 3), -np.inf)
+        normal, offset = _fit(number[plane], len(members), unit, centre, area)
+        lower, upper = np.full((len(members), 3), np.inf), np.full((len(members), 3), -np.inf)
         flat = facet >= 0
         np.minimum.at(lower, facet[flat], corners[flat].min(1))
         np.maximum.at(upper, facet[flat], corners[flat].max(1))
         away = np.einsum("fcj,fj->fc", corners[flat], normal[facet[flat]]) - offset[facet[flat], None]
-        unevenness = np.zeros(len(kept))
+        unevenness = np.zeros(len(members))
         np.maximum.at(unevenness, facet[flat], np.abs(away).max(1))
         return Facets(
             normal=normal,
             offset=offset,
-            area=total[kept],
+            area=total[members],
             lower=lower - DISTANCE,
             upper=upper + DISTANCE,
             facet=facet,
@@ -205,11 +205,11 @@ def _fit(
     """Return normals ``(count, 3)`` and offsets ``(count,)`` of the planes, triangles weighed by their areas."""
     if count == 0:
         return np.empty((0, 3)), np.empty(0)
-    used = facet >= 0
-    f, weight = facet[used], area[used]
-    normal = np.stack([np.bincount(f, weight * unit[used, axis], count) for axis in range(3)], 1)
+    members = facet >= 0
+    f, weight = facet[members], area[members]
+    normal = np.stack([np.bincount(f, weight * unit[members, axis], count) for axis in range(3)], 1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    height = np.einsum("ij,ij->i", normal[f], centre[used])
+    height = np.einsum("ij,ij->i", normal[f], centre[members])
     return normal, np.bincount(f, weight * height, count) / np.bincount(f, weight, count)
 
 

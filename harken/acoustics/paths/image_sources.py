@@ -198,7 +198,7 @@ def _clear(rays, buffer, facet, tables, planes, order, points, met):
 
 
 @kernel
-def specular_paths(rays, facet, tables, surfaces, listener, found, points, energy):
+def specular_paths(rays, facet, tables, surfaces, listener, sequences, points, energy):
     """Find the paths to a listener from inside a kernel.
 
     Args:
@@ -207,7 +207,7 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
         tables: `ImageSources.tables`.
         surfaces: `ImageSources.surfaces`.
         listener: ``(3,)`` float64 position [m].
-        found: ``(n,)`` int32, n the number of sequences: set to those that hold, as rows of `tables`.
+        sequences: ``(n,)`` int32, n the number of sequences: set to those that hold, as rows of `tables`.
         points: ``(n, order + 2, 3)`` float64, set to the points from source to listener.
         energy: ``(n, bands)`` float64, set to the energy of each path.
 
@@ -218,17 +218,19 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
     orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)
     count = 0
-    for r in range(_reach(tables, listener, found, points)):
-        c = found[r]
+    for r in range(_reach(tables, listener, sequences, points)):
+        c = sequences[r]
         k = orders[c]
         if not _clear(rays, buffer, facet, tables, planes[c], k, points[r], met):
             continue
         twin = False
-        for other in range(count):
-            twin = twin or (orders[found[other]] == k and _distance(images[found[other], k], images[c, k]) < SAME_PLACE)
+        for earlier in range(count):
+            twin = twin or (
+                orders[sequences[earlier]] == k and _distance(images[sequences[earlier], k], images[c, k]) < SAME_PLACE
+            )
         if twin:
             continue
-        found[count], points[count] = c, points[r]
+        sequences[count], points[count] = c, points[r]
         _weigh(surfaces, met, k, _distance(images[c, k], listener), energy[count])
         count += 1
     return count
@@ -251,17 +253,17 @@ def _weigh(surfaces, met, order, length, energy):
 
 
 @kernel
-def _hear(rays, facet, tables, surfaces, listener, found, points, energy, out):
+def _hear(rays, facet, tables, surfaces, listener, sequences, points, energy, out):
     """Find the paths and write them to `out`, the arrays of `SpecularPaths`, shortest first; return their number."""
-    count = specular_paths(rays, facet, tables, surfaces, listener, found, points, energy)
+    count = specular_paths(rays, facet, tables, surfaces, listener, sequences, points, energy)
     orders, planes, images = tables[0], tables[1], tables[2]
     order, length, direction, departure, weighed, way, facets = out
     far = np.empty(count)
     for i in range(count):
-        far[i] = _distance(images[found[i], orders[found[i]]], listener)
+        far[i] = _distance(images[sequences[i], orders[sequences[i]]], listener)
     rank = np.argsort(far, kind="mergesort")
     for i in range(count):
-        c = found[rank[i]]
+        c = sequences[rank[i]]
         k = orders[c]
         order[i], length[i], facets[i], weighed[i] = k, far[rank[i]], planes[c], energy[rank[i]]
         way[i], way[i, k + 2 :] = points[rank[i]], np.nan
@@ -380,12 +382,12 @@ class ImageSources:
             ConfigurationError: The source is not a position.
             SoundError: The source lies inside a wall or a piece of furniture.
         """
-        other = object.__new__(ImageSources)
-        other.scene, other.facets, other.order, other.air = self.scene, self.facets, self.order, self.air
-        other.sequences, other.surfaces = self.sequences, self.surfaces
-        other._place(source)
-        other.tables = other._mirror()
-        return other
+        copy = object.__new__(ImageSources)
+        copy.scene, copy.facets, copy.order, copy.air = self.scene, self.facets, self.order, self.air
+        copy.sequences, copy.surfaces = self.sequences, self.surfaces
+        copy._place(source)
+        copy.tables = copy._mirror()
+        return copy
 
     def paths(self, listener: np.ndarray) -> SpecularPaths:
         """Return the reflections that a listener hears.

@@ -94,18 +94,18 @@ def _pull_taut(rays, points):
     """
     buffer = ray_buffer()
     count = len(points)
-    kept = 1
+    size = 1
     i = 0
     while i < count - 1:
         j = count - 1
         while j > i + 1 and not _sees(rays, buffer, points[i], points[j]):
             j -= 1
-        points[kept] = points[j]
-        kept += 1
+        points[size] = points[j]
+        size += 1
         i = j
     foot, trial = np.empty(3), np.empty(3)
     for _ in range(2):
-        for c in range(1, kept - 1):
+        for c in range(1, size - 1):
             way = points[c + 1] - points[c - 1]
             along = np.dot(points[c] - points[c - 1], way) / (np.dot(way, way) + 1e-12)
             foot[:] = points[c - 1] + way * min(max(along, 0.0), 1.0)
@@ -118,10 +118,10 @@ def _pull_taut(rays, points):
                 else:
                     blocked = middle
             points[c] += (foot - points[c]) * free
-    for c in range(kept - 1):
+    for c in range(size - 1):
         if not _sees(rays, buffer, points[c], points[c + 1]):
             return 0
-    return kept
+    return size
 
 
 def knife_edge_energy(detour: np.ndarray | float, wavelength: np.ndarray) -> np.ndarray:

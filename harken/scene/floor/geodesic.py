@@ -335,7 +335,7 @@ def propagate(grid, goals):
 
 
 @kernel
-def _best_seen(grid, root, roots, parent, quad, place):
+def _best_visible(grid, root, roots, parent, quad, place):
     """Best root that a place sees among those of its quad's corners and their parents: ``(distance, root)``."""
     u, v, height = place
     best, best_root = np.inf, -1
@@ -381,13 +381,13 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
     if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
         return -1, u, v, np.nan, -1, corners
     place = (u, v, surface_height(grid, quad, u, v))
-    best, best_root = _best_seen(grid, root, roots, parent, quad, place)
-    tried = -1
+    best, best_root = _best_visible(grid, root, roots, parent, quad, place)
+    previous = -1
     for corner in corners_of(grid, quad):
         r = root[corner]
-        if r < 0 or r == tried or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
+        if r < 0 or r == previous or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
             continue
-        tried, string = r, np.empty((_BENDS, 4))
+        previous, string = r, np.empty((_BENDS, 4))
         bends = _pull_string(grid, quad, place, roots[r], string)
         if bends > 0 and _to_root(grid, string[bends - 1], u, v, place[2]) < best:
             best, best_root = _to_root(grid, string[bends - 1], u, v, place[2]), r
@@ -495,12 +495,12 @@ class DistanceField:
             NavigationError: The point is not on the floor.
         """
         x, y, z = coordinates(point)
-        found = _distance_at(self.grid, *self._field, self._slopes, x, y, z)
-        if math.isnan(found):
+        length = _distance_at(self.grid, *self._field, self._slopes, x, y, z)
+        if math.isnan(length):
             raise NavigationError(
                 f"The point {point_text(point)} is not on the floor. Use WalkableFloor.snap to go there."
             )
-        return found
+        return length
 
     def distances(self, points: np.ndarray) -> np.ndarray:
         """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor.

@@ -164,9 +164,9 @@ class NavigationGraph:
         phases = sorted(((a, b) for a in offsets for b in offsets), key=lambda p: sum(abs(k - _PHASES // 2) for k in p))
         best: tuple = (None, None, -1, 0)
         for a, b in phases:
-            found = _lattice(floor.grid, floor.node_island, (a * spacing / _PHASES, b * spacing / _PHASES), spacing)
-            if found[3] > best[3]:
-                best = found
+            lattice = _lattice(floor.grid, floor.node_island, (a * spacing / _PHASES, b * spacing / _PHASES), spacing)
+            if lattice[3] > best[3]:
+                best = lattice
         positions, neighbours, seed, size = best
         if size < 2:
             raise NavigationError(
@@ -175,10 +175,12 @@ class NavigationGraph:
             )
         hops = np.full(len(positions), -1, np.int32)
         _hops(neighbours, seed, hops)
-        kept = hops >= 0
+        component = hops >= 0
         number = np.full(len(positions) + 1, -1, np.int32)
-        number[:-1][kept] = np.arange(size, dtype=np.int32)
-        return NavigationGraph(nodes=positions[kept], neighbours=number[neighbours[kept]], spacing=float(spacing))
+        number[:-1][component] = np.arange(size, dtype=np.int32)
+        return NavigationGraph(
+            nodes=positions[component], neighbours=number[neighbours[component]], spacing=float(spacing)
+        )
 
     def nearest(self, point: Point) -> int:
         """Return the node nearest to a point ``(3,)``, height included.

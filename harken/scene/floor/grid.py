@@ -217,9 +217,9 @@ def margin_slope(grid, quad, u, v):
 
 
 @kernel
-def _step_to_margin(grid, quad, u, v, wanted):
+def _step_to_margin(grid, quad, u, v, margin):
     """What is missing to a margin, and one Newton step towards it, a cell at most (none where there is no slope)."""
-    missing = wanted - margin_at(grid, quad, u, v)
+    missing = margin - margin_at(grid, quad, u, v)
     slope_u, slope_v = margin_slope(grid, quad, u, v)
     squared = slope_u**2 + slope_v**2
     if squared == 0.0:
@@ -245,11 +245,11 @@ def _push_inside(grid, quad, u, v, least):
 
 
 @kernel
-def pull_to_edge(grid, quad, u, v, wanted):
-    """Move a point along the margin's gradient to where the margin is `wanted`; quad -1 where that fails."""
+def pull_to_edge(grid, quad, u, v, margin):
+    """Move a point along the margin's gradient to where the margin is `margin`; quad -1 where that fails."""
     for _ in range(_PUSHES):
-        missing, du, dv = _step_to_margin(grid, quad, u, v, wanted)
-        if abs(missing) < 0.1 * wanted:
+        missing, du, dv = _step_to_margin(grid, quad, u, v, margin)
+        if abs(missing) < 0.1 * margin:
             return quad, u, v
         u, v = u + du, v + dv
         quad = walk_to_quad(grid, quad, u, v)

@@ -59,12 +59,12 @@ def _inside_solids(
 ) -> tuple[np.ndarray, str] | None:
     """Tell which islands ``(count,)`` are inside solids, and how that was decided."""
     surfaces = ClosedSurfaces(scene.vertices, scene.faces, scene.instance)
-    chosen = np.flatnonzero((area >= _LEAST) & (2.0 * roofed > area))
-    chosen = chosen[np.argsort(-area[chosen], kind="stable")][:_MOST_ISLANDS]
-    if not len(chosen):
+    candidates = np.flatnonzero((area >= _LEAST) & (2.0 * roofed > area))
+    candidates = candidates[np.argsort(-area[candidates], kind="stable")][:_MOST_ISLANDS]
+    if not len(candidates):
         return None
-    nodes = [np.flatnonzero(label == island) for island in chosen]
-    nodes = [found[np.linspace(0, len(found) - 1, _SAMPLES).astype(np.int64)] for found in nodes]
+    nodes = [np.flatnonzero(label == island) for island in candidates]
+    nodes = [members[np.linspace(0, len(members) - 1, _SAMPLES).astype(np.int64)] for members in nodes]
     column = grid.node[np.concatenate(nodes), COLUMN]
     points = np.stack(
         [
@@ -74,11 +74,11 @@ def _inside_solids(
         ],
         1,
     )
-    inside = 2 * surfaces.contain(points).reshape(len(chosen), _SAMPLES, -1).sum(1) > _SAMPLES
-    in_the_open = float(area.sum() - area[chosen].sum())
-    is_air, words = surfaces.tell_air(scene.triangles, inside, area[chosen], in_the_open)
+    inside = 2 * surfaces.contain(points).reshape(len(candidates), _SAMPLES, -1).sum(1) > _SAMPLES
+    in_the_open = float(area.sum() - area[candidates].sum())
+    is_air, words = surfaces.tell_air(scene.triangles, inside, area[candidates], in_the_open)
     solid = np.zeros(len(area), np.bool_)
-    solid[chosen[~is_air]] = True
+    solid[candidates[~is_air]] = True
     if solid.any():
         words += f"; {int(solid.sum())} islands are inside solids"
     return solid, words

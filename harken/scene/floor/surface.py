@@ -118,11 +118,11 @@ def _sort(heights, kinds, begin, end):
 @kernel
 def _faces(heights, kinds, begin, end, height):
     """Which ways surfaces face that are as good as at a height: `UP` and `DOWN`."""
-    found = 0
+    faces = 0
     for k in range(begin, end):
         if abs(heights[k] - height) <= _SAME:
-            found |= UP if kinds[k] & FACES_UP else DOWN
-    return found
+            faces |= UP if kinds[k] & FACES_UP else DOWN
+    return faces
 
 
 @kernel
@@ -187,19 +187,19 @@ def link(columns, node_column, node_height, nx, reach, links):
 @kernel
 def _clip(polygon, count, height, sign, clipped):
     """Keep of a polygon what lies above (sign 1) or below (sign -1) a height; return the number of corners."""
-    kept = 0
+    size = 0
     for k in range(count):
         a, b = polygon[k], polygon[(k + 1) % count]
         da, db = sign * (a[1] - height), sign * (b[1] - height)
         if da >= 0.0:
-            clipped[kept] = a
-            kept += 1
+            clipped[size] = a
+            size += 1
         if (da >= 0.0) != (db >= 0.0):
             share = da / (da - db)
             for c in range(3):
-                clipped[kept, c] = a[c] + share * (b[c] - a[c])
-            kept += 1
-    return kept
+                clipped[size, c] = a[c] + share * (b[c] - a[c])
+            size += 1
+    return size
 
 
 @kernel

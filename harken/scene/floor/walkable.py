@@ -88,7 +88,7 @@ def _floor_height(grid, x, y, z):
 
 
 @kernel
-def _nearest(grid, island, wanted, x, y, z, reach):
+def _nearest(grid, island, target, x, y, z, reach):
     """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
     # Bounded before they become indices: a float beyond the range of integers may become any of them. And before they
     # are squared, which may be no number any more.
@@ -102,7 +102,7 @@ def _nearest(grid, island, wanted, x, y, z, reach):
         for line in range(max(i - cells, 0), min(i + cells + 2, grid.nx)):
             column = row * grid.nx + line
             for n in range(grid.columns[column], grid.columns[column + 1]):
-                if island[n] < 0 or (wanted >= 0 and island[n] != wanted):
+                if island[n] < 0 or (target >= 0 and island[n] != target):
                     continue
                 dx, dz = grid.x0 + line * grid.cell - x, grid.z0 + row * grid.cell - z
                 distance = np.sqrt(dx * dx + dz * dz + (grid.y0 + grid.value[n, 1] - y) ** 2)
@@ -224,9 +224,9 @@ class WalkableFloor:
             grid=grid, islands=islands, node_island=node_island, areas=areas, body=body, name=scene.name, remark=remark
         )
         if not floor.islands or floor.islands[0].area < _LEAST_AREA:
-            found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
+            extent = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
             raise NavigationError(
-                f"{scene.name}: {found} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
+                f"{scene.name}: {extent} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
                 f"expected at least {_LEAST_AREA:g} m² in one piece. The scene spans {_extent(scene)}: "
                 "check that its unit is the metre and that y points up, or make the body smaller."
             )
@@ -267,8 +267,8 @@ class WalkableFloor:
         usable = np.array([k == 0 or island.covered > 0.5 for k, island in enumerate(self.islands)])
         nodes = np.flatnonzero(self.node_island >= 0)
         nodes = nodes[usable[self.node_island[nodes]]]
-        found = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
-        return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in found)
+        levels = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
+        return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in levels)
 
     @cached_property
     def kinds(self) -> tuple[IslandKind, ...]:
@@ -344,8 +344,8 @@ class WalkableFloor:
         )
 
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
-        chosen = self.node_island >= 0 if island < 0 else self.node_island == island
-        positions = self._positions(np.flatnonzero(chosen))
+        members = self.node_island >= 0 if island < 0 else self.node_island == island
+        positions = self._positions(np.flatnonzero(members))
         point = np.array([x, y, z])
         near = np.clip(point, -_FARTHEST, _FARTHEST)  # squares of what is farther may overflow
         return math.dist(positions[((positions - near) ** 2).sum(1).argmin()], point)
@@ -369,20 +369,20 @@ class WalkableFloor:
             raise NavigationError(
                 f"The point {point_text(point)} is not a place: expected three finite coordinates [m]."
             )
-        wanted = -1 if island is None else self._island_index(island)
+        target = -1 if island is None else self._island_index(island)
         quad, margin, height = _floor_height(self.grid, x, y, z)
-        if margin >= 0.0 and abs(height - y) <= reach and wanted in (-1, self._owner(quad)):
+        if margin >= 0.0 and abs(height - y) <= reach and target in (-1, self._owner(quad)):
             return np.array([x, height, z])
         # Nodes lie up to a cell inside the edge: look that much further, then walk back towards the point.
-        node, _ = _nearest(self.grid, self.node_island, wanted, x, y, z, reach + 1.5 * self.cell)
-        found = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
-        if not math.dist(found, (x, y, z)) <= reach:
+        node, _ = _nearest(self.grid, self.node_island, target, x, y, z, reach + 1.5 * self.cell)
+        place = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
+        if not math.dist(place, (x, y, z)) <= reach:
             raise NavigationError(
                 f"No floor within {reach:g} m of the point {point_text(point)} in {self.name}; the nearest is "
-                f"{figure_text(self._distance_to_floor(x, y, z, wanted))} m away. Choose another point or a larger "
+                f"{figure_text(self._distance_to_floor(x, y, z, target))} m away. Choose another point or a larger "
                 "reach."
             )
-        return found
+        return place
 
     def _owner(self, quad: int) -> int:
         """Island of a quad that has walkable points."""
@@ -420,9 +420,9 @@ class WalkableFloor:
         """Quads of an island that have area, and the running sum of their areas."""
         drawable = self.__dict__.setdefault("_drawables", {})
         if island not in drawable:
-            node, used = self.grid.node, np.flatnonzero(self._areas > 0)
-            corners = np.stack([used, node[used, EAST], node[used, SOUTH], node[used, CORNER]], 1)
-            quads = used[self.node_island[corners].max(1) == island]
+            node, nodes = self.grid.node, np.flatnonzero(self._areas > 0)
+            corners = np.stack([nodes, node[nodes, EAST], node[nodes, SOUTH], node[nodes, CORNER]], 1)
+            quads = nodes[self.node_island[corners].max(1) == island]
             drawable[island] = (quads, np.cumsum(self._areas[quads], dtype=np.float64))
         return drawable[island]
 
@@ -521,11 +521,12 @@ class WalkableFloor:
         Raises:
             NavigationError: One of them is not on the floor, or they are on different islands.
         """
-        one, other = self.island(start), self.island(goal)
-        if one != other:
+        start_island, goal_island = self.island(start), self.island(goal)
+        if start_island != goal_island:
             raise NavigationError(
                 f"No way leads from {point_text(start)} to {point_text(goal)} in {self.name}: they are on islands "
-                f"{one} ({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
-                f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
+                f"{start_island} ({self.islands[start_island].area:.1f} m²) and "
+                f"{goal_island} ({self.islands[goal_island].area:.1f} m²) of {len(self.islands)}. "
+                f"Take both points from one island: WalkableFloor.snap(point, island={start_island})."
             )
         return self.distance_field(goal).path(start)

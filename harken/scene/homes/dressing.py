@@ -78,8 +78,8 @@ def lay_rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[floa
     if box[0] < bounds[0] or box[2] < bounds[2] or box[3] > bounds[3] or box[5] > bounds[5]:
         return False
     items = [item for item in space.items if item.piece.category not in _ON_RUGS]
-    others = [item.placement.box(item.piece.box) for item in items]
-    if any(_over(box, other) for other in [*space.fixed, *others] if other[1] < 0.02):
+    item_boxes = [item.placement.box(item.piece.box) for item in items]
+    if any(_over(box, obstacle) for obstacle in [*space.fixed, *item_boxes] if obstacle[1] < 0.02):
         return False
     space.add(place, rug, solid=False)
     return True

@@ -111,7 +111,7 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
     return Scene(
         vertices=vertices,
         faces=faces,
-        materials=tuple(home_material(one) for one in materials),
+        materials=tuple(home_material(key) for key in materials),
         material=np.repeat([materials.index(part.finish.material) for part in parts], counts),
         categories=CATEGORIES,
         category=np.repeat(category_indices(item.piece.category for item in items), item_counts),
@@ -126,16 +126,16 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
 
 
 def _objects(items: list[Item], placed: list[np.ndarray]) -> tuple[SceneObject, ...]:
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     objects = []
     for index, (item, points) in enumerate(zip(items, placed, strict=True)):
         category = item.piece.category
-        seen[category] = seen.get(category, 0) + 1
+        numbers[category] = numbers.get(category, 0) + 1
         objects.append(
             SceneObject(
                 instance=index + 1,
                 category=category,
-                name=f"{category} {seen[category]}",
+                name=f"{category} {numbers[category]}",
                 lower=points.min(0).astype(np.float32),
                 upper=points.max(0).astype(np.float32),
                 room=item.room,
@@ -145,11 +145,11 @@ def _objects(items: list[Item], placed: list[np.ndarray]) -> tuple[SceneObject, 
 
 
 def _rooms(plan: Plan) -> tuple[Room, ...]:
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     rooms = []
     for kind, polygon in zip(plan.kinds, plan.polygons, strict=True):
-        seen[kind] = seen.get(kind, 0) + 1
-        name = kind.replace("_", " ") + (f" {seen[kind]}" if plan.kinds.count(kind) > 1 else "")
+        numbers[kind] = numbers.get(kind, 0) + 1
+        name = kind.replace("_", " ") + (f" {numbers[kind]}" if plan.kinds.count(kind) > 1 else "")
         rooms.append(Room(name=name, kind=kind, polygon=polygon.astype(np.float32), floor=0.0, ceiling=plan.height))
     return tuple(rooms)
 

@@ -206,13 +206,13 @@ def _floors(rng: np.random.Generator, wood: Color) -> dict[str, Finish]:
     }
 
 
-def _one(rng: np.random.Generator, shares: dict[str, float]) -> str:
+def _draw_name(rng: np.random.Generator, shares: dict[str, float]) -> str:
     """Draw a name by its share."""
     return str(rng.choice(list(shares), p=list(shares.values())))
 
 
 def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
-    lining = _one(rng, {"stud_wall": 0.65, "lined_wall": 0.2, "plastered_wall": 0.15})
+    lining = _draw_name(rng, {"stud_wall": 0.65, "lined_wall": 0.2, "plastered_wall": 0.15})
     painted = tuple(
         Finish(material=lining, color=_pick(rng, _WALLS), texture="plaster", extent=(1.6, 1.6)) for _ in range(4)
     )
@@ -239,7 +239,7 @@ def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
 
 
 def _ceilings(rng: np.random.Generator) -> dict[str, Finish]:
-    lining = _one(rng, {"joist_ceiling": 0.75, "gypsum_board": 0.15, "plaster": 0.1})
+    lining = _draw_name(rng, {"joist_ceiling": 0.75, "gypsum_board": 0.15, "plaster": 0.1})
     white = Finish(material=lining, color=(250, 249, 246), texture="plaster", extent=(1.6, 1.6))
     acoustic = Finish(material="acoustic_tile", color=(244, 244, 240), texture="acoustic", extent=(1.2, 1.2))
     return {

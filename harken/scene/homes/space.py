@@ -82,8 +82,8 @@ class RoomSpace:
                 return False
         if any(overlap(box, solid) for box in boxes + space for solid in self.solids):
             return False
-        kept = self.doors + self.zones if zones else self.doors
-        if any(overlap(box, zone) for box in boxes for zone in kept):
+        clearances = self.doors + self.zones if zones else self.doors
+        if any(overlap(box, zone) for box in boxes for zone in clearances):
             return False
         return self._walk.allows(boxes)
 
@@ -247,10 +247,10 @@ class _Walk:
             neighbours.setdefault(a, []).append(b)
             neighbours.setdefault(b, []).append(a)
         start = self._doors[0] if self._doors else int(nodes.argmax())
-        seen, stack = {start}, [start]
+        component, stack = {start}, [start]
         while stack:
-            for other in neighbours.get(stack.pop(), ()):
-                if other not in seen:
-                    seen.add(other)
-                    stack.append(other)
-        return bool(nodes[start]) and len(seen) >= self._least and all(door in seen for door in self._doors)
+            for neighbour in neighbours.get(stack.pop(), ()):
+                if neighbour not in component:
+                    component.add(neighbour)
+                    stack.append(neighbour)
+        return bool(nodes[start]) and len(component) >= self._least and all(door in component for door in self._doors)

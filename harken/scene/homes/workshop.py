@@ -29,13 +29,13 @@ class Workshop:
         """Return a number between two, to the centimetre where they are metres."""
         return round(float(self.rng.uniform(low, high)), 2)
 
-    def one(self, *names: str) -> str:
+    def choose(self, *names: str) -> str:
         """Return one of some names."""
         return names[int(self.rng.integers(len(names)))]
 
     def finish(self, *names: str) -> Finish:
         """Return the finish of one of some names."""
-        return self.palette[self.one(*names)]
+        return self.palette[self.choose(*names)]
 
     def box(self, finish: str | Finish, lower: Point, upper: Point) -> Part:
         """Return a box; see `shapes.box`."""

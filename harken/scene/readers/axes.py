@@ -37,16 +37,16 @@ def guess_up(
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(cross, axis=1)
     facing = (np.abs(cross) > _FLAT * area[:, None]) * area[:, None]
-    other: Literal["y", "z"] = "y" if usual == "z" else "z"
+    rival: Literal["y", "z"] = "y" if usual == "z" else "z"
     named = np.isin(category, _HORIZONTAL)
     if named.any():
         share, whole = facing[named].sum(axis=0), area[named].sum()
         if max(share[1], share[2]) > 0.5 * whole:
-            is_other = share["xyz".index(other)] > _CLEAR * share["xyz".index(usual)]
-            return (other, f"most of its floors and ceilings face along {other}") if is_other else (usual, None)
+            is_rival = share["xyz".index(rival)] > _CLEAR * share["xyz".index(usual)]
+            return (rival, f"most of its floors and ceilings face along {rival}") if is_rival else (usual, None)
     extent = np.ptp(corners.reshape(-1, 3), axis=0)
-    if _lies_along("xyz".index(other), "xyz".index(usual), facing.sum(axis=0), extent):
-        return other, f"most of its level surfaces face along {other}, and it is flattest along {other}"
+    if _lies_along("xyz".index(rival), "xyz".index(usual), facing.sum(axis=0), extent):
+        return rival, f"most of its level surfaces face along {rival}, and it is flattest along {rival}"
     return usual, None
 
 

@@ -32,11 +32,11 @@ def read_content(path: Path) -> bytes:
         SceneError: There is none, or it cannot be read.
     """
     if not is_file(path):
-        raise SceneError(f"There is no regular file {_shown(path)}; put it where the scene names it.")
+        raise SceneError(f"There is no regular file {_path_text(path)}; put it where the scene names it.")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SceneError(f"{_shown(path)} cannot be read: {error.strerror or error}.") from error
+        raise SceneError(f"{_path_text(path)} cannot be read: {error.strerror or error}.") from error
 
 
 def parse_json(content: bytes, origin: str) -> Any:
@@ -58,12 +58,12 @@ def parse_json(content: bytes, origin: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
-    return found
+    return content
 
 
 def _refuse_constant(name: str) -> None:
@@ -108,6 +108,6 @@ def open_texture(path: Path) -> np.ndarray | None:
         return None
 
 
-def _shown(path: Path) -> str:
+def _path_text(path: Path) -> str:
     text = str(path)
     return repr(text if len(text) <= 200 else f"{text[:197]}...")

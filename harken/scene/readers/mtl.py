@@ -45,19 +45,19 @@ def split_lines(content: bytes) -> Iterator[tuple[int, str]]:
     A byte order mark, comments, and space around are taken away; a backslash at the end joins a line with the next.
     """
     text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    held, first = "", 0
+    beginning, first = "", 0
     for number, line in enumerate(text.split("\n"), 1):
         first = first or number
         if line.endswith("\\"):
-            held += line[:-1] + " "
+            beginning += line[:-1] + " "
             continue
-        line, held = held + line, ""
+        line, beginning = beginning + line, ""
         line = (_COMMENT.sub("", line) if "#" in line else line).strip()
         if line:
             yield first, line
         first = 0
-    if held.strip():
-        yield first, _COMMENT.sub("", held).strip()
+    if beginning.strip():
+        yield first, _COMMENT.sub("", beginning).strip()
 
 
 def read_mtl(path: Path) -> tuple[dict[str, Look], list[str]]:

@@ -55,8 +55,8 @@ def read_obj(path: Path) -> tuple[list[MeshPart], list[str]]:
     for name in _libraries(path, lines):
         file = path.parent / name
         if is_file(file):
-            found, more = read_mtl(file)
-            looks.update(found)
+            file_looks, more = read_mtl(file)
+            looks.update(file_looks)
             remarks += more
         else:
             remarks.append(f"its material file {short_name(name)!r} is missing, so surfaces are grey")
@@ -183,12 +183,12 @@ def _part(
         triangles.append(table[polygon[:, None], corners])
         maps.append(table[polygon[:, None], n + corners])
     faces_, maps_ = np.concatenate(triangles), np.concatenate(maps)
-    used, local = np.unique(faces_, return_inverse=True)
-    known = maps_ >= 0
+    place_indices, local = np.unique(faces_, return_inverse=True)
+    has_uv = maps_ >= 0
     uv = np.zeros((len(faces_), 3, 2))
-    uv[known] = coordinates[maps_[known]] * look.scale + look.shift
+    uv[has_uv] = coordinates[maps_[has_uv]] * look.scale + look.shift
     part = MeshPart(
-        vertices=points[used],
+        vertices=points[place_indices],
         faces=local.reshape(-1, 3),
         material=group[2],
         node=group[0] or group[1],

@@ -35,7 +35,7 @@ def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, n
         fan if convex[i] else triangulate_float64(flat[i], end).astype(np.int64).reshape(-1, 3) for i in range(count)
     ]
     tangled = sum(not _covers(flat[i], corners[i]) for i in np.flatnonzero(~convex))
-    return np.concatenate(corners), np.repeat(np.arange(count), [len(one) for one in corners]), tangled
+    return np.concatenate(corners), np.repeat(np.arange(count), [len(part) for part in corners]), tangled
 
 
 def _covers(flat: np.ndarray, corners: np.ndarray) -> bool:

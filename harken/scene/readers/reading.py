@@ -83,11 +83,11 @@ def read_scene(
     try:
         # Numbers that overflow become infinite, which is refused by name further on.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            given = _gather_materials(path, materials)
+            custom = _gather_materials(path, materials)
             parts, remarks = _READERS[path.suffix.lower()](path)
             scene, more = assemble(
                 parts,
-                materials=given,
+                materials=custom,
                 up=up,
                 usual_up=usual_up,
                 scale=scale,
@@ -119,20 +119,20 @@ def _check_options(path: Path, up: str, name: str | None) -> None:
     if os.path.isdir(path):
         files = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _READERS)
         raise SceneError(f"{str(path)!r} is a folder; expected a file. Scenes in it: {', '.join(files[:8]) or 'none'}.")
-    shown = repr(short_name(str(path)))
+    text = repr(short_name(str(path)))
     if path.suffix.lower() not in _READERS:
         raise SceneError(
-            f"{shown} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
+            f"{text} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
             f"Known: {', '.join(FORMATS)}. Convert it, for example with Blender or `trimesh.load(…).export(…)`."
         )
     if not is_file(path):
         if os.path.exists(path):
-            raise SceneError(f"{shown} is no regular file (a pipe or a device); expected a file.")
+            raise SceneError(f"{text} is no regular file (a pipe or a device); expected a file.")
         folder = path.parent
         is_folder = os.path.isdir(folder)
         near = did_you_mean(path.name, (file.name for file in folder.iterdir())) if is_folder else ""
         missing = "" if is_folder else f" The folder {short_name(str(folder))!r} does not exist either."
-        raise SceneError(f"There is no file {shown}.{near}{missing}")
+        raise SceneError(f"There is no file {text}.{near}{missing}")
 
 
 def _gather_materials(
@@ -140,13 +140,13 @@ def _gather_materials(
 ) -> dict[str, AcousticMaterial]:
     """Return the materials of the file beside the scene, overridden by those that were passed."""
     beside = path.with_name(f"{path.stem}.materials.json")
-    found = read_materials(beside) if is_file(beside) else {}
+    table = read_materials(beside) if is_file(beside) else {}
     if isinstance(materials, str | Path):
-        found.update(read_materials(checked_path("materials", materials)))
+        table.update(read_materials(checked_path("materials", materials)))
     elif materials is not None:
         if not isinstance(materials, Mapping) or not all(isinstance(name, str) for name in materials):
             raise ConfigurationError(
                 f"materials is {materials!r:.80}; expected a mapping from names to materials or a file's path."
             )
-        found.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
-    return found
+        table.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
+    return table

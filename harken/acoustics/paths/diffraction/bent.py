@@ -119,48 +119,48 @@ def _pass_path(rays, buffer, rule, table, sequence, count, points, t, energy):
 @kernel
 def _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates):
     """Fill the paths that may be strongest, by an estimate, strongest first; returns how many."""
-    reached, known, came = ways
+    reached, way_table, came = ways
     source, listener = ends
-    levels, most = known.shape[0], len(lengths)
-    found, scores = np.empty((LISTED, 3), np.int64), np.empty(LISTED)
-    listed = best_ways(table, reached, known, listener, found, scores)
-    seen = np.zeros(len(table), np.int8)
+    levels, most = way_table.shape[0], len(lengths)
+    candidates, scores = np.empty((LISTED, 3), np.int64), np.empty(LISTED)
+    listed = best_ways(table, reached, way_table, listener, candidates, scores)
+    visibility = np.zeros(len(table), np.int8)
     sequence, way, at_edge, scratch = (
         np.empty(levels, np.int64),
         np.empty((levels + 2, 3)),
         np.empty(levels),
         np.empty(3),
     )
-    kept, tried = 0, 0
+    path_count, attempts = 0, 0
     for i in range(listed):
-        if kept > 0 and (tried >= TRIED or scores[i] < DOUBT * FAINTEST * estimates[0]):
+        if path_count > 0 and (attempts >= TRIED or scores[i] < DOUBT * FAINTEST * estimates[0]):
             break
-        last = found[i, 1]
-        if seen[last] == 0:
-            seen[last] = 1 if sees_edge(rays, buffer, table[last], listener, scratch) else 2
-        if seen[last] == 2:
+        last = candidates[i, 1]
+        if visibility[last] == 0:
+            visibility[last] = 1 if sees_edge(rays, buffer, table[last], listener, scratch) else 2
+        if visibility[last] == 2:
             continue
-        tried += 1
-        count = unroll(came, found[i, 0], last, found[i, 2], sequence)
+        attempts += 1
+        count = unroll(came, candidates[i, 0], last, candidates[i, 2], sequence)
         length = _trace(rays, buffer, table, sequence, count, source, listener, way, at_edge)
         if length == 0.0:
             continue
         estimate = chain_estimate(table, sequence, count, way) / max(length, NEAREST) ** 2
-        if estimate == 0.0 or (kept == most and estimate <= estimates[most - 1]):
+        if estimate == 0.0 or (path_count == most and estimate <= estimates[most - 1]):
             continue
-        at = min(kept, most - 1)
+        at = min(path_count, most - 1)
         while at > 0 and estimates[at - 1] < estimate:
             sequences[at], counts[at], points[at] = sequences[at - 1], counts[at - 1], points[at - 1]
             t[at], lengths[at], estimates[at] = t[at - 1], lengths[at - 1], estimates[at - 1]
             at -= 1
         sequences[at], counts[at], points[at] = sequence, count, way
         t[at], lengths[at], estimates[at] = at_edge, length, estimate
-        kept = min(kept + 1, most)
-    return kept
+        path_count = min(path_count + 1, most)
+    return path_count
 
 
 @kernel
-def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, lengths, energies):
+def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts, lengths, energies):
     """Fill the strongest paths over edges from inside a kernel.
 
     Args:
@@ -170,11 +170,11 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
         ways: The fourth part.
         ends: Source and listener, each ``(3,)`` float64 [m], who do not see each other.
         air: ``(bands,)`` energy attenuation of air [1/m].
-        wanted: How many paths.
-        points: ``(wanted + 1, order + 2, 3)`` float64, set to the points from source to listener.
-        counts: ``(wanted + 1,)`` int64, set to the number of edges.
-        lengths: ``(wanted + 1,)`` float64, set to the lengths; 0 stands for no path.
-        energies: ``(wanted + 1, bands)`` float64, set to the energies.
+        maximum: How many paths.
+        points: ``(maximum + 1, order + 2, 3)`` float64, set to the points from source to listener.
+        counts: ``(maximum + 1,)`` int64, set to the number of edges.
+        lengths: ``(maximum + 1,)`` float64, set to the lengths; 0 stands for no path.
+        energies: ``(maximum + 1, bands)`` float64, set to the energies.
 
     Returns:
         How many places were filled.
@@ -183,13 +183,13 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
     source, listener = ends
     levels, most = ways[1].shape[0], len(lengths)
     sequences, t, estimates = np.empty((most, levels), np.int64), np.empty((most, levels)), np.empty(most)
-    kept = _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates)
+    path_count = _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates)
     forth = _before(source, listener)
     good, strongest = 0, 0.0
-    for i in range(kept):
+    for i in range(path_count):
         count = counts[i]
         if (
-            good == wanted
+            good == maximum
             or estimates[i] < DOUBT * FAINTEST * estimates[0]
             or not chain_energy(rule, table, sequences[i], count, points[i], t[i], energies[i])
             or not _pass_path(rays, buffer, rule, table, sequences[i], count, points[i], t[i], energies[i])
@@ -200,13 +200,13 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
         good, strongest = good + 1, max(strongest, energies[i].sum())
         if not forth:
             points[i, : count + 2] = points[i, : count + 2][::-1].copy()
-    for i in range(kept):
+    for i in range(path_count):
         # A path fades out before it is left out, so that nothing jumps.
         share = min(energies[i].sum() / (FAINTEST * strongest) - 1.0, 1.0) if lengths[i] > 0.0 else 0.0
         energies[i] *= max(share, 0.0)
         if share <= 0.0:
             lengths[i] = 0.0
-    return kept
+    return path_count
 
 
 @kernel
@@ -267,9 +267,9 @@ class DiffractionPaths:
         linked = link_edges(scene.triangles, self._table)
         first, self._neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
         self._borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
-        one, three = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
-        self._rule = one.wavenumbers, one.nodes, one.weights
-        self._fine_rule = three.wavenumbers, three.nodes, three.weights
+        coarse, fine = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
+        self._rule = coarse.wavenumbers, coarse.nodes, coarse.weights
+        self._fine_rule = fine.wavenumbers, fine.nodes, fine.weights
 
     def prepare(self, source: np.ndarray) -> EdgeWays:
         """Find the ways from a source to all edges, once per source.
@@ -308,7 +308,7 @@ class DiffractionPaths:
         spare = self.most + 1  # one path may turn out to cut an edge
         points, counts = np.empty((spare, self.order + 2, 3)), np.empty(spare, np.int64)
         lengths, energies = np.empty(spare), np.empty((spare, bands))
-        kept = find_bent_paths(
+        path_count = find_bent_paths(
             self.scene.triangles.kernel_data,
             self._rule,
             self._table,
@@ -321,7 +321,7 @@ class DiffractionPaths:
             lengths,
             energies,
         )
-        found = [i for i in range(kept) if lengths[i] > 0.0]
+        rows = [i for i in range(path_count) if lengths[i] > 0.0]
         return tuple(
             SoundPath(
                 kind="diffracted",
@@ -329,7 +329,7 @@ class DiffractionPaths:
                 length=float(lengths[i]),
                 energy=energies[i],
             )
-            for i in sorted(found, key=lambda i: lengths[i])
+            for i in sorted(rows, key=lambda i: lengths[i])
         )
 
     def passing(self, source: np.ndarray, listener: np.ndarray) -> np.ndarray:

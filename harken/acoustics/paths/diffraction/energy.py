@@ -80,7 +80,7 @@ def _finite(k, edge, r_s, z_s, r_r, z_r):
 
 
 @kernel
-def _seen_from(edge, t, far, towards, total, out):
+def _apparent_place(edge, t, far, towards, total, out):
     """Set `out` to (r, θ, z) of a point at `total` along the leg from the edge at `t` towards a neighbour."""
     dx, dy, dz = far[0] - towards[0], far[1] - towards[1], far[2] - towards[2]
     d = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
@@ -139,8 +139,8 @@ def chain_energy(rule, table, sequence, count, points, t, energy):
             part[low, high] = 1e30
             for middle in range(low + 1, high):
                 edge, at = table[sequence[middle - 1]], t[middle - 1]
-                _seen_from(edge, at, points[middle - 1], points[middle], reach[middle] - reach[low], before)
-                _seen_from(edge, at, points[middle + 1], points[middle], reach[high] - reach[middle], after)
+                _apparent_place(edge, at, points[middle - 1], points[middle], reach[middle] - reach[low], before)
+                _apparent_place(edge, at, points[middle + 1], points[middle], reach[high] - reach[middle], after)
                 a, b = angles[middle - 1, 0], angles[middle - 1, 1]
                 z = after[2] - before[2]
                 fill_wedge(wavenumbers, nodes, weights, edge[WEDGE], before[0], a, after[0], b, z, out)
@@ -150,8 +150,8 @@ def chain_energy(rule, table, sequence, count, points, t, energy):
     energy[:] = part[0, count + 1]
     for middle in range(1, count + 1):
         edge, at = table[sequence[middle - 1]], t[middle - 1]
-        _seen_from(edge, at, points[middle - 1], points[middle], reach[middle], before)
-        _seen_from(edge, at, points[middle + 1], points[middle], reach[count + 1] - reach[middle], after)
+        _apparent_place(edge, at, points[middle - 1], points[middle], reach[middle], before)
+        _apparent_place(edge, at, points[middle + 1], points[middle], reach[count + 1] - reach[middle], after)
         common = (
             middle < count
             and _along_face(edge[WEDGE], angles[middle - 1, 1])
@@ -243,7 +243,7 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
     length = fill_wedge(wavenumbers, nodes, weights, edge[WEDGE], r, theta, s, phi, y - z, out)
     detour = length - total
     turn = theta + phi if theta + phi < np.pi else 2.0 * edge[WEDGE] - theta - phi
-    seen = turn < np.pi
+    in_sight = turn < np.pi
     image = np.sqrt(max(r * r + s * s - 2.0 * r * s * np.cos(turn) + (z - y) ** 2, 1e-6))
     for i in range(len(wavenumbers)):
         k = wavenumbers[i]
@@ -251,7 +251,7 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
         change = over * out[0, i]
         if with_reflection:
             reflected = over * out[1, i]
-            if seen:
+            if in_sight:
                 late = k * (image - total)
                 reflected += complex(np.cos(late), -np.sin(late)) * (total / image)
             change += reflected * np.exp(-k * detour)
@@ -259,12 +259,12 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
 
 
 @kernel
-def _edges_beside(table, a, b, total, first, last, zone, chosen, detours):
+def _edges_beside(table, a, b, total, first, last, zone, nearest, detours):
     """Find the edges nearest to a leg, nearest first; returns how many, -1 where the leg cuts one.
 
     A line of sight, which ends at no edge, was found free by rays and cuts nothing.
     """
-    found, in_sight = 0, first < 0 and last < 0
+    count, in_sight = 0, first < 0 and last < 0
     for e in range(len(table)):
         detour, _ = _detour_beside(table, e, a, b, total, zone)
         if detour >= zone or e == first or e == last:  # noqa: SIM109  a tuple is slow in compiled code
@@ -274,15 +274,15 @@ def _edges_beside(table, a, b, total, first, last, zone, chosen, detours):
             if in_sight:
                 continue
             return -1
-        if detour >= zone or (found == MOST_PASSED and detour >= detours[found - 1]):
+        if detour >= zone or (count == MOST_PASSED and detour >= detours[count - 1]):
             continue
-        at = min(found, MOST_PASSED - 1)
+        at = min(count, MOST_PASSED - 1)
         while at > 0 and detours[at - 1] > detour:
-            detours[at], chosen[at] = detours[at - 1], chosen[at - 1]
+            detours[at], nearest[at] = detours[at - 1], nearest[at - 1]
             at -= 1
-        detours[at], chosen[at] = detour, e
-        found = min(found + 1, MOST_PASSED)
-    return found
+        detours[at], nearest[at] = detour, e
+        count = min(count + 1, MOST_PASSED)
+    return count
 
 
 @kernel
@@ -303,16 +303,16 @@ def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, produ
     is none, -2 where the leg cuts an edge.
     """
     total = np.sqrt(((b - a) ** 2).sum())
-    chosen, detours = np.empty(MOST_PASSED, np.int64), np.empty(MOST_PASSED)
+    beside, detours = np.empty(MOST_PASSED, np.int64), np.empty(MOST_PASSED)
     zone = WIDEST_ZONE if first < 0 and last < 0 else LEG_ZONE
-    found = _edges_beside(table, a, b, total, first, last, zone, chosen, detours)
-    if found < 0:
+    count = _edges_beside(table, a, b, total, first, last, zone, beside, detours)
+    if count < 0:
         return -2
     point, passed = np.empty(3), np.empty(MOST_PASSED + 2, np.int64)
     passed[0], passed[1] = first, last
     counted, nearest = 2, -1
-    for i in range(found):
-        edge = table[chosen[i]]
+    for i in range(count):
+        edge = table[beside[i]]
         if not _sees_over(rays, buffer, edge, near_a, near_b, point):
             continue
         alone = True
@@ -320,8 +320,8 @@ def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, produ
             alone = alone and (passed[j] < 0 or not _one_obstacle(edge, table[passed[j]]))
         fade = (1.0 - (detours[i] / zone) ** 2) ** 2
         _passing(rule, edge, a, b, total, alone, fade, product)
-        nearest = chosen[i] if nearest < 0 else nearest
-        passed[counted] = chosen[i]
+        nearest = beside[i] if nearest < 0 else nearest
+        passed[counted] = beside[i]
         counted += 1
     return nearest
 

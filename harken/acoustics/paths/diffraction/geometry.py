@@ -121,12 +121,12 @@ def _link_edges(rays, table, linked, scratch):
         for j in range(i):
             if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
                 continue
-            found = False
+            visible = False
             for k in range(len(SAMPLES)):
                 for m in range(len(SAMPLES)):
-                    if not found and here[k] and there[m]:
-                        found = sees(rays, buffer, points[i, k], points[j, m])
-            linked[i, j] = linked[j, i] = found
+                    if not visible and here[k] and there[m]:
+                        visible = sees(rays, buffer, points[i, k], points[j, m])
+            linked[i, j] = linked[j, i] = visible
 
 
 def link_edges(triangles: Triangles, table: np.ndarray) -> np.ndarray:

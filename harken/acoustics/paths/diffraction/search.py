@@ -147,10 +147,10 @@ def reach_edges(rays, table, neighbours, borders, source, ways, came):
 
 
 @kernel
-def best_ways(table, reached, ways, listener, found, scores):
+def best_ways(table, reached, ways, listener, best, scores):
     """Find the most promising ways to a listener, best first; returns how many.
 
-    `reached` are the edges that have any ways. `found` ``(most, 3)`` int64 gets the level (one less than the number of
+    `reached` are the edges that have any ways. `best` ``(most, 3)`` int64 gets the level (one less than the number of
     edges), last edge and slot of each, and `scores` ``(most,)`` an estimate of its energy.
     """
     levels, slots, most = ways.shape[0], ways.shape[2], len(scores)
@@ -176,10 +176,10 @@ def best_ways(table, reached, ways, listener, found, scores):
                 at = min(count, most - 1)
                 while at > 0 and scores[at - 1] < score:
                     scores[at] = scores[at - 1]
-                    found[at, 0], found[at, 1], found[at, 2] = found[at - 1, 0], found[at - 1, 1], found[at - 1, 2]
+                    best[at, 0], best[at, 1], best[at, 2] = best[at - 1, 0], best[at - 1, 1], best[at - 1, 2]
                     at -= 1
                 scores[at] = score
-                found[at, 0], found[at, 1], found[at, 2] = level, e, s
+                best[at, 0], best[at, 1], best[at, 2] = level, e, s
                 count = min(count + 1, most)
     return count
 

@@ -85,7 +85,7 @@ def _with_sparse(accessor: Entry, sparse: Entry, values: np.ndarray) -> np.ndarr
         raise sparse.fault("indices or values are missing")
     if not 0 < count <= len(values):
         raise sparse.fault(f"count is {count}; expected from 1 to the {len(values)} elements of the accessor")
-    views = [one.linked("bufferView", "bufferViews") for one in (where, what)]
+    views = [entry.linked("bufferView", "bufferViews") for entry in (where, what)]
     if views[0] is None or views[1] is None:
         raise sparse.fault("bufferView is missing")
     dtype = _dtype(where)

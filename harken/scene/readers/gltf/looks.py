@@ -54,7 +54,7 @@ class Looks:
     """The file."""
     missing: list[str] = field(default_factory=list)
     """Names of the materials whose texture is missing or cannot be read."""
-    _known: dict[str, Look] = field(default_factory=dict)
+    _looks: dict[str, Look] = field(default_factory=dict)
     _images: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     def read(self, material: Entry) -> Look:
@@ -63,9 +63,9 @@ class Looks:
         Raises:
             SceneError: Something in it is not as glTF has it.
         """
-        if material.place not in self._known:
-            self._known[material.place] = self._read(material)
-        return self._known[material.place]
+        if material.place not in self._looks:
+            self._looks[material.place] = self._read(material)
+        return self._looks[material.place]
 
     def _read(self, material: Entry) -> Look:
         name = short_name(material.text("name"))
@@ -104,7 +104,7 @@ class Looks:
         """Return the image of a texture in whatever format can be read; None where none can."""
         sources = [texture.linked("source", "images")]
         extensions = [texture.extension(name) for name in _IMAGE_EXTENSIONS]
-        sources += [one.linked("source", "images") for one in extensions if one is not None]
+        sources += [extension.linked("source", "images") for extension in extensions if extension is not None]
         for image in sources:
             if image is None:
                 continue

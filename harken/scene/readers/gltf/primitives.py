@@ -62,7 +62,7 @@ def read_primitive(primitive: Entry, weights: tuple[float, ...]) -> Primitive | 
     shares = [source.floats(f"WEIGHTS_{n}", (4,)) for n in range(len(joints)) if source.has(f"WEIGHTS_{n}")]
     if len(shares) != len(joints):
         raise primitive.fault("it has joints without weights")
-    for name, values in (("COLOR_0", colors), *uv.items(), *(("JOINTS", one) for one in [*joints, *shares])):
+    for name, values in (("COLOR_0", colors), *uv.items(), *(("JOINTS", table) for table in [*joints, *shares])):
         if values is not None and len(values) != count:
             raise primitive.fault(f"{name} has {len(values)} elements for {count} vertices")
     return Primitive(
@@ -164,10 +164,10 @@ def _decode_draco(primitive: Entry, attributes: Entry) -> dict[str, np.ndarray] 
         raise extension.fault("bufferView or attributes are missing")
     try:
         mesh = DracoPy.decode(bytes(primitive.document.view(view)[0]))
-        found = {"indices": np.asarray(mesh.faces).ravel()}
+        arrays = {"indices": np.asarray(mesh.faces).ravel()}
         for name in names.content:
             entry = mesh.get_attribute_by_unique_id(names.count(name))
-            found[name] = np.asarray(entry["data"])
+            arrays[name] = np.asarray(entry["data"])
     except Exception as error:
         raise extension.fault(f"Draco cannot decode it ({error or type(error).__name__})") from error
-    return found
+    return arrays
