@@ -390,7 +390,7 @@ class TracedSurfaces(NamedTuple):
     """``(3, materials, bands)`` absorption, scattering and transmission."""
     chances: np.ndarray
     """``(materials, 2)`` chances to go through and to scatter."""
-    kept: np.ndarray
+    factors: np.ndarray
     """``(3, materials, bands)`` what a ray keeps when it is reflected, goes through, or leaves a solid."""
 
 
