@@ -1,9 +1,9 @@
-"""The reference tier: slow, unbiased, and honest about its own error.
+"""The reference tier: slow and unbiased, with an estimate of its own error.
 
 Paths are followed from the source to point listeners as `harken.acoustics.engines.reference_tracing` describes. The
 straight path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average
 over rays, with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order,
-so the number of threads does not change a bit of the result.
+so the result is bit-identical for any number of threads.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["EnergyResponse", "ReferencePropagation", "ReferenceSettings"]
 
 BATCHES = 16
-"""Independent batches in a round: enough for a standard error that is itself right to a fifth."""
+"""Independent batches in a round: enough to estimate the standard error to within a fifth."""
 
 FAINTEST = 1e-6
 """Share of its first energy below which a ray may end by chance."""
@@ -48,14 +48,14 @@ WINDOW = 0.01
 """Width of the time windows over which `EnergyResponse.error` is taken [s]."""
 
 AUDIBLE_DECAY = 1e-3
-"""Share of the energy still to come down to which windows count: the first 30 dB of the decay."""
+"""Windows count until this share of the energy remains: the first 30 dB of the decay."""
 
 IMAGE_RAYS = 200_000
-"""Rays that look for image sources; a missed image is a bias, so many."""
+"""Rays that look for image sources; many, because a missed image is a bias."""
 
 
 MOST_VALUES = 2**28
-"""Most numbers that the histograms of one tracing may hold."""
+"""Largest number of values in the histograms of one tracing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,12 @@ class ReferenceSettings(EngineSettings):
     image_order: int = 2
     """Mirror reflections in a row from the source that are exact paths, 0–4; only with on–off scattering."""
     scattering: Literal["on-off", "vector"] = "on-off"
-    """"on-off": the share s of the reflected energy leaves after Lambert's law and the rest like from a mirror, as
-    ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction (Christensen and
-    Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
+    """"on-off": the share s of the reflected energy is scattered after Lambert's law and the rest reflected like by a
+    mirror, as ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction
+    (Christensen and Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
     diffraction: bool = True
-    """Whether the direct sound feels the edges beside its way and sound bends around edges where the source is out of
-    view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
+    """Whether edges beside the line of sight affect the direct sound and sound bends around edges where the source is
+    out of view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
     detector_radius: float = 0.3
     """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
     threads: int = 1
@@ -152,13 +152,13 @@ class EnergyResponse:
     rays: int
     """Rays traced."""
     absorbed: np.ndarray
-    """``(bands,)`` share of the source's energy that surfaces took."""
+    """``(bands,)`` share of the source's energy absorbed by surfaces."""
     lost_in_air: np.ndarray
-    """``(bands,)`` share that the air took."""
+    """``(bands,)`` share absorbed by the air."""
     escaped: np.ndarray
     """``(bands,)`` share that left the scene through openings."""
     remaining: np.ndarray
-    """``(bands,)`` share still under way at the end."""
+    """``(bands,)`` share still travelling at the end."""
 
     @cached_property
     def moments(self) -> np.ndarray:
@@ -185,7 +185,7 @@ class EnergyResponse:
         """Return what a figure-of-eight microphone receives.
 
         Args:
-            axis: ``(3,)`` its axis, of any length: sound from there counts fully, from the side not at all.
+            axis: ``(3,)`` its axis, of any length: sound along it counts fully, sound from the side not at all.
 
         Returns:
             ``(bands, bins)`` energy, for lateral fractions.
@@ -196,7 +196,7 @@ class EnergyResponse:
 
 
 class ReferencePropagation:
-    """The reference tier, for checking others and for responses that are worth minutes.
+    """The reference tier, for checking other engines and for responses that may take minutes.
 
     Args:
         scene: The scene.
@@ -244,8 +244,8 @@ class ReferencePropagation:
     def paths(self, source: SourceLike, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.
 
-        The straight one, through what stands between, comes first, then those around edges, where source and listener
-        do not see each other, and mirror reflections, shortest first.
+        The direct path, through any obstacles, comes first, then paths around edges if source and listener do not see
+        each other, and mirror reflections, shortest first.
         """
         source = place_for_engine(self._world_scene, checked_source(source))
         listener = place_for_engine(self._world_scene, checked_listener(listener))
@@ -409,7 +409,7 @@ class ReferencePropagation:
 
 
 class _Tally:
-    """Sums over batches and what their spread says about the error."""
+    """Sums over batches, and the error estimated from their spread."""
 
     def __init__(self, listeners: int, bins: int, bands: int, window: int):
         self.batches, self.window = 0, window

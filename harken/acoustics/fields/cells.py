@@ -114,7 +114,7 @@ def build_cells(
     origin = np.floor(points.min(0) / size) * size
     origin[1] = height - size * (0.5 + np.ceil((height - points[:, 1].min()) / size - 0.5))
     cell = np.floor((points - origin) / size).astype(np.int64)
-    # No cells around those that are kept: rays are followed through the grid, and most pass above or below.
+    # The grid ends at the outermost cells: rays are followed through it, and most pass above or below.
     shape = cell.max(0) + 1
     flat = np.ravel_multi_index(cell.T, shape)
     offset = np.linalg.norm(points - (origin + (cell + 0.5) * size), axis=1)
@@ -139,6 +139,6 @@ def build_cells(
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:
     """Return the number of the cell that holds `point`, -1 if none is kept there."""
     cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size)
-    # Compared before it becomes an index: a float beyond the range of integers may become any of them.
+    # Compared before the conversion to an index, which is undefined for floats beyond the range of integers.
     inside = (cell >= 0).all() and (cell < grid.index.shape).all()
     return int(grid.index[tuple(cell.astype(int))]) if inside else -1

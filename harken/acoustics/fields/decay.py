@@ -11,21 +11,21 @@ from harken.scene import OCTAVE_BANDS
 __all__ = ["CutDecay", "estimated_decay_time"]
 
 FAR_BELOW = 0.5
-"""Share of the decay time below which a response is cut audibly: less than 30 of 60 dB have decayed at its end."""
+"""Share of the decay time below which the cut is audible: less than 30 of 60 dB have decayed at the end."""
 
 SPEECH_BANDS = slice(OCTAVE_BANDS.index(500.0), OCTAVE_BANDS.index(2000.0) + 1)
-"""Octave bands that decide: those that carry speech."""
+"""Octave bands from which the decay is estimated: those that carry speech."""
 
 _TOLD: set[tuple[str, float]] = set()
 
 FEWEST_BINS = 8
-"""Time bins with energy from which a decay can be told."""
+"""Least number of time bins with energy from which a decay is estimated."""
 
 
 def estimated_decay_time(energy: np.ndarray, edges: np.ndarray) -> float | None:
     """Return the time in which energy falls by 60 dB, from a line through the levels of its time bins.
 
-    Rougher than `harken.acoustics.measures.decay_time`, but it works where the response ends early.
+    Less accurate than `harken.acoustics.measures.decay_time`, but it works where the response ends early.
 
     Args:
         energy: ``(bins, bands, 4)`` energy field at a listener, over all of `OCTAVE_BANDS`.
@@ -50,7 +50,7 @@ class CutDecay:
     Args:
         duration: Length of the responses [s].
         longest: Greatest length that can be set [s].
-        setting: What to set.
+        setting: Class of the settings that the warning names.
     """
 
     def __init__(self, duration: float, *, longest: float = 20.0, setting: str = "AcousticSettings"):
@@ -58,11 +58,11 @@ class CutDecay:
         self._silent = (setting, duration) in _TOLD
 
     def tell(self, energy: np.ndarray, edges: np.ndarray) -> None:
-        """Warn, unless it was told before, where the decay time is more than twice the duration.
+        """Warn once if the decay time is more than twice the duration.
 
         Args:
             energy: As `estimated_decay_time` takes.
-            edges: Likewise.
+            edges: As `estimated_decay_time` takes.
         """
         if self._silent:
             return
