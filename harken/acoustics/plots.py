@@ -1,7 +1,7 @@
-"""Plots of what researchers take out: responses, paths, energies over time and room measures.
+"""Plots of results: responses, paths, energies over time and room measures.
 
-Each function takes the data and returns a `matplotlib.figure.Figure` that no window and no global state knows of: save
-it with ``figure.savefig("plot.png")``, or let a notebook show it.
+Each function takes the data and returns a `matplotlib.figure.Figure` without a window or global state: save it with
+``figure.savefig("plot.png")``, or let a notebook show it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ LABELS = {
     "centre_time": "centre time [s]",
     "strength": "strength G [dB]",
 }
-"""What the measures are called on axes."""
+"""Names of the measures on axes."""
 
 RELATIVE = ("edt", "t20", "t30")
 """Measures whose just-noticeable difference is a share of the value."""

@@ -1,10 +1,10 @@
-"""One source and one listener: what is reflected between them, traced for this pair alone.
+"""Reflected sound between one source and one listener, traced for this pair alone.
 
-Where both are new every time, a field over the whole floor would be traced for one reading of it. Here rays of both
+If both change every time, a field over the whole floor would be traced only to be read once. Here rays of both
 ends meet the other end directly: at every reflection the scattered share is sent straight to it (next-event estimation,
 "diffuse rain", Schröder 2011, §3.3), and mirrored rays count by the length of their way through a ball around it. Late
-sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`). Rays, bands, losses and what image
-sources take over are those of energy fields.
+sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`). Rays, bands, losses and the share of
+image sources are those of energy fields.
 """
 
 from typing import NamedTuple
@@ -45,15 +45,15 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["trace_pair"]
 
 RADII = (0.9, 3.0)
-"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
-of a room, as for fields."""
+"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
+throughout a room, as for fields."""
 
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
 THROUGH = 10.0
-"""A scattered ray to the listener goes on through a wall with this many times the chance that its energy does, and with
-that much less of it: what passes is faint, and one ray in ten is enough for it."""
+"""A scattered ray to the listener passes a wall with this many times the transmission as its probability, and with
+correspondingly less energy: transmitted sound is faint, and one ray in ten is enough."""
 
 
 class Place(NamedTuple):
@@ -66,7 +66,7 @@ class Place(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """The ray of one end that is under way, and the other end that it may meet."""
+    """The current ray of one end, and the other end that it may meet."""
 
     o: np.ndarray
     """``(3,)`` where the ray is [m]."""
@@ -81,7 +81,7 @@ class Ends(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Arrays that kernels write to and nobody reads afterwards."""
+    """Scratch arrays of kernels."""
 
     place: np.ndarray
     """``(3,)``."""
@@ -110,7 +110,7 @@ def _arrive(bins, out, way, speed, energy, share, x, y, z):
 
 @kernel(fastmath=FAST)
 def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
-    """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
+    """Follow a straight leg through any obstacles; returns False where nothing arrives."""
     normals, material, coefficients = surfaces.normals, surfaces.material, surfaces.coefficients
     at, inside = 0.0, 0
     for crossing in range(8):
@@ -294,7 +294,7 @@ def trace_pair(
     image_order: int = 0,
     regions: Regions | None = None,
 ) -> np.ndarray:
-    """Trace what is reflected between a source and one listener; arguments as `trace_field`.
+    """Trace the reflected sound between a source and one listener; arguments as `trace_field`.
 
     Args:
         scene: The scene.

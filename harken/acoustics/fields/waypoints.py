@@ -1,7 +1,7 @@
-"""Reverberation of a source on its way: blended from fields of places nearby that are traced once each.
+"""Reverberation of a moving source, blended from fields at nearby places that are traced once each.
 
-The places lie on a lattice that belongs to the world, not to the source's path, so that what is heard depends on where
-the source is and not on how it came there, and a source that comes back finds them traced.
+The places lie on a lattice that belongs to the world, not to the source's path, so that the result depends on where the
+source is and not on how it got there, and fields are reused when a source returns.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from harken.scene import Scene
 __all__ = ["SPACINGS", "blend_waypoints"]
 
 SPACINGS = (1.5, 0.75, 0.375)
-"""Distances between the places [m]: the first lattice of which the source sees any place serves."""
+"""Distances between the places [m]; the first lattice with a place that the source sees is used."""
 
 _AROUND = np.array([[x, 0, z] for x in (-1, 0, 1) for z in (-1, 0, 1)])
 
@@ -22,18 +22,18 @@ LEVELS = 0.5
 """Vertical distance between the places [m]."""
 
 REACH = 1.25
-"""Distance at which a place has no more weight, in spacings: it fades in and out."""
+"""Distance at which the weight of a place reaches zero, in spacings."""
 
 
 def blend_waypoints(
     scene: Scene, position: np.ndarray, waypoint: Callable[[np.ndarray], ExactSource | None]
 ) -> list[tuple[ExactSource, float]]:
-    """Return the places around a moving source that it sees, and their weights, heaviest first.
+    """Return the places in view around a moving source, and their weights, heaviest first.
 
     Args:
         scene: The scene.
         position: ``(3,)`` where the source is [m].
-        waypoint: Returns what is known of a place, None where a source cannot be.
+        waypoint: Returns the prepared source at a place, None where no source can be.
 
     Returns:
         Places nearer than `REACH` spacings with weights (1 − d/reach)² over the sum; empty where the source sees none.

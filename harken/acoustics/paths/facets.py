@@ -1,8 +1,8 @@
 """Facets: the flat surfaces of a scene that reflect like mirrors, put together from triangles of the same plane.
 
 Image sources mirror at planes, and a wall of a thousand triangles is one plane. Triangles belong together wherever they
-lie on the plane, whichever way they are wound and whatever they are made of: the mirror image is the same, and what a
-reflection loses is up to the triangle that it meets.
+lie on the plane, regardless of winding and material: the mirror image is the same, and the loss of a reflection depends
+on the triangle that it meets.
 """
 
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ NEAR = 0.01
 """Distance between the boxes of two facets up to which they make a corner [m]."""
 
 PARALLEL = 0.99
-"""Cosine of the angle between the normals of two facets from which on they make none."""
+"""Cosine of the angle between the normals of two facets from which on they no longer form a corner."""
 
 AIMS = 8
 """Triangles of a facet, the largest ones, that get a ray each."""
 
 _ROUNDING = 1e-4
-"""Normals are the same when they agree to this; far below `ANGLE`, so that the many equal ones are looked at once."""
+"""Normals that agree to this count as equal; far below `ANGLE`, so that equal normals are processed only once."""
 
 _EVEN = 1e-5
-"""Distance from its plane up to which a triangle lies in it but for the rounding of its corners [m]."""
+"""Distance from its plane within which a triangle's deviation counts as rounding of its corners [m]."""
 
 _UPWARDS = np.array([0.8127, 0.4731, 0.3403])
-"""Of a plane's two normals the one on this side is taken; the direction is one that few planes contain."""
+"""Of a plane's two normals, the one on this side is used; few planes are parallel to this direction."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,4 +1,4 @@
-"""Image sources with visibility: reflections like from a mirror, each at its own delay, level and direction.
+"""Image sources with visibility: mirror reflections, each with its own delay, level and direction.
 
 A source mirrored at one facet after another has its image where a listener hears the reflection come from (Allen and
 Berkley 1979 for boxes; Borish 1984, "Extension of the image model to arbitrary polyhedra", J. Acoust. Soc. Am. 75,
@@ -33,7 +33,7 @@ SKIN = 2e-3
 see `_skin`."""
 
 SAME_PLACE = 1e-5
-"""Distance between two images that are one [m]: a path into an edge belongs to both orders of its two facets."""
+"""Distance below which two images count as one [m]: a path into an edge belongs to both orders of its two facets."""
 
 ON_SURFACE = 1e-4
 """Distance from a facet below which a source or listener has no image in it [m]."""
@@ -80,7 +80,7 @@ class SpecularPaths:
 
 @kernel
 def _shoot(rays, normal, facet, source, directions, sequences):
-    """Follow rays from `source` from mirror to mirror; row k of `sequences` is what ray k met, -1 after the last."""
+    """Follow rays from `source` from facet to facet; row k of `sequences` holds those that ray k met, then -1."""
     buffer = ray_buffer()
     o, d = np.empty(3), np.empty(3)
     for k in range(len(directions)):
@@ -175,7 +175,7 @@ def _meets(rays, buffer, facet, a, b, near, far, expected):
 
 @kernel
 def _clear(rays, buffer, facet, tables, planes, order, points, met):
-    """Tell whether every leg is free, from the listener back to the source; sets the triangles that are met."""
+    """Whether every leg is free, from the listener back to the source; sets the triangles that are met."""
     normal, largest, unevenness = tables[4], tables[8], tables[9]
     for j in range(order, 0, -1):
         leg = np.sqrt(np.sum((points[j + 1] - points[j]) ** 2))
@@ -372,8 +372,8 @@ class ImageSources:
     def moved(self, source: np.ndarray) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
 
-        Costs a hundredth of a new search. Sequences that only the new place has are not found, so stay within the
-        room: good for a source that moves a little, or for the cell of a grid in which the search was made.
+        Takes a hundredth of the time of a new search. Sequences that only exist from the new place are not found, so
+        use it within a room, for a source that moves a little or for the cell of a grid in which the search was made.
 
         Args:
             source: ``(3,)`` position [m].

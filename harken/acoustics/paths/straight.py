@@ -1,4 +1,4 @@
-"""Paths that are kept exact: straight from source to listener, through what lies between, and around corners."""
+"""Exact paths: straight from source to listener, through obstacles, and around corners."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ Route = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 """Finds a way for sound around obstacles: points ``(n, 3)`` from a source to a listener, or None."""
 
 NEAREST = 0.1
-"""Distance below which a source gets no louder [m]: it would be inside the listener's head."""
+"""Distance below which the level of a source no longer rises [m]: it would be inside the listener's head."""
 
 
 @kernel
 def share_through(rays, normals, material, coefficients, start, end, share):
-    """Set `share` ``(bands,)`` to what the surfaces between two points let through; returns how many were crossed.
+    """Set `share` ``(bands,)`` to the transmission of the surfaces between two points; returns the number of surfaces.
 
     A solid counts once, at the face through which it is entered.
     """
@@ -56,7 +56,7 @@ def share_through(rays, normals, material, coefficients, start, end, share):
 
 
 def straight_path(scene: Scene, source: np.ndarray, listener: np.ndarray, air: np.ndarray) -> SoundPath:
-    """Return the straight path from source to listener, through whatever stands between.
+    """Return the straight path from source to listener, through any obstacles.
 
     Args:
         scene: The scene.
@@ -87,9 +87,9 @@ def _sees(rays, buffer, a, b):
 
 @kernel
 def _pull_taut(rays, points):
-    """Shorten a polyline in place as a string is pulled tight around obstacles; returns how many points are left.
+    """Shorten a polyline in place, like a string pulled tight around obstacles; returns the remaining number of points.
 
-    First every point is left out that its neighbours see past, then each corner moves towards the straight line between
+    First, points are removed whose neighbours see each other, then each corner moves towards the straight line between
     its neighbours as far as both legs stay free.
     """
     buffer = ray_buffer()

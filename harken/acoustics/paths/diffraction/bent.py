@@ -1,9 +1,9 @@
 """Sound around corners, through doors and over furniture.
 
-Edges and what they see of each other are found once per scene (`DiffractionPaths`), the ways from a source to all edges
+Edges and their mutual visibility are found once per scene (`DiffractionPaths`), the ways from a source to all edges
 once per source (`DiffractionPaths.prepare`), and the paths to a listener at every step (`DiffractionPaths.paths`).
-What passes an edge in view of it is disturbed as well (`DiffractionPaths.passing`), so that the level is continuous
-from the light into the shadow.
+Direct sound that passes near an edge is affected as well (`DiffractionPaths.passing`), so that the level is continuous
+from the illuminated side into the shadow.
 """
 
 import functools
@@ -24,25 +24,25 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["DiffractionPaths", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
 SLOTS = 6
-"""Ways kept per last edge and number of edges."""
+"""Number of ways that are kept per last edge and number of edges."""
 
 LISTED = 160
-"""Most promising ways that are looked at for a listener."""
+"""Number of the most promising ways that are examined for a listener."""
 
 TRIED = 16
-"""How many of them are traced, of those whose last edge the listener sees; all, as long as none leads there."""
+"""Number of these that are traced, among those whose last edge the listener sees; all, until a path is found."""
 
 FAINTEST = 0.03
 """Share of the strongest path's energy below which another one is left out: 15 dB; up to 12 dB it fades."""
 
 DOUBT = 0.1
-"""Share of `FAINTEST` below which an estimated energy makes sure that a path is too faint."""
+"""Share of `FAINTEST` below which even an estimated energy proves that a path is too faint."""
 
 PATH_NODES = 8
 """Nodes of the wedge integral on bent paths; see `diffraction_wedge`."""
 
 NEAREST = 0.1
-"""Length below which a path gets no louder [m]."""
+"""Length below which the level of a path no longer rises [m]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +50,7 @@ class EdgeWays:
     """The ways from one source to all edges."""
 
     source: np.ndarray
-    """``(3,)`` where they start [m]."""
+    """``(3,)`` position of the source [m]."""
     reached: np.ndarray
     """``(n,)`` int64: the edges that have any ways."""
     ways: np.ndarray
@@ -84,8 +84,8 @@ def _legs_free(rays, buffer, table, sequence, count, points, t, p, q):
 def _trace(rays, buffer, table, sequence, count, source, listener, points, t):
     """Settle and check one sequence of edges; returns its length, 0 where a leg is not free.
 
-    Both directions are computed as one, from the end whose coordinates come first, so that they agree to the last bit:
-    `sequence` is turned round where that is the listener.
+    Both directions are computed from the same end, the one whose coordinates come first, so that they agree to the last
+    bit: `sequence` is reversed where that is the listener.
     """
     p, q, work = np.empty(3), np.empty(3), np.empty((4, count))
     forth = _before(source, listener)
@@ -98,7 +98,7 @@ def _trace(rays, buffer, table, sequence, count, source, listener, points, t):
 
 @kernel
 def _pass_path(rays, buffer, rule, table, sequence, count, points, t, energy):
-    """Multiply a path's energy by what edges beside its legs make of it; returns False where a leg cuts an edge."""
+    """Multiply a path's energy by the effect of edges beside its legs; returns False where a leg cuts an edge."""
     product = np.ones(len(energy), np.complex128)
     p, q = points[0].copy(), np.empty(3)
     for leg in range(count + 1):
@@ -118,7 +118,7 @@ def _pass_path(rays, buffer, rule, table, sequence, count, points, t, energy):
 
 @kernel
 def _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates):
-    """Fill the paths that may be strongest, by an estimate, strongest first; returns how many."""
+    """Fill the paths that are strongest by an estimate, strongest first; returns their number."""
     reached, way_table, came = ways
     source, listener = ends
     levels, most = way_table.shape[0], len(lengths)
@@ -201,7 +201,7 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts,
         if not forth:
             points[i, : count + 2] = points[i, : count + 2][::-1].copy()
     for i in range(path_count):
-        # A path fades out before it is left out, so that nothing jumps.
+        # A path fades out before it is dropped, so that the level does not jump.
         share = min(energies[i].sum() / (FAINTEST * strongest) - 1.0, 1.0) if lengths[i] > 0.0 else 0.0
         energies[i] *= max(share, 0.0)
         if share <= 0.0:
@@ -211,7 +211,7 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts,
 
 @kernel
 def pass_in_view(rays, rule, table, a, b, product):
-    """Set `product` to what edges beside a free line of sight do to its pressure; returns whether any does.
+    """Set `product` to the effect of edges beside a free line of sight on the pressure; returns whether there is any.
 
     Args:
         rays: `Triangles.kernel_data`.
@@ -278,7 +278,7 @@ class DiffractionPaths:
             source: ``(3,)`` position [m].
 
         Returns:
-            What `paths` needs; keep it as long as the source stays.
+            The data that `paths` needs; keep it as long as the source does not move.
         """
         source = _point(source, "source")
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
@@ -305,7 +305,7 @@ class DiffractionPaths:
         """
         listener = _point(listener, "listener")
         bands = len(OCTAVE_BANDS)
-        spare = self.most + 1  # one path may turn out to cut an edge
+        spare = self.most + 1  # a spare one, since a path may turn out to cut an edge
         points, counts = np.empty((spare, self.order + 2, 3)), np.empty(spare, np.int64)
         lengths, energies = np.empty(spare), np.empty((spare, bands))
         path_count = find_bent_paths(
@@ -333,7 +333,7 @@ class DiffractionPaths:
         )
 
     def passing(self, source: np.ndarray, listener: np.ndarray) -> np.ndarray:
-        """Return what edges beside a free line of sight make of the direct sound.
+        """Return the effect of edges beside a free line of sight on the direct sound.
 
         Args:
             source: ``(3,)`` position [m].

@@ -1,9 +1,8 @@
-"""The edges of a scene that sound bends around: free borders of sheets, and corners that stick out.
+"""The edges of a scene that diffract sound: free borders of sheets, and convex corners.
 
 Meshes cut an edge into pieces, and furniture and walls touch without sharing vertices. All pieces that lie on one line
 are therefore gathered, and along that line, wherever the set of faces changes, the widest sector of air between two
-neighbouring faces is looked for. Where it is wider than half a turn, and rays show that nothing else fills it, there is
-a wedge.
+neighbouring faces is looked for. If it is wider than half a turn, and rays confirm that it is free, it is a wedge.
 """
 
 import math
@@ -21,7 +20,7 @@ from harken.scene import Scene
 __all__ = ["Edges"]
 
 WELD = 5e-4
-"""Vertices closer than this are one [m]."""
+"""Vertices closer than this count as one [m]."""
 
 SAME_LINE = 2e-3
 """Distance [m], and angle [rad], up to which two pieces lie on one line."""
@@ -42,7 +41,7 @@ FLAT = 0.02
 """Angle below which two triangles belong to one facet [rad]."""
 
 THINNEST = 0.03
-"""What is narrower than this on both sides, such as a rod, is too thin to shade anything [m]."""
+"""Objects narrower than this on both sides, such as rods, are too thin to cast a shadow [m]."""
 
 STRUCTURE = ("wall", "door", "ceiling", "floor", "stairs", "railing", "column", "beam", "partition")
 """Categories whose edges are kept before those of others of the same length."""
@@ -128,7 +127,7 @@ class _Pieces:
     normal: np.ndarray
     """``(m, 3)`` the triangle's unit normal."""
     width: np.ndarray
-    """``(m,)`` about how wide the facet is that the triangle belongs to [m]."""
+    """``(m,)`` approximate width of the facet that the triangle belongs to [m]."""
     weight: np.ndarray
     """``(m,)`` how much the triangle's category counts."""
 
@@ -165,7 +164,7 @@ def _pieces(scene: Scene) -> _Pieces:
 
 
 def _facet_widths(corners: np.ndarray, areas: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return per triangle how wide the flat facet is that it belongs to [m]: area over diagonal.
+    """Return per triangle the width of the flat facet that it belongs to [m]: area over diagonal.
 
     `corners` ``(F, 3, 3)`` and `areas` ``(F,)`` are the triangles'; `first` and `second` name pairs of one facet.
     """
@@ -352,7 +351,7 @@ def _joined(rows: _Rows) -> _Rows:
 def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the widest sectors of air between faces begin, and how wide they are [rad]: 0 if no edge's.
 
-    Of the faces ``(n, k)`` only those count that are `here`.
+    Only the faces ``(n, k)`` marked in `here` count.
     """
     count = here.sum(1)
     rows = np.arange(len(here))
@@ -361,7 +360,7 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
     ranked = np.take_along_axis(masked, order, 1)
     ties = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] < np.inf)
     for i in np.flatnonzero(ties.any(1)):
-        # Which of two faces in one direction comes first may decide, so they are sorted on their own.
+        # The order of faces in the same direction can matter, so these rows are sorted separately.
         present = np.flatnonzero(here[i])
         order[i, : len(present)] = present[np.argsort(heading[i, present])]
     heading, ahead = np.take_along_axis(masked, order, 1), np.take_along_axis(ahead, order, 1)
@@ -383,7 +382,7 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
 
 @kernel
 def _probe(rays, normals, points, along, normal, angle, reach, is_open):
-    """Tell for points on edges whether the air around them is free, and they do not lie inside a solid."""
+    """Set `is_open` for points on edges: whether the air around them is free and they do not lie inside a solid."""
     buffer = ray_buffer()
     for i in range(len(points)):
         half = 0.5 * angle[i]
@@ -405,7 +404,7 @@ def _probe(rays, normals, points, along, normal, angle, reach, is_open):
 
 
 def _keep_open(scene: Scene, stretches: _Rows, shortest: float, maximum: int) -> Edges:
-    """Cut from the edges what is flush with other surfaces, and keep the most important."""
+    """Remove the parts of edges that are flush with other surfaces, and keep the most important edges."""
     start, end, along, normal, angle, weight = (
         stretches.start,
         stretches.end,

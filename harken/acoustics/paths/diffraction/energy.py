@@ -1,9 +1,10 @@
-"""What edges let through: along a bent path, and of sound that passes them in view.
+"""Energy that edges let through: along a diffracted path, and of direct sound that passes near them.
 
 Several edges in a row follow Pierce (1974, J. Acoust. Soc. Am. 55, 941): one edge counts with the
-whole way on either side of it, the edges on each side then with the way up to it, and so on. Of the possible orders the
-one that lets through least is taken, per band, which keeps the result continuous. A leg that runs along a face common
-to both its edges carries a wave and its own reflection, of which each edge's factor counts both: half of the pressure.
+whole way on either side of it, the edges on each side then with the way up to it, and so on. Of the possible orders,
+the one with the least energy is used in each band, which keeps the result continuous. A leg that runs along a face
+common to both its edges carries a wave and its own reflection, of which each edge's factor counts both: half of the
+pressure.
 """
 
 import numpy as np
@@ -34,16 +35,16 @@ WIDEST_ZONE = 0.15
 """Detour over an edge above which direct sound in view of it passes unchanged [m]."""
 
 LEG_ZONE = 0.05
-"""The same for the legs of bent paths [m]: there, smoothness is wanted rather than detail."""
+"""The same for the legs of bent paths [m]: there, smoothness matters more than detail."""
 
 ON_EDGE = 2e-3
-"""A leg that ends this near to an edge ends at it [m]."""
+"""A leg that ends closer than this to an edge counts as ending at it [m]."""
 
 LEVEL = 1e-6
 """Angle within which a leg touches an edge [rad]: a line of sight then passes it, any other leg bends around it."""
 
 CUT = 1e-3
-"""Detour below which an edge that lies in a leg's way is too near for rays to tell [m]."""
+"""Detour below which rays cannot tell whether an edge cuts a leg [m]."""
 
 MOST_PASSED = 4
 """Edges whose effect on one leg in view is counted, the nearest to it."""
@@ -54,16 +55,17 @@ WIDEST_FACE = 0.6
 
 @kernel
 def _beyond(k, r_s, z_s, r_r, z_r, length, end, inside, free):
-    """Return about which share of an edge's pressure is lost at one of its ends.
+    """Return the approximate share of an edge's pressure that is lost at one of its ends.
 
-    At a free end, half is lost where sound bends right there. At one that meets a surface nothing is; only beyond it,
-    where there is no edge, the pressure falls.
+    Half is lost where sound bends exactly at a free end. Nothing is lost at an end that meets a surface; the pressure
+    only falls beyond it, where there is no edge.
     """
     if inside and not free:
         return 0.0
     detour = np.sqrt(r_s * r_s + (z_s - end) ** 2) + np.sqrt(r_r * r_r + (z_r - end) ** 2) - length
     part = abs(transition(k * max(detour, 0.0)))
-    # The square leaves out the ripple that the edge's end adds to the light; in its shadow it falls like any edge's.
+    # The square omits the ripple caused by the edge's end on its illuminated side; in the shadow it decays as for any
+    # edge.
     if inside:
         return 0.5 * part * part
     return 1.0 - (0.5 if free else 1.0) * part
@@ -71,7 +73,7 @@ def _beyond(k, r_s, z_s, r_r, z_r, length, end, inside, free):
 
 @kernel
 def _finite(k, edge, r_s, z_s, r_r, z_r):
-    """Return about which share of an infinite edge's pressure a finite one has; a smooth form of Fresnel's integral."""
+    """Return a finite edge's approximate share of an infinite edge's pressure, a smooth form of Fresnel's integral."""
     length = np.sqrt((r_s + r_r) ** 2 + (z_s - z_r) ** 2)
     at = (z_s * r_r + z_r * r_s) / (r_s + r_r + 1e-12)
     low = _beyond(k, r_s, z_s, r_r, z_r, length, 0.0, at >= 0.0, edge[LOW_END] > 0.0)
@@ -100,7 +102,7 @@ def _angles(table, sequence, i, points):
 
 @kernel
 def chain_estimate(table, sequence, count, points):
-    """Return roughly what share of energy a path over `count` edges lets through (500 Hz), 0 where it is not bent."""
+    """Return a rough estimate of the energy share of a path over `count` edges (500 Hz), 0 where it is not bent."""
     reach = np.zeros(count + 2)
     for i in range(count + 1):
         reach[i + 1] = reach[i] + np.sqrt(((points[i + 1] - points[i]) ** 2).sum())
@@ -172,7 +174,7 @@ def _along_face(wedge, theta):
 def _detour_beside(table, e, a, b, total, zone):
     """Return how much longer than a leg the way over edge `e` is, and whether it is shortest between the edge's ends.
 
-    Edges that are surely further away than `zone` give a great length early: this is asked for every edge.
+    Edges that are certainly farther away than `zone` return a large length early, since this is called for every edge.
     """
     ax, ay, az = a[0] - table[e, 0], a[1] - table[e, 1], a[2] - table[e, 2]
     bx, by, bz = b[0] - table[e, 0], b[1] - table[e, 1], b[2] - table[e, 2]
@@ -193,9 +195,9 @@ def _detour_beside(table, e, a, b, total, zone):
 
 @kernel
 def _near_detour(table, e, a, b, total, zone, allowance):
-    """Return how much longer than a leg the way over an edge beside it is, or a great length where it is far.
+    """Return how much longer than a leg the way over an edge beside it is, or a large length where it is far.
 
-    A leg that would cut the edge, by more than the angle `allowance` but less than rays tell, gives -1.
+    Returns -1 for a leg that would cut the edge by more than the angle `allowance`, but by less than rays can tell.
     """
     detour, inside = _detour_beside(table, e, a, b, total, zone)
     if detour >= zone:
@@ -233,7 +235,7 @@ def _one_obstacle(first, second):
 
 @kernel
 def _passing(rule, edge, a, b, total, with_reflection, fade, product):
-    """Multiply `product` ``(frequencies,)`` by what an edge makes of sound that passes in view of it."""
+    """Multiply `product` ``(frequencies,)`` by the effect of an edge on sound that passes in view of it."""
     wavenumbers, nodes, weights = rule
     out = np.empty((2, len(wavenumbers)), np.complex128)
     r, theta, z = place(edge, a)
@@ -262,7 +264,7 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
 def _edges_beside(table, a, b, total, first, last, zone, nearest, detours):
     """Find the edges nearest to a leg, nearest first; returns how many, -1 where the leg cuts one.
 
-    A line of sight, which ends at no edge, was found free by rays and cuts nothing.
+    A line of sight ends at no edge and has already been found free by rays, so it cuts none.
     """
     count, in_sight = 0, first < 0 and last < 0
     for e in range(len(table)):
@@ -296,7 +298,7 @@ def _sees_over(rays, buffer, edge, a, b, point):
 
 @kernel
 def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, product):
-    """Multiply `product` ``(frequencies,)`` complex by what edges beside a free leg from `a` to `b` make of its sound.
+    """Multiply `product` ``(frequencies,)`` complex by the effect of edges beside a free leg from `a` to `b`.
 
     `first` and `last` are the edges that the leg runs between, -1 where it starts or ends in the open; `near_a` and
     `near_b` are its ends, at an edge just outside it, where rays are free. Returns the nearest edge, -1 where there
@@ -328,7 +330,7 @@ def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, produ
 
 @kernel
 def pass_sight(rays, buffer, rule, table, a, b, product):
-    """Set `product` ``(frequencies,)`` complex to what edges beside a line of sight make of the direct sound.
+    """Set `product` ``(frequencies,)`` complex to the effect of edges beside a line of sight on the direct sound.
 
     Next to the nearest edge, the others act on the ways to and from it, as they do where it casts its shadow; away from
     it they act on the line itself. Returns whether any edge counts.

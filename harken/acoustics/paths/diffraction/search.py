@@ -1,7 +1,8 @@
 """Ways around edges: from a source over all edges once, and from there to a listener at every step.
 
-A way over several edges is kept at its last edge by what decides how it goes on: the source unfolded about that edge (a
-distance and a height), the angle at which sound arrives, and an estimate of what the earlier edges let through.
+A way over several edges is stored at its last edge by the quantities that its continuation depends on: the source
+unfolded about that edge (a distance and a height), the angle at which sound arrives, and an estimate of the energy that
+the earlier edges let through.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ DISTANCE, HEIGHT, ARRIVAL, SHARE, SCORE = 0, 1, 2, 3, 4
 """Columns of a way: unfolded distance and height of the source [m], angle of arrival [rad], share of energy, rank."""
 
 SLACK = 0.1
-"""Angle by which ways that are known roughly may miss the shadow; the exact test comes later [rad]."""
+"""Angle by which an approximate way may miss the shadow; the exact test comes later [rad]."""
 
 ESTIMATE_AT = 9.2
 """Wave number at which ways are ranked [1/m]: 500 Hz, where speech is strong and sound still bends."""
@@ -83,7 +84,7 @@ def _extend(rays, buffer, way, edge, onward, source, is_first, p, q, out):
         _point_at(onward, length, q)
         r1, _, z1 = place(edge, q)
         high, _ = _way_length(way, edge, r1, z1)
-        # Lengths to both ends tell where the source would lie if the way were straight.
+        # The distances to both ends determine where the source would lie if the way were straight.
         out[HEIGHT] = (low * low - high * high + length * length) / (2.0 * length)
         out[DISTANCE] = np.sqrt(max(low * low - out[HEIGHT] ** 2, 0.0025))
         out[ARRIVAL] = arriving
