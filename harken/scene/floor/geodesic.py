@@ -210,7 +210,7 @@ def _pull_string(grid, quad, end, root, corners):
 def _place_corners(grid, s, n, ancestor, roots, parent, count):
     """Add the corners on the way from node `n` to the root `ancestor`, which its neighbour `s` sees and it does not.
 
-    Where no taut string is found the corner is `s` itself.
+    If no taut string is found, the corner is `s` itself.
 
     Returns:
         The number of roots; `count` where no way was found.
@@ -370,7 +370,7 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
     """Best way from a point.
 
     A point next to the edge of the floor may see none of the roots of its quad's corners, or a better one may be just
-    out of sight: then a string is laid, and where that fails the way leads over a corner of the quad.
+    out of sight: then a taut string is laid, and if that fails, the way leads over a corner of the quad.
 
     Returns:
         ``(quad, u, v, distance, root, corners)``: the rows of `corners` come between the root and the point. The quad
@@ -432,7 +432,7 @@ def coordinates(point: Point) -> tuple[float, float, float]:
     """Return the coordinates of a place ``(3,)`` [m], which need not be finite.
 
     Raises:
-        NavigationError: It is not three numbers.
+        NavigationError: The place is not three numbers.
     """
     try:
         array = np.asarray(point)

@@ -134,7 +134,7 @@ class NavigationGraph:
         self._around = nodes.min(0) - _FAR, nodes.max(0) + _FAR
 
     def __repr__(self) -> str:
-        """Say how large it is."""
+        """Describe its size."""
         return f"<NavigationGraph of {len(self.nodes)} nodes, {self.spacing:g} m apart>"
 
     nodes: np.ndarray
@@ -189,7 +189,7 @@ class NavigationGraph:
             NavigationError: The point is not finite.
         """
         place = checked_point("The point", point, error=NavigationError)
-        # Brought near first: the squares of a far place's coordinates might be no numbers any more.
+        # Clipped first, since the squares of distant coordinates could overflow.
         near = np.clip(place, *self._around)
         return int(((self.nodes - near) ** 2).sum(1).argmin())
 

@@ -106,7 +106,7 @@ def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
 
 def _renumber(keep: np.ndarray, links: np.ndarray, column: np.ndarray, lines: int) -> tuple[np.ndarray, np.ndarray]:
-    """Links and column offsets after all other nodes have gone."""
+    """Links and column offsets after removing all nodes outside `keep`."""
     number = np.full(len(keep) + 1, -1, np.int32)
     number[:-1][keep] = np.arange(keep.sum(), dtype=np.int32)
     columns = np.zeros(lines + 1, np.int32)
@@ -214,10 +214,10 @@ class Parts(NamedTuple):
     owner: np.ndarray
     """``(N,)`` int32 number of the part that each quad belongs to, -1 where no corner is walkable."""
     count: int
-    """How many there are."""
+    """Number of parts."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum ``(count,)`` of what each quad has ``(N,)``, by part."""
+        """Return the sums ``(count,)`` of the values of quads ``(N,)``, by part."""
         members = self.owner >= 0
         return np.bincount(self.owner[members], values[members], minlength=self.count)
 

@@ -1,4 +1,4 @@
-"""What a generated home may look like."""
+"""Settings of generated homes."""
 
 from dataclasses import dataclass
 

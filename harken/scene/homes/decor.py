@@ -1,4 +1,4 @@
-"""What makes a home of rooms: pictures, plants, lamps, curtains, rugs, electronics, sports gear, a fireplace."""
+"""Decoration and equipment: pictures, plants, lamps, curtains, rugs, electronics, sports gear, a fireplace."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What is hung up and laid down in every room: curtains, lamps and rugs."""
+"""Curtains, lamps and rugs for every room."""
 
 from harken.scene.homes import decor
 from harken.scene.homes.pieces import Box, Placement
@@ -72,7 +72,7 @@ def hang_lamp(space: RoomSpace, shop: Workshop) -> None:
 
 
 def lay_rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[float, float]) -> bool:
-    """Lay a rug if it lies wholly within the room and nothing stands on it but what people put on rugs."""
+    """Lay a rug if it fits in the room and only furniture that is usually put on rugs stands on it."""
     rug = decor.rug(shop, size[0], size[1], int(shop.rng.integers(2)))
     box, bounds = place.box(rug.box), space.bounds
     if box[0] < bounds[0] or box[2] < bounds[2] or box[3] > bounds[3] or box[5] > bounds[5]:

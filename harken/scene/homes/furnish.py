@@ -18,7 +18,7 @@ def furnish(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     Args:
         space: The room.
         shop: Makes the furniture.
-        kinds: Kinds of all rooms of the home: the living room takes over what has no room of its own.
+        kinds: Kinds of all rooms of the home: the living room takes over functions that have no separate room.
     """
     wet = space.kind in ("bathroom", "kitchen", "laundry_room")
     if not wet:
@@ -45,7 +45,7 @@ _NEEDS: dict[str, tuple[set[str], ...]] = {
 
 
 def has_its_needs(space: RoomSpace, kinds: tuple[str, ...]) -> bool:
-    """Tell whether a furnished room has what its kind cannot do without (arguments as `furnish`)."""
+    """Whether a furnished room has the essential furniture of its kind (arguments as `furnish`)."""
     categories = {item.piece.category for item in space.items}
     cooks = space.kind == "living_room" and "kitchen" not in kinds
     return all(categories & choices for choices in (*_NEEDS.get(space.kind, ()), *(_KITCHEN if cooks else ())))
@@ -86,7 +86,7 @@ def _lay(space: RoomSpace, shop: Workshop) -> None:
 
 
 def _fill(space: RoomSpace, shop: Workshop) -> None:
-    """Add to a room what its kind may hold, until as much of the floor is taken as where people live."""
+    """Add furniture that suits the kind of room until as much of the floor is occupied as in real homes."""
     names, target = _FILLERS.get(space.kind, ((), 0.0))
     for _ in range(14 if names else 0):
         if space.share >= target:

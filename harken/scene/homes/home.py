@@ -1,4 +1,4 @@
-"""Homes from random numbers: plan, shell, furniture, looks, put together into a scene."""
+"""Generation of homes: plan, shell, furniture and appearance, assembled into a scene."""
 
 import zlib
 from typing import Any, Literal
@@ -62,7 +62,7 @@ def generate_home(
 
 
 def _furnished(plan: Plan, room: int, leaves: list[Any], shop: Workshop) -> list[Any]:
-    """Return what stands in a room: of several attempts the first that has all it needs, else the last."""
+    """Return the furniture of a room: the first of several attempts with everything essential, else the last."""
     for attempt in range(_ATTEMPTS):
         space = RoomSpace(plan, room, leaves, shop.rng)
         furnish(space, shop, plan.kinds)
@@ -89,7 +89,7 @@ def generate_plan(
 
 
 def _stream(seed: int, split: str) -> list[int]:
-    """What every random number of a home is seeded with."""
+    """Seed of all random numbers of a home."""
     if split not in _SPLITS:
         raise UnknownNameError("split of generated homes", split, _SPLITS)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
@@ -98,7 +98,7 @@ def _stream(seed: int, split: str) -> list[int]:
 
 
 def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, source: str) -> Scene:
-    """Join the items into one mesh with everything that is known about it."""
+    """Join the items into one mesh with materials, categories, objects, rooms and appearance."""
     parts = [part for item in items for part in item.piece.parts]
     counts = np.array([len(part.faces) for part in parts])
     item_counts = np.array([sum(len(part.faces) for part in item.piece.parts) for item in items])

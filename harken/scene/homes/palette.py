@@ -1,4 +1,4 @@
-"""Finishes: what a surface is made of and what it looks like, drawn anew for each home."""
+"""Finishes of surfaces, material and appearance, drawn for each home."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """What a surface is made of and what it looks like."""
+    """Material and appearance of a surface."""
 
     material: str
     """Name of its acoustic material; see `surfaces.home_material`."""
@@ -29,7 +29,7 @@ class Palette:
     """The finishes of one home."""
 
     finishes: dict[str, Finish]
-    """Finishes by the part they play, such as "wood" or "fabric"."""
+    """Finishes by role, such as "wood" or "fabric"."""
     floors: dict[str, Finish]
     """Floor by kind of room; "" for all others."""
     walls: dict[str, tuple[Finish, ...]]
@@ -38,7 +38,7 @@ class Palette:
     """Ceiling by kind of room; "" for all others."""
 
     def __getitem__(self, name: str) -> Finish:
-        """Return a finish by the part it plays."""
+        """Return a finish by its role."""
         return self.finishes[name]
 
 

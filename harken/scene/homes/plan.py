@@ -33,9 +33,9 @@ class Opening:
     line: int
     """Coordinate of the wall's line on the other axis [m]."""
     span: tuple[float, float]
-    """From where to where along the wall [m]."""
+    """Start and end along the wall [m]."""
     heights: tuple[float, float]
-    """From which to which height [m]."""
+    """Lower and upper edge [m]."""
     sides: tuple[int, int]
     """Rooms on the side of lesser and greater coordinates; -1 is outside."""
 

@@ -26,7 +26,7 @@ class Wall:
     """One straight face of a wall, seen from its room."""
 
     start: tuple[float, float]
-    """World x and z of its left end… the room lies on the left of the way from start to end [m]."""
+    """World x and z of its start [m]; the room lies on the left of the direction from start to end."""
     end: tuple[float, float]
     """World x and z of its other end [m]."""
     openings: tuple[tuple[float, float, Opening], ...]
@@ -180,7 +180,7 @@ def _outer_shell(plan: Plan, palette: Palette) -> list[Part]:
 
 
 def _fill_opening(plan: Plan, palette: Palette, opening: Opening) -> Item:
-    """Line an opening and put in its frame, and what closes it to the outside."""
+    """Line an opening and put in its frame, and a pane or leaf if it leads outside."""
     room = max(opening.sides)
     depth = _depth(plan, opening)
     window = opening.kind == "window"
@@ -199,7 +199,7 @@ def _fill_opening(plan: Plan, palette: Palette, opening: Opening) -> Item:
 
 
 def _depth(plan: Plan, opening: Opening) -> tuple[float, float]:
-    """From where to where the wall around an opening reaches, across it [m]."""
+    """The two coordinates between which the wall around an opening lies, across it [m]."""
     low = plan.exterior_wall - INTERIOR_WALL / 2 if opening.sides[0] < 0 else INTERIOR_WALL / 2
     high = plan.exterior_wall - INTERIOR_WALL / 2 if opening.sides[1] < 0 else INTERIOR_WALL / 2
     return opening.line - low, opening.line + high
@@ -275,7 +275,7 @@ def _closed_leaf(opening: Opening, depth: tuple[float, float], palette: Palette)
 def _open_leaf(
     plan: Plan, opening: Opening, palette: Palette, rng: np.random.Generator, leaves: list[Item]
 ) -> Item | None:
-    """The leaf of a door that stands open, turned flat against the wall beside it; None where there is no place."""
+    """The leaf of an open door, turned flat against the wall beside it; None if there is no space."""
     choices = []
     for room in opening.sides:
         for wall in room_walls(plan, room):

@@ -1,4 +1,4 @@
-"""Cabinets, drawers, shelves, and what is kept in them."""
+"""Cabinets, drawers and shelves, with their contents."""
 
 from harken.scene.homes.palette import Finish
 from harken.scene.homes.pieces import Piece

@@ -21,11 +21,11 @@ _GREY = (190, 190, 185)
 _LEAST_AREA = 1e-12
 """Area below which a triangle counts as having none [m²]."""
 _FARTHEST = 1e9
-"""Largest coordinate [m]; what lies beyond is no scene on Earth, and float64 no longer tells hair's breadths apart."""
+"""Largest coordinate [m]; larger values are certainly errors, and float64 loses the necessary precision there."""
 _WELD_GRID = 1000.0
 """The middle of a scene is rounded to this before vertices are joined [m]."""
 _TOLERATED_DEGENERATE = 0.01
-"""Share of triangles without area that is dropped without a word."""
+"""Share of triangles without area up to which they are dropped without a warning."""
 
 
 def assemble(
@@ -111,7 +111,7 @@ def assemble(
 
 
 def _category(part: MeshPart) -> str:
-    """The node says what a thing is; the mesh, the node above and the material speak where it does not."""
+    """The name of the node decides; if it matches nothing, those of the mesh, the parent node and the material."""
     for label in (part.node, part.mesh, part.group, part.material):
         category = match_category(label)
         if category != "unknown":
@@ -125,13 +125,13 @@ def _areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Join vertices in one place, since colours and textures are kept per corner, and drop unused ones.
+    """Join vertices at the same place, since colours and textures are stored per corner, and drop unused ones.
 
-    One place is what is one in float32 about the scene's middle, in which scenes are traced.
+    Vertices are at the same place if they are equal in float32 relative to the scene's middle, as scenes are traced.
     """
     corners, local = np.unique(faces, return_inverse=True)
-    points = np.ascontiguousarray(vertices[corners]) + 0.0  # −0 and 0 are one place.
-    # Rounded, so that scenes about the origin are welded as they stand there.
+    points = np.ascontiguousarray(vertices[corners]) + 0.0  # −0 and 0 are the same place.
+    # Rounded, so that scenes around the origin are welded in their own coordinates.
     middle = np.round(0.5 * (points.min(axis=0) + points.max(axis=0)) / _WELD_GRID) * _WELD_GRID
     near = np.ascontiguousarray((points - middle).astype(np.float32)) + np.float32(0.0)
     _, first, place = np.unique(near.view([("", np.float32)] * 3).ravel(), return_index=True, return_inverse=True)
@@ -144,7 +144,7 @@ def _weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _labels(
     parts: list[MeshPart], categories: list[str], materials: list[tuple[str, Origin]], areas: np.ndarray
 ) -> tuple[LabelUse, ...]:
-    """Return what became of each label, largest area first; labels that differ in a number at their end are one."""
+    """Return the interpretation of each label, largest area first; labels that differ in a final number are merged."""
     totals: dict[tuple[str, str, str, str, Origin], float] = {}
     for part, category, (material, origin), area in zip(parts, categories, materials, areas.tolist(), strict=True):
         label, *rest = (_unnumbered(name) for name in (*part.labels, ""))

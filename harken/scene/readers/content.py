@@ -1,4 +1,4 @@
-"""Reading files that may be anything: only regular files, JSON without double keys, images that are not damaged."""
+"""Reading of untrusted files: only regular files, JSON without duplicate keys, and undamaged images."""
 
 import io
 import json
@@ -21,7 +21,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file: no folder, pipe or device, whatever the name looks like."""
+    """Whether the path is a regular file and not a folder, pipe or device."""
     return os.path.isfile(path)
 
 
@@ -40,20 +40,20 @@ def read_content(path: Path) -> bytes:
 
 
 def parse_json(content: bytes, origin: str) -> Any:
-    """Return what JSON text holds.
+    """Return the content of JSON text.
 
     Args:
         content: The text in UTF-8.
-        origin: Where it stands, for messages.
+        origin: Where the text comes from, for messages.
 
     Raises:
-        SceneError: It is no JSON, holds NaN or the same key twice in one object, or is nested too deep.
+        SceneError: The text is not JSON, contains NaN or a duplicate key, or is nested too deeply.
     """
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise SceneError(f"{origin} is no usable JSON: it is nested too deep.") from error
-    except ValueError as error:  # UnicodeError and JSONDecodeError are some
+    except ValueError as error:  # includes UnicodeError and JSONDecodeError
         raise SceneError(f"{origin} is no usable JSON: {error}. The file may be cut off or broken.") from error
 
 
@@ -78,15 +78,15 @@ def decode_texture(content: bytes) -> np.ndarray | None:
         if content.startswith(_PNG):
             _check_png(content)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # What Pillow warns of is damage.
+            warnings.simplefilter("error")  # Pillow's warnings indicate damage.
             with Image.open(io.BytesIO(content), formats=_IMAGES) as image:
                 return shrink_texture(image)
-    except Exception:  # Pillow's decoders raise whatever their format makes them stumble over.
+    except Exception:  # Pillow's decoders raise many kinds of errors for damaged files.
         return None
 
 
 def _check_png(content: bytes) -> None:
-    """Raise where a chunk of a PNG is damaged: Pillow looks at no checksum of the image data itself."""
+    """Raise if a chunk of a PNG is damaged: Pillow does not verify the checksums of the image data."""
     place, kind = len(_PNG), b""
     while kind != b"IEND":
         length = int.from_bytes(content[place : place + 4], "big")
