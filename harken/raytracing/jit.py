@@ -1,4 +1,4 @@
-"""The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
+"""The decorator for compiled code: no GIL, cached on disk, with a message to the user while it compiles."""
 
 import atexit
 import contextlib
@@ -25,7 +25,7 @@ __all__ = ["Kernel", "announcer", "cache_folder", "kernel", "kernel_name", "kern
 _log = logging.getLogger("harken")
 
 _SHORT = 2.0
-"""Compiling that takes less than this is not spoken of [s]."""
+"""Compilation time below which no message is shown [s]."""
 
 
 class Kernel(CPUDispatcher):
@@ -37,14 +37,14 @@ class Kernel(CPUDispatcher):
 
     @property
     def is_cached(self) -> bool:
-        """Whether something was compiled for it that is on disk."""
+        """Whether compiled code for it is on disk."""
         return self._cache.is_cached
 
     def enable_caching(self) -> None:
         """Do nothing: every kernel is cached."""
 
     def compile(self, sig: Any) -> Any:
-        """Compile for a signature, or load what was compiled before; other processes wait for it."""
+        """Compile for a signature, or load the code from the cache; other processes wait for it."""
         with global_compiler_lock:
             try:
                 return super().compile(sig)
@@ -54,7 +54,7 @@ class Kernel(CPUDispatcher):
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile one variant for all whole numbers that other kernels pass.
 
-        Numba would make one for each constant, and one for numbers from arrays of int32 beside that for int64.
+        Numba would make a separate variant for each constant, and for int32 and int64.
         """
         return super().get_call_template(tuple(map(_plain, args)), {name: _plain(arg) for name, arg in kws.items()})
 
@@ -80,7 +80,7 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     if configuration.DISABLE_JIT:
         return function
     dispatcher = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
-    if options.get("inline") != "always":  # those are compiled as a part of others
+    if options.get("inline") != "always":  # inlined kernels are compiled as parts of others
         _kernels.append(dispatcher)
     return dispatcher
 
@@ -94,7 +94,7 @@ def kernels() -> tuple[Kernel, ...]:
 
 
 class _Announcer(event.Listener):
-    """Tells of compiling that takes noticeable time, so that it is not taken for a hang, and gets help with it."""
+    """Reports compilation that takes long, so that it does not look like a hang, and starts a helper process."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -105,7 +105,7 @@ class _Announcer(event.Listener):
         self._bar: Any = None
 
     def on_start(self, event: Any) -> None:
-        """Begin to count, or speak where it has taken long already."""
+        """Start the timer, or show the message if it has taken long already."""
         ours = isinstance(event.data.get("dispatcher"), Kernel)
         if not any(self._stack):
             self._began = time.monotonic()
@@ -140,7 +140,7 @@ class _Announcer(event.Listener):
         if self._bar is None:
             from tqdm import tqdm
 
-            # Without a terminal (disable=None) the line above has to do.
+            # Without a terminal (disable=None) only the line above is shown.
             self._bar = tqdm(desc="Compiling", unit="kernel", initial=self.count, leave=False, disable=None)
 
 
@@ -150,7 +150,7 @@ def kernel_name(dispatcher: Kernel) -> str:
 
 
 class _Trimmer(event.Listener):
-    """Has kernels, and what they are made of, compiled with `plain_size_errors` and `own_copies`."""
+    """Compiles kernels, and the functions that they call, with `plain_size_errors` and `own_copies`."""
 
     def __init__(self) -> None:
         self._stack: list[contextlib.ExitStack] = []
@@ -169,16 +169,16 @@ class _Trimmer(event.Listener):
 
 
 announcer = _Announcer()
-"""Hears of every kernel that is compiled; with `on_kernel` set it tells that function alone."""
+"""Notified of every kernel that is compiled; if `on_kernel` is set, only that function is called."""
 event.register("numba:compile", announcer)
 event.register("numba:compile", _Trimmer())
 
 
 def _start_helper() -> None:
-    """Start a process that compiles what this one will need later, where a core is free for it.
+    """Start a process that compiles kernels that this one will need later, if a core is free for it.
 
-    Both take the same kernels from different ends, and each waits for what the other is compiling. The helper ends with
-    this process. HARKEN_HELPER=0 in the environment keeps it from being started.
+    Both go through the same kernels from opposite ends, and each waits for kernels that the other is compiling. The
+    helper ends with this process. HARKEN_HELPER=0 in the environment keeps it from being started.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     python = sys.executable or ""
@@ -186,7 +186,7 @@ def _start_helper() -> None:
         return
     try:
         helper = start_worker(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except OSError:  # it is a help and no need
+    except OSError:  # the helper is optional
         return
     atexit.register(_end, helper, os.getpid())
 

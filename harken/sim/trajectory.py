@@ -1,4 +1,4 @@
-"""Ways that sources take through a world in time."""
+"""Trajectories of moving sources."""
 
 from dataclasses import dataclass
 
@@ -70,7 +70,7 @@ class Trajectory:
         return np.array([np.interp(at, self.times, self.positions[:, axis]) for axis in range(3)])
 
     def heading(self, time: float) -> float:
-        """Return where the way leads at a time [rad]; at rest, where it led last or will first lead; 0 if nowhere."""
+        """Return the heading of the motion at a time [rad]; at rest, the last or the first one; 0 if it never moves."""
         if len(self.times) < 2:
             return 0.0
         leg = int(np.clip(np.searchsorted(self.times, self._local(time), side="right") - 1, 0, len(self.times) - 2))

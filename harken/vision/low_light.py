@@ -1,4 +1,4 @@
-"""Cameras in the dark: less light, the noise of its photons, and that of reading them out."""
+"""Cameras in the dark: less light, photon noise and read-out noise."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class LowLight:
     read_noise: float = 3.0
     """Standard deviation of the read-out, in photons."""
     gain: float = 1.0
-    """What the camera multiplies the dark image by; 1 leaves it dark."""
+    """Gain applied to the dark image; 1 leaves it dark."""
 
     def __post_init__(self) -> None:
         """Check every field."""

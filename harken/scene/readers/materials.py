@@ -1,4 +1,4 @@
-"""Which acoustic material a part of a mesh is made of: what the user says, what the file says, what the labels say."""
+"""The acoustic material of each part of a mesh: from the user, from the file, or from the labels."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,21 +24,21 @@ _FIELDS = (*_COEFFICIENTS, "bands_hz", "source")
 
 
 def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
-    """Make a material from what a JSON file or a glTF file's ``extras.acoustics`` holds.
+    """Make a material from an entry of a JSON file or a glTF file's ``extras.acoustics``.
 
     Args:
         name: Name of the new material.
         entry: The name of a built-in material, or a mapping with ``absorption`` and, if wanted, ``scattering``,
             ``transmission`` (1, 6 or 7 shares of energy, or one per band of ``bands_hz``), ``bands_hz`` [Hz] and
             ``source``.
-        origin: Where the entry stands, for messages.
+        origin: Where the entry comes from, for messages.
 
     Returns:
         The material. Where ``bands_hz`` are other bands than `OCTAVE_BANDS`, coefficients are interpolated over the
         logarithm of frequency.
 
     Raises:
-        SceneError: The entry is neither, or a coefficient is impossible.
+        SceneError: The entry is neither, or a coefficient is out of range.
         UnknownNameError: A built-in material or a key is not known.
     """
     if isinstance(entry, AcousticMaterial):
@@ -81,8 +81,8 @@ def read_materials(path: Path) -> dict[str, AcousticMaterial]:
     """Read a table of materials from a JSON file.
 
     Two forms are known: ``{name: entry}`` with entries as in `material_from_dict`, and the material file of SoundSpaces
-    2.0 (``{"materials": [{"name", "labels", "absorption": [Hz, share, …], …}]}``). That file gives transmission apart
-    from absorption; where it exceeds the absorption, it is lowered to it.
+    2.0 (``{"materials": [{"name", "labels", "absorption": [Hz, share, …], …}]}``). That file gives transmission
+    separately from absorption; if it exceeds the absorption, it is reduced to it.
 
     Args:
         path: The file.
@@ -144,7 +144,7 @@ class MaterialChooser:
 
     Attributes:
         matches: Names in `custom` (case folded) that applied to a part.
-        guessed: Names of materials that say nothing, and what their node led to instead.
+        guessed: Names of materials that match nothing, and the materials found from their nodes instead.
         unlabelled: Number of triangles for which only the built-in "default" was left.
     """
 
@@ -162,7 +162,7 @@ class MaterialChooser:
         return tuple(self._materials)
 
     def choose(self, part: MeshPart, category: str) -> tuple[int, Origin]:
-        """Return the index into `materials` of what `part`, a `category`, is made of, and who said so."""
+        """Return the index into `materials` for `part`, of a `category`, and the origin of the choice."""
         for label in (*part.labels, category):
             if label.casefold() in self.custom:
                 self.matches.add(label.casefold())

@@ -17,7 +17,7 @@ _SHADING = frozenset(
     {"ka", "ks", "ke", "ns", "ni", "d", "tr", "tf", "illum", "sharpness", "km", "pr", "pm", "ps", "pc", "pcr", "aniso"}
     | {"anisor", "bump", "disp", "decal", "refl", "norm", "halo", "kr", "kt", "it", "rl"}
 )
-"""Keywords, in small letters, of what is no diffuse colour."""
+"""Keywords, in lower case, that do not concern the diffuse colour."""
 _OPTIONS = {
     **dict.fromkeys(("-blendu", "-blendv", "-boost", "-texres", "-clamp", "-bm", "-imfchan", "-type", "-cc"), 1),
     **{"-colorspace": 1, "-mm": 2},
@@ -34,15 +34,15 @@ class Look:
     map: str = ""
     """File of the diffuse map, empty for none."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """What texture coordinates are multiplied by."""
+    """Scale of texture coordinates."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """What is then added to them."""
+    """Offset, added after scaling."""
 
 
 def split_lines(content: bytes) -> Iterator[tuple[int, str]]:
-    """Yield the lines of an OBJ or MTL file that say something, with their numbers from 1.
+    """Yield the non-empty lines of an OBJ or MTL file, with their numbers from 1.
 
-    A byte order mark, comments, and space around are taken away; a backslash at the end joins a line with the next.
+    A byte order mark, comments and surrounding space are removed; a backslash at the end joins a line with the next.
     """
     text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
     beginning, first = "", 0
@@ -112,7 +112,7 @@ def _numbers(words: list[str]) -> list[float]:
 
 
 def _set_map(look: Look, rest: str) -> None:
-    """Take the file of a map, whose name may hold spaces, and what its options do to texture coordinates."""
+    """Parse the file of a map, whose name may contain spaces, and its options for texture coordinates."""
     while rest.startswith("-"):
         option, rest = (*rest.split(None, 1), "")[:2]
         if option in ("-s", "-o", "-t"):

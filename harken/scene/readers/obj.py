@@ -1,7 +1,7 @@
 """Reader of Wavefront OBJ files with their MTL files.
 
-Own code, because trimesh keeps the names of materials only where an MTL file exists and cuts concave polygons into
-fans: here the names decide the sound, and a notch in a wall is a door.
+Own code, because trimesh keeps the names of materials only if an MTL file exists, and cuts concave polygons into fans:
+here names determine the acoustic materials, and a notch in a wall is a door.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ __all__ = ["read_obj"]
 _NONE = -(2**31)
 _LARGEST_INDEX = 2**31
 _IGNORED = frozenset({"vn", "vp", "s", "l", "p", "cstype", "deg", "lod", "bevel", "c_interp", "d_interp", "shadow_obj"})
-"""Keywords that say nothing about surfaces, or nothing without those that are named in a remark."""
+"""Keywords that do not concern surfaces, or only together with those that a remark names."""
 
 
 @dataclass(kw_only=True)
@@ -32,7 +32,7 @@ class _Lines:
     groups: dict[tuple[str, str, str], dict[int, list[list[int]]]] = field(default_factory=dict)
     """(object, group, material) → corners per face → faces, each as vertex indices and then as many uv indices."""
     libraries: list[str] = field(default_factory=list)
-    """What follows each ``mtllib``."""
+    """The argument of each ``mtllib``."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Keywords that are not read, with the first line of each."""
 
@@ -90,7 +90,7 @@ def read_obj(path: Path) -> tuple[list[MeshPart], list[str]]:
 
 
 def _libraries(path: Path, lines: _Lines) -> list[str]:
-    """Return the names of material files: one that holds spaces where there is such a file, several otherwise."""
+    """Return the names of material files: a single name with spaces if such a file exists, several otherwise."""
     names: list[str] = []
     for rest in lines.libraries:
         whole = rest.replace("\\", "/")

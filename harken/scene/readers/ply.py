@@ -36,7 +36,7 @@ def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
         The parts, and remarks about what is missing, for a warning.
 
     Raises:
-        SceneError: The file is not PLY, is cut off or broken, has no faces, or a face names a vertex that is not there.
+        SceneError: The file is not PLY, is truncated or damaged, has no faces, or a face refers to a missing vertex.
     """
     try:
         elements, textures = read_elements(read_content(path))
@@ -49,7 +49,7 @@ def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Triangles:
-    """Triangles, and what is known of each."""
+    """Triangles, and the face and corners that each comes from."""
 
     faces: np.ndarray
     """``(F, 3)`` vertices."""
@@ -96,11 +96,11 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
         thing, number = int(things[which]), int(numbers[what])
         texture = images[number] if uv is not None and 0 <= number < len(images) else None
         faces, corners = triangles.faces[rows], slice(None)
-        if len(rows) < len(triangles.faces):  # An object takes its own vertices out of the file's.
+        if len(rows) < len(triangles.faces):  # An object keeps only its own vertices.
             corners, local = np.unique(faces, return_inverse=True)
             faces = local.reshape(-1, 3)
         part_colors = None if colors is None else colors[rows]
-        if texture is not None:  # A texture holds the colours itself.
+        if texture is not None:  # The texture provides the colours.
             part_colors = np.full((len(rows), 3, 3), 255, np.uint8)
         parts.append(
             MeshPart(
@@ -165,7 +165,7 @@ def _colors(vertex: Element, face: Element, triangles: _Triangles) -> np.ndarray
             values = columns.astype(np.float64)
             if not np.isfinite(values).all():
                 raise PlyFault("its colours are not all finite")
-            # Real numbers are shares, wider whole numbers shares of their greatest.
+            # Real numbers are shares of full scale, integers are relative to the maximum of their type.
             full = 255.0 if columns.dtype.kind == "f" else 255.0 / np.iinfo(columns.dtype).max
             return np.clip(values * full, 0, 255).round().astype(np.uint8)[index]
     return None

@@ -19,7 +19,7 @@ _LONGEST_HEADER = 1_000_000
 
 
 class PlyFault(Exception):
-    """What is wrong with a PLY file; the reader adds which file it is."""
+    """A fault of a PLY file; the reader adds the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +65,7 @@ def read_elements(content: bytes) -> tuple[dict[str, Element], list[str]]:
         The elements by name in the order of the file, and the names of its textures.
 
     Raises:
-        PlyFault: It is not PLY, or does not hold what its header promises.
+        PlyFault: The content is not PLY, or does not match its header.
     """
     order, elements, textures, body = _header(content)
     if order == "":
@@ -134,7 +134,7 @@ def _promised(name: str, element: Element, count: int) -> PlyFault:
 
 
 def _whole(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return numbers of an ASCII file in the type that the header promises."""
+    """Return numbers of an ASCII file in the type that the header declares."""
     if dtype.kind == "f":
         return values
     limits = np.iinfo(dtype)
@@ -228,7 +228,7 @@ def _locate(name: str, element: Element, body: bytes, place: int) -> tuple[_Plac
     uniform = _locate_uniform(element, body, place)
     if uniform is not None:
         return uniform
-    # Rows of different lengths have to be walked.
+    # Rows of different lengths have to be visited one by one.
     lists = [(dtype.itemsize, length) for _, dtype, length in element.properties]
     rows: list[int] = []
     for row in range(element.count):
@@ -252,7 +252,7 @@ def _locate(name: str, element: Element, body: bytes, place: int) -> tuple[_Plac
 
 
 def _locate_uniform(element: Element, body: bytes, place: int) -> tuple[_Places, int] | None:
-    """Return the same where all rows are as long as the first, as in meshes of triangles; None where they are not."""
+    """Return the same if all rows are as long as the first, as in meshes of triangles; None otherwise."""
     offset, layout = place, []
     for title, dtype, length in element.properties:
         count = 1

@@ -46,11 +46,11 @@ def read_scene(
 ) -> Scene:
     """Read a scene from a file.
 
-    Names of nodes, objects and materials decide what things are (`harken.scene.labels.match_category`) and what they
-    are made of, in this order: `materials`; a file ``<stem>.materials.json`` beside the scene; ``extras.acoustics`` of
-    a glTF material (``{"bands_hz", "absorption", "scattering", "transmission"}``); the built-in material that the
-    label speaks of (`harken.scene.labels.match_material`); "default". Where the file has several nodes, each is an
-    object. Textures larger than 1024 pixels are scaled down to that.
+    Names of nodes, objects and materials determine the categories (`harken.scene.labels.match_category`). Acoustic
+    materials come from these sources, in this order: `materials`; a file ``<stem>.materials.json`` beside the scene;
+    ``extras.acoustics`` of a glTF material (``{"bands_hz", "absorption", "scattering", "transmission"}``); the built-in
+    material that the label indicates (`harken.scene.labels.match_material`); "default". Where the file has several
+    nodes, each is an object. Textures larger than 1024 pixels are scaled down to that.
 
     Args:
         path: A ``.glb``, ``.gltf``, ``.obj`` or ``.ply`` file.
@@ -58,9 +58,9 @@ def read_scene(
             `AcousticMaterial`, the name of a built-in one, or coefficients as in
             `harken.scene.readers.materials.material_from_dict`; or the path of a JSON file as in
             `harken.scene.readers.materials.read_materials`. The name "default" stands for all that has no label.
-        up: Axis of the file that points up. "auto" is what writers mostly do, y for glTF and OBJ and z for PLY (scans,
-            Replica), unless what is named floor or ceiling, or else the shape, speaks clearly for the other one; a
-            warning then says so. With z up, (x, y, z) becomes (x, z, −y).
+        up: Axis of the file that points up. "auto" is the usual axis of the format, y for glTF and OBJ and z for PLY
+            (scans, Replica), unless surfaces named floor or ceiling, or else the shape, clearly indicate the other one;
+            a warning then says so. With z up, (x, y, z) becomes (x, z, −y).
         scale: Metres per unit of the file, such as 0.01 for centimetres.
         name: Name of the scene; the file's stem if left out.
 
@@ -68,10 +68,10 @@ def read_scene(
         The scene, in metres, y up.
 
     Raises:
-        SceneError: There is no such file, the format is not known, or the content cannot be used (empty, cut off,
-            broken, not finite).
+        SceneError: There is no such file, the format is unknown, or the content cannot be used (empty, truncated,
+            damaged, not finite).
         UnknownNameError: `materials` names a built-in material that does not exist.
-        ConfigurationError: `path`, `up`, `scale`, `name` or `materials` is of another kind or cannot be.
+        ConfigurationError: `path`, `up`, `scale`, `name` or `materials` has the wrong type or value.
         MissingDependencyError: The file needs a decoder that is not installed.
 
     Warns:
@@ -81,7 +81,7 @@ def read_scene(
     _check_options(path, up, name)
     usual_up: Literal["y", "z"] = "z" if path.suffix.lower() == ".ply" else "y"
     try:
-        # Numbers that overflow become infinite, which is refused by name further on.
+        # Numbers that overflow become infinite, which a later check refuses with a clear message.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             custom = _gather_materials(path, materials)
             parts, remarks = _READERS[path.suffix.lower()](path)

@@ -22,14 +22,14 @@ _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An object of the file's JSON that knows where it stands, so that whoever finds a fault in it can say so."""
+    """An object of the file's JSON with its location, so that errors can name it."""
 
     document: "Document"
     """The file."""
     place: str
-    """Where it stands, such as ``meshes[3].primitives[0]``."""
+    """Its location, such as ``meshes[3].primitives[0]``."""
     content: dict[str, Any]
-    """What it holds."""
+    """Its content."""
 
     def fault(self, what: str) -> SceneError:
         """Return an error that names the file, the place and what is wrong there."""
@@ -50,7 +50,7 @@ class Entry:
         return self._value(key, bool, "true or false") if key in self.content else default
 
     def count(self, key: str, default: int | None = None) -> int:
-        """Return a whole number from 0 on; where it is missing the default, or an error without one."""
+        """Return a whole number of 0 or more; if it is missing, the default, or raise an error without one."""
         if key not in self.content and default is not None:
             return default
         if key not in self.content:
@@ -109,13 +109,13 @@ class Entry:
         return None if extensions is None else extensions.child(name)
 
     def linked(self, key: str, table: str) -> "Entry | None":
-        """Return the entry of a table of the file that a number here names, None where there is no number."""
+        """Return the entry of a table of the file that a number here refers to, None without a number."""
         if key not in self.content:
             return None
         return self.entry_of(table, self.count(key), key)
 
     def entry_of(self, table: str, number: int, key: str) -> "Entry":
-        """Return entry `number` of a table of the file; `key` is what named it."""
+        """Return entry `number` of a table of the file; `key` is the property that refers to it."""
         entries = self.document.table(table)
         if number >= len(entries):
             raise self.fault(f"{key} is {number}, but the file has {len(entries)} {table}")
@@ -185,10 +185,10 @@ class Document:
         return self._buffers[key]
 
     def resource(self, entry: Entry, uri: str) -> bytes:
-        """Return the bytes that a URI holds (``data:``) or names beside the file.
+        """Return the bytes that a URI contains (``data:``) or that it refers to beside the file.
 
         Raises:
-            SceneError: It is neither, or there is no such regular file.
+            SceneError: The URI is neither, or there is no such regular file.
         """
         if uri.startswith("data:"):
             head, comma, data = uri.partition(",")
@@ -214,7 +214,7 @@ def open_document(path: Path) -> Document:
         path: A ``.glb`` or ``.gltf`` file.
 
     Raises:
-        SceneError: It is not glTF 2.0, is cut off or broken.
+        SceneError: The file is not glTF 2.0, or it is truncated or damaged.
     """
     content = read_content(path)
     chunk = None

@@ -29,17 +29,17 @@ _READ = {
     "KHR_texture_transform",
     "MSFT_texture_dds",
 }
-"""Extensions that are read, or whose absence is said where it matters."""
+"""Extensions that are read, or whose absence is reported elsewhere."""
 _SHADING = (
     *("KHR_materials_", "EXT_materials_", "ADOBE_materials_", "KHR_lights_", "EXT_lights_", "KHR_xmp", "KHR_audio"),
     *("KHR_animation_", "KHR_texture_", "EXT_texture_", "MSFT_", "KHR_techniques_webgl", "KHR_interactivity", "VRMC_"),
     *("EXT_mesh_features", "EXT_structural_metadata", "EXT_instance_features", "KHR_physics", "MX_", "FB_", "AGI_"),
 )
-"""Beginnings of the names of extensions that change neither the shape of things nor their base colour."""
+"""Prefixes of the names of extensions that change neither geometry nor base colour."""
 
 
 def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
-    """Read a glTF file as it stands at rest.
+    """Read a glTF file in its rest pose.
 
     What is read: nodes with their transforms, skins, morph targets and instances; lists, strips and fans of triangles,
     sparse and quantised accessors, Draco; textures, vertex colours, base colours; ``extras.acoustics`` of materials.
@@ -52,8 +52,8 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
         The parts, one per node and primitive in the order of the scene's tree, and remarks for a warning.
 
     Raises:
-        SceneError: The file is not glTF 2.0, is cut off or broken, names a file that is missing, or needs a feature
-            that is not read.
+        SceneError: The file is not glTF 2.0, is truncated or damaged, refers to a missing file, or needs an unsupported
+            feature.
         MissingDependencyError: The mesh is compressed with Draco and DracoPy is not installed.
     """
     document = open_document(path)
@@ -85,11 +85,11 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
     owners: dict[tuple[int, int], int] = {}
     for place, mesh, primitives, transforms in placements:
         for number, transform in enumerate(transforms):
-            # The instances of a node are things of their own, unless all are parts of a thing above.
+            # The instances of a node are separate objects, unless they are parts of an object above.
             owner = (place.owner, number if place.owner == place.index else 0)
             thing = owners.setdefault(owner, len(owners) + 1)
             parts += [_part(place, mesh, thing, primitive, transform, world, looks) for primitive in primitives]
-    if len(owners) < 2:  # One node alone is the scene and no object in it.
+    if len(owners) < 2:  # A single node is the scene and not an object in it.
         parts = [replace(part, thing=0) for part in parts]
     return parts, remarks + looks.remarks()
 
@@ -134,9 +134,9 @@ class _Place:
     name: str
     """Its own name, or else its mesh's."""
     group: str
-    """Name of the nearest node above that is a thing («Sofa» above «Cube.012»), empty where it says itself what it is.
+    """Name of the nearest node above that is an object («Sofa» above «Cube.012»), empty if its own name is enough.
 
-    Nodes named after structure are passed over: «floor 1» above a chair is a storey.
+    Nodes named after structure are skipped: «floor 1» above a chair is a storey.
     """
     owner: int
     """The node that is the object: itself, or the one that `group` names."""
@@ -149,7 +149,7 @@ def _walk(document: Document) -> list[_Place]:
     nodes = document.table("nodes")
     visits = np.zeros(len(nodes), bool)
     places: list[_Place] = []
-    # Node, name and number of the nearest thing above, and transform of the node above.
+    # Node, name and number of the nearest object above, and transform of the node above.
     waiting = [(root, ("", -1), np.eye(4)) for root in reversed(_roots(document))]
     while waiting:
         index, above, outer = waiting.pop()
