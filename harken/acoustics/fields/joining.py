@@ -72,10 +72,10 @@ def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
 
 
 @kernel(fastmath=FAST)
-def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departed, mirrors, shift):
+def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departure, mirrors, shift):
     """Deposit the energy of one leg of a ray in the regions that it crosses, at one place per `SPACING`.
 
-    `left` is what `crossings` returned, `start` the way before the leg [m], `departed` the ray's first direction,
+    `left` is what `crossings` returned, `start` the way before the leg [m], `departure` the ray's first direction,
     `mirrors` the number of mirror reflections if it has met nothing else, or -1, and `shift` a number in [0, 1).
     """
     count = int(length / SPACING) + 1
@@ -97,7 +97,7 @@ def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, ene
             row[b] += np.float32(e)
             total += e
         for axis in range(3):
-            row[BANDS + axis] += np.float32(total * departed[axis])
+            row[BANDS + axis] += np.float32(total * departure[axis])
         if mirrors >= 0:
             row[BANDS + 3 + mirrors] += np.float32(total)
 

@@ -72,7 +72,7 @@ class Ends(NamedTuple):
     """``(3,)`` where the ray is [m]."""
     d: np.ndarray
     """``(3,)`` its direction."""
-    departed: np.ndarray
+    departure: np.ndarray
     """``(3,)`` the direction in which it left, if sound goes the other way; else empty."""
     there: Place
     """The other end."""
@@ -177,18 +177,18 @@ def _rain(
         loudest = max(loudest, share[b])
     if loudest > 0.0 and _reaches(rays, buffer, world.surfaces, seed, k, draw, p, x, y, z, distance, share):
         _weigh(ends.there.pattern, -x, -y, -z, share, scratch)
-        _arrive(bins, out, way, ends.speed, energy, share, *_comes_from(ends.departed, x, y, z))
+        _arrive(bins, out, way, ends.speed, energy, share, *_comes_from(ends.departure, x, y, z))
 
 
 @kernel(fastmath=FAST)
-def _comes_from(departed, x, y, z):
+def _comes_from(departure, x, y, z):
     """Return the direction to where sound comes from, of a leg along (x, y, z) to the other end.
 
     Rays of the source arrive there; rays of the listener left where sound arrives.
     """
-    if len(departed) == 0:
+    if len(departure) == 0:
         return -x, -y, -z
-    return departed[0], departed[1], departed[2]
+    return departure[0], departure[1], departure[2]
 
 
 @kernel(fastmath=FAST)
@@ -218,7 +218,7 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
     for b in range(BANDS):
         share[b] = counts[lookup[arrives]] * np.exp(-air[b] * at) * (far - near) / ball[1]
     _weigh(ends.there.pattern, -d[0], -d[1], -d[2], share, scratch)
-    _arrive(bins, out, travelled + at, ends.speed, energy, share, *_comes_from(ends.departed, d[0], d[1], d[2]))
+    _arrive(bins, out, travelled + at, ends.speed, energy, share, *_comes_from(ends.departure, d[0], d[1], d[2]))
 
 
 @kernel(fastmath=FAST)

@@ -216,15 +216,15 @@ def _place_corners(grid, s, n, ancestor, roots, parent, count):
         The number of roots; `count` where no way was found.
     """
     end = _node_place(grid, n)
-    added = _pull_string(grid, n, end, roots[ancestor], roots[count : count + _BENDS])
-    if added == 0:
+    bends = _pull_string(grid, n, end, roots[ancestor], roots[count : count + _BENDS])
+    if bends == 0:
         at_u, at_v, _ = _node_place(grid, s)
         _set_root(grid, roots, count, s, at_u, at_v, roots[ancestor])
         if _sees(grid, n, end[0], end[1], roots[count]):
-            added = 1
-    for k in range(count, count + added):
+            bends = 1
+    for k in range(count, count + bends):
         parent[k] = ancestor if k == count else k - 1
-    return count + added
+    return count + bends
 
 
 @kernel

@@ -307,5 +307,5 @@ def move_on_floor(grid, island, x, y, z, dx, dz):
     if owner_of(grid, island, end) == home:
         quad, u, v = end, to_u, to_v
     to_x, to_z = grid.x0 + u * grid.cell, grid.z0 + v * grid.cell
-    missed = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
-    return quad, to_x, surface_height(grid, quad, u, v), to_z, missed > TOLERANCE
+    gap = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
+    return quad, to_x, surface_height(grid, quad, u, v), to_z, gap > TOLERANCE

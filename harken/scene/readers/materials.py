@@ -190,7 +190,7 @@ class MaterialChooser:
         while name in names:
             count += 1
             name = f"{material.name} ({count})"
-        renamed = material if name == material.name else replace(material, name=name)
-        if renamed not in self._materials:
-            self._materials.append(renamed)
-        return self._materials.index(renamed)
+        unique = material if name == material.name else replace(material, name=name)
+        if unique not in self._materials:
+            self._materials.append(unique)
+        return self._materials.index(unique)
