@@ -107,7 +107,7 @@ def _missing() -> int:
     import harken.tasks.separation  # noqa: F401
     from harken.raytracing.jit import kernels
 
-    return sum(not kernel.kept for kernel in kernels() if not kernel.py_func.__module__.endswith(".bvh"))
+    return sum(not kernel.is_cached for kernel in kernels() if not kernel.py_func.__module__.endswith(".bvh"))
 
 
 def compile_parts(names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Octave bands: smooth filters that together lose and add nothing.
+"""Octave bands: smooth filters that together neither lose nor add energy.
 
 Neighbouring bands overlap by half a raised cosine over the logarithm of frequency (after Antoni 2010, "Orthogonal-like
 fractional-octave-band filters", J. Acoust. Soc. Am. 127, 884). The transition is centred on the edge between two bands
@@ -89,8 +89,8 @@ def apply_band_gains(
 ) -> np.ndarray:
     """Give each band of a signal its own gain, without moving the signal in time (zero phase).
 
-    The spectrum is multiplied by Σ_b gain_b · amplitude_weights_b. What would ring out before the first sample or after
-    the last is cut.
+    The spectrum is multiplied by Σ_b gain_b · amplitude_weights_b. Ringing before the first sample and after the last
+    is cut.
 
     Args:
         signal: ``(..., samples)``.
@@ -117,7 +117,7 @@ def apply_band_gains(
 def band_noise(noise: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
     """Split noise into octave bands whose energies add up to the noise's own.
 
-    The filters are circular (the end rings into the beginning), which leaves stationary noise stationary to its ends.
+    The filters are circular (the end rings into the beginning), so stationary noise stays stationary up to its ends.
     Bands above the Nyquist frequency come out silent.
 
     Args:
@@ -142,8 +142,8 @@ def band_noise(noise: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_B
 def band_filters(rate: float, taps: int, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
     """Return short linear-phase filters, one per band, that sum to a unit impulse in their middle.
 
-    A gain per band then costs one sum of kernels. With few taps the low bands run into each other: a band is resolved
-    where its width is above about 2·rate/taps. The sum is exact whatever the length.
+    Applying a gain per band then takes a single weighted sum of the filters. With few taps the low bands run into each
+    other: a band is resolved where its width is above about 2·rate/taps. The sum is exact for any length.
 
     Args:
         rate: Sampling rate [Hz].

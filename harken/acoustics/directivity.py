@@ -2,7 +2,7 @@
 
 Body frame: x right, y up, −z forward, and directions point away from the body: for a source to where the sound goes,
 for a microphone to where it comes from. Gains are of the amplitude and normalised to 1 straight ahead, so that a
-source's level is the one measured on its axis; what it radiates in all is `Directivity.mean_energy` of an
+source's level is the one measured on its axis. Its total radiated energy is `Directivity.mean_energy` times that of an
 omnidirectional source with the same level on the axis.
 """
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 SPEED_OF_SOUND = 343.2
-"""At 20 °C [m/s]: a directivity is a property of the body, which does not follow the weather."""
+"""At 20 °C [m/s]; a directivity is stored per body, independently of the air in a scene."""
 
 PATTERNS = {
     "omni": 1.0,
@@ -64,7 +64,7 @@ _FREQUENCIES_PER_BAND = 24
 
 @runtime_checkable
 class Directivity(Protocol):
-    """What a source or a microphone does to sound by direction."""
+    """The direction-dependent gain of a source or a microphone."""
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the amplitude gains ``(..., bands)`` in `directions` ``(..., 3)``, in the body's frame, any length."""
@@ -121,10 +121,10 @@ def sphere_directions(count: int) -> np.ndarray:
 
 
 def number_array(what: str, values: Any) -> np.ndarray:
-    """Return a new float64 array of what holds real numbers.
+    """Return a new float64 array of real numbers.
 
     Raises:
-        ConfigurationError: It holds text, complex numbers or other objects, or rows of different lengths.
+        ConfigurationError: The values hold text, complex numbers or other objects, or rows of different lengths.
     """
     try:
         array = np.asarray(values)
@@ -193,9 +193,9 @@ class Axisymmetric:
     angles: np.ndarray
     """``(n,)`` angles from straight ahead [rad], rising from 0 to π."""
     table: np.ndarray
-    """``(n, bands)`` gains; divided by the first row, so that it becomes 1."""
+    """``(n, bands)`` gains; normalised by the first row, which becomes 1."""
     name: str = "axisymmetric"
-    """What it is, for people."""
+    """Human-readable name."""
 
     def __post_init__(self) -> None:
         """Check and normalise the table."""
@@ -216,7 +216,7 @@ class Axisymmetric:
     def gains(self, directions: np.ndarray) -> np.ndarray:
         """Return the gains ``(..., bands)``."""
         units = unit_directions(directions)
-        # The arc tangent keeps small angles, which the arc cosine loses to rounding.
+        # The arc tangent is accurate for small angles, where the arc cosine loses precision to rounding.
         return self._at(np.arctan2(np.hypot(units[..., 0], units[..., 1]), -units[..., 2]))
 
     def mean_energy(self) -> np.ndarray:
@@ -235,7 +235,7 @@ class Axisymmetric:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredDirectivity:
-    """A directivity measured in many directions, interpolated on the spherical triangle around the one asked for.
+    """A directivity measured in many directions, interpolated on the spherical triangle around the requested one.
 
     Raises:
         ConfigurationError: The arrays do not fit together, the directions do not surround the body, or nothing is
@@ -245,9 +245,9 @@ class MeasuredDirectivity:
     directions: np.ndarray
     """``(n, 3)`` unit vectors away from the body, in its frame."""
     values: np.ndarray
-    """``(n, bands)`` gains; divided by the one straight ahead, so that that becomes 1."""
+    """``(n, bands)`` gains; normalised by the gain straight ahead, which becomes 1."""
     name: str = "measured"
-    """What was measured, for people."""
+    """Human-readable description of what was measured."""
 
     def __post_init__(self) -> None:
         """Check and normalise the values."""
@@ -294,10 +294,10 @@ class MeasuredDirectivity:
         for start in range(0, len(units), 256):
             shares = np.einsum("tij,kj->kti", inverses, units[start : start + 256])
             # A direction lies in the triangle whose least coordinate is the greatest.
-            chosen = shares.min(-1).argmax(-1)
-            share = np.maximum(shares[np.arange(len(chosen)), chosen], 0.0)
+            holder = shares.min(-1).argmax(-1)
+            share = np.maximum(shares[np.arange(len(holder)), holder], 0.0)
             share /= share.sum(-1, keepdims=True)
-            result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[chosen]])
+            result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[holder]])
         return result
 
 
@@ -369,7 +369,7 @@ def piston_on_sphere(
 
 
 def baffled_piston(piston_radius: float, *, bands: Sequence[float] = OCTAVE_BANDS) -> Axisymmetric:
-    """Return the directivity of a round piston in an infinite wall: nothing goes to the rear.
+    """Return the directivity of a round piston in an infinite wall: it radiates nothing to the rear.
 
     Kinsler et al., Fundamentals of Acoustics, 4th ed., §7.4: |2·J₁(ka·sin θ)/(ka·sin θ)| in front, squared gains
     averaged over each band, with equal weight to each fraction of an octave.
@@ -379,7 +379,7 @@ def baffled_piston(piston_radius: float, *, bands: Sequence[float] = OCTAVE_BAND
         bands: Centre frequencies [Hz].
 
     Returns:
-        The directivity: a loudspeaker that is built into a wall, which has to be just behind it.
+        The directivity, for a loudspeaker built into a wall; the wall has to be just behind it.
 
     Raises:
         ConfigurationError: The radius is not positive.

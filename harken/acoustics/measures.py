@@ -4,9 +4,9 @@ Most functions take an *energy over time*, ``(..., n)``: the square of an impuls
 (`band_energies`) or an energy histogram, with the number of values per second as the rate. A value stands for the
 energy between its own instant and the next. Leading axes (bands, channels) are kept.
 
-Time counts from the arrival of the direct sound, found by `arrival_time` unless `start` says it. Energy ahead of it
-counts as early: the band filters ring a little ahead, and nothing else is there in a simulated response. In a measured
-one, cut the noise off first.
+Time counts from the arrival of the direct sound, found by `arrival_time` unless `start` is given. Energy before it
+counts as early: in a simulated response it is only the short pre-ringing of the band filters. Remove the noise before
+the arrival from measured responses first.
 
 Every function raises `SoundError` where there is nothing to measure, and none returns NaN.
 """
@@ -81,7 +81,7 @@ class RoomMeasures:
     bands: tuple[float, ...]
     """Centre frequencies of the octave bands [Hz]."""
     edt: np.ndarray
-    """Early decay time [s], from the first 10 dB; a band filter's own is 4 divided by its bandwidth."""
+    """Early decay time [s], from the first 10 dB; that of a band filter itself is 4 divided by its bandwidth."""
     t20: np.ndarray
     """Reverberation time [s], from −5 to −25 dB."""
     t30: np.ndarray
@@ -143,8 +143,8 @@ def room_measures(response: np.ndarray, rate: float, bands: Sequence[float] | No
 def band_energies(response: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
     """Split a response into octave bands and square it.
 
-    The filters are those of `energy_weights` with a band more on either side, so that the first and the last band end
-    as the others do. They have zero phase and leave the arrival where it is.
+    The filters are those of `energy_weights` with an additional band on either side, so that the first and the last
+    band are shaped like the others. They have zero phase and leave the arrival where it is.
 
     Args:
         response: ``(..., n)``.
@@ -185,7 +185,7 @@ def arrival_time(energy: np.ndarray, rate: float, *, threshold: float = -20.0) -
 
 
 def decay_curve(energy: np.ndarray, rate: float) -> np.ndarray:
-    """Return the level of the energy still to come (Schroeder 1965, backward integration).
+    """Return the energy decay curve by backward integration (Schroeder 1965).
 
     Args:
         energy: ``(..., n)`` energy over time.
@@ -239,14 +239,14 @@ def decay_time(
 
 def _line_time(curve: np.ndarray, rate: float, upper: float, lower: float, start: float) -> float:
     begin = round(start * rate)
-    used = begin + np.flatnonzero((curve[begin:] <= upper) & (curve[begin:] >= lower))
-    if len(used) < 4:
+    indices = begin + np.flatnonzero((curve[begin:] <= upper) & (curve[begin:] >= lower))
+    if len(indices) < 4:
         raise SoundError(
-            f"Only {len(used)} values of the decay lie between {upper:g} and {lower:g} dB, too few for a decay time. "
-            "A response without reverberation has none; a histogram needs finer bins."
+            f"Only {len(indices)} values of the decay lie between {upper:g} and {lower:g} dB, too few for a decay time."
+            " A response without reverberation has none; a histogram needs finer bins."
         )
-    slope = float(np.polyfit(used / rate, curve[used], 1)[0])
-    # A response that was cut off bends its own decay curve down: 10 dB below the part used, the error is below 1 %.
+    slope = float(np.polyfit(indices / rate, curve[indices], 1)[0])
+    # A cut response bends the decay curve down; with 10 dB more below the evaluated part, the error is below 1 %.
     fallen = -slope * (len(curve) - begin) / rate
     if not slope < 0.0 or fallen < 10.0 - lower:
         raise SoundError(
@@ -358,7 +358,7 @@ def lateral_fraction(
 
 
 def modulation_transfer(energy: np.ndarray, rate: float, frequencies: Sequence[float]) -> np.ndarray:
-    """Return how much of a modulation of the sound's energy is left (Schroeder 1981): |Σ E exp(−j2πFt)| / Σ E.
+    """Return the modulation transfer function of the energy (Schroeder 1981): |Σ E exp(−j2πFt)| / Σ E.
 
     Exponential decay with reverberation time T gives [1 + (2πFT/13.8)²]^(−1/2). Arguments and errors are those of
     `decay_curve`, and the modulation frequencies F [Hz]; the result is ``(..., frequencies)``, 0–1.
@@ -449,7 +449,7 @@ def _cross_correlation(ears: np.ndarray, rate: float, band: tuple[float, float],
     if not (power > 0).all():
         raise SoundError(f"An ear receives nothing between {band[0]:g} and {band[1]:g} Hz at a rate of {rate:g} Hz.")
     cross = spectra[1] * spectra[0].conj()
-    # At the finer rate the Nyquist frequency of an even size is one like any other, and would count twice.
+    # At the finer rate the Nyquist bin of an even size is an ordinary bin, which would be counted twice.
     cross[-1] *= 0.5 if size % 2 == 0 else 1.0
     correlation = finer * irfft(cross, finer * size) / np.sqrt(power[0] * power[1])
     steps = np.arange(-int(limit * rate * finer), int(limit * rate * finer) + 1)
@@ -457,7 +457,7 @@ def _cross_correlation(ears: np.ndarray, rate: float, band: tuple[float, float],
 
 
 def _checked(values: np.ndarray, rate: float, what: str) -> np.ndarray:
-    """Values as float64, once they are finite, not all zero along time and, if energies, not negative."""
+    """Check that values are finite, not all zero along time and, for energies, not negative; return them as float64."""
     values = np.asarray(values, np.float64)
     if not (np.isfinite(rate) and rate > 0):
         raise ConfigurationError(f"The rate is {rate!r}; expected values per second above 0.")
@@ -487,7 +487,7 @@ def _with_start(energy: np.ndarray, rate: float, start: np.ndarray | float | Non
 def _split(energy: np.ndarray, rate: float, instant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Energy before and after an instant [s], which may lie within a value's interval."""
     values = np.arange(energy.shape[-1])
-    # Rounded, because an instant that was made from an index must not land a little beside it.
+    # Rounded, because an instant computed from an index must give exactly that index.
     before = np.clip(np.round(instant * rate, 6)[..., None] - values, 0.0, 1.0)
     return (energy * before).sum(-1), (energy * (1.0 - before)).sum(-1)
 

@@ -1,7 +1,7 @@
-"""Plots of what researchers take out: responses, paths, energies over time and room measures.
+"""Plots of results: responses, paths, energies over time and room measures.
 
-Each function takes the data and returns a `matplotlib.figure.Figure` that no window and no global state knows of: save
-it with ``figure.savefig("plot.png")``, or let a notebook show it.
+Each function takes the data and returns a `matplotlib.figure.Figure` without a window or global state: save it with
+``figure.savefig("plot.png")``, or let a notebook show it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ LABELS = {
     "centre_time": "centre time [s]",
     "strength": "strength G [dB]",
 }
-"""What the measures are called on axes."""
+"""Names of the measures on axes."""
 
 RELATIVE = ("edt", "t20", "t30")
 """Measures whose just-noticeable difference is a share of the value."""
@@ -93,8 +93,8 @@ def plot_paths(paths: Sequence[SoundPath], speed: float = 343.2, band: float | N
     Raises:
         SoundError: There are no paths, none carries energy, or they have no such band.
     """
-    chosen = _chosen_band(paths, band)
-    energies = np.array([np.mean(path.energy[chosen]) for path in paths])
+    columns = _band_columns(paths, band)
+    energies = np.array([np.mean(path.energy[columns]) for path in paths])
     if not energies.max(initial=0.0) > 0.0:
         raise SoundError("There is no path that carries energy, so there is nothing to plot.")
     levels = 10.0 * np.log10(np.maximum(energies, 1e-30))
@@ -207,25 +207,25 @@ def plot_measures(measures: RoomMeasures | Mapping[str, RoomMeasures]) -> "Figur
     Raises:
         SoundError: There is nothing to plot.
     """
-    several = measures if isinstance(measures, Mapping) else {"": measures}
-    if not several:
+    rooms = measures if isinstance(measures, Mapping) else {"": measures}
+    if not rooms:
         raise SoundError("There are no measures to plot: the mapping is empty.")
     names = [field.name for field in fields(RoomMeasures) if field.name != "bands"]
     figure, panels = _figure(2, (len(names) + 1) // 2, size=(11.0, 5.5))
     for axes, name in zip(panels, names, strict=False):
-        for label, one in several.items():
-            values = np.asarray(getattr(one, name), np.float64)
-            values = values.reshape(len(one.bands), -1).mean(1)
+        for label, room in rooms.items():
+            values = np.asarray(getattr(room, name), np.float64)
+            values = values.reshape(len(room.bands), -1).mean(1)
             noticeable = JUST_NOTICEABLE_DIFFERENCES[name] * (values if name in RELATIVE else 1.0)
-            axes.errorbar(one.bands, values, yerr=0.5 * noticeable, fmt="o-", ms=3.5, lw=1, capsize=2, label=label)
+            axes.errorbar(room.bands, values, yerr=0.5 * noticeable, fmt="o-", ms=3.5, lw=1, capsize=2, label=label)
         axes.set_xscale("log")
-        axes.set_xticks(next(iter(several.values())).bands, [f"{b:g}" for b in next(iter(several.values())).bands])
+        axes.set_xticks(next(iter(rooms.values())).bands, [f"{b:g}" for b in next(iter(rooms.values())).bands])
         axes.tick_params(axis="x", labelsize=7, which="major")
         axes.minorticks_off()
         axes.set_title(LABELS[name], fontsize=10)
         if name in RELATIVE:
             axes.set_ylim(bottom=0.0)
-    if "" not in several:
+    if "" not in rooms:
         panels[0].legend(fontsize=8)
     figure.supxlabel("octave band [Hz]", fontsize=9)
     return figure
@@ -252,7 +252,7 @@ def _level(energy: np.ndarray) -> np.ndarray:
     return 10.0 * np.log10(np.where(energy > 0, energy, np.nan))
 
 
-def _chosen_band(paths: Sequence[SoundPath], band: float | None) -> slice | int:
+def _band_columns(paths: Sequence[SoundPath], band: float | None) -> slice | int:
     """Index of a band in the energies of paths."""
     if band is None:
         return slice(None)

@@ -1,4 +1,4 @@
-"""The seam between those who ask for sound and those who propagate it."""
+"""The interface between users of sound and the engines that propagate it."""
 
 import os
 import tempfile
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 PathKind = Literal["direct", "transmitted", "diffracted", "specular"]
-"""How an exact path gets from the source to the listener."""
+"""How sound travels along an exact path from the source to the listener."""
 
 PATH_KINDS: tuple[PathKind, ...] = get_args(PathKind)
 """The kinds of paths, in the order of `SoundPaths.kind`."""
@@ -65,7 +65,7 @@ FARTHEST: float = 1e7
 
 
 def _set_pose(thing: "Source | Listener") -> None:
-    """Check position, heading and pitch of a source or listener and bring them to their types."""
+    """Check position, heading and pitch of a source or listener and convert them to their types."""
     what = type(thing).__name__
     position = checked_point(f"{what} position", thing.position)
     x, y, z = position.tolist()
@@ -92,8 +92,8 @@ class Source:
     pitch: float = 0.0
     """Angle above the horizon at which a directional source faces [rad]."""
     moving: bool = False
-    """Whether the source is on its way. Its exact paths are those of its place; its reverberation is blended from
-    fields of places nearby that are traced once each, so that it need not be traced anew at every step."""
+    """Whether the source moves. Its exact paths are computed for its place; its reverberation is blended from fields at
+    nearby places that are traced once each, so it is not traced anew at every step."""
 
     def __post_init__(self) -> None:
         """Check the pose."""
@@ -109,7 +109,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Listener:
-    """A point that hears, and the way it faces."""
+    """A receiving point, and the way it faces."""
 
     position: np.ndarray
     """``(3,)`` position of the centre of the head, or of the array [m]."""
@@ -144,7 +144,7 @@ class Listener:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoundPath:
-    """A way that sound takes from a source to a listener, kept exact: its delay, level and direction."""
+    """An exact path of sound from a source to a listener: its delay, level and direction."""
 
     kind: PathKind
     """"direct" in view, "transmitted" straight through, "diffracted" around corners, "specular" as by mirrors."""
@@ -255,7 +255,7 @@ class ImpulseResponse:
     rate: int
     """Sampling rate [Hz]."""
     paths: Sequence[SoundPath] = field(default=())
-    """The paths that were kept exact, shortest first; empty for engines that do not tell."""
+    """The exact paths, shortest first; empty for engines that do not report them."""
 
     @property
     def duration(self) -> float:
@@ -263,7 +263,7 @@ class ImpulseResponse:
         return self.samples.shape[-1] / self.rate
 
     def __repr__(self) -> str:
-        """Say how long it is and what it holds, without its samples."""
+        """Describe length and content, without the samples."""
         channels = self.samples.shape[0]
         return (
             f"ImpulseResponse({channels} channel{'' if channels == 1 else 's'}, {self.duration:g} s at {self.rate} Hz, "
@@ -325,7 +325,7 @@ class ImpulseResponse:
 
 @runtime_checkable
 class Propagation(Protocol):
-    """Anything that carries sound from a source to a listener. A task never knows which one it hears."""
+    """An engine that propagates sound from a source to a listener. Tasks work with any of them."""
 
     rate: int
     """Sampling rate of the responses [Hz]."""
@@ -340,41 +340,42 @@ SourceLike = Source | np.ndarray | Sequence[float]
 
 
 def checked_source(source: Any) -> Source:
-    """Return a source: what was given, or one at a position.
+    """Return a source, made from a position if necessary.
 
     Raises:
-        ConfigurationError: It is neither a `Source` nor three finite numbers.
+        ConfigurationError: The argument is neither a `Source` nor three finite numbers.
     """
     if isinstance(source, Source):
         return source
     if isinstance(source, np.ndarray | list | tuple):
         return Source(position=source)  # type: ignore[arg-type]
     raise ConfigurationError(
-        f"The source is {_shown(source)}; expected a Source or its position, such as Source(position=[1.0, 1.5, 2.0])."
+        f"The source is {_excerpt(source)}; expected a Source or its position, such as "
+        "Source(position=[1.0, 1.5, 2.0])."
     )
 
 
 def checked_listener(listener: Any) -> Listener:
-    """Return a listener, once it is one: a position would not say where it faces.
+    """Check that the argument is a listener, and return it. A position alone would leave the heading open.
 
     Raises:
-        ConfigurationError: It is no `Listener`.
+        ConfigurationError: The argument is not a `Listener`.
     """
     if isinstance(listener, Listener):
         return listener
     raise ConfigurationError(
-        f"The listener is {_shown(listener)}; expected a Listener, such as Listener(position=[1.0, 1.5, 2.0], "
+        f"The listener is {_excerpt(listener)}; expected a Listener, such as Listener(position=[1.0, 1.5, 2.0], "
         "heading=0.0)."
     )
 
 
-def _shown(value: object) -> str:
+def _excerpt(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def check_plain(source: SourceLike, listener: Listener, formats: Sequence[str], engine: str) -> tuple[Source, Listener]:
-    """Return source and listener, once an engine other than Harken's can render them.
+    """Check that an engine other than Harken's can render a source and a listener, and return both.
 
     Args:
         source: The source, or its position.

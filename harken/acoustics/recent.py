@@ -1,4 +1,4 @@
-"""A bounded memory of what was computed: the least recently used is dropped first."""
+"""A bounded cache: the least recently used value is dropped first."""
 
 import threading
 from collections import OrderedDict
@@ -14,8 +14,8 @@ class RecentlyUsed(Generic[V]):
     """Values by key, as many as a limit allows. Threads may share it: a value is computed once.
 
     Args:
-        limit: Most weight of all values together; the latest one is kept even if it weighs more alone.
-        weigh: Returns the weight of a value; every one weighs 1 by default.
+        limit: Greatest total weight of all values; the latest value is kept even if it exceeds the limit alone.
+        weigh: Returns the weight of a value; 1 by default.
     """
 
     def __init__(self, limit: float, weigh: Callable[[V], float] = lambda value: 1.0):
@@ -30,7 +30,7 @@ class RecentlyUsed(Generic[V]):
         return len(self._values)
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """Return the value of a key, computed by `make` where it is not known; others are served meanwhile."""
+        """Return the value of a key, computed by `make` if it is missing; other keys can be read meanwhile."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

@@ -1,4 +1,4 @@
-"""How sound is propagated: what the settings of Harken's engines share, and those of the fast one."""
+"""Settings of sound propagation: those shared by Harken's engines, and those of the fast engine."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ __all__ = ["AcousticSettings", "EngineSettings"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
-    """What the settings of Harken's engines share: sampling, air and seed."""
+    """Settings shared by Harken's engines: sampling, air and seed."""
 
     rate: int = 16_000
     """Sampling rate [Hz], 8000 to 192,000."""
@@ -43,7 +43,7 @@ class EngineSettings:
             bounds: Ranges of the fields that an engine adds, and of shared ones where they differ.
 
         Raises:
-            ConfigurationError: A value is none that the field can have.
+            ConfigurationError: A value has the wrong type or is out of range.
         """
         check_settings(self, **({"rate": (8_000, 192_000), "seed": (0, 2**62)} | bounds))
         _ = self.air  # which checks its own values
@@ -70,11 +70,11 @@ class AcousticSettings(EngineSettings):
     reverberation: bool = True
     """Whether reflected sound is heard; without it only the direct, transmitted and diffracted paths are."""
     field_megabytes: float = 64.0
-    """Most memory that one source's field may take [MB]."""
+    """Greatest memory of one source's field [MB]."""
     cached_megabytes: float = 64.0
-    """Most memory that all fields of an engine take [MB]; the least recently heard are dropped first."""
+    """Greatest memory of all fields of an engine [MB]; the least recently used are dropped first."""
     field_folder: str | None = None
-    """Folder in which fields are kept between runs, named by all that they depend on; None keeps them in memory only.
+    """Folder in which fields are kept between runs, named by everything they depend on; None keeps them in memory only.
     """
 
     def __post_init__(self) -> None:

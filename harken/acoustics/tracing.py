@@ -1,9 +1,9 @@
-"""What the reference tier and the fast one must agree on, and all that they share of following rays.
+"""Ray-tracing code that the reference tier and the fast tier share, because they must agree on it.
 
 Time bins, random numbers, the directions and energies with which rays leave a source, and the ball around a listener in
-which mirrored rays count. How a ray goes on from a surface, and how what it carries reaches a listener, each tier has
-of its own (`harken.acoustics.engines.reference_tracing`, `harken.acoustics.fields.field` and `.pair`): tests hold the
-fast tier to the reference, which says little about what both would compute alike.
+which mirrored rays count. Each tier has its own code for reflections and detection
+(`harken.acoustics.engines.reference_tracing`, `harken.acoustics.fields.field` and `.pair`): tests compare the fast tier
+with the reference, which could not reveal errors in shared code.
 """
 
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ SCATTERED = 1
 """The last reflection of a ray was diffuse."""
 
 MIRRORED = 2
-"""The last reflection of a ray was like from a mirror."""
+"""The last reflection of a ray was specular."""
 
 OFFSET = 1e-4
-"""How far from its surface a ray goes on [m]."""
+"""Distance from the surface at which a ray continues [m]."""
 
 MAXIMUM_CROSSINGS = 32
-"""Surfaces that a straight way passes before it counts as silent."""
+"""Number of surfaces that a straight path may cross before it counts as silent."""
 
 
 class Pattern(NamedTuple):
@@ -169,7 +169,7 @@ def radiate(pattern, d, power, energy):
 
 @kernel
 def visible_ball(rays, listener, radius, count):
-    """Return the volume [m³] of what a listener sees of the ball of `radius` around it, from `count` directions."""
+    """Return the visible volume [m³] of a ball of `radius` around a listener, from `count` directions."""
     buffer = ray_buffer()
     d = np.empty(3)
     volume = 0.0
@@ -178,6 +178,6 @@ def visible_ball(rays, listener, radius, count):
         length, triangle, _, _ = closest_hit(
             rays, buffer, listener[0], listener[1], listener[2], d[0], d[1], d[2], 0.0, np.float32(radius)
         )
-        seen = min(radius, np.float64(length)) if triangle >= 0 else radius
-        volume += 4.0 / 3.0 * np.pi * seen * seen * seen / count
+        distance = min(radius, np.float64(length)) if triangle >= 0 else radius
+        volume += 4.0 / 3.0 * np.pi * distance * distance * distance / count
     return volume

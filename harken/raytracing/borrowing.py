@@ -1,7 +1,7 @@
 """Arrays without reference counts, for the innermost loops of kernels.
 
-Numba counts a reference to every array that it passes to another kernel, and so locks the processor's bus twice per
-array and call: half of the time of tracing a ray. Arrays that a caller in Python holds anyway need no counting.
+Numba counts a reference to every array that it passes to another kernel, with two atomic operations per array and call:
+half of the time of tracing a ray. Arrays that a Python caller holds need no counting.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["aligned_buffer", "borrowed"]
 
 
 def _without_owner(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Return a value whose arrays, at any depth of tuples, belong to nobody that is counted."""
+    """Return a value whose arrays, at any depth of tuples, have no reference count."""
     if isinstance(kind, types.Array):
         array = context.make_array(kind)(context, builder, value)
         array.meminfo = cgutils.get_null_value(array.meminfo.type)
@@ -45,5 +45,5 @@ freed after its last use under its own name, and nothing borrowed may be returne
 
 
 def aligned_buffer() -> np.ndarray:
-    """Return what `ray_buffer` returns inside kernels: scratch for one ray, to be given to a kernel that borrows it."""
+    """Return what `ray_buffer` returns inside kernels: scratch for one ray, for a kernel that borrows it."""
     return ray_buffer.py_func()

@@ -39,11 +39,11 @@ def build(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
     nodes = max(2 * len(corners) - 1, 1)
     bounds = np.empty((nodes, 6), np.float32)
     first, count = np.zeros(nodes, np.int32), np.zeros(nodes, np.int32)
-    used = _grow(lower, upper, lower + upper, order, bounds, first, count)
-    # A margin beyond rounding: a ray in the plane of a box's face still enters it.
+    size = _grow(lower, upper, lower + upper, order, bounds, first, count)
+    # A margin for rounding, so that a ray in the plane of a box's face enters it.
     margin = np.float32(2e-7) * max(float(np.abs(corners).max(initial=0.0)), 1e-3)
     outward = np.array([-1, -1, -1, 1, 1, 1], np.float32) * margin
-    return bounds[:used] + outward, first[:used].copy(), count[:used].copy(), corners.reshape(-1, 9)[order], order
+    return bounds[:size] + outward, first[:size].copy(), count[:size].copy(), corners.reshape(-1, 9)[order], order
 
 
 @kernel
@@ -68,7 +68,7 @@ def _bin_of(value, least, scale):
 
 @kernel
 def _sweep(boxes, counts, cost, backwards):
-    """Add to `cost[b]` what the triangles cost that lie on one side of the plane between bins b and b + 1."""
+    """Add to `cost[b]` the cost of the triangles on one side of the plane between bins b and b + 1."""
     box = np.empty(6, np.float32)
     box[:3], box[3:] = np.inf, -np.inf
     total = 0
@@ -118,7 +118,7 @@ def _spread(centre, members, axis):
 
 @kernel
 def _partition(centre, members, axis, last_bin):
-    """Bring the members of bins up to `last_bin` to the front; return how many they are."""
+    """Move the members of bins up to `last_bin` to the front; return their number."""
     least, scale = _spread(centre, members, axis)
     i, j = 0, len(members) - 1
     while i <= j:
@@ -132,7 +132,7 @@ def _partition(centre, members, axis, last_bin):
 
 @kernel
 def _grow(lower, upper, centre, order, bounds, first, count):
-    """Fill the nodes and bring `order` into the order of the leaves; return the number of nodes."""
+    """Fill the nodes and sort `order` by the leaves; return the number of nodes."""
     nodes, top = 1, 1
     todo = np.zeros((_STACK, 2), np.int64)
     first[0], count[0] = 0, len(order)
@@ -216,7 +216,7 @@ def _test(corners, slot, origin, kx, ky, kz, sx, sy, sz, near, far):
 @kernel
 def _traverse(rays, ox, oy, oz, dx, dy, dz, near, far, any_hit):
     bounds, first, count, corners, _ = rays
-    # Not float(): in compiled code that leaves single precision single.
+    # Not float(), which does not convert single precision in compiled code.
     origin = np.float64(ox), np.float64(oy), np.float64(oz)
     direction = np.float64(dx), np.float64(dy), np.float64(dz)
     kx, ky, kz = _axes(direction[0], direction[1], direction[2])

@@ -35,7 +35,7 @@ _FORMAT_UINT3, _FORMAT_FLOAT3 = 0x5003, 0x9003
 _QUALITY_HIGH, _FLAG_ROBUST = 2, 1 << 2
 _NATIVE_RAY8, _NATIVE_RAY16 = 33, 34
 
-# What devices are made with; "threads=1,isa=avx2" tries on any processor what one with AVX2 alone does.
+# Options of the device; "threads=1,isa=avx2" emulates a processor with AVX2 only.
 _CONFIGURATION = b"threads=1"
 
 
@@ -48,9 +48,9 @@ def _library_path() -> Path | None:
     folders = [package.parent / "embreex.libs", package / ".dylibs", package.parent / "embreex.dylibs", package]
     for folder in folders:
         for pattern in ("libembree4*.so*", "libembree4*.dylib", "embree4*.dll"):
-            found = sorted(folder.glob(pattern))
-            if found:
-                return found[0]
+            candidates = sorted(folder.glob(pattern))
+            if candidates:
+                return candidates[0]
     return None
 
 
@@ -118,7 +118,7 @@ COHERENT = (1 << 16, -1)
 def native_width() -> int:
     """Return how many rays this processor casts at once: 16 with AVX-512, 8 with AVX and AVX2, otherwise 4.
 
-    Wider packets are taken too, but cast ray by ray.
+    Wider packets work too, but are cast ray by ray.
     """
     assert _library is not None
     device = _library.rtcNewDevice(_CONFIGURATION)
@@ -139,8 +139,8 @@ def build(owner: object, vertices: np.ndarray, faces: np.ndarray, *, robust: boo
         owner: The object whose end of life releases the tree.
         vertices: ``(V, 3)`` positions [m].
         faces: ``(F, 3)`` indices into `vertices`.
-        robust: Whether no ray slips between two triangles along their shared edge. Without, packets are cast in two
-            thirds of the time, and one ray in some millions slips.
+        robust: Whether rays are guaranteed not to slip between two triangles along their shared edge. Without it,
+            packets are cast in two thirds of the time, and one ray in several million slips through.
 
     Returns:
         The address of the RTCScene, which the kernels of this module take.

@@ -1,7 +1,7 @@
-"""What a kernel depends on, in a few bytes: its own code, the kernels that it calls, and the constants that it reads.
+"""Digest of all that a kernel depends on: its own code, the kernels that it calls, and the constants that it reads.
 
-Compiled code on disk is named by this. An edit recompiles the kernels that it changes and those that call them, and
-nothing else: neither a comment, nor a line more above a kernel, nor a function of the same module.
+Compiled code on disk is named by this digest. An edit recompiles only the kernels that it changes and those that call
+them; comments, moved lines and other functions of the module do not matter.
 """
 
 import enum
@@ -18,11 +18,11 @@ from numba.core import types as numba_types
 __all__ = ["fingerprint", "type_text"]
 
 _LIBRARIES = ("numpy", "numba", "llvmlite", "math", "cmath", "builtins", "operator")
-"""Modules whose content their version tells, which is part of every name."""
+"""Modules identified by their version, which is part of every digest."""
 
 
 def fingerprint(function: Callable, options: dict[str, Any]) -> str:
-    """Return the digest of a kernel's code and of all that the code refers to.
+    """Return the digest of a kernel's code and of everything that the code refers to.
 
     Args:
         function: The function that is compiled.
@@ -65,7 +65,7 @@ def _part(item: Any) -> tuple[str, str, list[Any]]:
 
 
 def type_text(kind: Any) -> str:
-    """Return a Numba type as text that tells everything that compiled code depends on, the fields of tuples included.
+    """Return a Numba type as text with everything that compiled code depends on, including the fields of tuples.
 
     Args:
         kind: A type of Numba, or several in a tuple.
@@ -74,8 +74,8 @@ def type_text(kind: Any) -> str:
         return f"({', '.join(map(type_text, kind))})"
     parts = getattr(kind, "types", ())
     if isinstance(kind, numba_types.BaseNamedTuple):
-        made: Any = kind
-        return f"{made.instance_class.__qualname__}{made.fields!r}{type_text(tuple(parts))}"
+        tuple_type: Any = kind
+        return f"{tuple_type.instance_class.__qualname__}{tuple_type.fields!r}{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.BaseTuple):
         return f"tuple{type_text(tuple(parts))}"
     if isinstance(kind, numba_types.Dispatcher):  # a kernel given as an argument
@@ -142,7 +142,7 @@ def _describe_value(name: str, value: Any, home: types.ModuleType | None, text: 
         # A plain function that a kernel calls stands for implementations that its module registers with Numba.
         text.append(f"{name}: {module}.{value.__qualname__}")
         yield from filter(None, [sys.modules.get(module)])
-    else:  # nothing that kernels of ours refer to; the text of the module that makes it is the best that there is
+    else:  # not used by Harken's kernels; the source of the module that defines it is the closest substitute
         text.append(f"{name}: {module}.{type(value).__qualname__}")
         yield from filter(None, [home])
 
@@ -167,7 +167,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _code_text(code: types.CodeType) -> str:
-    """Return what a code object does, without where it is written."""
+    """Return the content of a code object, without its location in the source."""
     constants = [_sorted(constant) for constant in code.co_consts if not isinstance(constant, types.CodeType)]
     if code.co_consts and isinstance(code.co_consts[0], str) and code.co_flags & inspect.CO_NESTED == 0:
         constants = constants[1:]  # the docstring

@@ -1,4 +1,4 @@
-"""The one decorator for compiled code: no GIL, cached on disk, and a word to the user while it compiles."""
+"""The decorator for compiled code: no GIL, cached on disk, with a message to the user while it compiles."""
 
 import atexit
 import contextlib
@@ -25,7 +25,7 @@ __all__ = ["Kernel", "announcer", "cache_folder", "kernel", "kernel_name", "kern
 _log = logging.getLogger("harken")
 
 _SHORT = 2.0
-"""Compiling that takes less than this is not spoken of [s]."""
+"""Compilation time below which no message is shown [s]."""
 
 
 class Kernel(CPUDispatcher):
@@ -36,15 +36,15 @@ class Kernel(CPUDispatcher):
         self._cache = KernelCache(py_func, self.targetoptions)
 
     @property
-    def kept(self) -> bool:
-        """Whether something was compiled for it that is on disk."""
-        return self._cache.kept
+    def is_cached(self) -> bool:
+        """Whether compiled code for it is on disk."""
+        return self._cache.is_cached
 
     def enable_caching(self) -> None:
         """Do nothing: every kernel is cached."""
 
     def compile(self, sig: Any) -> Any:
-        """Compile for a signature, or load what was compiled before; other processes wait for it."""
+        """Compile for a signature, or load the code from the cache; other processes wait for it."""
         with global_compiler_lock:
             try:
                 return super().compile(sig)
@@ -54,7 +54,7 @@ class Kernel(CPUDispatcher):
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile one variant for all whole numbers that other kernels pass.
 
-        Numba would make one for each constant, and one for numbers from arrays of int32 beside that for int64.
+        Numba would make a separate variant for each constant, and for int32 and int64.
         """
         return super().get_call_template(tuple(map(_plain, args)), {name: _plain(arg) for name, arg in kws.items()})
 
@@ -79,33 +79,33 @@ def kernel(function: Callable | None = None, **options: Any) -> Any:
     configuration: Any = numba.config  # its members are made at run time
     if configuration.DISABLE_JIT:
         return function
-    made = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
-    if options.get("inline") != "always":  # those are compiled as a part of others
-        _made.append(made)
-    return made
+    dispatcher = Kernel(function, targetoptions={"nopython": True, "nogil": True, "boundscheck": None, **options})
+    if options.get("inline") != "always":  # inlined kernels are compiled as parts of others
+        _kernels.append(dispatcher)
+    return dispatcher
 
 
-_made: list[Kernel] = []
+_kernels: list[Kernel] = []
 
 
 def kernels() -> tuple[Kernel, ...]:
     """Return all kernels of the modules that were imported, without those that are parts of others."""
-    return tuple(_made)
+    return tuple(_kernels)
 
 
 class _Announcer(event.Listener):
-    """Tells of compiling that takes noticeable time, so that it is not taken for a hang, and gets help with it."""
+    """Reports compilation that takes long, so that it does not look like a hang, and starts a helper process."""
 
     def __init__(self) -> None:
         self.count = 0
         self.on_kernel: Callable[[str], None] | None = None
         self._stack: list[bool] = []
         self._spent, self._began = 0.0, 0.0
-        self._said = False
+        self._announced = False
         self._bar: Any = None
 
     def on_start(self, event: Any) -> None:
-        """Begin to count, or speak where it has taken long already."""
+        """Start the timer, or show the message if it has taken long already."""
         ours = isinstance(event.data.get("dispatcher"), Kernel)
         if not any(self._stack):
             self._began = time.monotonic()
@@ -130,8 +130,8 @@ class _Announcer(event.Listener):
                 self._bar = None
 
     def _speak(self) -> None:
-        if not self._said:
-            self._said = True
+        if not self._announced:
+            self._announced = True
             _log.warning(
                 "Harken compiles its kernels, once per machine and version: about a minute on two cores. "
                 "`harken doctor --compile` compiles all of them at once."
@@ -140,17 +140,17 @@ class _Announcer(event.Listener):
         if self._bar is None:
             from tqdm import tqdm
 
-            # Without a terminal (disable=None) the line above has to do.
+            # Without a terminal (disable=None) only the line above is shown.
             self._bar = tqdm(desc="Compiling", unit="kernel", initial=self.count, leave=False, disable=None)
 
 
-def kernel_name(made: Kernel) -> str:
+def kernel_name(dispatcher: Kernel) -> str:
     """Return the name of a kernel with that of its module."""
-    return f"{made.py_func.__module__}.{made.py_func.__qualname__}"
+    return f"{dispatcher.py_func.__module__}.{dispatcher.py_func.__qualname__}"
 
 
 class _Trimmer(event.Listener):
-    """Has kernels, and what they are made of, compiled with `plain_size_errors` and `own_copies`."""
+    """Compiles kernels, and the functions that they call, with `plain_size_errors` and `own_copies`."""
 
     def __init__(self) -> None:
         self._stack: list[contextlib.ExitStack] = []
@@ -169,16 +169,16 @@ class _Trimmer(event.Listener):
 
 
 announcer = _Announcer()
-"""Hears of every kernel that is compiled; with `on_kernel` set it tells that function alone."""
+"""Notified of every kernel that is compiled; if `on_kernel` is set, only that function is called."""
 event.register("numba:compile", announcer)
 event.register("numba:compile", _Trimmer())
 
 
 def _start_helper() -> None:
-    """Start a process that compiles what this one will need later, where a core is free for it.
+    """Start a process that compiles kernels that this one will need later, if a core is free for it.
 
-    Both take the same kernels from different ends, and each waits for what the other is compiling. The helper ends with
-    this process. HARKEN_HELPER=0 in the environment keeps it from being started.
+    Both go through the same kernels from opposite ends, and each waits for kernels that the other is compiling. The
+    helper ends with this process. HARKEN_HELPER=0 in the environment keeps it from being started.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     python = sys.executable or ""
@@ -186,7 +186,7 @@ def _start_helper() -> None:
         return
     try:
         helper = start_worker(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except OSError:  # it is a help and no need
+    except OSError:  # the helper is optional
         return
     atexit.register(_end, helper, os.getpid())
 

@@ -1,9 +1,9 @@
 """Compiled kernels on disk: one file for each kernel and types of arguments, safe for any number of processes.
 
 Numba's own cache shares an index among all types of a kernel, which two processes that write at once can leave pointing
-at each other's code. Here a file's name is a digest of all that its code depends on, it is written beside and renamed
-into place, and whoever compiles holds a lock on it, so that others wait and read in place of compiling the same again.
-A file that cannot be read, or that holds something else, is made anew.
+at each other's code. Here a file's name is a digest of everything that its code depends on, files are written
+atomically, and the compiling process holds a lock, so that other processes wait and read the result instead of
+compiling it again. A file that cannot be read, or that has unexpected content, is compiled anew.
 """
 
 import contextlib
@@ -66,10 +66,10 @@ def cache_folder() -> Path:
 
 def _chosen_folder() -> Path | None:
     """Return the folder that the environment names, else the user's; None where there is no home."""
-    given = os.environ.get("HARKEN_CACHE")
+    value = os.environ.get("HARKEN_CACHE")
     try:
-        if given:
-            return Path(given).expanduser()
+        if value:
+            return Path(value).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harken"
     except RuntimeError:  # neither HOME nor an entry of the user
         return None
@@ -111,21 +111,21 @@ class KernelCache(_Cache):
         """Do nothing: files of code that has changed are never read again."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return what was compiled for these types, or None after having locked its file for the one who compiles."""
+        """Return the code compiled for these types, or None after locking its file for the compilation."""
         if not self._enabled:
             return None
         target_context.refresh()
         path, key = self._entry(sig, target_context.codegen())
-        found = _read(path, key, target_context)
-        if found is None and path is not None:
+        overload = _read(path, key, target_context)
+        if overload is None and path is not None:
             self._lock(path)
-            found = _read(path, key, target_context)
-            if found is not None:
+            overload = _read(path, key, target_context)
+            if overload is not None:
                 self._unlock(path)
-        return found
+        return overload
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write what was compiled for these types; where that is impossible, say so once and go on without."""
+        """Write the code compiled for these types; if that is impossible, warn once and continue."""
         if not self._enabled or data.library.has_dynamic_globals or any(not part.can_cache for part in data.lifted):
             return
         path, key = self._entry(sig, data.codegen)
@@ -164,7 +164,7 @@ class KernelCache(_Cache):
 
     @property
     def _stem(self) -> str:
-        """What the names of all files of this kernel, as it is written today, begin with."""
+        """Common prefix of the files of this kernel in its current version."""
         name = re.sub(r"[^\w.]", "", f"{self._function.__module__}.{self._function.__qualname__}")[-100:]
         return f"{name}-{self._fingerprint[:12]}"
 
@@ -173,7 +173,7 @@ class KernelCache(_Cache):
         return fingerprint(self._function, self._options)
 
     @property
-    def kept(self) -> bool:
+    def is_cached(self) -> bool:
         """Whether there is a file for some types of arguments."""
         folder = kernel_folder()
         return folder is not None and any(folder.glob(f"{glob.escape(self._stem)}-*.kernel"))
@@ -187,31 +187,31 @@ class KernelCache(_Cache):
             file = path.with_suffix(".lock").open("ab")
         except OSError as error:
             if os.environ.get("HARKEN_CACHE"):
-                cache_folder()  # tells what is wrong with it, and that it was asked for
+                cache_folder()  # raises an error that names the folder and the reason
             _say_unsaved(f"{path.parent} cannot be written: {error.strerror or error}")
             return
         self._locks[path] = file
-        _held.add(file)
+        _lock_files.add(file)
         deadline = time.monotonic() + _LONGEST_WAIT
         while not _take(file) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def _unlock(self, path: Path) -> None:
         file = self._locks.pop(path, None)
-        if file is not None and not file.closed:  # as it is in a forked child
-            _held.discard(file)
+        if file is not None and not file.closed:  # closed in a forked child
+            _lock_files.discard(file)
             _give(file)
             file.close()
 
 
-_held: set[IO[bytes]] = set()
+_lock_files: set[IO[bytes]] = set()
 
 
 def _after_fork() -> None:
-    """Leave the parent's locks to the parent: an open copy would keep them after its end."""
-    for file in _held:
+    """Close the child's copies of the parent's lock files, which would hold the locks after the parent's end."""
+    for file in _lock_files:
         file.close()
-    _held.clear()
+    _lock_files.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -245,7 +245,7 @@ def _posix_locks() -> ModuleType | None:
 
 
 def _take(file: IO[bytes]) -> bool:
-    """Lock an open file, or return False where another process holds it; a system without locks lets everybody."""
+    """Lock an open file, or return False where another process holds it; always succeeds without system locks."""
     locks = _posix_locks()
     try:
         if locks is not None:
@@ -275,7 +275,7 @@ def _give(file: IO[bytes]) -> None:
 
 
 def _read(path: Path | None, key: str, target_context: Any) -> Any:
-    """Return the code of a file, None where there is none, or none that is whole and belongs to the key."""
+    """Return the code of a file, None if there is no file that is complete and belongs to the key."""
     try:
         content = b"" if path is None else path.read_bytes()
     except OSError:
@@ -286,12 +286,12 @@ def _read(path: Path | None, key: str, target_context: Any) -> Any:
     try:
         stored, parts = pickle.loads(content[start:])
         return CompileResult._rebuild(target_context, *parts) if stored == key else None
-    except Exception:  # whatever it is that an old or foreign file holds: it is made anew
+    except Exception:  # old and foreign files may raise anything, and are compiled anew
         return None
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads at the same time finds the whole or nothing."""
+    """Write a file atomically: concurrent readers find the whole file or none."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         beside.write_bytes(content)
@@ -301,12 +301,12 @@ def _write(path: Path, content: bytes) -> None:
         raise
 
 
-_said: set[str] = set()
+_reasons: set[str] = set()
 
 
 def _say_unsaved(reason: str) -> None:
-    if not _said:
-        _said.add(reason)
+    if not _reasons:
+        _reasons.add(reason)
         warnings.warn(
             f"Compiled kernels cannot be kept ({reason}), so they are compiled again in every run, for a minute or "
             "two. Set HARKEN_CACHE to a folder that can be written and has 50 MB of room.",

@@ -1,9 +1,10 @@
-"""Kernels that run their own copies of the functions that they call, so that they give the same bytes in every process.
+"""Private copies of the functions that a kernel calls, so that it gives the same bytes in every process.
 
-Numba copies the functions that a kernel calls into its code, where the optimiser may round in another order, and leaves
-them visible to the whole process. Where such a function is compiled in the same process as well, the linker takes that
-one instead: a kernel gave other last bits in the process that compiled it than in later ones, which read it from disk.
-While kernels are compiled, the copies are made private; what is not called then falls away too.
+Numba copies the functions that a kernel calls into its code, where the optimiser may change the order of rounding, and
+leaves them visible to the whole process. If such a function is also compiled in the same process, the linker uses that
+one instead, so a kernel's last bits differed between the process that compiled it and later ones that read it from
+disk. While kernels are compiled, the copies are therefore made private, which also removes functions that are not
+called.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ _ours = threading.local()
 
 @contextlib.contextmanager
 def own_copies() -> Iterator[None]:
-    """Make the copies of called functions private in what this thread compiles meanwhile."""
+    """Make the copies of called functions private in code that this thread compiles in this context."""
     _watch()
     before, _ours.active = getattr(_ours, "active", False), True
     try:

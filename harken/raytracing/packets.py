@@ -1,9 +1,9 @@
-"""Sixteen like rays at once, for cameras: in packets as wide as the processor casts them.
+"""Sixteen coherent rays at once, for cameras, in packets of the processor's native width.
 
 A kernel asks `packet_width` once, takes a buffer from `packet_buffer`, says once with `begin_packets` where the rays
 start, writes the sixteen directions to the rows `DIRECTION_X`, `DIRECTION_Y` and `DIRECTION_Z`, casts, and reads the
-hits from `DISTANCE`, `U` and `V` and, in the buffer seen as int32, from `TRIANGLE`. `word` tells where a row has the
-value of a ray.
+hits from `DISTANCE`, `U` and `V` and, in the buffer seen as int32, from `TRIANGLE`. `word` gives the position of a
+ray's value in a row.
 
 The buffer holds one RTCRayHit16 of Embree, two RTCRayHit8 or four RTCRayHit4. Packets that the processor does not cast
 natively take about three times as long. Which width it is depends on the type of `rays`, so that it is a constant in
@@ -113,7 +113,7 @@ def _packet_width(rays):
 
 @kernel(inline="always")
 def word(width, row, ray):
-    """Return where a row has its value of a ray (0 to 15) in a buffer of packets of a width."""
+    """Return the position of a ray's value (ray 0 to 15) in a row of a buffer of packets of a width."""
     return ray // width * (_ROWS * width) + row * width + ray % width
 
 
@@ -155,7 +155,7 @@ def cast_packet(rays, packet, far):
 
 @kernel(inline="always")
 def _ask(packet, width, far):
-    """Write what Embree overwrites with its answers."""
+    """Reset the fields that Embree overwrites with its results."""
     words = packet.view(np.int32)
     for first in range(0, 16, width):
         at = word(width, DISTANCE, first)

@@ -3,7 +3,7 @@
 Numba 0.61 and later put both shapes into this message. The text is made in compiled code, for which Numba links most of
 its string library into every kernel that assigns one array to a part of another: four times the code and ten times the
 time to compile it. While kernels are compiled, the message that Numba has for other targets, without the shapes, takes
-its place. Code of others that Numba compiles keeps the long one.
+its place. Other code that Numba compiles keeps the long message.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ _ours: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
 
 @contextlib.contextmanager
 def plain_size_errors() -> Iterator[None]:
-    """Leave the sizes out of messages in what is compiled meanwhile, where this version of Numba is built that way."""
+    """Leave the sizes out of messages in code compiled in this context, if this version of Numba adds them."""
     template, short = _template()
     if template is None or template._overload_func is short:
         yield
@@ -35,7 +35,7 @@ def plain_size_errors() -> Iterator[None]:
 
 @functools.cache
 def _template() -> tuple[Any, Any]:
-    """Return what makes the long message and the function that makes the short one; None where Numba has no such."""
+    """Return the generators of the long and of the short message; None if this version of Numba has none."""
     from numba.core.registry import cpu_target
     from numba.np import arrayobj
 

@@ -1,4 +1,4 @@
-"""Triangles that rays can be cast at."""
+"""Triangles for casting rays."""
 
 import warnings
 from typing import Any
@@ -52,7 +52,7 @@ class Triangles:
         self.faces = np.ascontiguousarray(faces, np.int32)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the tree behind: it is an address in this process and is built again where it is needed."""
+        """Leave out the tree: it is an address in this process, and is built again when needed."""
         return {"vertices": self.vertices, "faces": self.faces}
 
     @made_once
@@ -79,7 +79,7 @@ class Triangles:
     def image_data(self) -> Any:
         """What kernels that cast images take: faster than `packet_data`, but a ray in millions slips through.
 
-        Sound must not leak out of a closed room, so only cameras take it, and mend what slipped.
+        Sound must not leak out of a closed room, so only cameras use it, and they repair the affected pixels.
         """
         if embree.AVAILABLE:
             scene = embree.build(self, self.vertices, self.faces, robust=False)

@@ -1,4 +1,4 @@
-"""Which surfaces of a mesh are closed, and what lies inside them, whichever way their triangles wind."""
+"""Closed surfaces of a mesh and the points inside them, regardless of the winding of their triangles."""
 
 from functools import cached_property
 
@@ -11,7 +11,7 @@ __all__ = ["WELD", "ClosedSurfaces", "welded"]
 WELD = 1e-3
 """Grid on which vertices count as one place when edges are compared [m]."""
 
-# Oblique, so that no ray runs along the walls and floors of a building; odd in number, so that one may go wrong.
+# Oblique, so that no ray runs along walls and floors; an odd number, so that the majority decides if one ray errs.
 _DIRECTIONS = np.array([[0.359, 0.851, 0.383], [-0.617, 0.467, 0.634], [0.271, -0.543, -0.795]])
 _VIEWS, _PLACES, _AWAY = 16, 48, 0.02
 _UNDER_THE_SKY, _ROOMY = 0.2, 4.0
@@ -56,7 +56,7 @@ def _find_inside(triangles, start, lower, upper, points, directions, inside):
 
 
 def welded(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return faces ``(F, 3)`` that name places instead of vertices: those within a millimetre are one."""
+    """Return faces ``(F, 3)`` that index places instead of vertices; vertices within a millimetre share a place."""
     grid = np.round(vertices.astype(np.float64) / WELD).astype(np.int64)
     _, place = np.unique(grid, axis=0, return_inverse=True)
     return place.ravel()[faces]
@@ -65,7 +65,7 @@ def welded(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 class ClosedSurfaces:
     """The closed surfaces of a mesh: pieces joined over edges, of which every edge belongs to an even number of faces.
 
-    Things that touch are kept apart where they have vertices or numbers of their own.
+    Touching objects stay separate if they have separate vertices or instance numbers.
 
     Args:
         vertices: ``(V, 3)`` positions [m].
@@ -126,16 +126,16 @@ class ClosedSurfaces:
         normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
         areas = np.linalg.norm(normals, axis=1)
         shares = (np.arange(_PLACES) + 0.5) / _PLACES * areas.sum()
-        chosen = np.searchsorted(np.cumsum(areas), shares).clip(0, len(areas) - 1)
-        offset = _AWAY * normals[chosen] / areas[chosen, None]
-        middles = triangles[chosen].mean(1)
+        triangle = np.searchsorted(np.cumsum(areas), shares).clip(0, len(areas) - 1)
+        offset = _AWAY * normals[triangle] / areas[triangle, None]
+        middles = triangles[triangle].mean(1)
         both = np.concatenate([middles + offset, middles - offset])
         return both[~self.contain(both)[:, surface]]
 
     def tell_air(
         self, triangles: Triangles, inside: np.ndarray, weight: np.ndarray, in_the_open: float
     ) -> tuple[np.ndarray, str]:
-        """Tell which enclosed places are in the air, and which in solids.
+        """Return which enclosed places are in the air and which are inside solids.
 
         Going inwards from the open air, each closed surface leads from air into a solid or from a solid into air. The
         first one leads into air (it is a room as a box) where it stands under the open sky and there are places
@@ -148,7 +148,7 @@ class ClosedSurfaces:
             in_the_open: Area under the open sky [m²].
 
         Returns:
-            ``(n,)`` bool, and how it was decided, in words.
+            ``(n,)`` bool, true for air, and a description of how it was decided.
         """
         depth = inside.sum(1)
         sizes = np.prod(self.bounds[1] - self.bounds[0], axis=1)
@@ -171,7 +171,7 @@ class ClosedSurfaces:
         return (depth - np.isin(outermost, shells)) % 2 == 0, words
 
     def _is_room(self, triangles: Triangles, k: int, within: float, in_the_open: float) -> bool:
-        """Tell whether an outermost closed surface is a room and no solid thing; `within` is its floor [m²]."""
+        """Whether an outermost closed surface is a room and not a solid object; `within` is its floor area [m²]."""
         outside = self.outsides(k)
         if within <= 0.0 or not len(outside):
             return False
@@ -181,8 +181,8 @@ class ClosedSurfaces:
         if float((triangle < 0).mean()) < _UNDER_THE_SKY:
             return False
         lower, upper = self.bounds
-        others = np.arange(self.count) != k
-        holds = others & (lower >= lower[k]).all(1) & (upper <= upper[k]).all(1) & (upper - lower > 0.1).any(1)
+        remaining = np.arange(self.count) != k
+        holds = remaining & (lower >= lower[k]).all(1) & (upper <= upper[k]).all(1) & (upper - lower > 0.1).any(1)
         roof = float(np.prod((upper[k] - lower[k])[[0, 2]]))
         is_furnished = bool(holds.any()) and within >= _ROOMY
         return bool(self.volumes[k] < 0 or is_furnished or within >= in_the_open - roof)

@@ -1,4 +1,4 @@
-"""The seam between a body and where it can stand and walk: the floor of a mesh, or the nodes of a grid."""
+"""The interface between a body and the ground it walks on: the floor of a mesh, or the nodes of a grid."""
 
 import math
 from typing import Protocol
@@ -99,7 +99,7 @@ class Ground(Protocol):
         ...
 
     def random_point(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw a place ``(3,)`` from all that can be reached from most others, uniformly."""
+        """Draw a place ``(3,)`` uniformly from the main connected part."""
         ...
 
     def is_free(self, position: Point) -> bool:

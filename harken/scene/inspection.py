@@ -1,4 +1,4 @@
-"""What is in a scene and what is wrong with it, in figures and in plain words."""
+"""Inspection of a scene: its contents and likely problems, in figures and in plain words."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from harken.scene.scene import Scene
 __all__ = ["SceneReport", "inspect_scene"]
 
 _CLEARLY = 0.8
-"""Share of fronts from which on they are trusted to show where the air is."""
+"""Share of front faces from which on they are trusted to indicate where the air is."""
 _BY_FRONTS = "surfaces show their fronts to the air"
 _CANDIDATES, _VIEWS = 4096, 32
 _LISTENERS, _LEAK_RAYS = 128, 256
@@ -22,14 +22,14 @@ _WALKERS, _BOUNCES = 512, 40
 _CLEARANCE, _HEADROOM = 0.1, 1.5
 _OFFSET = 1e-4
 _MOST_LABELS = 30
-"""Labels that the text lists."""
+"""Number of labels that the text lists."""
 _SPEED_OF_SOUND = 343.2
 """At 20 °C [m/s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SceneReport:
-    """What `inspect_scene` found."""
+    """The result of `inspect_scene`."""
 
     name: str
     """Name of the scene."""
@@ -48,7 +48,7 @@ class SceneReport:
     volume: float | None
     """Estimate of the enclosed air [m³], good to some per cent; None where nothing is enclosed."""
     air: str
-    """How air was told from the inside of solids, in words."""
+    """Description of how air was distinguished from the inside of solids."""
     mean_free_path: float | None
     """Mean length of a sound path between two reflections in a diffuse field [m]; None where nothing is enclosed."""
     open_edges: int
@@ -64,13 +64,14 @@ class SceneReport:
     material_areas: dict[str, float]
     """Area of each acoustic material [m²], largest first."""
     labels: tuple[LabelUse, ...]
-    """What was made of the labels of the file, largest area first."""
+    """Interpretation of the labels of the file, largest area first."""
     mean_absorption: tuple[float, ...] | None
-    """Mean absorption per octave band (`OCTAVE_BANDS`) of what sound meets indoors, openings to the outside as 1."""
+    """Mean absorption per octave band (`OCTAVE_BANDS`) of the surfaces that sound meets indoors, with openings to the
+    outside as 1."""
     reverberation_time: tuple[float, ...] | None
     """Estimate of the reverberation time per octave band [s]: Eyring's formula without absorption by the air."""
     problems: tuple[str, ...]
-    """What should be looked at, in plain words with what to do; empty where nothing was found."""
+    """Likely problems and remedies in plain words; empty if there are none."""
 
     def __str__(self) -> str:
         """Write the report as lines of text."""
@@ -79,18 +80,18 @@ class SceneReport:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Indoors:
-    """Points of the scene's box, told apart by rays in all directions."""
+    """Points of the scene's box, classified by rays in all directions."""
 
     points: np.ndarray
     """``(n, 3)`` points with a floor below, a ceiling above and air around."""
     volume: float | None
     """Enclosed air [m³]."""
     remark: str
-    """How air was told from solids."""
+    """Description of how air was distinguished from solids."""
 
 
 def inspect_scene(scene: Scene, *, seed: int = 0) -> SceneReport:
-    """Measure a scene and look for what usually goes wrong with meshes.
+    """Measure a scene and check it for common problems of meshes.
 
     Points indoors are drawn at random: something lies below and above them and around most of them, and they are not
     inside solid things. From there rays look for leaks, and paths that are reflected diffusely sample the surfaces as
@@ -156,7 +157,7 @@ def _find_indoors(scene: Scene, rng: np.random.Generator) -> _Indoors:
     distance = distance.reshape(_CANDIDATES, -1)
     facing = np.einsum("nij,nij->ni", scene.normals[triangle].reshape(rays.shape), rays)
     enclosed = hit[:, 0] & hit[:, 1] & (hit[:, 2:].mean(axis=1) > 0.5)
-    # Inside solid things rays meet the back of triangles, in rooms the front.
+    # Inside solids, rays meet the back of triangles, in rooms the front.
     front = np.where(hit, np.sign(-facing), 0.0).sum(axis=1) > 0
     air, remark = enclosed & front, _BY_FRONTS
     if enclosed.any() and front[enclosed].mean() < _CLEARLY:
@@ -183,7 +184,7 @@ def _diffuse_field(scene: Scene, points: np.ndarray, rng: np.random.Generator) -
         distance, triangle, _ = scene.triangles.closest(place, direction)
         lost = triangle < 0
         distance = np.where(lost, np.float32(0.0), distance)
-        if bounce:  # The first stretch begins in the air and is no path between two walls.
+        if bounce:  # The first segment begins in the air and not at a wall.
             lengths.append(distance[~lost])
             met += np.bincount(scene.material[triangle[~lost]], minlength=len(met))
             escaped += int(lost.sum())
@@ -224,7 +225,7 @@ def _edges(scene: Scene) -> tuple[int, float, int]:
 
 
 def _problems(report: SceneReport) -> Iterator[str]:
-    """Say in plain words what the figures mean and what to do."""
+    """Explain the figures in plain words, with remedies."""
     if report.leak_fraction is None:
         yield (
             "No point has a floor below and a ceiling above it, so the scene is open and sound escapes at once. Add a "
@@ -295,14 +296,14 @@ _ORIGINS = {
 
 
 def _label_lines(labels: tuple[LabelUse, ...]) -> Iterator[str]:
-    """Show what every label led to, with what was guessed marked."""
+    """List the interpretation of every label, with guesses marked."""
     if not labels:
         return
     names = [f"{use.label or '(no name)'}{f' (in {use.within})' if use.within else ''}" for use in labels]
-    shown = [name if len(name) <= 36 else f"{name[:35]}…" for name in names[:_MOST_LABELS]]
-    width = max(len(name) for name in (*shown, "label"))
+    captions = [name if len(name) <= 36 else f"{name[:35]}…" for name in names[:_MOST_LABELS]]
+    width = max(len(name) for name in (*captions, "label"))
     yield f"  {'label':<{width}}  {'category':<16}  {'material':<16}  {'area':>11}"
-    for name, use in zip(shown, labels, strict=False):
+    for name, use in zip(captions, labels, strict=False):
         line = f"  {name:<{width}}  {use.category:<16}  {use.material:<16}  {use.area:8.1f} m²  {_ORIGINS[use.origin]}"
         yield line.rstrip()
     if len(labels) > _MOST_LABELS:

@@ -1,9 +1,10 @@
 """From the label of a mesh, node or material to an acoustic material and a category.
 
-Labels are written by many hands: "Wall_Plaster.003", "chest_of_drawers", "tvMonitor2", "wood floor". They are cut into
-words, and whole words are compared, never parts of words: a "floorlamp" is no floor and a "carpenter" no carpet. Known
-phrases count as one word. Of several objects the last counts, as in English ("curtain rod" is a rod), and structure
-counts least ("lamp_wall" is a lamp). A named substance ("glass", "metal") decides the material before the object does.
+Labels come in many styles: "Wall_Plaster.003", "chest_of_drawers", "tvMonitor2", "wood floor". They are cut into
+words, and whole words are compared, never parts of words: "floorlamp" does not match floor, nor "carpenter" carpet.
+Known phrases count as one word. Of several objects the last counts, as in English ("curtain rod" is a rod), and
+structure counts least ("lamp_wall" is a lamp). A named substance ("glass", "metal") decides the material before the
+object does.
 """
 
 import re
@@ -14,7 +15,7 @@ from typing import Literal
 __all__ = ["LabelUse", "match_category", "match_material", "names_substance"]
 
 _LONGEST_LABEL = 1000
-"""Characters of a label that are looked at."""
+"""Number of characters of a label that are used."""
 
 # Category, material, and the words and phrases (singular) that mean it.
 _OBJECTS: tuple[tuple[str, str, str], ...] = (
@@ -60,7 +61,7 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
     ("gym_equipment", "metal", "exercise machine, weight bench, rowing machine, bicycle, elliptical"),
     ("seating", "upholstery", "seating, bench, seat, pew"),
     ("clothes", "clothes", "clothes, clothing, cloth, coat, jacket, shirt, dress, garment, laundry, clothe"),
-    # What a home holds besides.
+    # Other objects in homes.
     ("desk", "wood_furniture", "desk, workbench, writing table"),
     ("bookshelf", "paper_books", "bookshelf, bookcase, book shelf, book case, book, magazine, library"),
     ("shelf", "wood_furniture", "shelf, rack, wall shelf"),
@@ -98,7 +99,7 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
 
 _WEAK = frozenset({"wall", "floor", "ceiling"})
 
-# Material, and the words and phrases that name a substance and not a thing.
+# Material, and the words and phrases that name a substance and not an object.
 _SUBSTANCES: tuple[tuple[str, str], ...] = (
     ("plaster", "plaster, stucco, plastered"),
     ("gypsum_board", "gypsum, gypsum board, plasterboard, plaster board, drywall, sheetrock"),
@@ -121,7 +122,7 @@ _SUBSTANCES: tuple[tuple[str, str], ...] = (
     ("paper_books", "paper, cardboard"),
 )
 
-# What a substance becomes as a part of something: (substance, category) → material.
+# The material of a substance in an object: (substance, category) → material.
 _IN_PLACE: dict[tuple[str, str], str] = {
     **dict.fromkeys((("wood_furniture", "floor"), ("wood_furniture", "stairs")), "wood_floor"),
     **dict.fromkeys((("wood_furniture", c) for c in ("wall", "ceiling", "picture", "railing")), "wood_panel"),
@@ -144,19 +145,19 @@ _IN_PLACE: dict[tuple[str, str], str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class LabelUse:
-    """What a reader of scene files made of a label."""
+    """How a reader of scene files interpreted a label."""
 
     label: str
     """Name of the material in the file, or of the node where it has none; numbers at its end are left out."""
     within: str
-    """Name of the node that told what the label does not tell, empty where the label told everything."""
+    """Name of the node that provided what the label leaves open, empty if the label was sufficient."""
     category: str
     """Category of its surfaces."""
     material: str
     """Acoustic material of its surfaces."""
     origin: Literal["given", "file", "named", "guessed", "unknown"]
-    """Who said what it is made of: "given" with `materials`, the "file" (``extras.acoustics``), a substance "named" in
-    the label, "guessed" as what such things are mostly made of, or nobody ("unknown", treated as "default")."""
+    """Source of the material: "given" with `materials`, the "file" (``extras.acoustics``), a substance "named" in the
+    label, "guessed" as the usual material of such objects, or "unknown" (treated as "default")."""
     area: float
     """Area of its surfaces [m²]."""
 
@@ -175,30 +176,30 @@ _BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W\d_]+")
 
 
 def match_material(label: str) -> str | None:
-    """Return the built-in acoustic material that a label speaks of.
+    """Return the built-in acoustic material that a label indicates.
 
     Args:
         label: Name of a node, object, category or material, in any case and spelling: "Wall_Plaster.003", "tvMonitor".
 
     Returns:
-        A key of `harken.scene.material_table.MATERIALS`, or None where the label says nothing.
+        A key of `harken.scene.material_table.MATERIALS`, or None if the label matches nothing.
     """
     return _match(label[-_LONGEST_LABEL:])[1]
 
 
 def names_substance(label: str) -> bool:
-    """Tell whether a label names what a thing is made of ("glass table"), so that its material is no guess."""
+    """Whether a label names the material of an object ("glass table"), so that it need not be guessed."""
     return _match(label[-_LONGEST_LABEL:])[2]
 
 
 def match_category(label: str) -> str:
-    """Return the category of the thing that a label speaks of.
+    """Return the category of the object that a label indicates.
 
     Args:
         label: Name of a node, object, category or material, in any case and spelling.
 
     Returns:
-        One of `harken.scene.vocabulary.CATEGORIES`; "unknown" where the label says nothing.
+        One of `harken.scene.vocabulary.CATEGORIES`; "unknown" if the label matches nothing.
     """
     return _match(label[-_LONGEST_LABEL:])[0]
 

@@ -1,13 +1,13 @@
-"""The table of acoustic materials that homes are made of and that labels of meshes lead to.
+"""The table of built-in acoustic materials, used for homes and for labels of meshes.
 
 Absorption comes from published tables; `AcousticMaterial.source` names the row. "Vorländer" is M. Vorländer,
 *Auralization* (Springer 2008), appendix, as listed in pyroomacoustics' ``materials.json`` (MIT), where the row's name
-is given; "Round Robin III" are the materials of the room measured by PTB (Bork 2005). Few published rows are of an
-object's own surface: where a row is derived from figures per floor area, or judged, the source says how.
+is given; "Round Robin III" are the materials of the room measured by PTB (Bork 2005). Few published rows give values
+for an object's own surface; where a row is derived from figures per floor area or estimated, the source says how.
 
-Scattering is of the surface alone, since furniture and niches are in the geometry. No table of it exists for homes:
-that of curtains is published (Round Robin III), the rest is judged: 0.02–0.05 for smooth surfaces, 0.1–0.2 for joints
-and relief, 0.3 for filled shelves at mid frequencies, more above and less below.
+Scattering is of the surface alone, since furniture and niches are in the geometry. There is no published table for
+homes: the value of curtains is published (Round Robin III), the others are estimates: 0.02–0.05 for smooth surfaces,
+0.1–0.2 for joints and relief, 0.3 for filled shelves at mid frequencies, more above and less below.
 
 Transmission is that of the whole partition, crossed once, for sound that arrives from all sides. It follows from the
 surface mass m′ by the mass law for field incidence, TL = 20 log₁₀(f m′) − 47 dB, and never exceeds the absorption.
@@ -71,8 +71,8 @@ def _entry(
     )
 
 
-# Cloth, foliage and cushions are porous: half of what they do not reflect passes, half is spent. With more, a curtain
-# before a wall would give back through the cloth what was measured as absorbed.
+# Cloth, foliage and cushions are porous: half of the energy that they do not reflect passes, half is dissipated. With a
+# larger share, a curtain in front of a wall would return energy that was measured as absorbed.
 _POROUS = 0.5
 
 _ENTRIES = (

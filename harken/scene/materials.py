@@ -14,7 +14,7 @@ OCTAVE_BANDS: tuple[float, ...] = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0, 
 
 @dataclass(frozen=True, kw_only=True)
 class AcousticMaterial:
-    """What a surface does to sound. All coefficients are shares of *energy*, 0–1, one per band of `OCTAVE_BANDS`.
+    """Acoustic properties of a surface. All coefficients are shares of *energy*, 0–1, one per band of `OCTAVE_BANDS`.
 
     Six values (125–4000 Hz) are accepted, and the last is then used for 8 kHz too; one value stands for all bands.
     """
@@ -24,14 +24,14 @@ class AcousticMaterial:
     absorption: tuple[float, ...]
     """Share of the incident energy that is not reflected (ISO 354), transmitted energy included."""
     scattering: tuple[float, ...] = (0.1,)
-    """Share of the reflected energy that leaves diffusely and not like from a mirror (ISO 17497-1)."""
+    """Share of the reflected energy that is scattered and not reflected specularly (ISO 17497-1)."""
     transmission: tuple[float, ...] = (0.0,)
     """Share of the incident energy that passes through; at most the absorption."""
     source: str = ""
-    """Where the figures come from."""
+    """Source of the figures."""
 
     def __post_init__(self) -> None:
-        """Check the coefficients and bring them to one per band."""
+        """Check the coefficients and expand them to one per band."""
         for field in ("absorption", "scattering", "transmission"):
             try:
                 shares = np.atleast_1d(np.asarray(getattr(self, field), np.float64))

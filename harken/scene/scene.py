@@ -1,4 +1,4 @@
-"""A scene: triangles, what they are made of, what they are and what they look like."""
+"""A scene: triangles with materials, categories, objects and appearance."""
 
 import copy
 import hashlib
@@ -23,7 +23,7 @@ _FAR, _FAR_FOR_ITS_SIZE, _MOST = 64.0, 4.0, 1e12
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Appearance:
-    """What the triangles look like: a colour per corner, multiplied by a texture where there is one."""
+    """Appearance of the triangles: a colour per corner, multiplied by a texture where there is one."""
 
     colors: np.ndarray
     """``(F, 3, 3)`` uint8: red, green and blue (sRGB) at each corner of each triangle."""
@@ -83,13 +83,13 @@ class Scene:
     """A static world of triangles, in metres, y up, −z forward (as glTF).
 
     Single precision resolves a tenth of a millimetre up to a kilometre from the origin, and half a metre at 5,000 km,
-    where surveyors' coordinates lie. Vertices of a scene that is far from the origin for its size are therefore kept
-    about its middle (see `origin`); hand them over in float64. Everything else, such as floors, cameras, sources and
-    listeners, stays in the coordinates that were given.
+    where surveyors' coordinates lie. Vertices of a scene that is far from the origin for its size are therefore stored
+    relative to its middle (see `origin`); pass them in float64. Everything else, such as floors, cameras, sources and
+    listeners, stays in the original coordinates.
     """
 
     vertices: np.ndarray
-    """``(V, 3)`` float32 positions relative to `origin` [m]. May be given in float64, and then loses nothing."""
+    """``(V, 3)`` float32 positions relative to `origin` [m]. May be passed in float64 to keep full precision."""
     faces: np.ndarray
     """``(F, 3)`` int32 indices into `vertices`."""
     materials: tuple[AcousticMaterial, ...]
@@ -107,17 +107,17 @@ class Scene:
     objects: tuple[SceneObject, ...] = ()
     """The objects whose numbers `instance` holds."""
     rooms: tuple[Room, ...] = ()
-    """Known rooms; empty for a mesh without that knowledge."""
+    """The rooms, if known; empty for other meshes."""
     labels: tuple[LabelUse, ...] = ()
-    """What was made of the labels of a file, largest area first; empty for a scene that is not from a file."""
+    """Interpretation of the labels of a file, largest area first; empty for a scene that is not from a file."""
     appearance: Appearance | None = None
     """Colours and textures; plain grey where none are given."""
     name: str = "scene"
-    """Name for people: a file's stem or "home train 17"."""
+    """Human-readable name: a file's stem or "home train 17"."""
     source: str = ""
     """Where the scene came from: a path, or the call that generated it."""
     origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    """``(3,)`` float64 what `vertices` are relative to, in whole metres [m]. Zero where the farthest vertex is nearer
+    """``(3,)`` float64 origin of `vertices`, in whole metres [m]. Zero where the farthest vertex is nearer
     than 64 m or than four times the greatest half side of the scene's box; else chosen near its middle."""
 
     def __post_init__(self) -> None:
@@ -163,7 +163,7 @@ class Scene:
             object.__setattr__(self, "appearance", Appearance.plain(faces))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave derived things behind: they are made again where they are needed."""
+        """Leave out derived data: it is computed again when needed."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -188,11 +188,11 @@ class Scene:
 
     @property
     def local(self) -> "Scene":
-        """The same scene moved so that `origin` is zero: what works in single precision takes this one.
+        """The same scene moved so that `origin` is zero, for code that works in single precision.
 
-        It is the scene itself where that is so already.
+        It is the scene itself if its origin is zero already.
         """
-        return self._moved if self.is_far else self  # not kept: a scene that holds itself is freed late
+        return self._moved if self.is_far else self  # not stored: a scene that references itself is freed late
 
     @made_once
     def _moved(self) -> "Scene":
@@ -202,7 +202,7 @@ class Scene:
 
     @made_once
     def triangles(self) -> Triangles:
-        """The triangles as something to cast rays at; the tree is built on first use."""
+        """The triangles for casting rays; the tree is built on first use."""
         if self.is_far:
             return ShiftedTriangles(self.local.triangles, self.origin)
         return Triangles(self.vertices, self.faces)
@@ -224,8 +224,8 @@ class Scene:
     @made_once
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest corner ``(3,)`` of the triangles' box [m]: float32, float64 far from the origin."""
-        used = self.vertices[self.faces.ravel()]
-        lower, upper = used.min(0), used.max(0)
+        corners = self.vertices[self.faces.ravel()]
+        lower, upper = corners.min(0), corners.max(0)
         return (lower + self.origin, upper + self.origin) if self.is_far else (lower, upper)
 
     @made_once
@@ -236,7 +236,7 @@ class Scene:
 
     @made_once
     def fingerprint(self) -> str:
-        """Hexadecimal digest of everything that sound depends on: geometry and materials."""
+        """Hexadecimal digest of geometry and materials, which determine the sound."""
         digest = hashlib.sha256()
         for array in (self.vertices, self.faces, self.material, self.coefficients):
             digest.update(str(array.shape).encode())
@@ -244,15 +244,15 @@ class Scene:
         return digest.hexdigest()
 
     def is_inside_solid(self, point: np.ndarray) -> bool:
-        """Tell whether a point ``(3,)`` lies inside a wall or a piece of furniture, see `are_inside_solid`."""
+        """Whether a point ``(3,)`` lies inside a wall or a piece of furniture, see `are_inside_solid`."""
         return bool(self.are_inside_solid(checked_point("The point", point)[None])[0])
 
     def are_inside_solid(self, points: np.ndarray) -> np.ndarray:
-        """Tell which points lie inside a wall or a piece of furniture.
+        """Return which points lie inside a wall or a piece of furniture.
 
-        That is where most rays meet the back of a triangle first, and along some axis the solid is less than 0.6 m
-        thick; a room that is modelled as a box of triangles facing outwards is larger. Not every ray has to: solids
-        touch, and where their faces coincide either may be hit.
+        A point is inside a solid if most rays from it first meet the back of a triangle, and the solid is less than 0.6
+        m thick along some axis; a room modelled as a box of triangles facing outwards is larger. Not all rays have to
+        agree: where faces of touching solids coincide, either may be hit.
 
         Args:
             points: ``(N, 3)`` points [m].
@@ -261,7 +261,7 @@ class Scene:
             ``(N,)`` bool.
 
         Raises:
-            ConfigurationError: The points are no array ``(N, 3)`` of numbers.
+            ConfigurationError: The points are not an array ``(N, 3)`` of numbers.
         """
         places = _numbers(points, np.float64)
         if places is None or places.ndim != 2 or places.shape[1] != 3:
@@ -281,7 +281,7 @@ class Scene:
         return thin.any(1) & (back.mean(1) > 0.6)
 
     def __repr__(self) -> str:
-        """Say which scene it is, and how large."""
+        """Describe name and size."""
         size = " × ".join(f"{side:.2f}" for side in self.bounds[1] - self.bounds[0])
         return (
             f"<Scene {self.name!r}: {len(self.faces):,} triangles, {size} m (x × y × z), "
@@ -289,7 +289,7 @@ class Scene:
         )
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
-        """Return the same scene made of other materials."""
+        """Return the same scene with other materials."""
         return replace(self, materials=materials, material=material, labels=())
 
 

@@ -1,4 +1,4 @@
-"""The one vocabulary of categories: what a semantic image's numbers mean, in generated homes and in files alike."""
+"""The common vocabulary of categories in semantic images, for generated homes and for files."""
 
 from collections.abc import Iterable
 
@@ -22,10 +22,10 @@ CATEGORIES: tuple[str, ...] = (
     *("desk", "bookshelf", "shelf", "lamp", "rug", "curtain", "mirror", "refrigerator", "oven", "washing_machine"),
     *("radiator", "telephone", "appliance", "piano", "computer", "pipe", "container", "dishes", "person"),
 )
-"""Every category that generated homes hold and that labels in files lead to; a category's place is its number.
+"""All categories of generated homes and of labels in files; a category's index is its number.
 
-0 is "unknown", 1–7 are structure, 8–28 the 21 sounding categories of semantic AudioGoal, and the rest is what homes
-hold besides. Numbers never change: data sets and trained networks depend on them. New categories go to the end.
+0 is "unknown", 1–7 are structure, 8–28 the 21 sounding categories of semantic AudioGoal, and the rest are other objects
+in homes. Numbers never change: data sets and trained networks depend on them. New categories go to the end.
 """
 
 _NUMBERS = {name: number for number, name in enumerate(CATEGORIES)}
@@ -41,7 +41,7 @@ def category_indices(names: Iterable[str]) -> np.ndarray:
         ``(n,)`` int32, index into `CATEGORIES` of each.
 
     Raises:
-        UnknownNameError: A name is none of them.
+        UnknownNameError: A name is not in `CATEGORIES`.
     """
     try:
         return np.array([_NUMBERS[name] for name in names], np.int32)

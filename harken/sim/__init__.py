@@ -1,4 +1,4 @@
-"""The simulator: one world, one body, its senses, and what sounds around it."""
+"""The simulator: one world, one body, its senses, and the sound sources around it."""
 
 from harken.scene.ground import forward_vector
 from harken.sim.mount import Mount

@@ -1,4 +1,4 @@
-"""Where on a body a camera sits."""
+"""The position of a camera on a body."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The seam between a world that is simulated and those who act in it."""
+"""The interface between a simulated world and the agents and tasks in it."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -17,9 +17,9 @@ __all__ = ["SimulatorProtocol"]
 
 @runtime_checkable
 class SimulatorProtocol(Protocol):
-    """One world, one body, its eyes and ears, what sounds around it, and time.
+    """One world, one body with camera and ears, the sound sources around it, and time.
 
-    Tasks, environments and evaluation use nothing else of a simulator.
+    Tasks, environments and evaluation use only this interface.
     """
 
     position: np.ndarray
@@ -49,7 +49,7 @@ class SimulatorProtocol(Protocol):
 
     @property
     def rate(self) -> int:
-        """Sampling rate of what is heard [Hz]."""
+        """Sampling rate of the sound [Hz]."""
         ...
 
     @property
@@ -59,7 +59,7 @@ class SimulatorProtocol(Protocol):
 
     @property
     def sources(self) -> tuple[SoundSource, ...]:
-        """What sounds."""
+        """The sound sources."""
         ...
 
     def place(self, position: np.ndarray, heading: float) -> None:
@@ -75,11 +75,11 @@ class SimulatorProtocol(Protocol):
         ...
 
     def set_sources(self, sources: Sequence[SoundSource]) -> None:
-        """Replace what sounds, and start time anew."""
+        """Replace the sound sources, and reset time."""
         ...
 
     def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
-        """Compute ahead what the first step of an episode needs, its images too; changes nothing that is sensed."""
+        """Compute ahead what the first step of an episode needs, including images; observations do not change."""
         ...
 
     def hear(self, samples: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a body is like and what a world is made of: the settings that tasks contain."""
+"""Settings of bodies and worlds, as tasks contain them."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,13 +17,13 @@ Motion = Literal["continuous", "grid"]
 """Whether bodies move freely or from node to node of a grid."""
 
 Engine = Literal["harken", "soundspaces2"]
-"""What propagates sound: Harken's engine, or that of SoundSpaces 2.0 in its setting for navigation (``pip install
-harken[soundspaces]``, Linux on x86-64, CC-BY-NC-4.0)."""
+"""The engine that propagates sound: Harken's, or that of SoundSpaces 2.0 with its settings for navigation (``pip
+install harken[soundspaces]``, Linux on x86-64, CC-BY-NC-4.0)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldSettings:
-    """What a scene becomes a world with. Worlds are shared by those who ask for the same scene with equal settings."""
+    """Settings of a world. Requests for the same scene with equal settings share one world."""
 
     size: Body = Body()
     """Size of the bodies that walk in it."""
@@ -45,7 +45,7 @@ class WorldSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class BodySettings:
-    """What a body is like: how it moves, and where its eyes and ears are."""
+    """Settings of a body: how it moves, and where its camera and ears are."""
 
     motion: Motion = "continuous"
     """Whether it moves freely or from node to node of a grid."""
@@ -60,7 +60,7 @@ class BodySettings:
     size: Body = Body()
     """Its size."""
     camera: Camera = Camera()
-    """What it sees with."""
+    """Its camera."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -79,7 +79,7 @@ class BodySettings:
 
     @property
     def turns(self) -> int:
-        """How many turns make a whole one."""
+        """Number of turns in a full circle."""
         return round(2 * np.pi / self.turn_angle)
 
     def world(self, acoustics: AcousticSettings | None = None, propagation: Engine = "harken") -> WorldSettings:
@@ -93,7 +93,7 @@ class BodySettings:
             size=self.size,
             ear_height=self.ear_height,
             motion=self.motion,
-            # Bodies that move freely share a world whatever the length of their steps is.
+            # Bodies that move freely share a world regardless of their step length.
             grid_spacing=self.forward_step if self.motion == "grid" else 1.0,
             propagation=propagation,
             acoustics=AcousticSettings() if acoustics is None else acoustics,

@@ -35,7 +35,7 @@ FARTHEST_WALK = 1000.0
 """Longest step ahead [m]."""
 
 NOTICED = 0.1
-"""A body that is put down farther than this from where it was asked to be is told so [m]."""
+"""Distance between the requested and the actual position of a body from which on a warning is given [m]."""
 
 
 class Simulator:
@@ -43,10 +43,10 @@ class Simulator:
 
     Args:
         world: A scene, or a world that is shared with others.
-        camera: What the body sees with.
+        camera: The body's camera.
         mount: Where on the body the camera sits; ahead at the height of the ears by default.
-        propagation: What carries sound to this body; the world's own by default. An engine that remembers what it was
-            asked before belongs to one simulator.
+        propagation: Engine that carries sound to this body; the world's own by default. An engine whose results depend
+            on earlier calls belongs to one simulator.
         hearing: What the body hears with; two ears by default.
         options: Fields of `WorldSettings`, where a scene is given.
     """
@@ -81,10 +81,10 @@ class Simulator:
         self._sources: list[SoundSource] = []
         self._convolvers: list[StreamingConvolver | None] = []
         self._responses: dict[int, tuple[tuple, np.ndarray]] = {}
-        self._samples_heard = 0
+        self._sample_count = 0
 
     def __repr__(self) -> str:
-        """Return where the body is, in short."""
+        """Return a short description of the body's place."""
         x, y, z = self.position.tolist()
         at = f"at ({x:.2f}, {y:.2f}, {z:.2f})" if self._placed else "not placed"
         return f"Simulator({self.name!r}, {at}, {len(self._sources)} sources)"
@@ -111,7 +111,7 @@ class Simulator:
 
     @property
     def propagation(self) -> Propagation:
-        """What carries sound."""
+        """The engine that propagates sound."""
         if self._propagation is None:
             if self.world.settings.propagation == "harken":
                 return self.world.propagation
@@ -120,43 +120,43 @@ class Simulator:
 
     @property
     def rate(self) -> int:
-        """Sampling rate of what is heard [Hz]."""
+        """Sampling rate of the sound [Hz]."""
         return self.propagation.rate
 
     @property
     def sources(self) -> tuple[SoundSource, ...]:
-        """What sounds."""
+        """The sound sources."""
         return tuple(self._sources)
 
     def place(self, position: np.ndarray, heading: float) -> None:
-        """Put the body on the floor near a position; a warning tells if that is not where it was asked to be.
+        """Put the body on the floor near a position; warns if it had to be moved from the requested place.
 
         Args:
             position: ``(3,)`` [m]; the nearest walkable point is taken, or the nearest node on a grid.
             heading: [rad]; the nearest of four on a grid.
 
         Raises:
-            NavigationError: The pose is no pose, or there is no floor within reach.
+            NavigationError: The pose is invalid, or there is no floor within reach.
         """
-        wanted = checked_point("The position of the body", position, error=NavigationError)
+        target = checked_point("The position of the body", position, error=NavigationError)
         heading = checked_number("The heading of the body", heading, unit="radians", error=NavigationError)
-        self.position = self.ground.snap(wanted)
+        self.position = self.ground.snap(target)
         self.heading = wrapped_angle(self.ground.turned(heading))
         self._placed = True
-        aside = float(np.hypot(*(self.position - wanted)[[0, 2]]))
+        aside = float(np.hypot(*(self.position - target)[[0, 2]]))
         if aside > NOTICED and self.world.settings.motion == "continuous":
             warnings.warn(
-                f"The body was put {aside:.2f} m aside of {wanted.round(3).tolist()}, where it does not fit: it stands "
+                f"The body was put {aside:.2f} m aside of {target.round(3).tolist()}, where it does not fit: it stands "
                 f"at {self.position.round(3).tolist()}. Ask ground.is_free(position) first.",
                 HarkenWarning,
                 stacklevel=2,
             )
 
     def set_sources(self, sources: Sequence[SoundSource]) -> None:
-        """Replace what sounds, and start time anew.
+        """Replace the sound sources, and reset time.
 
         Raises:
-            SoundError: One is no `SoundSource`.
+            SoundError: An element is not a `SoundSource`.
         """
         for source in sources:
             if not isinstance(source, SoundSource):
@@ -164,20 +164,20 @@ class Simulator:
             self._check_within(source.position)
         self._sources = list(sources)
         self._convolvers = [None] * len(self._sources)
-        self._samples_heard = 0
+        self._sample_count = 0
         self._responses = {}
 
     def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
-        """Compute ahead what the first step of an episode needs; changes nothing that is sensed.
+        """Compute ahead what the first step of an episode needs; observations do not change.
 
         Args:
-            sources: What will sound.
+            sources: The sound sources of the episode.
             channels: Images that will be seen.
         """
         self.world.prepare(sources, channels=channels)
 
     def _check_within(self, place: np.ndarray) -> None:
-        """Warn of a source outside the scene's box: hardly anything of it is heard inside."""
+        """Warn of a source outside the scene's box, which is hardly audible inside."""
         low, high = self.world.scene.bounds
         if (place < low).any() or (place > high).any():
             warnings.warn(
@@ -198,7 +198,7 @@ class Simulator:
             Whether something was in the way.
 
         Raises:
-            NavigationError: The distance is no such number.
+            NavigationError: The distance is not a number in that range.
         """
         self._check_placed()
         distance = checked_number("The distance to walk", distance, 0.0, FARTHEST_WALK, unit="m", error=NavigationError)
@@ -209,7 +209,7 @@ class Simulator:
         """Turn by an angle [rad], positive to the left.
 
         Raises:
-            NavigationError: It is not finite.
+            NavigationError: The angle is not finite.
         """
         self._check_placed()
         angle = checked_number("The angle to turn by", angle, unit="radians", error=NavigationError)
@@ -242,7 +242,7 @@ class Simulator:
             ``(sources, channels, samples)`` float32 pressure, in the order of `sources`.
 
         Raises:
-            SoundError: The number is no whole number, or more than `LONGEST_HEARING`.
+            SoundError: The number is not a whole number, or it is more than `LONGEST_HEARING`.
         """
         self._check_placed()
         most = round(LONGEST_HEARING * self.rate)
@@ -255,8 +255,8 @@ class Simulator:
             if convolver is None:
                 convolver = self._convolvers[i] = self._convolver(source, block)
             for start in range(0, samples, block):
-                each[i, :, start : start + block] = convolver.advance(self._heard(i, ears, start + block))
-        self._samples_heard += samples
+                each[i, :, start : start + block] = convolver.advance(self._response(i, ears, start + block))
+        self._sample_count += samples
         return each
 
     def _convolver(self, source: SoundSource, block: int) -> StreamingConvolver:
@@ -269,22 +269,22 @@ class Simulator:
             sounding=(onset, onset + source.duration * self.rate),
         )
 
-    def _heard(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
+    def _response(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
         """Return the response of a source some samples ahead; that of one at rest is computed once per pose."""
         source = self._sources[i]
         if source.trajectory is not None:
-            moved = source.at((self._samples_heard + ahead) / self.rate)
+            moved = source.at((self._sample_count + ahead) / self.rate)
             return self.propagation.impulse_response(moved, ears).samples
         pose = self.position.tobytes(), self.heading
-        known = self._responses.get(i)
-        if known is None or known[0] != pose:
-            known = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
-        return known[1]
+        entry = self._responses.get(i)
+        if entry is None or entry[0] != pose:
+            entry = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
+        return entry[1]
 
     @property
     def time(self) -> float:
         """Time since the sources were set [s]."""
-        return self._samples_heard / self.rate
+        return self._sample_count / self.rate
 
     def see(
         self, channels: Sequence[str], *, camera: Camera | None = None, mount: Mount | None = None
@@ -309,7 +309,7 @@ class Simulator:
             listener: The body's ears by default.
 
         Raises:
-            StateError: Nothing sounds, or the body stands nowhere.
+            StateError: There is no sound source, or the body has not been placed.
         """
         if source is None:
             if not self._sources:
@@ -350,15 +350,15 @@ class Simulator:
 def _divided(samples: int, most: int) -> int:
     """Return the length of the fewest equal pieces of `samples` that are at most `most` long.
 
-    Where none of a reasonable number of pieces fits, there is one.
+    If no reasonable number of equal pieces exists, the whole is one piece.
     """
     fewest = -(-samples // most)
     return next((samples // n for n in range(fewest, 8 * fewest + 1) if samples % n == 0), samples)
 
 
 def _world_settings(options: dict[str, Any]) -> WorldSettings:
-    known = list(WorldSettings.__dataclass_fields__)
+    names = list(WorldSettings.__dataclass_fields__)
     for name in options:
-        if name not in known:
-            raise UnknownNameError("setting of a world", name, known)
+        if name not in names:
+            raise UnknownNameError("setting of a world", name, names)
     return WorldSettings(**options)

@@ -1,4 +1,4 @@
-"""What sounds in a world: a clip at a place or on its way."""
+"""Sound sources of a world: a clip at a place or on a trajectory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["SoundSource"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SoundSource:
-    """Something that sounds: a clip at a place or on its way, repeated from an offset on."""
+    """A sound source: a clip at a place or on a trajectory, repeated from an offset on."""
 
     position: np.ndarray
     """``(3,)`` position [m]."""
@@ -33,19 +33,19 @@ class SoundSource:
     directivity: Directivity | None = None
     """How it radiates by direction; equally in all directions if None."""
     heading: float = 0.0
-    """Where it faces [rad]; a source on its way faces where it goes."""
+    """Where it faces [rad]; a moving source faces its direction of motion."""
     pitch: float = 0.0
     """Angle above the horizon at which it faces [rad]."""
     trajectory: Trajectory | None = None
-    """Its way, from the moment at which the sources are set; `position` is where it starts."""
+    """Its trajectory, from the moment at which the sources are set; `position` is its start."""
 
     @staticmethod
     def moving(trajectory: Trajectory, samples: np.ndarray, **settings: Any) -> "SoundSource":
-        """Return a source on its way; `settings` are the other fields."""
+        """Return a moving source; `settings` are the other fields."""
         return SoundSource(position=trajectory.position(0.0), samples=samples, trajectory=trajectory, **settings)
 
     def at(self, time: float) -> Source:
-        """Return what propagation needs to know of it at a time [s]."""
+        """Return the source for propagation at a time [s]."""
         if self.trajectory is None:
             return Source(position=self.position, directivity=self.directivity, heading=self.heading, pitch=self.pitch)
         return Source(
@@ -57,10 +57,10 @@ class SoundSource:
         )
 
     def __post_init__(self) -> None:
-        """Check everything, so that no wrong value reaches a kernel.
+        """Check all fields, so that no invalid value reaches a kernel.
 
         Raises:
-            SoundError: The samples are no sound of one channel, or the place, the times or the angles are impossible.
+            SoundError: The samples are not mono sound, or the place, the times or the angles are invalid.
         """
         samples = np.ascontiguousarray(as_pressure(self.samples, "The sound of a source"), np.float32)
         if samples.ndim != 1 or len(samples) == 0:

@@ -1,4 +1,4 @@
-"""Ways that sources take through a world in time."""
+"""Trajectories of moving sources."""
 
 from dataclasses import dataclass
 
@@ -54,9 +54,9 @@ class Trajectory:
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
             raise ConfigurationError(f"Trajectory: points have shape {points.shape}; expected (n, 3), n > 0.")
         legs = np.linalg.norm(np.diff(points, axis=0), axis=1)
-        kept = np.r_[True, legs > 1e-9]
+        distinct = np.r_[True, legs > 1e-9]
         times = np.r_[0.0, np.cumsum(legs[legs > 1e-9])] / speed
-        return Trajectory(times=times, positions=points[kept], repeats=repeats)
+        return Trajectory(times=times, positions=points[distinct], repeats=repeats)
 
     def _local(self, time: float) -> float:
         span = self.times[-1] - self.times[0]
@@ -70,7 +70,7 @@ class Trajectory:
         return np.array([np.interp(at, self.times, self.positions[:, axis]) for axis in range(3)])
 
     def heading(self, time: float) -> float:
-        """Return where the way leads at a time [rad]; at rest, where it led last or will first lead; 0 if nowhere."""
+        """Return the heading of the motion at a time [rad]; at rest, the last or the first one; 0 if it never moves."""
         if len(self.times) < 2:
             return 0.0
         leg = int(np.clip(np.searchsorted(self.times, self._local(time), side="right") - 1, 0, len(self.times) - 2))

@@ -1,4 +1,4 @@
-"""A world: a scene with all that is derived from it once and shared by everybody who is in it."""
+"""A world: a scene with the data derived from it, which is computed once and shared by all simulators."""
 
 import functools
 from collections.abc import Sequence
@@ -20,24 +20,23 @@ from harken.vision import Camera, Renderer
 __all__ = ["World"]
 
 ECHO_ENGINES_KEPT = 4
-"""Settings of echoes whose engines a world keeps."""
+"""Number of echo settings whose engines a world keeps."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class World:
-    """A scene prepared for bodies, eyes and ears. It has no state: any number of simulators may share one.
+    """A scene prepared for navigation, rendering and sound. It has no state, so any number of simulators may share it.
 
-    Floor, pictures and sound fields are made on first use, once whatever the number of threads, and kept. `prepare`
-    makes them ahead.
+    Floor, renderer and sound fields are made on first use, once for all threads, and kept. `prepare` makes them ahead.
     """
 
     scene: Scene
     """The scene."""
     settings: WorldSettings = field(default_factory=WorldSettings)
-    """What it is prepared for."""
+    """The settings it is prepared for."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave derived things behind: they are made again where they are needed."""
+        """Leave out derived data: it is computed again when needed."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -59,12 +58,12 @@ class World:
 
     @made_once
     def renderer(self) -> Renderer:
-        """What cameras see."""
+        """The renderer of the scene."""
         return Renderer(self.scene)
 
     @made_once
     def propagation(self) -> Propagation:
-        """What carries sound here."""
+        """The engine that propagates sound."""
         return self.new_propagation() if self.settings.propagation != "harken" else self._fast_propagation()
 
     def _fast_propagation(self) -> FastPropagation:
@@ -74,27 +73,27 @@ class World:
         return FastPropagation(self.scene, self.settings.acoustics, ears=ears, route=route)
 
     def new_propagation(self) -> Propagation:
-        """Return what carries sound to one body: Harken's engine is shared by all, others remember who asked before."""
+        """Return the sound engine for one body: Harken's engine is shared by all bodies, others keep a history."""
         if self.settings.propagation == "harken":
             return self.propagation
         from harken.acoustics.engines import SoundSpaces2Propagation, SoundSpaces2Settings
 
-        chosen = self.settings.acoustics
+        acoustics = self.settings.acoustics
         navigation = SoundSpaces2Settings.navigation(
-            rate=chosen.rate, duration=chosen.duration, transmission=chosen.transmission
+            rate=acoustics.rate, duration=acoustics.duration, transmission=acoustics.transmission
         )
         return SoundSpaces2Propagation(self.scene, navigation)
 
     def prepare(
         self, sources: Sequence[Source] = (), *, goal: np.ndarray | None = None, channels: Sequence[str] = ()
     ) -> None:
-        """Make what an episode will ask for, such as on another thread while the episode before it runs.
+        """Compute what an episode will need, such as on another thread during the previous episode.
 
-        Whatever is asked for meanwhile waits for it and is not made twice. Nothing is changed that could be observed:
-        results are the same bytes with and without, in any order and on any thread.
+        Requests for the same data wait for it, so nothing is computed twice. Results are the same bytes with and
+        without this call, in any order and on any thread.
 
         Args:
-            sources: What will sound.
+            sources: The sound sources of the episode.
             goal: ``(3,)`` place on the floor that distances will be asked to [m].
             channels: Images that will be asked for, see `Renderer.observe`.
 
@@ -115,8 +114,8 @@ class World:
                 propagation.prepare(source)
 
     def echoes(self, settings: EchoSettings) -> EchoPropagation:
-        """Return what answers a sweep in this world."""
-        scene = self.scene  # not the world, which would then hold itself
+        """Return the echo engine of this world."""
+        scene = self.scene  # not the world itself, which would create a reference cycle
         return self._echo_engines.get(settings, lambda: EchoPropagation(scene=scene, settings=settings))
 
     @made_once
@@ -127,7 +126,7 @@ class World:
 def _walkers_way(
     floor: WalkableFloor, ear_height: float, source: np.ndarray, listener: np.ndarray
 ) -> np.ndarray | None:
-    """Propose the walker's shortest way as a way for sound, at the height of ears."""
+    """Propose the shortest walkable path as a path for sound, at the height of ears."""
     lift = np.array([0.0, ear_height, 0.0])
     try:
         start = floor.snap(listener - lift)

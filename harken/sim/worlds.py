@@ -1,4 +1,4 @@
-"""Where things take place: generated homes by split and number, or scene files, and the simulators in them."""
+"""Worlds and simulators for generated homes, by split and number, and for scene files."""
 
 import functools
 import threading
@@ -22,7 +22,7 @@ UpAxis = Literal["auto", "y", "z"]
 """Axis that points up in a scene file."""
 
 WORLDS_KEPT = 8
-"""Worlds that a process keeps, the least recently used dropped first."""
+"""Number of worlds that a process keeps; the least recently used is dropped first."""
 
 _lock = threading.Lock()
 
@@ -46,10 +46,10 @@ def make_simulator(
 
     Args:
         scene: "home:<split>:<number>", the path of a scene file, a scene, or a world.
-        settings: What the scene becomes a world with; not where a world is given.
-        camera: What the body sees with.
+        settings: Settings of the world; not together with a world.
+        camera: The body's camera.
         mount: Where on the body the camera sits.
-        hearing: What the body hears with.
+        hearing: The body's listener format.
         up: Axis that points up in a file.
         scale: Metres per unit of a file.
 
@@ -70,7 +70,7 @@ def load_world(scene: str, settings: WorldSettings, *, up: UpAxis = "auto", scal
 
     Args:
         scene: "home:<split>:<number>", or the path of a scene file.
-        settings: What it is prepared for.
+        settings: Settings of the world.
         up: Axis that points up in the file.
         scale: Metres per unit of the file.
 
@@ -78,7 +78,7 @@ def load_world(scene: str, settings: WorldSettings, *, up: UpAxis = "auto", scal
         EpisodeError: The name of a home is malformed.
         SceneError: The file cannot be read.
     """
-    with _lock:  # or environments in several threads would each make the world, and share nothing
+    with _lock:  # otherwise environments in several threads would each make their own world
         return _load_world(scene, settings, up, scale)
 
 

@@ -19,7 +19,7 @@ _MOST_PIXELS = 2**26
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """How a view is taken; where from is said when it is taken."""
+    """Projection and image size of a view, without the pose."""
 
     width: int = 128
     """Columns of the image, 1–16384; the image has at most 67 million pixels."""

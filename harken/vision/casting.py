@@ -28,7 +28,7 @@ __all__ = ["cast_depth", "cast_down", "cast_hits", "pose_frame"]
 SLIPPED = np.float32(0.02)
 """A pixel that lies behind all of its neighbours by more than this may be a ray that slipped through an edge [m]."""
 
-# A surface nearer than this is not seen: the camera may touch it.
+# Nearer surfaces are not seen, since the camera may touch them.
 _NEAR = np.float32(1e-3)
 
 
@@ -43,7 +43,7 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
         ``(3, 3)`` float32 with the directions right, up and forward as rows.
 
     Raises:
-        ConfigurationError: An angle is no finite number.
+        ConfigurationError: An angle is not a finite number.
     """
     heading = checked_number("heading", heading, unit="radians")
     pitch = checked_number("pitch", pitch, unit="radians")
@@ -86,18 +86,18 @@ def _suspicious(depth, y):
         below = above
     if height == 1 or width < 3:
         return True
-    found = 0
+    suspects = 0
     for x in range(1, width - 1):
         nearest = max(max(row[x - 1], row[x + 1]), max(above[x], below[x]))
-        found += nearest + SLIPPED < row[x]
+        suspects += nearest + SLIPPED < row[x]
     first = max(row[1], max(above[0], below[0])) + SLIPPED < row[0]
     last = max(row[width - 2], max(above[width - 1], below[width - 1])) + SLIPPED < row[width - 1]
-    return found > 0 or first or last
+    return suspects > 0 or first or last
 
 
 @kernel
 def _mend(rays, position, frame, columns, rows, depth):
-    """Cast anew, with rays that cannot slip between triangles, the pixels that lie behind all of their neighbours."""
+    """Cast pixels that lie behind all of their neighbours again, with rays that cannot slip between triangles."""
     buffer, infinity = ray_buffer(), np.float32(np.inf)
     height, width = depth.shape
     for y in range(height):

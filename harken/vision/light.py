@@ -1,7 +1,7 @@
 """The light in a scene, computed once: a soft lamp under each room's ceiling, one bounce, and the sky's ambient light.
 
-This is lighting for looks, in arbitrary units: lit surfaces come out near 1. It does not depend on what was rendered
-before.
+The lighting is for appearance only, in arbitrary units: lit surfaces are near 1. It does not depend on earlier
+renderings.
 """
 
 import math
@@ -53,12 +53,12 @@ def bake_light(scene: Scene, grid: LightGrid, albedo: np.ndarray) -> np.ndarray:
         _smooth(*map_arrays, direct_rgb, openness.copy(), np.float32(1.0))
         _smooth(*map_arrays, light, openness, np.float32(0.5))
     light += direct_rgb
-    # A soft shoulder: lamps do not burn out the wall beside them.
+    # A soft shoulder keeps walls beside lamps from being overexposed.
     return (1.2 * (1.0 - np.exp(-light / 0.75))).astype(np.float32)
 
 
 def _lamp(room: Room) -> tuple[float, float, float, float, float]:
-    """Place a room's lamp: x, y, z, intensity and the squared distance within which its light does not grow further."""
+    """Place a room's lamp: x, y, z, intensity and the squared distance below which its light no longer increases."""
     centre = _middle(np.asarray(room.polygon, np.float64))
     a, b = room.polygon, np.roll(room.polygon, -1, 0)
     area = abs(float((a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]).sum())) / 2
@@ -87,7 +87,8 @@ def _middle(polygon: np.ndarray) -> np.ndarray:
 def _hemisphere(count: int) -> np.ndarray:
     """``(count, 3)`` float32 directions about +z, as dense as the cosine to it (a Fibonacci lattice on the disc).
 
-    Every sample uses the same: the error that remains is smooth over a surface, where random directions would be grain.
+    All samples use the same directions: the remaining error is smooth over a surface, where random directions would
+    give grain.
     """
     k = np.arange(count) + 0.5
     radius, angle = np.sqrt(k / count), k * (math.pi * (3.0 - math.sqrt(5.0)))
@@ -113,44 +114,44 @@ def _lamp_light(lamp, p, nx, ny, nz):
 
 
 @kernel
-def _strongest(lamps, p, nx, ny, nz, chosen):
-    """Put the lamps that would light a place most into `chosen`, -1 for none; distant rooms' lamps are behind walls."""
-    strength = np.zeros(len(chosen), np.float32)
-    chosen[:] = -1
+def _strongest(lamps, p, nx, ny, nz, slots):
+    """Fill `slots` with the lamps that could light a place most, -1 for none; those of distant rooms are hidden."""
+    strength = np.zeros(len(slots), np.float32)
+    slots[:] = -1
     for i in range(len(lamps)):
         value, k = _lamp_light(lamps[i], p, nx, ny, nz), i
-        for slot in range(len(chosen)):
+        for slot in range(len(slots)):
             if value > strength[slot]:
                 value, strength[slot] = strength[slot], value
-                k, chosen[slot] = chosen[slot], k
+                k, slots[slot] = slots[slot], k
 
 
 @kernel
 def _light_directly(rays, positions, normals, lamps, direct):
-    buffer, chosen = ray_buffer(), np.empty(_LAMPS_PER_SAMPLE, np.int64)
+    buffer, strongest = ray_buffer(), np.empty(_LAMPS_PER_SAMPLE, np.int64)
     for s in range(len(positions)):
         for side in range(2):
             sign = np.float32(1.0 - 2.0 * side)
             nx, ny, nz = sign * normals[s, 0], sign * normals[s, 1], sign * normals[s, 2]
-            _strongest(lamps, positions[s], nx, ny, nz, chosen)
-            for k in chosen:
+            _strongest(lamps, positions[s], nx, ny, nz, strongest)
+            for k in strongest:
                 if k >= 0:
-                    seen = _visible_share(rays, buffer, positions[s], nx, ny, nz, lamps[k])
-                    direct[s, side] += seen * _lamp_light(lamps[k], positions[s], nx, ny, nz)
+                    share = _visible_share(rays, buffer, positions[s], nx, ny, nz, lamps[k])
+                    direct[s, side] += share * _lamp_light(lamps[k], positions[s], nx, ny, nz)
 
 
 @kernel
 def _visible_share(rays, buffer, p, nx, ny, nz, lamp):
     """Share of a square lamp of 0.7 m that a place sees; its own shade and fittings, within 0.4 m, do not count."""
-    seen = 0
+    count = 0
     for i in range(_LAMP_RAYS):
         x = lamp[0] - p[0] + (np.float32(0.35) if i % 2 else np.float32(-0.35))
         z = lamp[2] - p[2] + (np.float32(0.35) if i // 2 else np.float32(-0.35))
         y = lamp[1] - p[1]
         far = np.float32(1.0) - np.float32(0.4) / max(np.sqrt(x * x + y * y + z * z), np.float32(0.5))
         ox, oy, oz = p[0] + nx * _OFFSET, p[1] + ny * _OFFSET, p[2] + nz * _OFFSET
-        seen += not is_occluded(rays, buffer, ox, oy, oz, x, y, z, np.float32(0.0), far)
-    return np.float32(seen / _LAMP_RAYS)
+        count += not is_occluded(rays, buffer, ox, oy, oz, x, y, z, np.float32(0.0), far)
+    return np.float32(count / _LAMP_RAYS)
 
 
 @kernel(inline="always")
@@ -191,7 +192,7 @@ def _gather(rays, positions, normals, directions, ambient, map_arrays, direct, a
             share = np.float32(1.0 / len(directions))
             # From above more than from below, and a little by side, so that the walls of a corner differ.
             sky = ambient * (free * share) ** 2 * (np.float32(0.8) + np.float32(0.2) * ny + np.float32(0.07) * nx)
-            # Bounced light is dimmed in corners too, more than it is in truth: edges of a room stay legible.
+            # Bounced light is dimmed in corners more than physically correct, which keeps the edges of a room visible.
             bounced = share * free * share
             light[s, side, 0] = sky + red * bounced
             light[s, side, 1] = sky + green * bounced
@@ -201,9 +202,9 @@ def _gather(rays, positions, normals, directions, ambient, map_arrays, direct, a
 
 @kernel
 def _smooth(intervals, start, sample, light, openness, keep):
-    """Even out what few rays leave uneven, and light samples inside walls (of a floor that runs on below them).
+    """Smooth the noise of few rays, and light samples buried in walls (on a floor that continues below them).
 
-    A sample exchanges light with its neighbours on the same triangles; from a buried one nothing is taken.
+    A sample exchanges light with its neighbours on the same triangles; buried samples do not contribute.
     """
     total = np.zeros((len(light), 2, 4), np.float32)
     for f in range(len(intervals)):

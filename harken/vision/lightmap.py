@@ -51,7 +51,7 @@ def light_grid(scene: Scene, most: int = 150_000) -> LightGrid:
     width = 2.0 * scene.areas / np.maximum(edges, 1e-9)
     spacing = _FINEST
     while True:
-        # The mean of both sizes of a triangle: a sliver does not need as many rows as columns.
+        # The mean of a triangle's two dimensions, since a sliver does not need as many rows as columns.
         size = np.sqrt(edges * np.minimum(np.maximum(width, spacing), edges))
         intervals = np.clip(np.ceil(size / spacing), 1, _MOST_INTERVALS).astype(np.int32)
         points = (intervals + 1) * (intervals + 2) // 2
@@ -80,7 +80,7 @@ def _coinciding(places: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np
         key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
         key ^= key >> np.uint64(29)
     _, first, kind = np.unique(key, return_index=True, return_inverse=True)
-    # Numbered as they come, neighbours lie together in memory, and what they look at is still in the cache.
+    # Numbering in order of occurrence keeps neighbours together in memory, which is better for the cache.
     order = np.argsort(first)
     number = np.empty(len(order), np.int32)
     number[order] = np.arange(len(order))
@@ -110,7 +110,7 @@ def _place(corners, corner_normals, facet_normals, intervals, start, places, pos
                 places[k] = a * corners[f, 0] + b * corners[f, 1] + c * corners[f, 2]
                 inward = centre - places[k]
                 length = np.sqrt(inward[0] ** 2 + inward[1] ** 2 + inward[2] ** 2)
-                # A sample in the seam of floor and wall would see into the next room.
+                # A sample exactly where floor and wall meet would see into the next room.
                 share = min(np.float32(0.1), np.float32(0.02) / max(length, np.float32(1e-6)))
                 positions[k] = places[k] + inward * share
                 if n == 1:

@@ -1,4 +1,4 @@
-"""Cameras in the dark: less light, the noise of its photons, and that of reading them out."""
+"""Cameras in the dark: less light, photon noise and read-out noise."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class LowLight:
     read_noise: float = 3.0
     """Standard deviation of the read-out, in photons."""
     gain: float = 1.0
-    """What the camera multiplies the dark image by; 1 leaves it dark."""
+    """Gain applied to the dark image; 1 leaves it dark."""
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -64,6 +64,6 @@ class LowLight:
         encoded = image.astype(np.float64) / 255.0
         linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
         counted = rng.poisson(linear * light * self.photons) + self.read_noise * rng.standard_normal(image.shape)
-        seen = np.clip(counted * self.gain / self.photons, 0.0, 1.0)
-        back = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+        level = np.clip(counted * self.gain / self.photons, 0.0, 1.0)
+        back = np.where(level <= 0.0031308, 12.92 * level, 1.055 * level ** (1 / 2.4) - 0.055)
         return np.round(255.0 * back).astype(np.uint8)

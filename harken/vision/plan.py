@@ -20,7 +20,7 @@ _TALLEST = 16
 # Drawing takes about 150 bytes for each.
 _MOST_PIXELS = 2**24
 _PAPER, _WALL = np.array([247, 246, 243], np.uint8), np.array([50, 54, 62], np.uint8)
-# A solid thicker than this is no wall: it is the open ground between two wings of a scanned building.
+# A thicker solid is not a wall but the open ground between two wings of a scanned building.
 _THICKEST_WALL = 0.6
 _STRUCTURE = ("wall", "floor", "ceiling", "unknown")
 _OBJECT, _THIN, _THICK = 1, 2, 3
@@ -56,10 +56,10 @@ class Plan:
 
 
 def draw_plan(scene: Scene, *, width: int = 480, height_above_floor: float = 1.2, floor: float = 0.0) -> Plan:
-    """Draw a scene from above, without what lies above a cut.
+    """Draw a scene from above, without the parts above a cut.
 
     Walls that are cut are dark, and so is furniture that is cut, in its own colour. Solid and closed meshes are filled;
-    of walls without thickness the outline is drawn.
+    walls without thickness are drawn as lines.
 
     Args:
         scene: The scene.
@@ -105,7 +105,7 @@ def _look_down(scene: Scene, level: float, x: float, z: float, step: float, shap
     along = (z + step * (np.arange(shape[0]) + 0.5)).astype(np.float32)
     hits = np.empty(shape, np.float32), np.empty(shape, np.int32), np.empty((*shape, 2), np.float32)
     cast_down(scene.triangles.packet_data, np.float32(level), across, along, *hits)
-    # As a camera whose every ray runs against its own «up».
+    # As for a camera whose rays all run opposite to its up direction.
     columns, rows = np.zeros((shape[1], 2), np.float32), np.tile(np.array([0.0, -1.0], np.float32), (shape[0], 1))
     image = np.empty((*shape, 3), np.uint8)
     shade(
@@ -116,7 +116,7 @@ def _look_down(scene: Scene, level: float, x: float, z: float, step: float, shap
 
 
 def _draw_cut(scene: Scene, level: float, x: float, z: float, step: float, image: np.ndarray) -> None:
-    """Paint what the cut goes through."""
+    """Paint the objects and walls that are cut."""
     segments, facing, triangle = _slice(scene, level)
     segments = (segments - (x, z)) / step
     structure = np.isin(scene.category, [i for i, name in enumerate(scene.categories) if name in _STRUCTURE])
@@ -129,8 +129,8 @@ def _draw_cut(scene: Scene, level: float, x: float, z: float, step: float, image
     # Where walls cross, the solid is long both ways.
     wall = (across == _THIN) | (down == _THIN) | ((across == _THICK) & (down == _THICK))
     thing = ~wall & ((across == _OBJECT) | (down == _OBJECT))
-    found = np.where(across == _OBJECT, across_triangle, down_triangle)
-    image[thing] = (0.72 * mean_colors(scene)[found[thing]]).astype(np.uint8)
+    surface = np.where(across == _OBJECT, across_triangle, down_triangle)
+    image[thing] = (0.72 * mean_colors(scene)[surface[thing]]).astype(np.uint8)
     row, column, which = _outline(segments[owner != 0], triangle[owner != 0], image.shape[:2])
     image[row, column] = (0.45 * mean_colors(scene)[which]).astype(np.uint8)
     row, column, _ = _outline(segments[owner == 0], triangle[owner == 0], image.shape[:2])
@@ -146,7 +146,7 @@ def _slice(scene: Scene, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarr
     above = corners[:, :, 1] > level
     triangle = np.flatnonzero(above.any(1) & ~above.all(1))
     corners, above = corners[triangle], above[triangle]
-    # The corner that is alone on its side comes first; both edges that the cut meets start there.
+    # The corner that is alone on its side comes first; both cut edges start there.
     alone = np.argmax(above == (above.sum(1, keepdims=True) == 1), axis=1)
     order = (alone[:, None] + np.arange(3)) % 3
     a, b, c = np.moveaxis(np.take_along_axis(corners, order[:, :, None], 1), 1, 0)
@@ -162,7 +162,7 @@ def _solid(
     shape: tuple[int, int],
     thickest: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Follow each row of pixels through the slice and tell what is solid: its kind and the triangle it begins with."""
+    """Fill the solid pixels of each row of the slice, with their kind and the triangle at which the solid begins."""
     low, high = segments[:, :, 1].min(1), segments[:, :, 1].max(1)
     first = np.clip(np.ceil(low - 0.5), 0, shape[0]).astype(np.int64)
     count = np.maximum(np.clip(np.ceil(high - 0.5), 0, shape[0]).astype(np.int64) - first, 0)
@@ -193,10 +193,10 @@ def _fill(row, crossing, leaves, owner, triangle, thickest, kind, begins):
             depth -= 1
             if depth == 0:
                 thin = crossing[i] - crossing[start] <= thickest
-                found = _OBJECT if owner[i] != 0 else (_THIN if thin else _THICK)
+                mark = _OBJECT if owner[i] != 0 else (_THIN if thin else _THICK)
                 left = max(int(np.ceil(crossing[start] - 0.5)), 0)
                 right = min(int(np.ceil(crossing[i] - 0.5)), kind.shape[1])
-                kind[row[i], left:right] = found
+                kind[row[i], left:right] = mark
                 begins[row[i], left:right] = triangle[start]
 
 

@@ -14,7 +14,7 @@ from harken.vision.surfaces import SKY, shade, surface_arrays
 __all__ = ["CHANNELS", "Renderer"]
 
 CHANNELS: tuple[str, ...] = ("depth", "rgb", "semantic", "instance", "material")
-"""Names of what `Renderer.observe` can return."""
+"""Names of the images that `Renderer.observe` can return."""
 
 # Beyond this, distances from the camera overflow single precision when they are squared.
 _FARTHEST = 1e18
@@ -23,8 +23,8 @@ _FARTHEST = 1e18
 class Renderer:
     """Renders views of one scene.
 
-    What it sees depends on the arguments of `observe` only. The scene's light is computed when colour is first asked
-    for, in a second or a few, and shared by all renderers of the same scene in the process.
+    Images depend only on the arguments of `observe`. The scene's light is computed when colour is first asked
+    for, in a few seconds at most, and shared by all renderers of the same scene in the process.
 
     Args:
         scene: What to look at.
@@ -62,7 +62,7 @@ class Renderer:
 
         Raises:
             UnknownNameError: A channel does not exist.
-            ConfigurationError: `camera` is none, or the pose is not finite or has the wrong shape.
+            ConfigurationError: `camera` is not a camera, or the pose is not finite or has the wrong shape.
         """
         if not isinstance(camera, Camera):
             raise ConfigurationError(f"camera is of type {type(camera).__name__}; expected a harken.vision.Camera.")

@@ -1,4 +1,4 @@
-"""Balls in a view, and where points appear in it: what a camera would see of things that are not part of the scene."""
+"""Projection of balls and points into a view, for things that are not part of the scene."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _AMBIENT, _ABOVE, _AHEAD = 0.5, 0.3, 0.2
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SphereView:
-    """The pixels that a ball covers in an image, were nothing in front of it."""
+    """The pixels that a ball covers in an image, ignoring occlusion."""
 
     rows: np.ndarray
     """``(n,)`` int64 row of each pixel."""
@@ -44,7 +44,7 @@ def project(
     Returns:
         - ``(n, 2)`` float64 column and row from the image's upper left corner [pixel]; the middle of the first pixel is
           (0.5, 0.5). Points that no ray of the camera reaches, those behind a pinhole camera, are at (−1, −1).
-        - ``(n,)`` bool: whether the point lies within the image. What is in front of it is not asked.
+        - ``(n,)`` bool: whether the point lies within the image. Occlusion is ignored.
 
     Raises:
         ConfigurationError: The pose or a point is not finite, or has the wrong shape.
@@ -133,7 +133,7 @@ def view_sphere(
 
 
 def _window(camera: Camera, local: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns among which all pixels of a ball are, from the tangents to its outline."""
+    """Return the bounding rows and columns of a ball's pixels, from the tangents to its outline."""
     right, up, ahead = local.tolist()
     if camera.projection == "pinhole":
         scale = camera.width / (2.0 * math.tan(camera.field_of_view / 2))

@@ -1,4 +1,4 @@
-"""What surfaces look like: colours, textures and baked light, packed for compiled code, and the shading itself."""
+"""Appearance of surfaces: colours, textures and baked light, packed for compiled code, and the shading itself."""
 
 import threading
 import weakref
@@ -52,7 +52,7 @@ _baked: "weakref.WeakKeyDictionary[Scene, tuple[Any, ...]]" = weakref.WeakKeyDic
 
 
 def surface_arrays(scene: Scene) -> tuple[Any, ...]:
-    """Return what `shade` takes as `surface`: computed on the first call for a scene, shared by all that render it."""
+    """Return what `shade` takes as `surface`: computed once per scene and shared by its renderers."""
     with _lock:
         if scene not in _baked:
             _baked[scene] = _surface_arrays(scene)
@@ -110,7 +110,7 @@ def mean_colors(scene: Scene) -> np.ndarray:
 
 
 def _pack_textures(look: Appearance) -> tuple[np.ndarray, np.ndarray]:
-    """Lay textures and their halvings end to end: pixels ``(P, 3)``, and where each begins, its height and width."""
+    """Concatenate textures and their mip levels: pixels ``(P, 3)``, and where each begins, its height and width."""
     table = np.zeros((max(len(look.textures), 1), _LEVELS, 3), np.int32)
     pixels, offset = [], 0
     for number, texture in enumerate(look.textures):
@@ -170,7 +170,7 @@ def _corner_color(colors, linear, f, a, u, v):
 
 @kernel(inline="always")
 def _level(texels_per_pixel, facing):
-    """Reduction of the texture that suits a pixel; between its long and its short side where it is seen at a slant."""
+    """Mip level of the texture for a pixel; for oblique views, between the levels of its long and its short side."""
     stretched = texels_per_pixel / np.sqrt(max(facing, np.float32(0.1)))
     level = 0
     while level < _LEVELS - 1 and stretched >= _STEPS[level]:
@@ -196,7 +196,7 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
     """
     colors, texture, uv, density, pixels, table, normals, lights, (linear, srgb) = surface
     intervals, start, sample, light = lights
-    one, top = np.float32(1.0), np.float32(4096.0)
+    unit, top = np.float32(1.0), np.float32(4096.0)
     for y in range(image.shape[0]):
         for x in range(image.shape[1]):
             f = triangle[y, x]
@@ -208,7 +208,7 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
             for k in range(3):
                 facing += normals[f, k] * (s * frame[0, k] + up * frame[1, k] + ahead * frame[2, k])
             u, v = barycentric[y, x, 0], barycentric[y, x, 1]
-            a = one - u - v
+            a = unit - u - v
             red, green, blue = _corner_color(colors, linear, f, a, u, v)
             t = texture[f]
             if t >= 0:
@@ -218,6 +218,6 @@ def shade(surface, frame, columns, rows, pixel, depth, triangle, barycentric, sk
                 r, g, b = _bilinear(pixels, table[t, level], linear, tu, tv)
                 red, green, blue = red * r, green * g, blue * b
             r, g, b = interpolate_light(intervals, start, sample, light, f, 1 if facing > 0.0 else 0, u, v)
-            image[y, x, 0] = srgb[int(top * min(red * r, one) + np.float32(0.5))]
-            image[y, x, 1] = srgb[int(top * min(green * g, one) + np.float32(0.5))]
-            image[y, x, 2] = srgb[int(top * min(blue * b, one) + np.float32(0.5))]
+            image[y, x, 0] = srgb[int(top * min(red * r, unit) + np.float32(0.5))]
+            image[y, x, 1] = srgb[int(top * min(green * g, unit) + np.float32(0.5))]
+            image[y, x, 2] = srgb[int(top * min(blue * b, unit) + np.float32(0.5))]

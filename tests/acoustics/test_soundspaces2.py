@@ -22,7 +22,7 @@ ROOM = np.array([8.0, 3.0, 6.0])
 
 @pytest.fixture(autouse=True)
 def _licence_was_told(monkeypatch):
-    monkeypatch.setattr(soundspaces2, "_told_licence", True)
+    monkeypatch.setattr(soundspaces2, "_licence_shown", True)
 
 
 def scene_of(lower, upper, *, inwards=False, absorption=0.1, scattering=0.5, transmission=0.0):
@@ -239,7 +239,7 @@ def test_the_engine_s_prints_do_not_reach_the_terminal(capfd):
 
 
 def test_the_licence_is_told_once(monkeypatch):
-    monkeypatch.setattr(soundspaces2, "_told_licence", False)
+    monkeypatch.setattr(soundspaces2, "_licence_shown", False)
     with pytest.warns(HarkenWarning, match="no commercial use"):
         free_field()
     with warnings.catch_warnings():

@@ -1,12 +1,12 @@
-"""Echoes: what comes back where sound goes out, for bodies and machines that see with their ears.
+"""Echoes that return to the place where a sound was emitted, for agents that sense their surroundings by ear.
 
-Source and listener are at one place, and a signal of milliseconds makes every surface answer in its turn. Mirror
-reflections are exact paths (image sources): a flat wall at the distance d answers after 2d/c, at the amplitude
-√((1 − α)(1 − s)) / (2d) that is left of the free field's 1/r. What surfaces scatter is traced with next-event
-estimation in bins of a fraction of a millisecond, and sounds as noise of that envelope and from those directions.
+Source and listener are at one place, and with a signal of a few milliseconds the surfaces answer one after the other.
+Mirror reflections are exact paths (image sources): a flat wall at the distance d answers after 2d/c with the amplitude
+√((1 − α)(1 − s)) / (2d). What surfaces scatter is traced with next-event estimation in bins of a fraction of a
+millisecond, and sounds as noise of that envelope and from those directions.
 
-The sound that goes straight from the mouth into the ears is left out: it tells nothing of the room, and at no distance
-its level is not defined.
+The direct sound from the mouth to the ears is left out: it carries no information about the room, and its level is
+undefined at distance zero.
 
 Published data: VisualEchoes (Gao, Chen, Al-Halah, Schissler and Grauman, ECCV 2020) plays a sweep of 3 ms from 20 Hz to
 20 kHz at 44.1 kHz; Parida, Srivastava and Sharma (CVPR 2021) hear its first 60 ms, at 44.1 and 16 kHz.
@@ -48,7 +48,7 @@ ONE_DIRECTION = 5e-3
 """Time over which scattered sound has one mean direction, before the next surface answers [s]."""
 
 PLACES_KEPT = 64
-"""Places whose echoes are kept, so that turning around costs the ears only."""
+"""Places whose echoes are kept, so that turning around only needs the ears' part to be computed again."""
 
 OVERSAMPLED = 8
 """Samples per period of a sweep's highest frequency from which one that passes the Nyquist frequency is made."""
@@ -58,7 +58,7 @@ def sweep(rate: int, *, duration: float = 3e-3, start: float = 20.0, end: float 
     """Return a linear sweep of amplitude 1, as VisualEchoes plays it.
 
     Where it passes the Nyquist frequency, it is the sweep at a multiple of the rate through a low-pass: at 16 kHz the
-    first 1.2 of 3 ms sound, and the rest is all but silent.
+    first 1.2 of 3 ms are audible, and the rest is nearly silent.
 
     Args:
         rate: Sampling rate [Hz].
@@ -99,13 +99,13 @@ class EchoSettings(EngineSettings):
     rate: int = 44_100
     """Sampling rate [Hz]; published are 44,100 and 16,000."""
     duration: float = 0.06
-    """Length of the window that is heard, from the moment at which the signal begins [s]. The published 60 ms reach
+    """Length of the audible window, from the start of the signal [s]. The published 60 ms reach
     surfaces up to 10.3 m away."""
     image_order: int = 2
     """Mirror reflections in a row that are exact paths, 1 to 4."""
     image_rays: int = 500
-    """Rays that look for sequences of facets that mirror, besides those aimed at every facet. All corners are tried
-    whatever this is, and 500 rays miss 0.04 % of the energy at order 2; for orders above 2 take 8,000 or more.
+    """Rays that look for sequences of mirroring facets, besides those aimed at every facet. All corners are tried for
+    any value, and 500 rays miss 0.04 % of the energy at order 2; for orders above 2 take 8,000 or more.
     """
     rays: int = 200
     """Rays traced for what is scattered, and for mirror reflections beyond `image_order`."""
@@ -132,8 +132,8 @@ class EchoSettings(EngineSettings):
 class EchoPropagation:
     """Simulates echoes in one scene.
 
-    Results depend on the scene, the settings, the place and the listener only, never on what was asked before. Threads
-    may share it.
+    Results depend on the scene, the settings, the place and the listener only, not on earlier calls. Threads may share
+    it.
     """
 
     scene: Scene
@@ -142,7 +142,7 @@ class EchoPropagation:
     """How echoes are simulated."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave derived things behind: they are made again where they are needed."""
+        """Leave out derived data: it is computed again when needed."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -203,7 +203,7 @@ class EchoPropagation:
         heading: float = 0.0,
         pitch: float = 0.0,
     ) -> EnergyHistogram:
-        """Return the energy that comes back over time: mirror reflections, and the rest in time bins.
+        """Return the returning energy over time: mirror reflections as paths, everything else in time bins.
 
         Args:
             position: ``(3,)`` place of source and listener [m].
@@ -220,8 +220,10 @@ class EchoPropagation:
         key: tuple = (source.position.tobytes(),)
         if directivity is not None:
             key += (directivity, heading, pitch)
-        heard = self._places.get(key, lambda: self._find(source))
-        return replace(heard, paths=paths_from_engine(self.scene, heard.paths)) if self.scene.is_far else heard
+        histogram = self._places.get(key, lambda: self._find(source))
+        return (
+            replace(histogram, paths=paths_from_engine(self.scene, histogram.paths)) if self.scene.is_far else histogram
+        )
 
     def _find(self, source: Source) -> EnergyHistogram:
         place = source.position
@@ -249,7 +251,7 @@ class EchoPropagation:
         return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
 
     def _prepare(self, source: Source) -> ExactSource:
-        """Find the images of a source: what rays meet, and every corner, since those send sound straight back."""
+        """Find the images of a source: facets that rays meet, and all corners, which reflect sound straight back."""
         exact, order = self._exact, self.settings.image_order
         assert exact.facets is not None
         images = ImageSources(
@@ -265,12 +267,12 @@ class EchoPropagation:
         return ExactSource(position=source.position, gains=source_gains(source), frame=frame, images=images, ways=None)
 
     def _number_of(self, place: np.ndarray) -> int:
-        """Return a number that the seed and the place decide."""
+        """Return a number that depends on the seed and the place."""
         words = f"{self.settings.seed}/".encode() + (np.round(place, 6) + 0.0).tobytes()
         return int.from_bytes(hashlib.sha256(words).digest()[:8], "little")
 
     def impulse_response(self, listener: Listener, *, directivity: Directivity | None = None) -> ImpulseResponse:
-        """Return what a listener hears of an impulse at its own place, the straight sound left out.
+        """Return what a listener hears of an impulse at its own place, without the direct sound.
 
         Args:
             listener: The listener, of any format.
@@ -285,16 +287,18 @@ class EchoPropagation:
             ConfigurationError: It is no listener, or its head has another sampling rate.
         """
         listener = checked_listener(listener)
-        heard = self.energy(listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch)
+        histogram = self.energy(
+            listener.position, directivity=directivity, heading=listener.heading, pitch=listener.pitch
+        )
         receiver, frame = self._synthesizer.receiver(listener.format), listener.frame
         out = np.zeros((receiver.channels, self.settings.samples), np.float32)
-        self._add_scattered(out, heard.energy, listener)
-        if len(heard.paths):
-            receiver.add_paths(out, heard.paths, frame, heard.delays * self.rate)
-        return ImpulseResponse(samples=out, rate=self.rate, paths=heard.paths)
+        self._add_scattered(out, histogram.energy, listener)
+        if len(histogram.paths):
+            receiver.add_paths(out, histogram.paths, frame, histogram.delays * self.rate)
+        return ImpulseResponse(samples=out, rate=self.rate, paths=histogram.paths)
 
     def _add_scattered(self, out: np.ndarray, field: np.ndarray, listener: Listener) -> None:
-        """Add what is scattered in place, a few milliseconds at a time: each stretch has a direction of its own."""
+        """Add the scattered sound in place, a few milliseconds at a time, each stretch with its own direction."""
         sounding = np.flatnonzero(field[:, :, 0].any(1))
         if len(sounding) == 0:
             return
@@ -312,15 +316,15 @@ class EchoPropagation:
             part[end - low :] = 0.0
             if not part.any():
                 continue
-            heard = np.zeros((len(out), min(out.shape[1], int(np.ceil(edges[high] * self.rate)))), np.float32)
+            tail = np.zeros((len(out), min(out.shape[1], int(np.ceil(edges[high] * self.rate)))), np.float32)
             first = max(begins, int(edges[low] * self.rate))
-            receiver.add_tail(heard, part, edges[low : high + 1], listener.frame, first, offset)
-            out[:, : heard.shape[1]] += heard
+            receiver.add_tail(tail, part, edges[low : high + 1], listener.frame, first, offset)
+            out[:, : tail.shape[1]] += tail
 
     def echo(
         self, listener: Listener, signal: np.ndarray | None = None, *, directivity: Directivity | None = None
     ) -> np.ndarray:
-        """Return what a listener hears of a signal that sounds at its own place.
+        """Return what a listener hears of a signal played at its own place.
 
         Args:
             listener: The listener, of any format.
@@ -328,7 +332,7 @@ class EchoPropagation:
             directivity: How the source radiates; it faces where the listener does.
 
         Returns:
-            ``(channels, duration × rate)`` float32, from the moment at which the signal begins.
+            ``(channels, duration × rate)`` float32, from the start of the signal.
 
         Raises:
             SoundError: The signal is longer than the window, empty, silent, or not finite, or the listener lies inside
@@ -342,8 +346,8 @@ class EchoPropagation:
                 f" but only {1e3 * self.settings.duration:.4g} ms are heard. Shorten it or raise EchoSettings.duration."
             )
         response = self.impulse_response(listener, directivity=directivity).samples
-        heard = fftconvolve(response, samples[None], axes=1)[:, : self.settings.samples]
-        return np.ascontiguousarray(heard, np.float32)
+        recording = fftconvolve(response, samples[None], axes=1)[:, : self.settings.samples]
+        return np.ascontiguousarray(recording, np.float32)
 
     def _checked(self, signal: np.ndarray) -> np.ndarray:
         samples = np.asarray(as_pressure(signal, "The signal"), np.float32)
@@ -355,12 +359,12 @@ class EchoPropagation:
 
 
 def _reflections(paths: SoundPaths, farthest: float) -> SoundPaths:
-    """Keep what comes back like from a mirror within a way [m]: the straight path has no length here."""
-    kept = (paths.kind == SPECULAR) & (paths.length < farthest)
+    """Keep mirror reflections shorter than `farthest` [m]; the direct path, of length zero here, is left out."""
+    near = (paths.kind == SPECULAR) & (paths.length < farthest)
     return SoundPaths(
-        kind=paths.kind[kept],
-        length=paths.length[kept],
-        energy=paths.energy[kept],
-        points=paths.points[kept],
-        point_count=paths.point_count[kept],
+        kind=paths.kind[near],
+        length=paths.length[near],
+        energy=paths.energy[near],
+        points=paths.points[near],
+        point_count=paths.point_count[near],
     )

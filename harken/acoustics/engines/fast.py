@@ -1,4 +1,4 @@
-"""Harken's fast engine: exact at every step what the ear needs exactly, traced once and reused what is statistical."""
+"""Harken's fast engine: exact paths at every step, and statistical reverberation that is traced once and reused."""
 
 import functools
 import hashlib
@@ -42,10 +42,10 @@ HISTOGRAMS_KEPT = 64
 """Pairs of source and listener whose energies are kept."""
 
 MOST_PLACES = 2**26
-"""Most cubes in the box around all ears: each has a number that says whether a cell is kept there."""
+"""Largest number of cubes in the box around all ears; each needs an entry that says whether it holds a cell."""
 
 SOURCES_KEPT = 256
-"""Sources whose images and ways around edges are kept; they are small."""
+"""Sources whose images and paths around edges are kept; they take little memory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,8 +76,8 @@ class EnergyHistogram:
         spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
         total = np.diff(spread, axis=1)
         at = (self.delays / width).astype(int)
-        kept = at < count
-        np.add.at(total.T, at[kept], self.paths.energy[kept])
+        inside = at < count
+        np.add.at(total.T, at[inside], self.paths.energy[inside])
         return total
 
 
@@ -85,14 +85,14 @@ class FastPropagation:
     """The fast tier: exact paths, and a reverberation read from an energy field.
 
     A source is traced once; its field is then read wherever the listener goes. Results depend on the scene, the
-    settings, the source and the listener only, never on what was asked before. Threads may share an engine.
+    settings, the source and the listener only, not on earlier calls. Threads may share an engine.
 
     Args:
         scene: The scene.
         settings: How sound is propagated.
         ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
-            head. A listener elsewhere, and every one without `ears`, is heard at the cost of a tracing for the pair.
-        route: Proposes ways for sound around obstacles where none over edges is found.
+            head. For a listener elsewhere, and for every listener without `ears`, the pair is traced separately.
+        route: Proposes paths for sound around obstacles where the search over edges finds none.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class FastPropagation:
         ears: np.ndarray | None = None,
         route: Route | None = None,
     ):
-        self._given, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
+        self._world_scene, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
         self.route = (
             route if route is None or not scene.is_far else functools.partial(_moved_route, route, scene.origin)
         )
@@ -119,7 +119,7 @@ class FastPropagation:
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
-        # A head that turns where it is asks for the same energies again.
+        # A head that turns in place needs the same energies again.
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
         self._decay = CutDecay(self.settings.duration)
 
@@ -145,7 +145,7 @@ class FastPropagation:
 
     @made_once
     def exact(self) -> ExactPaths:
-        """What finds the exact paths in this scene; made on first use, in a second or less."""
+        """The search for exact paths in this scene; made on first use, in a second or less."""
         settings = self.settings
         return ExactPaths(
             self.scene,
@@ -162,7 +162,7 @@ class FastPropagation:
         return self._sources.get(_source_key(source), lambda: self._prepare(source))
 
     def _prepare(self, source: Source) -> ExactSource:
-        if self.exact.facets is None:  # else the source's images check it
+        if self.exact.facets is None:  # otherwise the source's images check it
             self._check_place(source.position, "source")
         near = self._waypoints_near(source) if source.moving else []
         return self.exact.prepare(source, near=near[0][0] if near else None)
@@ -170,22 +170,22 @@ class FastPropagation:
     def _check_place(self, position: np.ndarray, what: str) -> None:
         if self.scene.is_inside_solid(position):
             raise SoundError(
-                f"The {what} at {(position + self._given.origin).round(3).tolist()} lies inside a wall or a piece of "
-                f"furniture of {self.scene.name}, where there is no sound. Move it into the open."
+                f"The {what} at {(position + self._world_scene.origin).round(3).tolist()} lies inside a wall or a "
+                f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."
             )
 
     def prepare(self, source: SourceLike) -> None:
-        """Do now, on any thread, what the first response of a source would: its images, ways over edges and field.
+        """Prepare a source ahead of its first response, on any thread: its images, paths over edges and field.
 
-        Nothing else changes; responses are the same with and without.
+        Responses are the same with and without this call.
 
         Args:
-            source: The source, as it will be heard.
+            source: The source, exactly as it will be used later.
 
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
-        source = place_for_engine(self._given, checked_source(source))
+        source = place_for_engine(self._world_scene, checked_source(source))
         exact = self._prepared(source)
         if self.settings.reverberation and self._grid is not None and not source.moving:
             self._field(source, exact, self._grid, self.settings.rays)
@@ -197,7 +197,7 @@ class FastPropagation:
             source: The source.
 
         Raises:
-            ConfigurationError: The engine was made without `ears`, so that it has no cells to keep a field in.
+            ConfigurationError: The engine was made without `ears` and so has no cells to keep a field in.
             SoundError: The source lies inside a wall or a piece of furniture.
         """
         if self._grid is None:
@@ -205,7 +205,7 @@ class FastPropagation:
                 "This propagation was made without `ears`, so it keeps no fields: pass FastPropagation(scene, ears=…), "
                 "or ask for energy(source, listener)."
             )
-        source = place_for_engine(self._given, checked_source(source))
+        source = place_for_engine(self._world_scene, checked_source(source))
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
@@ -213,9 +213,9 @@ class FastPropagation:
 
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
         path = field_path(self.scene, self.settings, exact.position, exact.gains, exact.frame, grid, rays)
-        kept = None if path is None else load_field(path, grid, self._bins)
-        if kept is not None:
-            return kept
+        cached_field = None if path is None else load_field(path, grid, self._bins)
+        if cached_field is not None:
+            return cached_field
         field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
         if path is not None:
             save_field(path, field)
@@ -234,7 +234,7 @@ class FastPropagation:
         }
 
     def _waypoints_near(self, source: Source) -> list[tuple[ExactSource, float]]:
-        """Return the places around a moving source that serve it, prepared, and their weights."""
+        """Return the prepared places around a moving source that are blended for it, and their weights."""
         blend = functools.partial(
             blend_waypoints, self.scene, source.position, functools.partial(self._waypoint, source)
         )
@@ -248,7 +248,7 @@ class FastPropagation:
     def paths(self, source: SourceLike, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
         source, listener = self._placed(source, listener)
-        return paths_from_engine(self._given, self.exact.find(self._prepared(source), listener.position))
+        return paths_from_engine(self._world_scene, self.exact.find(self._prepared(source), listener.position))
 
     def energy(self, source: SourceLike, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
@@ -261,14 +261,18 @@ class FastPropagation:
             SoundError: The source lies inside a wall or a piece of furniture.
         """
         source, listener = self._placed(source, listener)
-        heard = self._energy(source, listener)
-        return replace(heard, paths=paths_from_engine(self._given, heard.paths)) if self._given.is_far else heard
+        histogram = self._energy(source, listener)
+        return (
+            replace(histogram, paths=paths_from_engine(self._world_scene, histogram.paths))
+            if self._world_scene.is_far
+            else histogram
+        )
 
     def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
-        """Return source and listener, once they are, in the coordinates of the engine."""
+        """Check a source and a listener and return them in the coordinates of the engine."""
         return (
-            place_for_engine(self._given, checked_source(source)),
-            place_for_engine(self._given, checked_listener(listener)),
+            place_for_engine(self._world_scene, checked_source(source)),
+            place_for_engine(self._world_scene, checked_listener(listener)),
         )
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
@@ -296,22 +300,24 @@ class FastPropagation:
 
         Raises:
             SoundError: The source or the listener lies inside a wall or a piece of furniture.
-            ConfigurationError: What is given is no source or no listener, or its head has another sampling rate.
-            HarkenWarning: The response is cut far before the sound has died away; once for each duration.
+            ConfigurationError: An argument is not a source or a listener, or the head has another sampling rate.
+            HarkenWarning: The response ends long before the sound has died away; given once for each duration.
         """
         source, listener = self._placed(source, listener)
         response = self._respond(source, listener, self._energy(source, listener))
-        if not self._given.is_far:
+        if not self._world_scene.is_far:
             return response
-        return replace(response, paths=paths_from_engine(self._given, SoundPaths.of(response.paths)))
+        return replace(response, paths=paths_from_engine(self._world_scene, SoundPaths.of(response.paths)))
 
-    def _respond(self, source: Source, listener: Listener, heard: EnergyHistogram) -> ImpulseResponse:
+    def _respond(self, source: Source, listener: Listener, histogram: EnergyHistogram) -> ImpulseResponse:
         if not self.settings.reverberation:
-            return self._synthesizer.respond(listener, heard.paths)
+            return self._synthesizer.respond(listener, histogram.paths)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
-        # That of a moving source stays, so that its tail does not jump.
+        # A moving source keeps its noise offset, so that its tail does not jump.
         offset = 0 if source.moving else _offset_of(source.position.tobytes())
-        return self._synthesizer.respond(listener, heard.paths, heard.energy, heard.edges, first=nearest, offset=offset)
+        return self._synthesizer.respond(
+            listener, histogram.paths, histogram.energy, histogram.edges, first=nearest, offset=offset
+        )
 
     def impulse_responses(
         self, sources: Sequence[SourceLike], listeners: Sequence[Listener]
@@ -337,7 +343,7 @@ class FastPropagation:
         )
 
     def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
-        """Return the reflected energy that fields have at a listener, None where it sees no cell."""
+        """Return the reflected energy at a listener from fields, None where it sees no cell."""
         assert self._grid is not None
         if not source.moving:
             return read_field(self.scene, self._field(source, exact, self._grid, self.settings.rays), position)
@@ -353,7 +359,7 @@ class FastPropagation:
 
 
 def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
-    """Ask in the scene's coordinates for a way in the engine's."""
+    """Ask for a route in the scene's coordinates and return it in the engine's."""
     way = route(source + origin, listener + origin)
     return None if way is None else way - origin
 
@@ -371,13 +377,13 @@ def _checked_ears(ears: np.ndarray) -> np.ndarray:
 
 
 def _standing(source: Source, place: np.ndarray) -> Source:
-    """Return a source like a moving one that stands at a place and faces one of eight directions."""
+    """Return a copy of a moving source that stands at a place and faces one of eight directions."""
     eighth = 0.25 * np.pi
     return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
 
 
 def _source_key(source: Source) -> tuple:
-    """Return what tells sources apart: place, orientation, directivity, and whether the source moves."""
+    """Return a key that identifies a source: place, orientation, directivity, and whether it moves."""
     if source.directivity is None:
         return source.position.tobytes(), source.moving
     return source.position.tobytes(), source.moving, source.heading, source.pitch, source.directivity
@@ -385,6 +391,6 @@ def _source_key(source: Source) -> tuple:
 
 @functools.lru_cache(maxsize=1024)
 def _offset_of(position: bytes) -> int:
-    """Return a number that differs between places."""
+    """Return a number that is different for each place."""
     rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0
     return int.from_bytes(hashlib.sha256(rounded.tobytes()).digest()[:4], "little")

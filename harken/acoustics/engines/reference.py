@@ -1,9 +1,9 @@
-"""The reference tier: slow, unbiased, and honest about its own error.
+"""The reference tier: slow and unbiased, with an estimate of its own error.
 
 Paths are followed from the source to point listeners as `harken.acoustics.engines.reference_tracing` describes. The
 straight path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average
 over rays, with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order,
-so the number of threads does not change a bit of the result.
+so the result is bit-identical for any number of threads.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["EnergyResponse", "ReferencePropagation", "ReferenceSettings"]
 
 BATCHES = 16
-"""Independent batches in a round: enough for a standard error that is itself right to a fifth."""
+"""Independent batches in a round: enough to estimate the standard error to within a fifth."""
 
 FAINTEST = 1e-6
 """Share of its first energy below which a ray may end by chance."""
@@ -48,14 +48,14 @@ WINDOW = 0.01
 """Width of the time windows over which `EnergyResponse.error` is taken [s]."""
 
 AUDIBLE_DECAY = 1e-3
-"""Share of the energy still to come down to which windows count: the first 30 dB of the decay."""
+"""Windows count until this share of the energy remains: the first 30 dB of the decay."""
 
 IMAGE_RAYS = 200_000
-"""Rays that look for image sources; a missed image is a bias, so many."""
+"""Rays that look for image sources; many, because a missed image is a bias."""
 
 
 MOST_VALUES = 2**28
-"""Most numbers that the histograms of one tracing may hold."""
+"""Largest number of values in the histograms of one tracing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +79,12 @@ class ReferenceSettings(EngineSettings):
     image_order: int = 2
     """Mirror reflections in a row from the source that are exact paths, 0–4; only with on–off scattering."""
     scattering: Literal["on-off", "vector"] = "on-off"
-    """"on-off": the share s of the reflected energy leaves after Lambert's law and the rest like from a mirror, as
-    ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction (Christensen and
-    Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
+    """"on-off": the share s of the reflected energy is scattered after Lambert's law and the rest reflected like by a
+    mirror, as ISO 17497-1 defines s. "vector": all of it leaves along (1 − s)·mirrored + s·Lambert direction
+    (Christensen and Rindel 2005, "A new scattering method that combines roughness and diffraction effects")."""
     diffraction: bool = True
-    """Whether the direct sound feels the edges beside its way and sound bends around edges where the source is out of
-    view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
+    """Whether edges beside the line of sight affect the direct sound and sound bends around edges where the source is
+    out of view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
     detector_radius: float = 0.3
     """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
     threads: int = 1
@@ -152,13 +152,13 @@ class EnergyResponse:
     rays: int
     """Rays traced."""
     absorbed: np.ndarray
-    """``(bands,)`` share of the source's energy that surfaces took."""
+    """``(bands,)`` share of the source's energy absorbed by surfaces."""
     lost_in_air: np.ndarray
-    """``(bands,)`` share that the air took."""
+    """``(bands,)`` share absorbed by the air."""
     escaped: np.ndarray
     """``(bands,)`` share that left the scene through openings."""
     remaining: np.ndarray
-    """``(bands,)`` share still under way at the end."""
+    """``(bands,)`` share still travelling at the end."""
 
     @cached_property
     def moments(self) -> np.ndarray:
@@ -185,7 +185,7 @@ class EnergyResponse:
         """Return what a figure-of-eight microphone receives.
 
         Args:
-            axis: ``(3,)`` its axis, of any length: sound from there counts fully, from the side not at all.
+            axis: ``(3,)`` its axis, of any length: sound along it counts fully, sound from the side not at all.
 
         Returns:
             ``(bands, bins)`` energy, for lateral fractions.
@@ -196,7 +196,7 @@ class EnergyResponse:
 
 
 class ReferencePropagation:
-    """The reference tier, for checking others and for responses that are worth minutes.
+    """The reference tier, for checking other engines and for responses that may take minutes.
 
     Args:
         scene: The scene.
@@ -204,13 +204,13 @@ class ReferencePropagation:
     """
 
     def __init__(self, scene: Scene, settings: ReferenceSettings | None = None):
-        self._given, self.scene, self.settings = scene, scene.local, settings or ReferenceSettings()
+        self._world_scene, self.scene, self.settings = scene, scene.local, settings or ReferenceSettings()
         self.rate = self.settings.rate
         self.air = self.settings.air
         self.speed = float(self.air.speed_of_sound)
         self._attenuation = np.asarray(self.air.attenuation(OCTAVE_BANDS), np.float64)
         self._decay = CutDecay(self.settings.duration, longest=60.0, setting="ReferenceSettings")
-        self._chosen = np.array([OCTAVE_BANDS.index(band) for band in self.settings.bands])
+        self._band_indices = np.array([OCTAVE_BANDS.index(band) for band in self.settings.bands])
 
     @cached_property
     def _exact(self) -> ExactPaths:
@@ -228,7 +228,7 @@ class ReferencePropagation:
     @cached_property
     def _surfaces(self) -> Surfaces:
         """What the tracing kernel takes as surfaces."""
-        coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._chosen])
+        coefficients = np.ascontiguousarray(self.scene.coefficients[:, :, self._band_indices])
         if not self.settings.transmission:
             coefficients[2] = 0.0
         facets = self._exact.facets
@@ -244,12 +244,12 @@ class ReferencePropagation:
     def paths(self, source: SourceLike, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.
 
-        The straight one, through what stands between, comes first, then those around edges, where source and listener
-        do not see each other, and mirror reflections, shortest first.
+        The direct path, through any obstacles, comes first, then paths around edges if source and listener do not see
+        each other, and mirror reflections, shortest first.
         """
-        source = place_for_engine(self._given, checked_source(source))
-        listener = place_for_engine(self._given, checked_listener(listener))
-        return tuple(paths_from_engine(self._given, path) for path in self._exact_paths(source, [listener])[0])
+        source = place_for_engine(self._world_scene, checked_source(source))
+        listener = place_for_engine(self._world_scene, checked_listener(listener))
+        return tuple(paths_from_engine(self._world_scene, path) for path in self._exact_paths(source, [listener])[0])
 
     def energy(self, source: SourceLike, listener: Listener) -> EnergyResponse:
         """Return the energy that a listener receives over time.
@@ -275,19 +275,19 @@ class ReferencePropagation:
         self._check_memory(len(listeners))
         for place in (source, *listeners):
             self._check_place(place)
-        source = place_for_engine(self._given, source)
-        listeners = [place_for_engine(self._given, listener) for listener in listeners]
+        source = place_for_engine(self._world_scene, source)
+        listeners = [place_for_engine(self._world_scene, listener) for listener in listeners]
         if any(np.linalg.norm(source.position - listener.position) < 1e-3 for listener in listeners):
             raise SoundError("Source and listener are at the same place, where the direct sound has no finite level.")
         exact = self._exact_paths(source, listeners)
-        tally = _Tally(len(listeners), self._bins, len(self._chosen), max(1, round(WINDOW / self.settings.bin)))
+        tally = _Tally(len(listeners), self._bins, len(self._band_indices), max(1, round(WINDOW / self.settings.bin)))
         while True:
             self._trace_round(source, listeners, tally)
             traced = tally.batches * self._rays_per_batch
             aim = self.settings.error
             if aim is None or tally.error().max() <= aim or traced + self.settings.rays > self.settings.max_rays:
                 break
-        exact = [tuple(paths_from_engine(self._given, path) for path in paths) for paths in exact]
+        exact = [tuple(paths_from_engine(self._world_scene, path) for path in paths) for paths in exact]
         return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
 
     def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
@@ -335,7 +335,7 @@ class ReferencePropagation:
 
     def _exact_paths(self, source: Source, listeners: Sequence[Listener]) -> list[tuple[SoundPath, ...]]:
         prepared = self._exact.prepare(source)
-        found: list[tuple[SoundPath, ...]] = []
+        results: list[tuple[SoundPath, ...]] = []
         for listener in listeners:
             paths = tuple(self._exact.find(prepared, listener.position))
             straight = [path for path in paths if path.kind in ("direct", "transmitted")]
@@ -345,11 +345,11 @@ class ReferencePropagation:
                 straight = [
                     SoundPath(kind="transmitted", points=points, length=length, energy=np.zeros(len(OCTAVE_BANDS)))
                 ]
-            found.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
-        return found
+            results.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
+        return results
 
     def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:
-        gains = np.ascontiguousarray(source_gains(source)[:, :, self._chosen])
+        gains = np.ascontiguousarray(source_gains(source)[:, :, self._band_indices])
         pattern = Pattern(gains, body_frame(source.heading, source.pitch))
         positions = np.array([listener.position for listener in listeners])
         radius, rays = self.settings.detector_radius, self.scene.triangles.kernel_data
@@ -357,8 +357,8 @@ class ReferencePropagation:
         seeds = np.random.SeedSequence([self.settings.seed, tally.batches]).generate_state(BATCHES, np.uint64)
 
         def trace(seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
-            histogram = np.zeros((len(positions), self._bins, len(self._chosen), MOMENTS))
-            balance = np.zeros((4, len(self._chosen)))
+            histogram = np.zeros((len(positions), self._bins, len(self._band_indices), MOMENTS))
+            balance = np.zeros((4, len(self._band_indices)))
             trace_batch(
                 rays,
                 self._surfaces,
@@ -369,7 +369,7 @@ class ReferencePropagation:
                 self._rays_per_batch,
                 seed,
                 FAINTEST,
-                Medium(self._attenuation[self._chosen], self.speed, float(self.settings.bin)),
+                Medium(self._attenuation[self._band_indices], self.speed, float(self.settings.bin)),
                 positions,
                 balls,
                 histogram,
@@ -392,7 +392,7 @@ class ReferencePropagation:
             error=float(tally.error()[i]),
             paths=paths,
             delays=np.array([path.length for path in paths]) / self.speed,
-            path_energy=np.array([path.energy for path in paths])[:, self._chosen],
+            path_energy=np.array([path.energy for path in paths])[:, self._band_indices],
             rays=rays,
             absorbed=absorbed,
             lost_in_air=air,
@@ -401,7 +401,7 @@ class ReferencePropagation:
         )
 
     def _check_place(self, place: Source | Listener) -> None:
-        if self.scene.is_inside_solid(place_for_engine(self._given, place).position):
+        if self.scene.is_inside_solid(place_for_engine(self._world_scene, place).position):
             raise SoundError(
                 f"The {type(place).__name__.lower()} at {place.position.round(3).tolist()} lies inside a wall or a "
                 f"piece of furniture of {self.scene.name}, where there is no sound. Move it into the open."
@@ -409,7 +409,7 @@ class ReferencePropagation:
 
 
 class _Tally:
-    """Sums over batches and what their spread says about the error."""
+    """Sums over batches, and the error estimated from their spread."""
 
     def __init__(self, listeners: int, bins: int, bands: int, window: int):
         self.batches, self.window = 0, window

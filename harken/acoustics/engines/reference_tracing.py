@@ -2,10 +2,10 @@
 
 A walk starts at the source and carries the energy of every octave band. Bands travel together until a surface treats
 them differently: whether a band is let through, scattered or mirrored is decided by one random number for all bands
-against each band's own coefficient, and where the answers differ the walk splits. Every band alone is thereby a plain
-random walk of its own, with weights that never grow.
+against each band's own coefficient, and where the answers differ the walk splits. Each band by itself therefore
+performs a plain random walk, with weights that never grow.
 
-What reaches a listener is counted in exactly one of three ways, by what happened last on the way:
+What reaches a listener is counted in exactly one of three ways, depending on the last event on the path:
 
 - nothing but passing through: the straight path, which is known exactly and not counted here;
 - a diffuse reflection: the expected value of the straight way from there to the listener (next-event estimation; in
@@ -13,8 +13,8 @@ What reaches a listener is counted in exactly one of three ways, by what happene
 - a mirror-like reflection: energy × length of the way inside a small sphere around the listener / its volume (the
   track-length estimator, Spanier and Gelbard 1969, section 2.6).
 
-With the fast tier it shares `harken.acoustics.tracing` and nothing else: reflections, losses and detection are written
-here a second time, because tests hold the fast tier to this one.
+It shares only `harken.acoustics.tracing` with the fast tier: reflections, losses and detection are implemented here
+independently, because tests compare the fast tier with this one.
 """
 
 from typing import NamedTuple
@@ -51,8 +51,8 @@ RARELY = 0.01
 """Least share of the walks that pass through what transmits anything."""
 
 AT, TO, WAY, LAST, ORDER, INSIDE, DRAW, MASK, ENERGY = 0, 3, 6, 7, 8, 9, 10, 11, 12
-"""Columns of a walk: position, direction, way gone, what happened last, number of mirror-like reflections if there was
-nothing else (else -1), solids around it, random numbers used, bands (bits), and energies."""
+"""Columns of a walk: position, direction, distance travelled, last event, number of mirror-like reflections if there
+was nothing else (otherwise -1), solids around it, random numbers used, bands (bits), and energies."""
 
 
 class Surfaces(NamedTuple):
@@ -71,7 +71,7 @@ class Surfaces(NamedTuple):
 
 
 class Medium(NamedTuple):
-    """What sound goes through, and how time is counted."""
+    """The medium of propagation, and the time bins."""
 
     attenuation: np.ndarray
     """``(bands,)`` energy attenuation of air [1/m]."""
@@ -97,7 +97,7 @@ class Scratch(NamedTuple):
 
 
 class World(NamedTuple):
-    """What rays meet."""
+    """The scene as rays meet it."""
 
     rays: np.ndarray
     """`Triangles.kernel_data`."""
@@ -130,7 +130,7 @@ def _add(histogram, medium, way, x, y, z, energy, share, mask):
 
 @kernel(fastmath=FAST)
 def _pierce(world, o, x, y, z, distance, share):
-    """Multiply `share` by what passes along a straight leg; returns False where nothing does."""
+    """Multiply `share` by the transmission along a straight leg; returns False where nothing passes."""
     rays, buffer, surfaces = world.rays, world.buffer, world.surfaces
     normals, material, coefficients = surfaces.normals, surfaces.material, surfaces.coefficients
     at, inside = 0.0, 0
@@ -192,7 +192,7 @@ def _detect(world, medium, walk, length, listener, ball, chance, share, histogra
     near, far = max(0.0, middle - half), min(length, middle + half)
     if far <= near:
         return
-    # Only what the listener sees belongs to its ball; a place on the chord, chosen by chance, stands for all of it.
+    # Only what the listener sees belongs to its ball; one random place on the chord decides for all of it.
     at = near + (far - near) * chance
     px, py, pz = dx * at - x, dy * at - y, dz * at - z
     end = np.float32(1.0 - OFFSET)
@@ -240,7 +240,7 @@ def _leave(walk, n, kind, mask, covered, scattering, chances):
 
 @kernel(fastmath=FAST)
 def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
-    """Replace the last walk by one for every group of bands that goes on its own way; returns the number of walks."""
+    """Replace the last walk by one for every group of bands that continues differently; returns the number of walks."""
     passing, scattered, mirrored = masks
     spare = walks[len(walks) - 1]
     spare[:] = walks[top - 1]
@@ -259,7 +259,7 @@ def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
         _leave(walks[top], n, SCATTERED, scattered, covered, 1.0, chances)
         return top + 1
     b = 0
-    while scattered:  # bands with one coefficient bend the mirrored direction alike
+    while scattered:  # bands with equal coefficients bend the mirrored direction equally
         if scattered >> b & 1:
             alike = 0
             for c in range(b, len(scattering)):
@@ -275,35 +275,35 @@ def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
 
 @kernel(fastmath=FAST)
 def _advance(walk, medium, length, balance):
-    """Move a walk to the end of its leg and take what the air takes."""
+    """Move a walk to the end of its leg and apply the loss in air."""
     for axis in range(3):
         walk[AT + axis] += walk[TO + axis] * length
     walk[WAY] += length
     mask = int(walk[MASK])
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
-            gone = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
-            walk[ENERGY + b] -= gone
-            balance[1, b] += gone
+            loss = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
+            walk[ENERGY + b] -= loss
+            balance[1, b] += loss
 
 
 @kernel(fastmath=FAST)
 def _decide(walk, coefficients, m, chances, balance):
-    """Take what the material takes, and decide per band what happens; returns the bits of bands that pass or scatter.
+    """Apply the material's absorption and decide per band what happens; returns the bits of bands that pass or scatter.
 
-    Whatever happens, a band keeps the share that is reflected or transmitted. Where little is transmitted, more walks
-    pass than that share of them, each with less: without those, the little that is heard next door before sound comes
-    through a door would hang on a few walks in a hundred thousand.
+    In every case a band keeps the share that is reflected or transmitted. Where little is transmitted, more walks
+    pass than that share of them, each with less energy: otherwise the faint sound heard next door before sound arrives
+    through a door would depend on a few walks in a hundred thousand.
     """
     mask, passing, scattering = int(walk[MASK]), 0, 0
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
             transmission = coefficients[2, m, b]
-            kept = 1.0 - coefficients[0, m, b] + transmission
-            balance[0, b] += walk[ENERGY + b] * (1.0 - kept)
-            walk[ENERGY + b] *= kept
+            remainder = 1.0 - coefficients[0, m, b] + transmission
+            balance[0, b] += walk[ENERGY + b] * (1.0 - remainder)
+            walk[ENERGY + b] *= remainder
             if transmission > 0.0:
-                share = transmission / kept
+                share = transmission / remainder
                 chance = max(share, RARELY)
                 if chances[0] < chance:
                     passing |= 1 << b
@@ -317,7 +317,7 @@ def _decide(walk, coefficients, m, chances, balance):
 
 @kernel(fastmath=FAST)
 def _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, histogram, balance, scratch):
-    """Let the last walk, which stands at a surface, meet it; returns the new number of walks."""
+    """Let the last walk interact with the surface it has reached; returns the new number of walks."""
     surfaces = world.surfaces
     normals, material, coefficients, covered = (
         surfaces.normals, surfaces.material, surfaces.coefficients, surfaces.covered,

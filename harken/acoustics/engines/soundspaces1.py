@@ -1,4 +1,4 @@
-"""SoundSpaces 1.0's folders of impulse responses: read them, hear through them, render them for any scene.
+"""SoundSpaces 1.0's folders of impulse responses: read, used as an engine, and rendered for any scene.
 
 The layout is that of SoundSpaces' data (its ``soundspaces/README.md``, ``simulator.py`` and ``utils.py``):
 
@@ -43,7 +43,7 @@ EAR_HEIGHTS = {"replica": 1.5528907}
 """Height of the points above the floor by data set [m]."""
 
 LARGEST_RESPONSE = 256_000_000
-"""Size of a response beyond which it is not read [bytes]: 300 s of two channels at 48 kHz and 64 bits."""
+"""Largest size of a response that is read [bytes]: 300 s of two channels at 48 kHz and 64 bits."""
 
 OTHER_EAR_HEIGHT = 1.5
 """Height of the points above the floor in all other data sets [m]."""
@@ -52,7 +52,7 @@ RATES = {"replica": 44_100, "mp3d": 16_000}
 """Sampling rates that SoundSpaces' configurations expect [Hz]."""
 
 RIGHT_ANGLE_TOLERANCE = np.radians(0.1)
-"""Angle by which a heading may miss an azimuth that there are responses for [rad]."""
+"""Greatest difference between a heading and an azimuth that has responses [rad]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,11 +66,11 @@ class ResponseFolder:
     ear_height: float
     """Height of sources and receivers above the points [m]."""
     nodes: np.ndarray
-    """``(m,)`` int64 the points that can be walked to, ascending: there are responses between these."""
+    """``(m,)`` int64 the points that can be walked to, ascending, between which there are responses."""
     edges: np.ndarray
     """``(k, 2)`` int64 pairs of points that are one step apart, ascending, each pair once."""
     azimuths: tuple[int, ...]
-    """Azimuths that there are responses for [degrees], ascending."""
+    """Azimuths that have responses [degrees], ascending."""
     rate: int
     """Sampling rate [Hz]."""
     strip: int = 0
@@ -90,8 +90,8 @@ class ResponseFolder:
             strip: Samples of silence to cut from the front of every response, such as 128.
 
         Raises:
-            SoundError: A file is missing, unreadable, or holds something else than it should. Code in ``graph.pkl`` is
-                not executed, and refused.
+            SoundError: A file is missing, unreadable, or has unexpected content. Code in ``graph.pkl`` is refused and
+                never executed.
             ConfigurationError: `strip` is negative.
         """
         if strip < 0:
@@ -152,10 +152,10 @@ class ResponseFolder:
 
 
 class SoundSpaces1Propagation:
-    """Look sound up in a folder of responses, as SoundSpaces 1.0 does.
+    """Looks responses up in a folder, as SoundSpaces 1.0 does.
 
     Sources and listeners must be at points of the folder's graph, and listeners face an azimuth that it has. Anything
-    else is an error, and so is a file that is missing or cannot be read, for which SoundSpaces hears silence.
+    else is an error, as is a file that is missing or cannot be read, which SoundSpaces treats as silence.
 
     Args:
         folder: The responses.
@@ -181,17 +181,19 @@ class SoundSpaces1Propagation:
 
         Raises:
             SoundError: Source or listener is not at a point, or the response cannot be read.
-            ConfigurationError: The listener is not binaural, the source is directional, or the listener faces where
-                there are no responses for.
+            ConfigurationError: The listener is not binaural, the source is directional, or there are no responses for
+                the listener's heading.
         """
         source, listener = check_plain(source, listener, ("binaural",), "A folder of SoundSpaces 1.0's responses")
         receiver = self._node(listener.position, "listener")
-        found = self.folder.response(receiver, self._node(source.position, "source"), self._azimuth(listener.heading))
+        response = self.folder.response(
+            receiver, self._node(source.position, "source"), self._azimuth(listener.heading)
+        )
         if self.duration is None:
-            return found
+            return response
         samples = np.zeros((2, round(self.duration * self.rate)), np.float32)
-        kept = found.samples[:, : samples.shape[1]]
-        samples[:, : kept.shape[1]] = kept
+        part = response.samples[:, : samples.shape[1]]
+        samples[:, : part.shape[1]] = part
         return ImpulseResponse(samples=samples, rate=self.rate)
 
     def _node(self, position: np.ndarray, what: str) -> int:
@@ -233,8 +235,8 @@ def write_responses(
 ) -> ResponseFolder:
     """Render the responses between all nodes of a graph in SoundSpaces 1.0's layout.
 
-    Files that exist are kept, so a rendering that was interrupted goes on where it stopped. Each is written under
-    another name first, so what exists is whole. The same arguments give the same bytes.
+    Existing files are kept, so an interrupted rendering continues where it stopped. Each file is first written under
+    another name, so existing files are complete. The same arguments give the same bytes.
 
     Args:
         folder: SoundSpaces' folder ``data``, in which ``binaural_rirs`` and ``metadata`` are made.
@@ -296,19 +298,19 @@ def _check_request(dataset: str, scene: str, headings: int, encoding: str, leadi
 
 
 def _describe(propagation: Any) -> dict[str, Any]:
-    """Return what can be told of an engine: its class, its settings and its scene."""
-    told: dict[str, Any] = {"engine": type(propagation).__name__}
+    """Describe an engine: its class, its settings and its scene."""
+    description: dict[str, Any] = {"engine": type(propagation).__name__}
     settings = getattr(propagation, "settings", None)
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
-        told["settings"] = dataclasses.asdict(settings)
+        description["settings"] = dataclasses.asdict(settings)
     scene = getattr(propagation, "scene", None)
     if hasattr(scene, "fingerprint"):
-        told["scene"] = scene.fingerprint
-    return told
+        description["scene"] = scene.fingerprint
+    return description
 
 
 def _write_metadata(folder: Path, graph: NavigationGraph, height: float, settings: dict[str, Any]) -> None:
-    """Write points.txt, graph.pkl and the settings, or check that what is there is the same."""
+    """Write points.txt, graph.pkl and the settings, or check that existing ones are the same."""
     x, y, z = np.asarray(graph.nodes, np.float64).T.tolist()
     rows = [f"{k}\t{x[k]!r}\t{-z[k]!r}\t{y[k] + height!r}\n" for k in range(len(x))]
     texts = {
@@ -333,21 +335,21 @@ def _pickle_graph(graph: NavigationGraph, height: float) -> bytes:
         import networkx
     except ImportError as error:
         raise MissingDependencyError("Writing graph.pkl needs networkx: pip install networkx.") from error
-    made = networkx.Graph()
+    network = networkx.Graph()
     for k, (x, y, z) in enumerate(np.asarray(graph.nodes, np.float64).tolist()):
         # SoundSpaces finds nodes by the coordinates that it computes from points.txt, and rounds them.
-        made.add_node(k, point=(x, y + height - height, z))
-    for k, others in enumerate(graph.neighbours.tolist()):
-        made.add_edges_from((k, other) for other in others if other >= 0)
-    # Protocol 2 is the newest that every Python which ran SoundSpaces reads, plain numbers are what every numpy reads.
-    return pickle.dumps(made, protocol=2)
+        network.add_node(k, point=(x, y + height - height, z))
+    for k, row in enumerate(graph.neighbours.tolist()):
+        network.add_edges_from((k, neighbour) for neighbour in row if neighbour >= 0)
+    # Every Python that runs SoundSpaces reads protocol 2, and every numpy reads plain numbers.
+    return pickle.dumps(network, protocol=2)
 
 
 def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: dict[str, Any], progress: bool) -> None:
     from tqdm import tqdm
 
     azimuths, count = settings["azimuths"], len(places)
-    # The source changes slowest: engines keep what they know of a source.
+    # The source changes slowest, because engines keep data per source.
     work = product(range(count), range(count), azimuths)
     for source, receiver, azimuth in tqdm(
         work, total=count * count * len(azimuths), unit="response", desc=path.name, disable=not progress
@@ -356,8 +358,8 @@ def _render(path: Path, places: np.ndarray, propagation: Propagation, settings: 
         if file.exists():
             continue
         listener = Listener(position=places[receiver], heading=float(np.radians(-azimuth)))
-        found = propagation.impulse_response(Source(position=places[source]), listener)
-        samples = np.pad(found.samples, ((0, 0), (settings["leading"], 0)))
+        response = propagation.impulse_response(Source(position=places[source]), listener)
+        samples = np.pad(response.samples, ((0, 0), (settings["leading"], 0)))
         buffer = io.BytesIO()
         wavfile.write(buffer, propagation.rate, _ENCODERS[settings["encoding"]](samples, file).T)
         write_bytes(file, buffer.getvalue(), lasting=False, error=SoundError)

@@ -1,7 +1,7 @@
 """Read the graphs of SoundSpaces 1.0, which are pickles, without executing what they name.
 
-A pickle is a program: it names classes and functions, and says what to call them with. Here each name that a networkx
-graph with numpy coordinates may hold is answered by something inert of our own, and every other name is refused.
+A pickle is a program that names classes and functions and calls them. Here, each name that a networkx graph with numpy
+coordinates may hold is replaced by an inert class of our own, and every other name is refused.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from harken.pickles import check_pickle
 __all__ = ["read_graph"]
 
 LARGEST_GRAPH = 256_000_000
-"""Size of a graph.pkl beyond which it is not read [bytes]; that of a large building has about a megabyte."""
+"""Largest size of a graph.pkl that is read [bytes]; that of a large building has about a megabyte."""
 
 
 _MOST_NEIGHBOURS = 64
@@ -38,7 +38,7 @@ def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The nodes ``(m,)`` int64, ascending, and the edges ``(k, 2)`` int64, ascending, each once.
 
     Raises:
-        SoundError: The file is missing or no such graph, names code to run, or does not belong to the points.
+        SoundError: The file is missing or not such a graph, refers to code, or does not belong to the points.
     """
 
     def unread(message: str) -> SoundError:
@@ -51,7 +51,7 @@ def read_graph(path: Path, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         places, neighbours = graph.__dict__["_node"], graph.__dict__["_adj"]
         nodes = np.array(sorted(int(node) for node in places), np.int64)
         # A pickle may give all nodes one and the same table, which then has more edges than there is memory.
-        if sum(len(others) for others in neighbours.values()) > _MOST_NEIGHBOURS * len(nodes):
+        if sum(len(row) for row in neighbours.values()) > _MOST_NEIGHBOURS * len(nodes):
             raise pickle.UnpicklingError(f"nodes have more than {_MOST_NEIGHBOURS} neighbours on average")
         if any(len(places[node]["point"]) != 3 for node in places):
             raise pickle.UnpicklingError("a node has a point that is not three numbers")
@@ -115,9 +115,9 @@ def _scalar(number: _Number, content: bytes) -> Any:
 
 
 def _from_buffer(content: bytes, number: _Number, shape: tuple, order: str) -> _Array:
-    made = _Array()
-    made.__setstate__((1, shape, number, order == "F", content))
-    return made
+    array = _Array()
+    array.__setstate__((1, shape, number, order == "F", content))
+    return array
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -128,7 +128,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 
 _KNOWN: dict[tuple[str, str], Any] = {
     **{("builtins", kind.__name__): kind for kind in (dict, list, tuple, set, frozenset)},
-    # Named, never called: the text of a list of lists of lists can be longer than memory.
+    # Only the type is shown: the text of nested lists can be longer than memory.
     **{("builtins", kind.__name__): _Inert for kind in (int, float, str, bool)},
     ("collections", "OrderedDict"): OrderedDict,
     ("numpy", "dtype"): _Number,
@@ -138,14 +138,14 @@ _KNOWN: dict[tuple[str, str], Any] = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
 }
-"""All that a graph may name, and what takes its place. Nothing of networkx or numpy is called."""
+"""All names that a graph may use, and their replacements. Nothing of networkx or numpy is called."""
 
 
 class _GraphUnpickler(pickle.Unpickler):
     """Read a pickled networkx graph without executing what it names."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what takes the place of a class or function, or refuse it."""
+        """Return the replacement for a class or function, or refuse it."""
         module = {"__builtin__": "builtins"}.get(module, module)
         if module.startswith("networkx.classes.") and name.isidentifier():
             return _Inert

@@ -1,8 +1,8 @@
 """SoundSpaces 2.0's engine, RLR-Audio-Propagation, behind Harken's protocol.
 
 It comes with ``pip install harken[soundspaces]`` as the package rlr-audio-propagation 0.0.1: a closed binary for Linux
-on x86-64 whose licence, CC-BY-NC-4.0, forbids commercial use. What this module assumes of it was measured, and the
-tests hold it to that:
+on x86-64 whose licence, CC-BY-NC-4.0, forbids commercial use. This module relies on the following measured properties,
+which tests check:
 
 - Frame: ours. The orientation of a listener is a quaternion (w, x, y, z) from its own frame, −z ahead, to the world's.
   Channel 0 is left.
@@ -16,8 +16,8 @@ tests hold it to that:
   44.1 kHz, and proportional to the square of the sampling rate (the head's filters are resampled without keeping their
   gain). Both are undone, so that mono and binaural agree on average, as they do for Harken's own head.
 - Absorption: documented as a share of pressure, but decay times are those of a share of *energy*; it is passed on as
-  it is. What passes is part of what is absorbed, as in Harken. Where transmission is the greater, it counts as
-  absorption.
+  it is. Transmitted energy is part of the absorbed energy, as in Harken. Where transmission is the greater, it counts
+  as absorption.
 - Transmission: a share of energy, taken at *every* surface crossed, while Harken takes a solid's once. A solid's two
   faces therefore get √τ each, but at most their absorption.
 - Repetition: every context draws the same random numbers from its start on, and others for each response. See
@@ -60,10 +60,10 @@ SPEED = 344.0
 """Its speed of sound [m/s]."""
 
 JUMP = 1.0
-"""Distance from one response to the next [m] beyond which source or listener did not move but was put elsewhere."""
+"""Distance between two responses [m] beyond which source or listener counts as placed anew, not as having moved."""
 
 THICKEST = 0.6
-"""Thickness up to which something with an outside and an inside is a solid and not a room [m]."""
+"""Greatest thickness at which a closed surface counts as a solid and not as a room [m]."""
 
 _LOWEST_RATE, _HIGHEST_RATE = 8_000, 48_000
 
@@ -75,7 +75,7 @@ class SoundSpaces2Settings:
     rate: int = 16_000
     """Sampling rate [Hz], 8000–48000."""
     duration: float = 1.0
-    """Length of every impulse response [s]: the engine's vary in length, and are cut or padded with zeros."""
+    """Length of every impulse response [s]: the engine's responses vary in length and are cut or padded with zeros."""
     rays: int = 5_000
     """Rays traced from the listener (``indirectRayCount``)."""
     ray_depth: int = 200
@@ -95,11 +95,11 @@ class SoundSpaces2Settings:
     temporal_coherence: bool = False
     """Whether responses are averaged with those before.
 
-    With it a response depends on all that was asked before: on a walk away from a source, in steps of 0.25 m through a
-    room, responses were up to 4 dB too loud in the end, and became right after some 20 more in place. The past is
-    forgotten where source or listener jump by more than a metre. The same sequence from the start gives the same bytes.
-    Without it every response comes from a fresh start, which costs some milliseconds, and depends on nothing but the
-    scene, the settings, the source and the listener.
+    With it, a response depends on earlier ones: on a walk away from a source, in steps of 0.25 m through a room, the
+    last responses were up to 4 dB too loud, and became correct after about 20 more in place. The history is dropped
+    when source or listener jump by more than a metre. The same sequence from the start gives the same bytes. Without
+    it, every response comes from a fresh context, which takes a few milliseconds, and depends only on the scene, the
+    settings, the source and the listener.
     """
     listener_radius: float = 0.1
     """Radius of the sphere that receives sound [m]."""
@@ -133,7 +133,7 @@ class SoundSpaces2Settings:
 
 @dataclass(kw_only=True, eq=False)
 class _Context:
-    """A context of the engine and where its source and listener were last."""
+    """A context of the engine, with the last positions of its source and listener."""
 
     engine: Any
     source: np.ndarray
@@ -163,7 +163,7 @@ class SoundSpaces2Propagation:
         _tell_licence()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the engine behind: it is started again where it is needed, and then knows nothing of before."""
+        """Leave out the engine: it is started again when needed, without its history."""
         return {"scene": self.scene, "settings": self.settings}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ class SoundSpaces2Propagation:
             listener: The listener, binaural (left first) or mono.
 
         Returns:
-            The response, ``duration × rate`` samples long. Its paths are empty: the engine does not tell.
+            The response, ``duration × rate`` samples long. Its paths are empty: the engine does not report them.
 
         Raises:
             SoundError: The engine fails, or returns nothing or numbers that are not finite.
@@ -204,23 +204,25 @@ class SoundSpaces2Propagation:
         return engine.get_listener_source_audio(0, 0)
 
     def _context(self, source: Source, listener: Listener) -> _Context:
-        """Return the context to ask: a fresh one unless this response goes on from the last."""
-        kept = self._contexts.get(str(listener.format))
-        if kept is None or not self.settings.temporal_coherence:
+        """Return the context to use: a fresh one unless this response continues from the last."""
+        context = self._contexts.get(str(listener.format))
+        if context is None or not self.settings.temporal_coherence:
             with suppress(KeyError):
                 del self._contexts[str(listener.format)]
-            kept = _Context(
+            context = _Context(
                 engine=self._start(str(listener.format)), source=source.position, listener=listener.position
             )
             if self.settings.temporal_coherence:
-                self._contexts[str(listener.format)] = kept
-        jump = max(np.linalg.norm(kept.source - source.position), np.linalg.norm(kept.listener - listener.position))
+                self._contexts[str(listener.format)] = context
+        jump = max(
+            np.linalg.norm(context.source - source.position), np.linalg.norm(context.listener - listener.position)
+        )
         if jump > JUMP:
-            kept.engine.clear_listeners()
-            kept.engine.clear_sources()
-            self._populate(kept.engine, str(listener.format))
-        kept.source, kept.listener = source.position, listener.position
-        return kept
+            context.engine.clear_listeners()
+            context.engine.clear_sources()
+            self._populate(context.engine, str(listener.format))
+        context.source, context.listener = source.position, listener.position
+        return context
 
     def _start(self, format: str) -> Any:
         """Return a new context that holds the scene, a source and a listener."""
@@ -295,8 +297,8 @@ class SoundSpaces2Propagation:
             level, late = level * HEAD_LEVEL * self.rate / 44_100, late + HEAD_DELAY
         shift = -round(late * self.rate)
         out = np.zeros((len(raw), round(self.settings.duration * self.rate)), np.float32)
-        kept = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
-        out[:, max(shift, 0) : max(shift, 0) + kept.shape[1]] = kept / level
+        part = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
+        out[:, max(shift, 0) : max(shift, 0) + part.shape[1]] = part / level
         return out
 
 
@@ -305,7 +307,7 @@ def _flat(values: np.ndarray) -> list[Any]:
 
 
 def _is_solid(scene: Scene) -> np.ndarray:
-    """Tell for each triangle ``(F,)`` whether behind it lies something thin with a far side: a wall, a board."""
+    """Return for each triangle ``(F,)`` whether it is the face of a thin solid, such as a wall or a board."""
     inwards = -scene.normals
     middles = scene.vertices[scene.faces].mean(1)
     distance, behind, _ = scene.triangles.closest(middles + 1e-4 * inwards, inwards, far=THICKEST)
@@ -324,9 +326,9 @@ def _divide(scene: Scene) -> list[tuple[str, list[int]]]:
     parts = []
     for material in range(len(scene.materials)):
         for thick in (False, True):
-            chosen = (scene.material == material) & (solid == thick)
-            if chosen.any():
-                parts.append((_label(material, thick), _flat(scene.faces[chosen])))
+            members = (scene.material == material) & (solid == thick)
+            if members.any():
+                parts.append((_label(material, thick), _flat(scene.faces[members])))
     return parts
 
 
@@ -365,14 +367,14 @@ def _import_engine() -> Any:
     return rlr_audio_propagation
 
 
-_told_licence = False
+_licence_shown = False
 
 
 def _tell_licence() -> None:
-    """Say once per process what the engine may be used for."""
-    global _told_licence
-    if not _told_licence:
-        _told_licence = True
+    """Warn of the terms of the engine's licence, once per process."""
+    global _licence_shown
+    if not _licence_shown:
+        _licence_shown = True
         warnings.warn(
             "SoundSpaces 2.0's engine (RLR-Audio-Propagation, Meta) is licensed CC-BY-NC-4.0: no commercial use. "
             "Harken's own engine has no such limit.",
@@ -386,9 +388,9 @@ _capturing = threading.Lock()
 
 @contextmanager
 def _captured() -> Iterator[IO[bytes]]:
-    """Keep what is printed to file descriptors 1 and 2 in a file: the engine prints there, past Python.
+    """Redirect file descriptors 1 and 2, to which the engine prints directly, to a file.
 
-    Only the start of a context runs in here, since what other threads print meanwhile is kept too.
+    Only the start of a context runs in here, since the output of other threads is redirected too.
     """
     with _capturing, tempfile.TemporaryFile() as sink:
         _flush()

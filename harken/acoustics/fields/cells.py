@@ -65,9 +65,9 @@ class CellGrid:
         """
         pairs = KDTree(self.anchors).query_pairs(NEIGHBOURHOOD, output_type="ndarray")
         a, b = self.anchors[pairs[:, 0]], self.anchors[pairs[:, 1]]
-        seen = pairs[~self.triangles.occluded(a, b)] if len(pairs) else pairs
+        visible = pairs[~self.triangles.occluded(a, b)] if len(pairs) else pairs
         own = np.arange(len(self.anchors))
-        first, second = np.concatenate([seen, seen[:, ::-1], np.stack([own, own], 1)]).T
+        first, second = np.concatenate([visible, visible[:, ::-1], np.stack([own, own], 1)]).T
         order = np.lexsort((second, first))
         return np.searchsorted(first[order], np.arange(len(own) + 1)), second[order].astype(np.int32)
 
@@ -79,7 +79,7 @@ def _see(rays, origin, size, cells, anchors, visible, share):
     for c in range(len(anchors)):
         a = anchors[c]
         bits = np.uint64(0)
-        seen = 0
+        count = 0
         for i in range(SUBDIVISION):
             for j in range(SUBDIVISION):
                 for k in range(SUBDIVISION):
@@ -88,9 +88,9 @@ def _see(rays, origin, size, cells, anchors, visible, share):
                     dz = origin[2] + cells[c, 2] * size + (k + 0.5) * part - a[2]
                     if not is_occluded(rays, buffer, a[0], a[1], a[2], dx, dy, dz, 0.0, 1.0):
                         bits |= np.uint64(1) << np.uint64(i * 16 + j * 4 + k)
-                        seen += 1
+                        count += 1
         visible[c] = bits
-        share[c] = max(seen, 1) / SUBDIVISION**3
+        share[c] = max(count, 1) / SUBDIVISION**3
 
 
 def build_cells(
@@ -114,7 +114,7 @@ def build_cells(
     origin = np.floor(points.min(0) / size) * size
     origin[1] = height - size * (0.5 + np.ceil((height - points[:, 1].min()) / size - 0.5))
     cell = np.floor((points - origin) / size).astype(np.int64)
-    # No cells around those that are kept: rays are followed through the grid, and most pass above or below.
+    # The grid ends at the outermost cells: rays are followed through it, and most pass above or below.
     shape = cell.max(0) + 1
     flat = np.ravel_multi_index(cell.T, shape)
     offset = np.linalg.norm(points - (origin + (cell + 0.5) * size), axis=1)
@@ -139,6 +139,6 @@ def build_cells(
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:
     """Return the number of the cell that holds `point`, -1 if none is kept there."""
     cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size)
-    # Compared before it becomes an index: a float beyond the range of integers may become any of them.
+    # Compared before the conversion to an index, which is undefined for floats beyond the range of integers.
     inside = (cell >= 0).all() and (cell < grid.index.shape).all()
     return int(grid.index[tuple(cell.astype(int))]) if inside else -1

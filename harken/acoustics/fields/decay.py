@@ -11,21 +11,21 @@ from harken.scene import OCTAVE_BANDS
 __all__ = ["CutDecay", "estimated_decay_time"]
 
 FAR_BELOW = 0.5
-"""Share of the decay time below which a response is cut audibly: less than 30 of 60 dB have decayed at its end."""
+"""Share of the decay time below which the cut is audible: less than 30 of 60 dB have decayed at the end."""
 
 SPEECH_BANDS = slice(OCTAVE_BANDS.index(500.0), OCTAVE_BANDS.index(2000.0) + 1)
-"""Octave bands that decide: those that carry speech."""
+"""Octave bands from which the decay is estimated: those that carry speech."""
 
 _TOLD: set[tuple[str, float]] = set()
 
 FEWEST_BINS = 8
-"""Time bins with energy from which a decay can be told."""
+"""Least number of time bins with energy from which a decay is estimated."""
 
 
 def estimated_decay_time(energy: np.ndarray, edges: np.ndarray) -> float | None:
     """Return the time in which energy falls by 60 dB, from a line through the levels of its time bins.
 
-    Rougher than `harken.acoustics.measures.decay_time`, but it works where the response ends early.
+    Less accurate than `harken.acoustics.measures.decay_time`, but it works where the response ends early.
 
     Args:
         energy: ``(bins, bands, 4)`` energy field at a listener, over all of `OCTAVE_BANDS`.
@@ -35,12 +35,12 @@ def estimated_decay_time(energy: np.ndarray, edges: np.ndarray) -> float | None:
         The time at 500–2000 Hz [s], None where too little arrives or nothing decays.
     """
     density = energy[:, SPEECH_BANDS, 0].sum(1, dtype=np.float64) / np.diff(edges)
-    used = np.flatnonzero(density > 1e-6 * density.max())
-    used = used[used >= density.argmax()]
-    if len(used) < FEWEST_BINS:
+    bins = np.flatnonzero(density > 1e-6 * density.max())
+    bins = bins[bins >= density.argmax()]
+    if len(bins) < FEWEST_BINS:
         return None
     centres = 0.5 * (edges[1:] + edges[:-1])
-    slope = float(np.polyfit(centres[used], 10.0 * np.log10(density[used]), 1)[0])
+    slope = float(np.polyfit(centres[bins], 10.0 * np.log10(density[bins]), 1)[0])
     return -60.0 / slope if slope < 0.0 else None
 
 
@@ -50,33 +50,33 @@ class CutDecay:
     Args:
         duration: Length of the responses [s].
         longest: Greatest length that can be set [s].
-        setting: What to set.
+        setting: Class of the settings that the warning names.
     """
 
     def __init__(self, duration: float, *, longest: float = 20.0, setting: str = "AcousticSettings"):
         self.duration, self.longest, self.setting = duration, longest, setting
-        self._done = (setting, duration) in _TOLD
+        self._silent = (setting, duration) in _TOLD
 
     def tell(self, energy: np.ndarray, edges: np.ndarray) -> None:
-        """Warn, unless it was told before, where the decay time is more than twice the duration.
+        """Warn once if the decay time is more than twice the duration.
 
         Args:
             energy: As `estimated_decay_time` takes.
-            edges: Likewise.
+            edges: As `estimated_decay_time` takes.
         """
-        if self._done:
+        if self._silent:
             return
         time = estimated_decay_time(energy, edges)
         if time is None:
             return
-        self._done = True
+        self._silent = True
         if self.duration >= FAR_BELOW * time or self.duration >= self.longest:
             return
         _TOLD.add((self.setting, self.duration))
-        wanted = min(self.longest, math.ceil(10.0 * time) / 10.0)
+        suggestion = min(self.longest, math.ceil(10.0 * time) / 10.0)
         warnings.warn(
             f"Responses are cut at {self.duration:g} s, but sound takes about {time:.1f} s to decay by 60 dB here: the "
-            f"end of it is missing. Set {self.setting}(duration={wanted:g}) to hear all.",
+            f"end of it is missing. Set {self.setting}(duration={suggestion:g}) to hear all.",
             HarkenWarning,
             stacklevel=2,
         )

@@ -4,12 +4,12 @@ Every ray deposits energy × path length / volume in the cells that it crosses, 
 transport (Spanier & Gelbard 1969, §2.6): unbiased, without receiver spheres or shadow rays. A cell keeps, per time
 bin and octave band, the energy and the net vector that points to where the energy comes from.
 
-Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in
-all. Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are
-exact paths, and so are mirror reflections where image sources render them.
+Energies are time-integrated squared pressures relative to 1 at 1 m in the free field, so a source radiates 4π in total.
+Only sound that was reflected at least once is kept: the direct sound and what goes straight through walls are exact
+paths, and so are mirror reflections where image sources render them.
 
-With the reference tier this shares `harken.acoustics.tracing` and nothing else of what follows rays: how a ray meets a
-surface is written here a second time, because tests hold one to the other.
+It shares only `harken.acoustics.tracing` with the reference tier: the interaction of a ray with a surface is
+implemented here independently, because tests compare the two tiers.
 """
 
 from dataclasses import dataclass
@@ -51,8 +51,8 @@ THINNING = 4e-3
 Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
 LATE = (0.03, 0.1)
-"""Time between which energy goes over from that of a cell alone to that of its neighbourhood [s]: late energy is alike
-in all of a room, and the more cells are averaged, the fewer rays are needed."""
+"""Times between which the energy of a cell is gradually replaced by that of its neighbourhood [s]: late energy is
+similar throughout a room, and the more cells are averaged, the fewer rays are needed."""
 
 HALVING = 0.1
 """Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
@@ -63,7 +63,7 @@ SCATTERING_BAND = 3
 share of each band, the bands are weighed instead."""
 
 NEVER = -1
-"""Number of mirror reflections of a ray that image sources do not follow, or no more."""
+"""Number of mirror reflections of a ray that image sources do not follow, or no longer follow."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,9 +71,9 @@ class EnergyField:
     """The reflected energy of one source, at every cell."""
 
     grid: CellGrid
-    """Where it is kept."""
+    """The cells."""
     bins: TimeBins
-    """When."""
+    """The time bins."""
     energy: np.ndarray
     """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
@@ -81,17 +81,17 @@ class EnergyField:
 
 
 @kernel(fastmath=FAST)
-def _seen_share(visible, p, cell, d, t, until):
+def _visible_share(visible, p, cell, d, t, until):
     """Share of the way from `t` to `until` through a cell that its anchor sees, at four places along it."""
-    seen = 0
+    count = 0
     for s in range(4):
         at = t + (s + 0.5) * 0.25 * (until - t)
         bit = 0
         for axis in range(3):
             part = int((p[axis] + d[axis] * at - cell[axis]) * SUBDIVISION)
             bit = bit * SUBDIVISION + min(max(part, 0), SUBDIVISION - 1)
-        seen += (visible >> np.uint64(bit)) & np.uint64(1)
-    return np.float64(seen) * 0.25
+        count += (visible >> np.uint64(bit)) & np.uint64(1)
+    return np.float64(count) * 0.25
 
 
 @kernel(fastmath=FAST)
@@ -129,15 +129,15 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
     while t < far:
         axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
         until = min(border[axis], far)
-        kept = index[int(cell[0]), int(cell[1]), int(cell[2])]
+        number = index[int(cell[0]), int(cell[1]), int(cell[2])]
         at = int((travelled + 0.5 * (t + until) * size) / (speed * bins.step))
-        if kept >= 0 and until > t and at < len(lookup):
-            seen = grid.visible[kept]
-            share = 1.0 if seen == ALL_VISIBLE else _seen_share(seen, p, cell, d, t, until)
+        if number >= 0 and until > t and at < len(lookup):
+            visible = grid.visible[number]
+            share = 1.0 if visible == ALL_VISIBLE else _visible_share(visible, p, cell, d, t, until)
             if share > 0:
-                gone = 0.5 * (t + until) * size
-                weight = share * (until - t) * size / grid.volume[kept]
-                _leave(field[kept, lookup[at]], energy, air, weight, gone, d)
+                middle = 0.5 * (t + until) * size
+                weight = share * (until - t) * size / grid.volume[number]
+                _leave(field[number, lookup[at]], energy, air, weight, middle, d)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -146,11 +146,11 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
 
 
 @kernel(fastmath=FAST)
-def _leave(target, energy, air, weight, gone, d):
+def _leave(target, energy, air, weight, distance, d):
     """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
     x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
     for b in range(BANDS):
-        loss = air[b] * gone  # at most some tenths, so two terms of the exponential are enough
+        loss = air[b] * distance  # at most some tenths, so two terms of the exponential are enough
         w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
         target[b, 0] += w
         target[b, 1] += w * x
@@ -160,9 +160,9 @@ def _leave(target, energy, air, weight, gone, d):
 
 @kernel(fastmath=FAST)
 def scatters(seed, k, draw, scattering, mean, followed, energy):
-    """Decide whether a ray scatters at a material; weighs the bands where image sources still follow the ray.
+    """Decide whether a ray scatters at a material, and weigh the bands where image sources still follow the ray.
 
-    They keep the share 1 − s of every band, so the ray has to keep it too, on average (`Facets.covered`).
+    Image sources keep the share 1 − s of every band, so on average the ray has to keep it too (`Facets.covered`).
     """
     chance = mean if followed else np.float64(scattering[SCATTERING_BAND])
     result = uniform(seed, k, draw) < chance
@@ -190,12 +190,12 @@ def reflect(seed, k, draw, scattered, n, d):
 
 
 @kernel(fastmath=FAST)
-def _lose(energy, air, length, kept):
-    """Take from `energy` what air and a surface take; returns the loudest band."""
+def _lose(energy, air, length, factors):
+    """Reduce `energy` by the losses in air and at a surface; returns the energy of the loudest band."""
     loudest = 0.0
     for b in range(BANDS):
         loss = air[b] * length  # at most some tenths, so three terms of the exponential are enough
-        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * kept[b]
+        energy[b] *= (1.0 - loss * (1.0 - loss * (0.5 - loss * 0.16667))) * factors[b]
         loudest = max(loudest, energy[b])
     return loudest
 
@@ -214,9 +214,9 @@ def goes_on(seed, k, draw, energy):
 def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintest, o, d, n):
     """Let a ray meet a surface at the end of a leg: it passes, is reflected, or ends.
 
-    `walk` is (inside, followed, last): how many solids the ray is in; the mirror reflections in a row that image
-    sources follow, `NEVER` where they do not; and what the last reflection was, `SCATTERED`, `MIRRORED` or none (0).
-    Returns the threshold below which the ray may end by chance, or -1 where it ended.
+    `walk` is (inside, followed, last): how many solids the ray is in; the number of successive mirror reflections that
+    image sources follow, `NEVER` where they do not; and the kind of the last reflection, `SCATTERED`, `MIRRORED` or
+    none (0). Returns the threshold below which the ray may end by chance, or -1 where it ended.
     """
     surfaces, normals = world.surfaces, world.surfaces.normals
     m = surfaces.material[triangle]
@@ -228,7 +228,7 @@ def meet(world, seed, k, draw, triangle, length, walk, energy, thinning, faintes
     free = leaves and walk[0] > 0
     chance = surfaces.chances[m, 0]
     passes = free or (chance > 0 and uniform(seed, k, draw) < chance)
-    loudest = _lose(energy, world.air, length, surfaces.kept[2 if free else (1 if passes else 0), m])
+    loudest = _lose(energy, world.air, length, surfaces.factors[2 if free else (1 if passes else 0), m])
     if not free and loudest < thinning:
         if loudest < faintest or uniform(seed, k, draw + 1) < 0.5:
             return -1.0
@@ -293,10 +293,10 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
         emit(seed, k, count, d)
         o[:] = source
         radiate(pattern, d, POWER / count, energy)
-        gone = _follow(
+        leaves = _follow(
             rays, buffer, world, seed, k, FAINTEST / count, speed, duration, grid, bins, field, energy, o, d, work
         )
-        if gone:
+        if leaves:
             escaped += energy
     return escaped
 
@@ -307,17 +307,17 @@ def _smooth(energy, share, borders, numbers, out):
     for c in range(len(energy)):
         first, last = borders[c], borders[c + 1]
         for t in range(energy.shape[1]):
-            own, others = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
+            own, neighbour = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
             target = out[c, t]
             for b in range(BANDS):
                 for i in range(4):
                     target[b, i] = own * energy[c, t, b, i]
-            if others > 0.0:
+            if neighbour > 0.0:
                 for k in range(first, last):
                     part = energy[numbers[k], t]
                     for b in range(BANDS):
                         for i in range(4):
-                            target[b, i] += others * part[b, i]
+                            target[b, i] += neighbour * part[b, i]
 
 
 def trace_field(
@@ -390,12 +390,12 @@ class TracedSurfaces(NamedTuple):
     """``(3, materials, bands)`` absorption, scattering and transmission."""
     chances: np.ndarray
     """``(materials, 2)`` chances to go through and to scatter."""
-    kept: np.ndarray
+    factors: np.ndarray
     """``(3, materials, bands)`` what a ray keeps when it is reflected, goes through, or leaves a solid."""
 
 
 class TracedWorld(NamedTuple):
-    """What kernels that trace rays need to know of a scene besides where its triangles are."""
+    """What ray-tracing kernels need of a scene besides its geometry."""
 
     surfaces: TracedSurfaces
     """Its surfaces."""
@@ -414,21 +414,21 @@ def traced_world(
     coefficients = scene.coefficients.copy()
     coefficients[2] *= transmission
     back, through = 1.0 - coefficients[0].astype(np.float64), coefficients[2].astype(np.float64)
-    # A ray goes through with the share of the band that does so most; what is kept is divided by that chance.
+    # A ray passes with the probability of the band that passes most; energies are divided by that probability.
     passing = (through / (back + through + 1e-9)).max(1)
-    kept = np.stack(
+    factors = np.stack(
         [back / (1.0 - passing)[:, None], through / np.maximum(passing, 1e-30)[:, None], np.ones_like(back)]
     )
     chances = np.stack([passing, coefficients[1].mean(1, dtype=np.float64)], 1)
     covered = np.zeros(len(scene.faces), bool) if facets is None else facets.covered
     order = 0 if facets is None else int(image_order)
-    surfaces = TracedSurfaces(scene.normals, scene.material, coefficients, chances, kept)
+    surfaces = TracedSurfaces(scene.normals, scene.material, coefficients, chances, factors)
     return TracedWorld(surfaces, covered, order, np.asarray(air, np.float64))
 
 
 @kernel
 def _is_near(origin, size, index, point):
-    """Tell whether a point is among the cells: a float beyond the range of integers may become any index."""
+    """Whether a point lies within the grid: indices are computed only then, as large floats would overflow."""
     return (
         -2.0 * size < point[0] - origin[0] < (index.shape[0] + 2.0) * size
         and -2.0 * size < point[1] - origin[1] < (index.shape[1] + 2.0) * size
@@ -456,8 +456,7 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                     continue
                 a = anchors[cell]
                 dx, dy, dz = a[0] - point[0], a[1] - point[1], a[2] - point[2]
-                # Half a cell away a cell has an eighth of its weight, so that the change from one to the next is
-                # smooth.
+                # Half a cell away, a cell has an eighth of its weight, so that the transition between cells is smooth.
                 weight = np.exp(-8.0 * (dx * dx + dy * dy + dz * dz) / (size * size))
                 if weight < 1e-3 or (
                     dx * dx + dy * dy + dz * dz > 1e-6

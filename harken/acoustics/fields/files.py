@@ -1,4 +1,4 @@
-"""Energy fields on disk, named by all that they depend on, so that a file is never read for something else."""
+"""Energy fields on disk, named by everything that they depend on, so that a file is never mistaken for another one."""
 
 import functools
 import hashlib
@@ -24,7 +24,7 @@ FORMAT = 1
 """Number of the format; raised whenever fields are traced differently."""
 
 _ABANDONED = 3600.0
-"""Age [s] of an unfinished file that nobody is writing any more."""
+"""Age [s] from which an unfinished file counts as abandoned."""
 
 DEPENDS = (
     "duration", "image_order", "transmission", "temperature_celsius", "humidity_percent", "pressure_kilopascal", "seed",
@@ -57,7 +57,7 @@ def field_path(
 
 
 def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None:
-    """Return the field of a file, None where there is no file or none that can be read."""
+    """Return the field of a file, None if there is no readable file."""
     shape = len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4
     try:
         with path.open("rb") as file:
@@ -68,7 +68,7 @@ def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None
             file.seek(0)
             with np.load(file) as stored:
                 energy, escaped = stored["energy"], float(stored["escaped"])
-    except Exception:  # what damaged bytes raise ranges from zlib.error to tokenize.TokenError, and all mean the same
+    except Exception:  # damaged files raise anything from zlib.error to tokenize.TokenError
         return None
     if energy.shape != shape or energy.dtype != np.float32 or not np.isfinite(energy).all():
         return None
@@ -76,7 +76,7 @@ def load_field(path: Path, grid: CellGrid, bins: TimeBins) -> EnergyField | None
 
 
 def save_field(path: Path, field: EnergyField) -> None:
-    """Write a field; whoever reads at the same time finds the whole file or none.
+    """Write a field atomically: concurrent readers find the whole file or none.
 
     Raises:
         CacheError: The folder cannot be written.
@@ -92,5 +92,5 @@ def _unwritten(message: str) -> CacheError:
 
 @functools.cache
 def _tidy(folder: Path) -> None:
-    """Remove, once in a process, what processes that were killed left unfinished; others may be writing now."""
+    """Remove, once per process, old unfinished files of killed processes; newer ones may still be being written."""
     remove_partial_files(folder, older_than=_ABANDONED)

@@ -1,4 +1,4 @@
-"""Late sound joined halfway: rays from both ends meet in every region that both have crossed.
+"""Late sound joined halfway: energy of rays from both ends is combined in every region that both cross.
 
 All sound that arrives at time t was somewhere at every time τ before. With n(x, Ω, τ) the energy on its way at the
 place x in the direction Ω, and ψ(x, Ω, t − τ) what reaches the listener at t of one unit of it,
@@ -16,9 +16,9 @@ the energy times path length that rays of one end leave in region r along axis a
 Every ray of one end counts with every ray of the other, N² pairs of N rays, and no ray has to be followed for longer
 than t / 2. Early sound is not diffuse, and is not joined.
 
-What mirror images render already must not be joined. The energy of rays that have met nothing but mirrors yet, no more
-than images follow, is therefore also kept in classes by their number of reflections, and the share of pairs of classes
-that together make such a path is left out.
+Paths that image sources already render must not be joined. The energy of rays that so far have only been mirrored, at
+most as often as image sources follow, is therefore also kept in classes by their number of reflections, and the share
+of pairs of classes that together make such a path is left out.
 """
 
 import numpy as np
@@ -30,21 +30,21 @@ from harken.raytracing import kernel
 __all__ = ["STEP", "crossings", "deposit_crossing", "diffuse_between", "join"]
 
 DIFFUSE = (0.05, 0.1)
-"""Time between which sound goes over from that of rays that meet the other end to that which is joined [s]; later in
+"""Times between which the energy of rays that meet the other end is gradually replaced by joined energy [s]; later in
 halls, see `FREE_PATHS`."""
 
 FREE_PATHS = 8.0
-"""Mean free paths after which sound is taken for diffuse, where that is later."""
+"""Number of mean free paths after which sound counts as diffuse, if that is later."""
 
 STEP = 0.012
 """Width of the time steps in which crossings are kept [s]."""
 
 SPACING = 2.4
-"""Way per counted place along a leg [m], about the size of a region."""
+"""Distance between counted places along a leg [m], about the size of a region."""
 
 
 def diffuse_between(regions: Regions, speed: float) -> tuple[float, float]:
-    """Return the times between which sound goes over to that which is joined [s].
+    """Return the times between which joined energy is faded in [s].
 
     Args:
         regions: The scene's regions.
@@ -55,11 +55,11 @@ def diffuse_between(regions: Regions, speed: float) -> tuple[float, float]:
 
 
 def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
-    """Return room for what rays of one end leave behind.
+    """Return an empty array for the energy that rays of one end deposit.
 
     Args:
-        regions: Where.
-        duration: Time covered by the ways of two ends together [s].
+        regions: The scene's regions.
+        duration: Time covered by the paths of both ends together [s].
         order: Mirror reflections that images render.
 
     Returns:
@@ -72,10 +72,10 @@ def crossings(regions: Regions, duration: float, order: int) -> np.ndarray:
 
 
 @kernel(fastmath=FAST)
-def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departed, mirrors, shift):
-    """Leave one leg of a ray in the regions that it crosses, at one place per `SPACING`.
+def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, energy, o, d, departure, mirrors, shift):
+    """Deposit the energy of one leg of a ray in the regions that it crosses, at one place per `SPACING`.
 
-    `left` is what `crossings` returned, `start` the way before the leg [m], `departed` the ray's first direction,
+    `left` is what `crossings` returned, `start` the way before the leg [m], `departure` the ray's first direction,
     `mirrors` the number of mirror reflections if it has met nothing else, or -1, and `shift` a number in [0, 1).
     """
     count = int(length / SPACING) + 1
@@ -97,7 +97,7 @@ def deposit_crossing(rays, buffer, regions, left, air, speed, start, length, ene
             row[b] += np.float32(e)
             total += e
         for axis in range(3):
-            row[BANDS + axis] += np.float32(total * departed[axis])
+            row[BANDS + axis] += np.float32(total * departure[axis])
         if mirrors >= 0:
             row[BANDS + 3 + mirrors] += np.float32(total)
 
@@ -111,9 +111,9 @@ def _sum_of(row):
 
 
 @kernel(fastmath=FAST)
-def _join(one, other, volume, first, out):
-    """Write into `out` what is joined after whole steps, the first of which is `first`, per step squared."""
-    regions, steps = one.shape[0], one.shape[1]
+def _join(forward, backward, volume, first, out):
+    """Write the joined energy after whole steps into `out`, from step `first` on, per step squared."""
+    regions, steps = forward.shape[0], forward.shape[1]
     for i in range(len(out)):
         both = first + i - 1
         if both < 0:
@@ -126,7 +126,7 @@ def _join(one, other, volume, first, out):
                 if volume[r] <= 0.0:
                     continue
                 for along in range(3):
-                    a, b = one[r, p, along], other[r, q, along]
+                    a, b = forward[r, p, along], backward[r, q, along]
                     here, there = _sum_of(a), _sum_of(b)
                     if here > 0.0 and there > 0.0:
                         _meet(a, b, here, there, np.float32(1.5 / volume[r]), out[i])
@@ -134,7 +134,7 @@ def _join(one, other, volume, first, out):
 
 @kernel(fastmath=FAST)
 def _meet(a, b, here, there, weight, target):
-    """Add to `target` what two rows carry together, that is `weight` times their product."""
+    """Add `weight` times the product of two rows to `target`."""
     rendered, classes = np.float32(0.0), len(a) - BANDS - 3
     for j in range(classes):
         for k in range(classes - j):
@@ -159,11 +159,11 @@ def join(
     speed: float,
     out: np.ndarray,
 ) -> None:
-    """Add the energy that rays of both ends carry together.
+    """Add the energy that results from the rays of both ends.
 
     Args:
-        source: What rays of the source left, see `crossings`.
-        listener: What rays of the listener left, likewise.
+        source: Deposits of the source's rays, see `crossings`.
+        listener: Deposits of the listener's rays.
         regions: Where.
         centres: ``(bins,)`` centres of time bins [s].
         widths: ``(bins,)`` their widths [s], or less where only a share is to be added; 0 leaves a bin out.

@@ -1,10 +1,10 @@
-"""One source and one listener: what is reflected between them, traced for this pair alone.
+"""Reflected sound between one source and one listener, traced for this pair alone.
 
-Where both are new every time, a field over the whole floor would be traced for one reading of it. Here rays of both
+If both change every time, a field over the whole floor would be traced only to be read once. Here rays of both
 ends meet the other end directly: at every reflection the scattered share is sent straight to it (next-event estimation,
 "diffuse rain", Schröder 2011, §3.3), and mirrored rays count by the length of their way through a ball around it. Late
-sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`). Rays, bands, losses and what image
-sources take over are those of energy fields.
+sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`). Rays, bands, losses and the share of
+image sources are those of energy fields.
 """
 
 from typing import NamedTuple
@@ -45,15 +45,15 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["trace_pair"]
 
 RADII = (0.9, 3.0)
-"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is alike in all
-of a room, as for fields."""
+"""Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
+throughout a room, as for fields."""
 
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
 THROUGH = 10.0
-"""A scattered ray to the listener goes on through a wall with this many times the chance that its energy does, and with
-that much less of it: what passes is faint, and one ray in ten is enough for it."""
+"""A scattered ray to the listener passes a wall with this many times the transmission as its probability, and with
+correspondingly less energy: transmitted sound is faint, and one ray in ten is enough."""
 
 
 class Place(NamedTuple):
@@ -66,13 +66,13 @@ class Place(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """The ray of one end that is under way, and the other end that it may meet."""
+    """The current ray of one end, and the other end that it may meet."""
 
     o: np.ndarray
     """``(3,)`` where the ray is [m]."""
     d: np.ndarray
     """``(3,)`` its direction."""
-    departed: np.ndarray
+    departure: np.ndarray
     """``(3,)`` the direction in which it left, if sound goes the other way; else empty."""
     there: Place
     """The other end."""
@@ -81,7 +81,7 @@ class Ends(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Arrays that kernels write to and nobody reads afterwards."""
+    """Scratch arrays of kernels."""
 
     place: np.ndarray
     """``(3,)``."""
@@ -110,7 +110,7 @@ def _arrive(bins, out, way, speed, energy, share, x, y, z):
 
 @kernel(fastmath=FAST)
 def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share):
-    """Follow a straight leg through what stands in its way; returns False where nothing arrives."""
+    """Follow a straight leg through any obstacles; returns False where nothing arrives."""
     normals, material, coefficients = surfaces.normals, surfaces.material, surfaces.coefficients
     at, inside = 0.0, 0
     for crossing in range(8):
@@ -177,18 +177,18 @@ def _rain(
         loudest = max(loudest, share[b])
     if loudest > 0.0 and _reaches(rays, buffer, world.surfaces, seed, k, draw, p, x, y, z, distance, share):
         _weigh(ends.there.pattern, -x, -y, -z, share, scratch)
-        _arrive(bins, out, way, ends.speed, energy, share, *_comes_from(ends.departed, x, y, z))
+        _arrive(bins, out, way, ends.speed, energy, share, *_comes_from(ends.departure, x, y, z))
 
 
 @kernel(fastmath=FAST)
-def _comes_from(departed, x, y, z):
+def _comes_from(departure, x, y, z):
     """Return the direction to where sound comes from, of a leg along (x, y, z) to the other end.
 
     Rays of the source arrive there; rays of the listener left where sound arrives.
     """
-    if len(departed) == 0:
+    if len(departure) == 0:
         return -x, -y, -z
-    return departed[0], departed[1], departed[2]
+    return departure[0], departure[1], departure[2]
 
 
 @kernel(fastmath=FAST)
@@ -218,7 +218,7 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
     for b in range(BANDS):
         share[b] = counts[lookup[arrives]] * np.exp(-air[b] * at) * (far - near) / ball[1]
     _weigh(ends.there.pattern, -d[0], -d[1], -d[2], share, scratch)
-    _arrive(bins, out, travelled + at, ends.speed, energy, share, *_comes_from(ends.departed, d[0], d[1], d[2]))
+    _arrive(bins, out, travelled + at, ends.speed, energy, share, *_comes_from(ends.departure, d[0], d[1], d[2]))
 
 
 @kernel(fastmath=FAST)
@@ -237,8 +237,8 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
     for i in range(len(bins.lookup)):
         if early[bins.lookup[i]] > 0.0:
             met = i + 1
-    heard = met * bins.step * speed
-    reach = max(heard, left.shape[1] * CROSSING_STEP * speed)
+    audible = met * bins.step * speed
+    reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
     for k in range(count):
         emit(seed, k, count, d)
         first[:], o[:] = d, here.position
@@ -250,7 +250,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                 rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
             )
             leg = np.float64(length) if triangle >= 0 else 1e9
-            if travelled < heard and walk[2] == MIRRORED and walk[1] < 0:
+            if travelled < audible and walk[2] == MIRRORED and walk[1] < 0:
                 for i in range(len(balls)):
                     _detect(
                         rays, buffer, air, seed, k, draw + 5, leg, travelled, energy, ends, balls[i], counts[i], bins,
@@ -265,7 +265,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
                     rays, buffer, regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift
                 )
             leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
-            if travelled < heard and not (leaves and walk[0] > 0):
+            if travelled < audible and not (leaves and walk[0] > 0):
                 followed = walk[1] >= 0 and world.covered[triangle]
                 _rain(
                     rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, early,
@@ -294,7 +294,7 @@ def trace_pair(
     image_order: int = 0,
     regions: Regions | None = None,
 ) -> np.ndarray:
-    """Trace what is reflected between a source and one listener; arguments as `trace_field`.
+    """Trace the reflected sound between a source and one listener; arguments as `trace_field`.
 
     Args:
         scene: The scene.

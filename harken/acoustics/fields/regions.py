@@ -1,4 +1,4 @@
-"""The air of a scene in pieces of a metre or two that no wall divides: where late sound is alike.
+"""The air of a scene in undivided regions of a metre or two, within which late sound is uniform.
 
 Space is cut into blocks, and each block into small ones. Small blocks of the same large one whose middles see each
 other belong together, so a block that a wall cuts becomes two regions, one on each side. Places in a small block that a
@@ -63,7 +63,7 @@ class Regions:
 
 
 def build_regions(scene: Scene) -> Regions:
-    """Divide the air of a scene, in some 0.2 s.
+    """Divide the air of a scene; takes about 0.2 s.
 
     Args:
         scene: The scene.
@@ -91,14 +91,14 @@ def build_regions(scene: Scene) -> Regions:
     label[~solid] = np.unique(label[~solid], return_inverse=True)[1]
     label[solid] = -1
     blocks = RegionArrays(label.reshape(shape).astype(np.int32), divided.reshape(shape), lower, size)
-    # Middles of blocks that are in line with walls would all be in or out: places in them are drawn instead.
+    # The middles of blocks aligned with walls would all be inside or all outside, so random places are used instead.
     volume, air = np.zeros(label.max() + 1), 0
-    for drawn in np.random.default_rng(0).random((SAMPLES, *block.shape)):
-        places = lower + (block + drawn) * size
+    for offsets in np.random.default_rng(0).random((SAMPLES, *block.shape)):
+        places = lower + (block + offsets) * size
         places = places[~scene.are_inside_solid(places)]
         _measure(scene.triangles.kernel_data, blocks, places, volume)
         air += len(places)
-    # What is joined in the air that belongs to a region stands for that in corners which see no middle, too.
+    # The air of the regions also stands for corners that see no middle.
     volume *= np.prod(size) / SAMPLES * (volume.sum() / max(air, 1))
     a, b, c = np.moveaxis(scene.vertices[scene.faces].astype(np.float64), 1, 0)
     area = 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
@@ -141,7 +141,7 @@ def region_at(rays, buffer, regions, x, y, z):
     """
     number, origin, size = regions.number, regions.origin, regions.size
     u, v, w = (x - origin[0]) / size[0], (y - origin[1]) / size[1], (z - origin[2]) / size[2]
-    # Compared before it becomes an index: a float beyond the range of integers may become any of them.
+    # Compared before the conversion to an index, which is undefined for floats beyond the range of integers.
     if not (0.0 <= u < number.shape[0] and 0.0 <= v < number.shape[1] and 0.0 <= w < number.shape[2]):
         return -1
     i, j, k = int(u), int(v), int(w)

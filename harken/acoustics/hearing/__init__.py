@@ -1,3 +1,3 @@
-"""What listeners make of paths and fields: heads, ambisonics, microphone arrays."""
+"""From paths and fields to the channels of listeners: heads, ambisonics, microphone arrays."""
 
 __all__: list[str] = []

@@ -39,10 +39,10 @@ __all__ = [
 ]
 
 HIGHEST_ORDER = 3
-"""Order up to which harmonics are written out."""
+"""Highest supported order."""
 
 Normalization = Literal["sn3d", "n3d"]
-"""SN3D: no channel is louder than W for a single plane wave. N3D: all channels are alike in a diffuse field."""
+"""SN3D: no channel is louder than W for a single plane wave. N3D: all channels have equal energy in a diffuse field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def channel_orders(order: int) -> np.ndarray:
 
 
 def order_of(channels: int) -> int:
-    """Return the order that has so many channels.
+    """Return the order that has this number of channels.
 
     Raises:
         ConfigurationError: The number is not 1, 4, 9 or 16.
@@ -152,25 +152,25 @@ def encode(directions: np.ndarray, order: int, normalization: Normalization = "s
 
 
 def convert_normalization(
-    signal: np.ndarray, given: Normalization, wanted: Normalization, *, axis: int = 0
+    signal: np.ndarray, current: Normalization, target: Normalization, *, axis: int = 0
 ) -> np.ndarray:
     """Convert a signal between SN3D and N3D, whose channels of order n differ by √(2n + 1).
 
     Args:
         signal: Array with 1, 4, 9 or 16 channels along `axis`.
-        given: The signal's normalisation.
-        wanted: The result's.
+        current: The signal's normalisation.
+        target: The result's.
         axis: Axis of the channels.
 
     Returns:
         A new array of the same shape and type.
 
     Raises:
-        ConfigurationError: The number of channels or a normalisation does not exist.
+        ConfigurationError: The number of channels is not 1, 4, 9 or 16, or a normalisation is unknown.
     """
     signal = np.asarray(signal)
     order = order_of(signal.shape[axis])
-    factor = _scale(order, wanted) / _scale(order, given)
+    factor = _scale(order, target) / _scale(order, current)
     shape = [1] * signal.ndim
     shape[axis] = -1
     return (signal * factor.reshape(shape)).astype(np.result_type(signal.dtype, np.float32))
@@ -183,7 +183,7 @@ def rotation_matrix(rotation: np.ndarray, order: int) -> np.ndarray:
     a few directions before and after the rotation; accurate to about 1e-15.
 
     Args:
-        rotation: ``(3, 3)`` rotation in Harken's frame: what came from d comes from ``rotation @ d`` afterwards. For a
+        rotation: ``(3, 3)`` rotation in Harken's frame: sound from d comes from ``rotation @ d`` afterwards. For a
             listener that turns its head this is `harken.acoustics.directivity.body_frame`, applied to the field in the
             world's frame.
         order: 0 to 3.
@@ -209,7 +209,7 @@ def rotation_matrix(rotation: np.ndarray, order: int) -> np.ndarray:
 
 
 def rotate(signal: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """Turn an ambisonic signal: what came from d comes from ``rotation @ d`` afterwards.
+    """Rotate an ambisonic signal: sound from d comes from ``rotation @ d`` afterwards.
 
     Args:
         signal: ``(channels, samples)`` with 1, 4, 9 or 16 channels.
@@ -219,19 +219,19 @@ def rotate(signal: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         ``(channels, samples)`` float32.
 
     Raises:
-        ConfigurationError: The number of channels does not exist, or the matrix is not a rotation.
+        ConfigurationError: The number of channels is not 1, 4, 9 or 16, or the matrix is not a rotation.
     """
     signal = _signal(signal)
     return (rotation_matrix(rotation, order_of(len(signal))) @ signal).astype(np.float32)
 
 
 def noise_gains(field: np.ndarray, order: int, normalization: Normalization = "sn3d") -> tuple[np.ndarray, np.ndarray]:
-    """Return the amplitudes of noises that together have an energy field's directions.
+    """Return the amplitudes of noises that reproduce an energy field's distribution over directions.
 
     A field of which the energy W and the vector J = Σ energy·direction are known is taken for a diffuse part, W − |J|,
     and one beam from J/|J| with |J| (the model of Merimaa and Pulkki 2005, "Spatial impulse response rendering I", with
     diffuseness 1 − |J|/W). Channel i is then ``diffuse_i · n_i + beam_i · n`` with independent noises n_i and n of
-    variance one. Where |J| exceeds W, which only Monte-Carlo noise does, all is beam.
+    variance one. Where |J| exceeds W, which only happens through Monte-Carlo noise, the whole field is the beam.
 
     Args:
         field: ``(..., 4)`` energy and vector (x, y, z) to where it comes from, in the listener's frame.
@@ -316,7 +316,7 @@ def energy_map(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BinauralDecoder:
-    """Filters that turn an ambisonic signal into what the ears of a head receive."""
+    """Filters from an ambisonic signal to the ears of a head."""
 
     rate: int
     """Sampling rate [Hz]."""
@@ -373,11 +373,10 @@ class BinauralDecoder:
             signal: ``(channels, samples)``, SN3D, in the head's frame (see `rotate`), at the decoder's rate.
 
         Returns:
-            ``(2, samples)`` float32, left first. What would come before the first sample is cut, and so is what
-            rings out after the last.
+            ``(2, samples)`` float32, left first. Ringing before the first sample and after the last is cut.
 
         Raises:
-            ConfigurationError: The signal has not the decoder's number of channels.
+            ConfigurationError: The signal does not have the decoder's number of channels.
         """
         signal = _signal(signal)
         if len(signal) != self.filters.shape[1]:
@@ -464,20 +463,20 @@ def _magnitude_least_squares(
     inverse = np.linalg.pinv(harmonics)
     result = np.empty((len(frequencies), 2, harmonics.shape[1]), np.complex128)
     for k, frequency in enumerate(frequencies):
-        wanted = ears[:, k]
+        goal = ears[:, k]
         if k > 0 and frequency > highest:
             phase = np.angle(harmonics @ result[k - 1].T)
-            wanted = np.abs(wanted) * np.exp(1j * phase)
-        result[k] = (inverse @ wanted).T
+            goal = np.abs(goal) * np.exp(1j * phase)
+        result[k] = (inverse @ goal).T
     return result
 
 
 def _with_diffuse_covariance(spectra: np.ndarray, left: np.ndarray, right: np.ndarray, cross: np.ndarray) -> np.ndarray:
     """Mix both ears so that a diffuse field has the covariance of the head, changing the filters the least."""
-    wanted = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
-    given = spectra @ np.swapaxes(spectra.conj(), 1, 2)
-    # Towards zero frequency both ears hear the same: the load keeps the factors regular, and alike.
-    load = 1e-3 * np.trace(wanted, axis1=1, axis2=2).real[:, None, None] * np.eye(2)
-    target, start = np.linalg.cholesky(wanted + load), np.linalg.cholesky(given + load)
+    goal = np.moveaxis(np.array([[left, cross], [cross.conj(), right]]), -1, 0)
+    covariance = spectra @ np.swapaxes(spectra.conj(), 1, 2)
+    # Towards zero frequency both ears hear the same: the load keeps the factors regular and equal.
+    load = 1e-3 * np.trace(goal, axis1=1, axis2=2).real[:, None, None] * np.eye(2)
+    target, start = np.linalg.cholesky(goal + load), np.linalg.cholesky(covariance + load)
     u, _, vh = np.linalg.svd(np.swapaxes(target.conj(), 1, 2) @ start)
     return target @ u @ vh @ np.linalg.inv(start) @ spectra

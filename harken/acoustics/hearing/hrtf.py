@@ -1,4 +1,4 @@
-"""The head: what it does to sound on its way to the two ears.
+"""Head-related impulse responses: the effect of the head on sound at the two ears.
 
 Head frame: x right, y up, −z forward, and directions point from the head to the source. Channel 0 is the left ear.
 """
@@ -47,7 +47,7 @@ class HeadResponse:
     """Head-related impulse responses: two short filters and two delays for every direction.
 
     Between the directions given, filters and delays are interpolated separately on the spherical triangle around the
-    direction asked for: the filters are aligned, so that averaging neighbours does not comb.
+    requested direction. The filters are aligned, so averaging neighbours causes no comb filtering.
 
     The built-in head is equalised to the diffuse field: averaged over all directions, either ear receives the energy
     that an omnidirectional microphone in the place of the head's centre would, in every octave band. Binaural and mono
@@ -69,10 +69,10 @@ class HeadResponse:
     filters: np.ndarray
     """``(n, 2, taps)`` float32: impulse responses of the left and the right ear, without the delays."""
     name: str = "head"
-    """What was measured, for people."""
+    """Human-readable description of what was measured."""
 
     def __post_init__(self) -> None:
-        """Check the arrays and bring them to their types."""
+        """Check the arrays and convert them to their types."""
         where = f"Head {self.name!r}:"
         directions = number_array(f"{where} directions", self.directions)
         delays = number_array(f"{where} delays", self.delays).astype(np.float32)
@@ -100,7 +100,7 @@ class HeadResponse:
         _ = self._triangulation
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave derived tables behind: they are made again where they are needed."""
+        """Leave out derived tables: they are computed again when needed."""
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -155,7 +155,7 @@ class HeadResponse:
         return HeadTables(start, inverses, neighbours, triangles, self.delays, self.filters)
 
     def lookup(self, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the head does to sound from a direction.
+        """Return the head's filters and delays for a direction.
 
         Args:
             direction: ``(3,)`` from the head to the source, in the head frame; any length. Zero means straight ahead.
@@ -175,7 +175,7 @@ class HeadResponse:
 
     @lru_cache(maxsize=8)  # noqa: B019 - few heads exist, and they live as long as the process
     def energy_harmonics(self, bands: tuple[float, ...] = OCTAVE_BANDS) -> np.ndarray:
-        """Return how much energy an ear receives from a field of which only four numbers are known.
+        """Return coefficients of the energy that an ear receives from a field given by its energy and energy vector.
 
         The band energy |H(d)|² of each ear is fitted by c0 + c1·d with least squares over the sphere. A field with the
         energy W and the energy vector J = Σ energy·d, which points to where the energy comes from, then gives an ear
@@ -227,7 +227,7 @@ class HeadResponse:
         return spectra
 
     def diffuse_noise(self, samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Return noise as the ears receive it in a diffuse field: coloured by the head and coherent as it makes it.
+        """Return noise as the ears receive it in a diffuse field, with the head's colouration and interaural coherence.
 
         The field is the one of `diffuse_spectra`: a microphone would receive white noise of variance one. In a band,
         each ear's variance is c0 of `energy_harmonics` times the microphone's. Two white noises are mixed per frequency
@@ -291,23 +291,23 @@ class HeadResponse:
         size = next_fast_len(max(8 * self.taps, int(16 * self.rate / bands[0])), real=True)
         frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
         edges = np.asarray(bands) / np.sqrt(2.0)
-        known = max(int((edges < 0.45 * self.rate).sum()), 1)
+        count = max(int((edges < 0.45 * self.rate).sum()), 1)
         band_edges(bands)
         energies = np.empty((len(self.directions), len(bands), 2))
         for ear in range(2):
             power = np.abs(rfft(self.filters[:, ear], size)) ** 2
-            for b in range(known):
+            for b in range(count):
                 inside = (frequencies >= edges[b]) & (frequencies < min(2.0 * edges[b], 0.45 * self.rate))
                 energies[:, b, ear] = power[:, inside].mean(-1)
-        energies[:, known:] = energies[:, known - 1 : known]
+        energies[:, count:] = energies[:, count - 1 : count]
         return energies
 
 
 def checked_head_rate(rate: Any) -> int:
-    """Return the sampling rate [Hz] of a head once it is a whole number from 4000 to 192000.
+    """Check that the sampling rate [Hz] of a head is a whole number from 4000 to 192000, and return it.
 
     Raises:
-        ConfigurationError: It is not.
+        ConfigurationError: The rate is not such a number.
     """
     whole = int(rate) if isinstance(rate, float) and rate.is_integer() else rate
     return checked_count("Sampling rate of the head", whole, _LOWEST_RATE, _HIGHEST_RATE, unit="Hz")
@@ -324,7 +324,7 @@ def _kemar(rate: int) -> HeadResponse:
         # Imported here because scipy.signal takes a quarter of a second to import.
         from scipy.signal import resample_poly
 
-        # A response is a density: with fewer samples to the second each has to weigh more.
+        # A response is a density over time, so at a lower rate each sample has to weigh more.
         left = resample_poly(left, rate // divisor, measured // divisor, axis=-1) * (measured / rate)
     filters = np.stack([left, left[mirror]], 1)
     return HeadResponse(

@@ -1,7 +1,7 @@
-"""Microphone arrays: where the capsules are, what they do to a plane wave, and how alike they hear a diffuse field.
+"""Microphone arrays: positions of the capsules, their response to a plane wave, and their coherence in a diffuse field.
 
-Array frame: x right, y up, −z forward, positions relative to the array's centre. No array scatters sound here: every
-capsule hangs freely in the air, also those that a rigid body would carry.
+Array frame: x right, y up, −z forward, positions relative to the array's centre. Scattering by the array itself is not
+modelled: every capsule is treated as free in the air, even where the original sits on a rigid body.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class MicrophoneArray:
     """A set of microphones that move together.
 
     Raises:
-        ConfigurationError: The arrays do not fit together, or hold something that is not finite.
+        ConfigurationError: The arrays do not fit together, or contain values that are not finite.
     """
 
     positions: np.ndarray
@@ -45,17 +45,17 @@ class MicrophoneArray:
     directivities: tuple[Directivity, ...] = ()
     """One directivity for every microphone, or one for all; omnidirectional if empty."""
     name: str = "array"
-    """What it is, for people."""
+    """Human-readable name."""
     _frames: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the arrays and complete them."""
         positions = number_array(f"Array {self.name!r}: positions", self.positions)
         count = len(positions) if positions.ndim else 0
-        given = np.zeros((count, 2)) if self.orientations is None else self.orientations
-        orientations = number_array(f"Array {self.name!r}: orientations", given)
+        angles = np.zeros((count, 2)) if self.orientations is None else self.orientations
+        orientations = number_array(f"Array {self.name!r}: orientations", angles)
         if not isinstance(self.directivities, tuple | list) or not all(
-            isinstance(one, Directivity) for one in self.directivities
+            isinstance(directivity, Directivity) for directivity in self.directivities
         ):
             raise ConfigurationError(
                 f"Array {self.name!r}: directivities are {self.directivities!r}; expected a tuple of directivities."
@@ -97,7 +97,7 @@ class MicrophoneArray:
         return -unit_directions(directions) @ self.positions.T / speed
 
     def gains(self, directions: np.ndarray) -> np.ndarray:
-        """Return what the directivities do to a plane wave.
+        """Return the gains of the directivities for a plane wave.
 
         Args:
             directions: ``(..., 3)`` to the source, in the array's frame; any length.
@@ -368,5 +368,5 @@ def _loaded(covariance: np.ndarray) -> np.ndarray:
 
 
 def _with_neighbours(bands: Sequence[float]) -> list[float]:
-    """Return the centres with one more at each end, so that the outermost bands are as wide as an octave band."""
+    """Return the centres with an additional one at each end, so that the outermost bands are one octave wide."""
     return [0.5 * bands[0], *bands, 2.0 * bands[-1]]

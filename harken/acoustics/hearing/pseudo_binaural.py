@@ -110,8 +110,8 @@ def loudspeaker_ring(count: int = 8) -> np.ndarray:
 def harmonics(directions: np.ndarray, order: int) -> np.ndarray:
     """Return real spherical harmonics (ACN, SN3D, no Condon–Shortley phase) of any order up to 30.
 
-    Up to order 3 they are those of `harken.acoustics.hearing.ambisonics.encode`; higher ones show where the pipeline
-    leads to.
+    Up to order 3 they are those of `harken.acoustics.hearing.ambisonics.encode`; higher orders show the limit that the
+    pipeline approaches.
 
     Args:
         directions: ``(..., 3)`` to the sources, in the head's frame; any length.
@@ -144,10 +144,10 @@ def decoding_matrix(loudspeakers: np.ndarray, order: int, decoder: Decoder = "le
     """Return the gains from ambisonic channels (ACN, SN3D) to loudspeakers.
 
     "least-squares" is the pseudoinverse of the loudspeakers' harmonics: of all signals that come nearest to the encoded
-    field those of least energy. On a ring what lies above and below the horizon cannot be made, and is left out.
-    "projection" is the harmonics themselves over the number of loudspeakers; the code leaves that number out, which
-    its normalisation of the result undoes. Of order N its gains are Σ P_n(cos γ)/L, n = 0…N, with Legendre polynomials
-    P_n (addition theorem): as N grows that sharpens only with 1/ln N.
+    field, it gives those of least energy. A ring cannot reproduce the parts above and below the horizon, and they are
+    left out. "projection" is the harmonics themselves over the number of loudspeakers; the code leaves that number out,
+    which its normalisation of the result undoes. Of order N its gains are Σ P_n(cos γ)/L, n = 0…N, with Legendre
+    polynomials P_n (addition theorem): as N grows that sharpens only with 1/ln N.
 
     Args:
         loudspeakers: ``(L, 3)`` directions to them.
@@ -171,7 +171,7 @@ def decoding_matrix(loudspeakers: np.ndarray, order: int, decoder: Decoder = "le
 
 
 def unconverted_head(head: HeadResponse, rate: int) -> HeadResponse:
-    """Return a head whose samples are played at another rate than they were measured at.
+    """Return a head whose samples are played at a different rate from that of the measurement.
 
     Args:
         head: The head at the rate of its measurement: 44100 Hz for CIPIC and for KEMAR.
@@ -190,7 +190,7 @@ def unconverted_head(head: HeadResponse, rate: int) -> HeadResponse:
 
 
 def direct_filters(head: HeadResponse, directions: np.ndarray) -> np.ndarray:
-    """Return the responses of both ears to sources, without detour: filters and delays in one.
+    """Return the direct responses of both ears to sources, with the delays included in the filters.
 
     Args:
         head: The head.
@@ -218,7 +218,7 @@ def direct_filters(head: HeadResponse, directions: np.ndarray) -> np.ndarray:
 
 
 def lead_of(head: HeadResponse) -> int:
-    """Return how much later than at the centre of the head the filters of this module are [samples].
+    """Return the latency of this module's filters relative to the arrival at the centre of the head [samples].
 
     The nearer ear is reached before the centre, and a shift by part of a sample rings ahead: 5 ms, more for a head
     whose delays are stretched.
@@ -229,7 +229,7 @@ def lead_of(head: HeadResponse) -> int:
 def stereo_gains(directions: np.ndarray) -> np.ndarray:
     """Return the gains of the two channels without any head: left (W + Y)/2 and right (W − Y)/2.
 
-    That is the code's third way, two cardioids back to back: levels differ, arrivals do not.
+    This is the third option of the released code, two cardioids back to back: levels differ, arrival times do not.
 
     Args:
         directions: ``(n, 3)`` to the sources, in the head's frame.

@@ -1,7 +1,7 @@
-"""What listeners of each format make of paths and energy fields: mono, heads, ambisonics and microphone arrays.
+"""Channels of each listener format from paths and energy fields: mono, heads, ambisonics and microphone arrays.
 
-All hear the same: exact paths from their directions, and a field of which energy and mean direction are known. A
-receiver says how its channels weigh and delay a direction, and which coherence they have in a diffuse field.
+All receive the same input: exact paths with their directions, and a field with its energy and mean direction. A
+receiver defines how its channels weigh and delay a direction, and which coherence they have in a diffuse field.
 """
 
 from functools import cached_property
@@ -33,17 +33,17 @@ __all__ = ["Receiver", "Synthesizer"]
 SPECULAR = PATH_KINDS.index("specular")
 
 FORMATS_KEPT = 8
-"""Formats whose noises a synthesizer keeps, besides binaural and mono, the oldest dropped first."""
+"""Number of formats, besides binaural and mono, whose noises a synthesizer keeps; the oldest is dropped first."""
 
 MOST_NOISE = 2**28
-"""Most samples of noise that one format's channels may need: 1 GB."""
+"""Largest number of noise samples that one format's channels may need: 1 GB."""
 
 LEAST_HEARD = 0.02
 """Least share of a diffuse field's energy that an ear hears where the fit to its directions turns negative."""
 
 
 class Receiver(Protocol):
-    """What a listener's channels make of sound."""
+    """Renders paths and fields to the channels of one listener format."""
 
     channels: int
     """Number of channels."""
@@ -95,7 +95,7 @@ class Synthesizer:
 
     @cached_property
     def _beam(self) -> np.ndarray:
-        """``(bands, n)`` the carriers of what comes from one direction."""
+        """``(bands, n)`` the carriers of the directional part."""
         rng = np.random.default_rng([self.seed, 1])
         return band_carriers(rng.standard_normal((len(OCTAVE_BANDS), 2 * self.samples)), self.rate)
 
@@ -114,9 +114,9 @@ class Synthesizer:
                     f"samples of noise; expected at most {MOST_NOISE}. Choose a shorter duration, a lower rate or "
                     "fewer channels."
                 )
-            own = sum(not isinstance(known, str) for known in self._receivers)
+            own = sum(not isinstance(format, str) for format in self._receivers)
             if own >= FORMATS_KEPT:
-                self._receivers.pop(next(known for known in self._receivers if not isinstance(known, str)))
+                self._receivers.pop(next(format for format in self._receivers if not isinstance(format, str)))
             self._receivers[kind] = self._build(kind)
         return self._receivers[kind]
 
@@ -228,9 +228,9 @@ def _add_head_tail(out, field, frame, head, harmonics, directions, gains, edges,
                 e, x, y, z = field[t, b, 0], field[t, b, 1], field[t, b, 2], field[t, b, 3]
                 along = max(np.float32(0.0), x * u + y * v + z * w)
                 e, x, y, z = e - along, x - along * u, y - along * v, z - along * w
-                heard = c0 * e + turned[0] * x + turned[1] * y + turned[2] * z
-                heard = max(heard, np.float32(LEAST_HEARD) * c0 * e, np.float32(0.0))
-                diffuse[ear, b, t + 1] = np.sqrt(heard / widths[t])
+                level = c0 * e + turned[0] * x + turned[1] * y + turned[2] * z
+                level = max(level, np.float32(LEAST_HEARD) * c0 * e, np.float32(0.0))
+                diffuse[ear, b, t + 1] = np.sqrt(level / widths[t])
                 directed[ear, b, t + 1] = np.sqrt(along * gain / widths[t])
             diffuse[ear, b, 0], diffuse[ear, b, bins + 1] = diffuse[ear, b, 1], diffuse[ear, b, bins]
             directed[ear, b, 0], directed[ear, b, bins + 1] = directed[ear, b, 1], directed[ear, b, bins]
@@ -247,10 +247,10 @@ class _Head:
     ) -> None:
         self.head, self.rate, self._filters, self._beam = head, rate, filters, beam
         rng = np.random.default_rng(seed)
-        # Each band has a noise of its own: neighbours overlap, and only independent noises add up in energy there.
+        # Each band has its own noise: neighbouring bands overlap, and only independent noises add up in energy there.
         noise = np.stack([head.diffuse_noise(2 * samples, rng) for _ in OCTAVE_BANDS])
         carriers = band_carriers(noise, rate)
-        # The head's colour is in the harmonics; what the diffuse noise has of it, per band, is taken out.
+        # The harmonics contain the head's colouration, so that of the diffuse noise is removed per band.
         level = np.mean(carriers**2, axis=(1, 2), keepdims=True)
         plain = np.mean(beam**2, axis=1)[:, None, None]
         self._carriers = carriers * np.float32(np.sqrt(plain / np.maximum(level, 1e-20)))
@@ -294,7 +294,7 @@ class _AmbisonicPoint:
         """Add an energy field as noise in place; see `Receiver`."""
         turned = np.concatenate([np.maximum(field[..., :1], 0.0), field[..., 1:] @ frame.T], -1)
         if self.kind.order == 0:
-            turned[..., 1:] = 0.0  # one microphone has no direction; its one carrier holds all
+            turned[..., 1:] = 0.0  # a single microphone has no direction, so its one carrier holds everything
         diffuse, directed = noise_gains(turned, self.kind.order, self.kind.normalization)
         _add_envelopes(
             out, diffuse, directed, np.zeros(self.channels, np.int64), edges, self.rate, self._carriers, self._beam,
@@ -320,7 +320,7 @@ class _Array:
         functions = np.concatenate([np.ones((len(directions), 1)), directions], 1)
         self._harmonics = np.linalg.lstsq(functions, powers.reshape(len(directions), -1), rcond=None)[0]
         self._harmonics = self._harmonics.reshape(4, self.channels, len(OCTAVE_BANDS))
-        # The carriers have the microphones' diffuse level already.
+        # The carriers already have the microphones' diffuse level.
         self._mean = np.maximum(powers.mean(0), 1e-12)
 
     def add_paths(self, out: np.ndarray, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> None:
@@ -339,8 +339,8 @@ class _Array:
         beam = flow / max(float(np.linalg.norm(flow)), 1e-30) if np.linalg.norm(flow) > 1e-30 else np.array([0, 0, -1])
         along = np.clip(vector @ beam, 0.0, energy)
         energy, vector = energy - along, vector - along[..., None] * beam
-        heard = energy[..., None, :] * self._harmonics[0] + np.einsum("tbi,icb->tcb", vector, self._harmonics[1:])
-        share = np.maximum(heard, LEAST_HEARD * energy[:, None] * self._harmonics[0]) / self._mean
+        levels = energy[..., None, :] * self._harmonics[0] + np.einsum("tbi,icb->tcb", vector, self._harmonics[1:])
+        share = np.maximum(levels, LEAST_HEARD * energy[:, None] * self._harmonics[0]) / self._mean
         diffuse = np.sqrt(np.maximum(share, 0.0)).swapaxes(1, 2)
         directed = np.sqrt(along)[..., None] * self.array.gains(beam).T
         lag = self.array.delays(beam, self.speed) * self.rate

@@ -55,26 +55,26 @@ def read_head(
 
     Each response is shifted by its onset, the first sample of a tenth of its peak, which becomes its delay. Delays are
     relative to the arrival at the centre of the head, found from the phase of the mean over all directions. Filters are
-    cut to 2.9 ms. Of directions measured at several distances the farthest is kept. Where nothing was measured straight
-    above or below, up to 60° around the pole, the ring next to it is continued with its mean energy.
+    cut to 2.9 ms. If a direction was measured at several distances, the farthest measurement is used. Where nothing was
+    measured straight above or below, up to 60° around the pole, the ring next to it is continued with its mean energy.
 
     Args:
         path: The file.
         rate: Sampling rate of the result [Hz].
-        equalization: "diffuse" divides by the energy's mean over all directions, so that loudspeaker, microphone and
-            ear canal of the measurement are not heard and the level fits the built-in head's, and continues the
+        equalization: "diffuse" divides by the energy's mean over all directions, which removes the loudspeaker,
+            microphone and ear canal of the measurement and matches the level of the built-in head, and continues the
             filters below 160 Hz; "none" keeps the file's spectrum and level.
-        swap_ears: Whether the file's receiver positions are taken the other way round: some published heads have
-            their right ear's responses where the left receiver is said to be, and are refused without this.
+        swap_ears: Whether to swap the file's receiver positions: some published heads store the right ear's responses
+            at the position of the left receiver, and are refused without this.
 
     Returns:
         The head.
 
     Raises:
         MissingDependencyError: The package sofar is not installed.
-        SoundError: The file cannot be read, is no set of head-related impulse responses, has not two receivers left
-            and right, has a sampling rate outside 8–384 kHz, hears what comes from the left earlier in its right ear,
-            or leaves too large a part of the sphere out.
+        SoundError: The file cannot be read, is no set of head-related impulse responses, does not have one receiver on
+            the left and one on the right, has a sampling rate outside 8–384 kHz, receives sound from the left earlier
+            at its right ear, or leaves too large a part of the sphere out.
         ConfigurationError: The path, the rate or the equalisation is not valid.
     """
     path = checked_path("The path of a head", path)
@@ -96,10 +96,10 @@ def read_head(
     lags = np.broadcast_to(np.asarray(data.Data_Delay, np.float64), responses.shape[:2])
     if len(directions) != len(responses) or len(directions) < 4:
         raise SoundError(f"{path.name}: {len(directions)} source positions for {len(responses)} responses.")
-    kept, ears = _farthest(directions, distances, path), [left, 1 - left]
+    rows, ears = _farthest(directions, distances, path), [left, 1 - left]
     name = str(data.GLOBAL_Title or getattr(data, "GLOBAL_ListenerShortName", "") or path.stem)
-    responses, lags = responses[kept][:, ears], lags[kept][:, ears]
-    return _head(responses, lags, directions[kept], (measured, rate), equalization == "diffuse", name)
+    responses, lags = responses[rows][:, ears], lags[rows][:, ears]
+    return _head(responses, lags, directions[rows], (measured, rate), equalization == "diffuse", name)
 
 
 def read_directivity(
@@ -172,14 +172,14 @@ def write_responses(
     Args:
         path: File to write, ending in .sofa; replaced if it exists.
         responses: The responses, all of one rate and number of channels; shorter ones are padded with zeros.
-        sources: Where the source was, for each response.
-        listeners: Where the listener was, for each response.
+        sources: The source of each response.
+        listeners: The listener of each response.
         receivers: ``(channels, 3)`` positions of the receivers in the listener's frame [m]; for one and two channels
             by default the centre and the ears.
         title: Title of the set.
-        room: What room it was.
+        room: Description of the room.
         comment: Anything else, such as the order and normalisation of ambisonic channels, and settings.
-        license_name: Under which licence the data are.
+        license_name: Licence of the data.
 
     Raises:
         MissingDependencyError: The package sofar is not installed.
@@ -222,9 +222,9 @@ def write_response_matrix(
         listeners: The listeners.
         receivers: As for `write_responses`.
         title: Title of the set.
-        room: What room it was.
+        room: Description of the room.
         comment: Anything else.
-        license_name: Under which licence the data are.
+        license_name: Licence of the data.
 
     Raises:
         MissingDependencyError: The package sofar is not installed.
@@ -264,11 +264,11 @@ def _read(path: Path, conventions: Sequence[str], what: str) -> Any:
             data = sofar.read_sofa(str(path), verify=False, verbose=False)
     except SoundError:
         raise
-    except Exception as error:  # netCDF and sofar raise many kinds, all of which mean the same here
+    except Exception as error:  # netCDF and sofar raise many kinds of errors for unreadable files
         raise SoundError(f"{path} cannot be read as a SOFA file: {error or type(error).__name__}") from error
-    found = getattr(data, "GLOBAL_SOFAConventions", None)
-    if found not in conventions:
-        raise SoundError(f"{path.name} follows the convention {found}; {what} come as {' or '.join(conventions)}.")
+    convention = getattr(data, "GLOBAL_SOFAConventions", None)
+    if convention not in conventions:
+        raise SoundError(f"{path.name} follows the convention {convention}; {what} come as {' or '.join(conventions)}.")
     return data
 
 
@@ -286,7 +286,7 @@ def _sampling_rate(data: Any, path: Path) -> int:
 
 
 def _check_size(path: Path) -> None:
-    """Refuse a file whose variables, which may be all fill values, would not fit into memory."""
+    """Refuse a file whose variables would not fit into memory, even if they hold only fill values."""
     netcdf = importlib.import_module("netCDF4")
     with netcdf.Dataset(str(path)) as stored:
         values = sum(int(np.prod([len(d) for d in v.get_dims()], dtype=object)) for v in stored.variables.values())
@@ -352,11 +352,11 @@ def _farthest(directions: np.ndarray, distances: np.ndarray, path: Path) -> np.n
     rank[np.argsort(-distances, kind="stable")] = np.arange(len(distances))
     alike = KDTree(directions).query_pairs(_SAME_DIRECTION, output_type="ndarray")
     nearer = np.where(rank[alike[:, 0]] > rank[alike[:, 1]], alike[:, 0], alike[:, 1])
-    kept = np.setdiff1d(np.arange(len(distances)), nearer)
-    if distances.max() > 1.1 * distances.min() and len(kept) < len(directions):
+    rows = np.setdiff1d(np.arange(len(distances)), nearer)
+    if distances.max() > 1.1 * distances.min() and len(rows) < len(directions):
         span = f"{distances.min():.2f} to {distances.max():.2f} m"
         warnings.warn(f"{path.name} was measured at {span}; the farthest is kept.", HarkenWarning, stacklevel=3)
-    return kept
+    return rows
 
 
 def _head(
@@ -398,9 +398,9 @@ def _shift(turns_per_sample: np.ndarray, samples: np.ndarray) -> np.ndarray:
 def _cut(spectra: np.ndarray, frequencies: np.ndarray, size: int, rate: int, lead: float | None) -> np.ndarray:
     """Cut to `LENGTH`; with a `lead` [samples] given, low frequencies become what they are at a distance of the head.
 
-    Loudspeakers radiate little there, and the cut would take away the rest: below 160 Hz the level goes to 1 and the
-    phase on linearly (Xie 2009, "On the low frequency characteristics of head-related transfer function"). The cut and
-    the continuation are applied in turns until they agree.
+    Loudspeakers radiate little there, and the cut would remove the rest: below 160 Hz the level approaches 1 and the
+    phase continues linearly (Xie 2009, "On the low frequency characteristics of head-related transfer function"). The
+    cut and the continuation are applied in turns until they agree.
     """
     taps = int(np.ceil(LENGTH * rate))
     window = np.ones(taps)
@@ -410,9 +410,9 @@ def _cut(spectra: np.ndarray, frequencies: np.ndarray, size: int, rate: int, lea
         return irfft(spectra, size)[..., :taps] * window
     turn = _shift(frequencies / rate, np.array(lead))
     aligned = spectra / turn
-    known = (frequencies >= 160.0) & (frequencies <= 400.0)
-    slope = (np.angle(aligned[..., known]) * frequencies[known]).sum(-1) / (frequencies[known] ** 2).sum()
-    level = np.log(np.abs(aligned[..., known])).mean(-1)
+    reliable = (frequencies >= 160.0) & (frequencies <= 400.0)
+    slope = (np.angle(aligned[..., reliable]) * frequencies[reliable]).sum(-1) / (frequencies[reliable] ** 2).sum()
+    level = np.log(np.abs(aligned[..., reliable])).mean(-1)
     rise = np.clip((frequencies - 40.0) / 240.0, 0.0, 1.0)
     low = np.exp(level[..., None] * rise + 1j * slope[..., None] * frequencies)
     share = 0.5 - 0.5 * np.cos(np.pi * np.clip((frequencies - 160.0) / 160.0, 0.0, 1.0))
@@ -431,10 +431,10 @@ def _onsets(responses: np.ndarray, share: float = 0.1, factor: int = 8) -> np.nd
 
 
 def _arrival(spectra: np.ndarray, weights: np.ndarray, frequencies: np.ndarray, rate: int) -> tuple[float, np.ndarray]:
-    """Return the sample at which sound arrives at the centre of the head, and the phase that is not the head's.
+    """Return the sample at which sound arrives at the centre of the head, and the phase that the head does not cause.
 
     Averaged over all directions, the pressure on a rigid sphere of radius a has the phase ka − atan(ka), that of its
-    zeroth mode. What the average has besides is a delay, which is the arrival, and the loudspeaker's phase at low
+    zeroth mode. The rest of the average's phase is a delay, which is the arrival, and the loudspeaker's phase at low
     frequencies.
     """
     ka = 2.0 * np.pi * frequencies * HEAD_RADIUS / _SPEED_OF_SOUND
@@ -449,7 +449,7 @@ def _arrival(spectra: np.ndarray, weights: np.ndarray, frequencies: np.ndarray, 
 
 
 def _check_sides(delays: np.ndarray, directions: np.ndarray, rate: int, name: str) -> None:
-    """Refuse delays that do not fit ears on the left and the right of a head.
+    """Refuse delays that do not match ears on the left and the right of a head.
 
     A sphere's are −a·cos θ on the source's side and a·(θ − π/2) in the shadow (Woodworth and Schlosberg 1954).
     """
@@ -498,7 +498,7 @@ def _solid_angles(directions: np.ndarray, name: str) -> np.ndarray:
 def _diffuse_inverse(spectra: np.ndarray, weights: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
     """Return the minimum-phase spectrum that undoes the mean energy over the sphere and both ears."""
     mean = np.sqrt(np.einsum("n,nef->f", weights, np.abs(spectra) ** 2) / 2.0)
-    # Below and above, measurements hold little but noise.
+    # Outside this range, measurements contain little but noise.
     low, high = np.searchsorted(frequencies, (100.0, min(18000.0, 0.41 * 2.0 * frequencies[-1])))
     mean[:low], mean[high:] = mean[low], mean[high]
     size = 2 * (len(mean) - 1)

@@ -1,12 +1,12 @@
 """From paths and energies to pressure: the impulse response.
 
 Exact paths become delayed, filtered impulses. The energy field becomes noise whose envelope follows the field per
-octave band and channel. What flows along the field's mean direction, as through a door, reaches the channels from
-there, on one carrier; the rest has the coherence of a diffuse field on carriers of their own (Pulkki 2007, "Spatial
-sound reproduction with directional audio coding"). Energies are right on average in every time bin (Schröder 2011,
-§5.4; unit-variance noise over Δ samples has the spectrum |N(f)|² = Δ, hence the division by Δ in the envelopes).
+octave band and channel. Energy along the field's mean direction, such as sound through a door, reaches the channels
+from that direction on one carrier; the rest has the coherence of a diffuse field on separate carriers (Pulkki 2007,
+"Spatial sound reproduction with directional audio coding"). Energies are right on average in every time bin (Schröder
+2011, §5.4; unit-variance noise over Δ samples has the spectrum |N(f)|² = Δ, hence the division by Δ in the envelopes).
 
-What a channel makes of a direction is the receivers' business: `harken.acoustics.hearing.receivers`.
+The response of each channel to a direction is defined in `harken.acoustics.hearing.receivers`.
 """
 
 import functools
@@ -29,11 +29,11 @@ SINC_TAPS = 32
 """Length of the fractional-delay filter [samples]."""
 
 LONG, SHORT = 16e-3, 4e-3
-"""Length of the filters that shape a path whose bands differ [s]: what is straight or bent, and mirror reflections,
-whose bands differ less."""
+"""Lengths of the filters of paths whose bands differ [s]: for straight and diffracted paths, and for mirror
+reflections, whose bands differ less."""
 
 ALIKE = 0.97
-"""Bands whose amplitudes differ by less than this are one plain impulse."""
+"""A path whose bands' amplitudes differ by less than this becomes a plain impulse."""
 
 FADE_OUT = 0.02
 """Share of the response over which its end fades, so that a cut tail does not click."""
@@ -46,11 +46,11 @@ class PathFilters(NamedTuple):
     """Tables ``(PHASES + 1, bands, taps)`` float32 of filters, delayed by fractions of a sample."""
 
     plain: np.ndarray
-    """Of bands that are alike."""
+    """For bands of equal amplitude."""
     short: np.ndarray
-    """Of mirror reflections."""
+    """For mirror reflections."""
     long: np.ndarray
-    """Of what is straight or bent."""
+    """For straight and diffracted paths."""
 
 
 def path_filters(rate: int) -> PathFilters:
@@ -119,7 +119,7 @@ def add_noise(out, diffuse, directed, shifts, centres, carriers, beam, offset, f
         out: ``(channels, samples)`` float32.
         diffuse: ``(channels, bands, bins + 2)`` float32 amplitudes on the channels' own carriers at the bins' centres,
             with one more at each end; they run linearly in between.
-        directed: Likewise, on the one carrier of the beam; signed.
+        directed: The same for the single carrier of the beam; signed.
         shifts: ``(channels,)`` int64 how much later in the beam's carrier a channel begins [samples].
         centres: ``(bins,)`` int64 centres of the bins [samples].
         carriers: ``(bands, channels, n)`` float32 noises.

@@ -1,3 +1,3 @@
-"""Sound that arrives as single wavefronts: straight, mirrored, bent around edges."""
+"""Sound that arrives as single wavefronts: direct, mirrored, and diffracted around edges."""
 
 __all__: list[str] = []

@@ -1,7 +1,7 @@
-"""All paths of a scene that are kept exact: straight, around edges and like from mirrors, found in one compiled call.
+"""Exact paths of a scene: direct paths, diffraction around edges and mirror reflections, found in one compiled call.
 
-What belongs to the scene is found once (`ExactPaths`), what belongs to a source once per source (`ExactPaths.prepare`),
-and what belongs to a listener at every step (`ExactPaths.find`).
+Data of the scene is computed once (`ExactPaths`), data of a source once per source (`ExactPaths.prepare`), and paths to
+a listener at every step (`ExactPaths.find`).
 """
 
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ _NOWHERE = np.zeros((0, 0, len(OCTAVE_BANDS)), np.float32)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExactSource:
-    """What is known of one source before anybody listens."""
+    """Precomputed data of one source, independent of the listener."""
 
     position: np.ndarray
-    """``(3,)`` where it is [m]."""
+    """``(3,)`` position [m]."""
     gains: np.ndarray
     """``(rows, columns, bands)`` float32 table of its directivity, as `read_gains` takes; no rows if it has none."""
     frame: np.ndarray
@@ -41,7 +41,7 @@ class ExactSource:
     ways: EdgeWays | None
     """Its ways to all edges, None without diffraction."""
     stays: bool = True
-    """Whether the walker's ways to it are looked for, which takes longer than all else."""
+    """Whether walkable routes to it are searched, which takes longer than everything else."""
 
 
 def source_gains(source: Source) -> np.ndarray:
@@ -56,7 +56,7 @@ class ExactPaths:
         scene: The scene.
         air: ``(bands,)`` energy attenuation of air [1/m].
         speed: Speed of sound [m/s].
-        transmission: Whether sound passes through what stands between.
+        transmission: Whether sound passes through walls and objects between source and listener.
         diffraction: Whether sound bends around edges.
         image_order: Mirror reflections in a row, 0 to 4.
         image_rays: Rays that look for the facets that mirror a source.
@@ -84,13 +84,13 @@ class ExactPaths:
         self.facets = Facets.build(scene) if image_order else None
 
     def prepare(self, source: Source, *, near: ExactSource | None = None) -> ExactSource:
-        """Find what concerns one source, once per source.
+        """Precompute the data of one source, once per source.
 
         Args:
             source: The source.
-            near: The same for a place nearby, whose facets and ways over edges are taken over: a hundred times as fast,
-                for a source that moves. The paths found are exact for the source's own place; what only its own place
-                has is not found.
+            near: The prepared source at a place nearby, whose facets and ways over edges are reused: a hundred times
+                faster, for a source that moves. The paths are exact for the source's own place, but paths that only
+                exist from there may be missed.
 
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture, or far outside the scene.
@@ -122,11 +122,11 @@ class ExactPaths:
             listener: ``(3,)`` position [m].
 
         Returns:
-            The straight path, in view or through what stands between; where it is blocked, the strongest paths over
-            edges; reflections up to `image_order`. Shortest first. In view, edges beside the line of sight act on the
-            level (`DiffractionPaths.passing`), so that it is continuous into their shadow.
+            The direct path, in view or through obstacles; where it is blocked, the strongest paths over edges;
+            reflections up to `image_order`. Shortest first. In view, edges beside the line of sight act on the level
+            (`DiffractionPaths.passing`), so that it is continuous into their shadow.
         """
-        # Copies that may be written: compiled code for read-only arrays would be another variant.
+        # Writable copies, since read-only arrays would need another compiled variant.
         ends = np.array(source.position, np.float64), np.array(listener, np.float64)
         facets = np.zeros(0, np.int32) if self.facets is None else self.facets.facet
         kind, length, energy, points, counts = _find(
@@ -139,11 +139,11 @@ class ExactPaths:
             (facets, *(no_images() if source.images is None else (source.images.tables, source.images.surfaces))),
             Pattern(source.gains, source.frame),
         )
-        found = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
+        paths = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
         if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
-            return found
+            return paths
         around = diffracted_path(self.scene, *ends, self.route, self.air, self.speed)
-        return found if around is None else SoundPaths.of([*found, self._radiated(source, around)])
+        return paths if around is None else SoundPaths.of([*paths, self._radiated(source, around)])
 
     def _radiated(self, source: ExactSource, path: SoundPath) -> SoundPath:
         """Return a path with the source's directivity."""
@@ -200,24 +200,24 @@ def _radiate(pattern, points, energy):
 def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     """Find all exact paths, shortest first: their kinds, lengths, energies, points and numbers of points."""
     source, listener = ends
-    rule, fine_rule, table, ways, wanted = bent
+    rule, fine_rule, table, ways, maximum = bent
     facet, tables, weights = mirrored
     bands, most = len(air), len(tables[0])
     straight = np.empty(bands)
     in_view = _straight(rays, surfaces, air, ends, transmission, fine_rule, table, straight)
-    kept, edges = 0, ways[1].shape[0]
-    bent_points, bent_counts = np.empty((wanted + 1, edges + 2, 3)), np.zeros(wanted + 1, np.int64)
-    bent_lengths, bent_energies = np.zeros(wanted + 1), np.empty((wanted + 1, bands))
+    bends, edges = 0, ways[1].shape[0]
+    bent_points, bent_counts = np.empty((maximum + 1, edges + 2, 3)), np.zeros(maximum + 1, np.int64)
+    bent_lengths, bent_energies = np.zeros(maximum + 1), np.empty((maximum + 1, bands))
     if not in_view and len(ways[0]) > 0:
-        kept = find_bent_paths(
-            rays, rule, table, ways, ends, air, wanted, bent_points, bent_counts, bent_lengths, bent_energies
+        bends = find_bent_paths(
+            rays, rule, table, ways, ends, air, maximum, bent_points, bent_counts, bent_lengths, bent_energies
         )
-    found, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
+    sequences, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
     mirror_energies = np.empty((most, bands))
     reflections = 0
     if most > 0:
-        reflections = specular_paths(rays, facet, tables, weights, listener, found, mirror_points, mirror_energies)
-    count, width = 1 + kept + reflections, max(edges, tables[1].shape[1]) + 2
+        reflections = specular_paths(rays, facet, tables, weights, listener, sequences, mirror_points, mirror_energies)
+    count, width = 1 + bends + reflections, max(edges, tables[1].shape[1]) + 2
     kind, length, energy = np.empty(count, np.int8), np.empty(count), np.empty((count, bands))
     points, counts = np.full((count, width, 3), np.nan), np.empty(count, np.int64)
     n = 0
@@ -226,15 +226,15 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
         length[0] = _distance(source, listener)
         points[0, 0], points[0, 1] = source, listener
         n = 1
-    for i in range(kept):
+    for i in range(bends):
         if bent_lengths[i] > 0.0:
             kind[n], length[n], energy[n], counts[n] = DIFFRACTED, bent_lengths[i], bent_energies[i], bent_counts[i] + 2
             points[n, : counts[n]] = bent_points[i, : counts[n]]
             n += 1
     for i in range(reflections):
-        order = tables[0][found[i]]
+        order = tables[0][sequences[i]]
         kind[n], energy[n], counts[n] = SPECULAR, mirror_energies[i], order + 2
-        length[n] = _distance(tables[2][found[i], order], listener)
+        length[n] = _distance(tables[2][sequences[i], order], listener)
         points[n, : counts[n]] = mirror_points[i, : counts[n]]
         n += 1
     if len(pattern.table) > 0:
@@ -246,8 +246,8 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
 def _in_order(n, kind, length, energy, points, counts):
     """Return the first `n` paths, shortest first; those of one length keep their order.
 
-    There are some dozens at most. To sort and to index with arrays would take a twentieth of the time that all of
-    `_find` takes to compile.
+    There are a few dozen at most. Sorting and indexing with arrays would add a twentieth to the compile time of
+    `_find`.
     """
     order = np.empty(n, np.int64)
     for i in range(n):

@@ -1,8 +1,8 @@
 """Facets: the flat surfaces of a scene that reflect like mirrors, put together from triangles of the same plane.
 
 Image sources mirror at planes, and a wall of a thousand triangles is one plane. Triangles belong together wherever they
-lie on the plane, whichever way they are wound and whatever they are made of: the mirror image is the same, and what a
-reflection loses is up to the triangle that it meets.
+lie on the plane, regardless of winding and material: the mirror image is the same, and the loss of a reflection depends
+on the triangle that it meets.
 """
 
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ NEAR = 0.01
 """Distance between the boxes of two facets up to which they make a corner [m]."""
 
 PARALLEL = 0.99
-"""Cosine of the angle between the normals of two facets from which on they make none."""
+"""Cosine of the angle between the normals of two facets from which on they no longer form a corner."""
 
 AIMS = 8
 """Triangles of a facet, the largest ones, that get a ray each."""
 
 _ROUNDING = 1e-4
-"""Normals are the same when they agree to this; far below `ANGLE`, so that the many equal ones are looked at once."""
+"""Normals that agree to this count as equal; far below `ANGLE`, so that equal normals are processed only once."""
 
 _EVEN = 1e-5
-"""Distance from its plane up to which a triangle lies in it but for the rounding of its corners [m]."""
+"""Distance from its plane within which a triangle's deviation counts as rounding of its corners [m]."""
 
 _UPWARDS = np.array([0.8127, 0.4731, 0.3403])
-"""Of a plane's two normals the one on this side is taken; the direction is one that few planes contain."""
+"""Of a plane's two normals, the one on this side is used; few planes are parallel to this direction."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,9 +97,9 @@ class Facets:
         for i in range(len(self)):
             near = ((self.lower <= self.upper[i] + NEAR) & (self.upper >= self.lower[i] - NEAR)).all(1)
             near &= np.abs(self.normal @ self.normal[i]) < PARALLEL
-            found = np.flatnonzero(near)
-            first.append(np.full(len(found), i))
-            second.append(found)
+            partners = np.flatnonzero(near)
+            first.append(np.full(len(partners), i))
+            second.append(partners)
         return np.stack([np.concatenate(first or [[]]), np.concatenate(second or [[]])], 1).astype(np.int32)
 
     def triangles(self, facet: int) -> np.ndarray:
@@ -137,23 +137,23 @@ class Facets:
         plane = _split_by_offset(cluster, np.einsum("ij,ij->i", centre, axis[cluster]))
         total = np.bincount(plane, area)
         order = np.argsort(-total, kind="stable")
-        kept = order[total[order] >= max(least_area, 1e-300)]
+        members = order[total[order] >= max(least_area, 1e-300)]
         number = np.full(len(total), -1, np.int32)
-        number[kept] = np.arange(len(kept))
+        number[members] = np.arange(len(members))
         facet = np.full(len(scene.faces), -1, np.int32)
         facet[solid] = number[plane]
-        normal, offset = _fit(number[plane], len(kept), unit, centre, area)
-        lower, upper = np.full((len(kept), 3), np.inf), np.full((len(kept), 3), -np.inf)
+        normal, offset = _fit(number[plane], len(members), unit, centre, area)
+        lower, upper = np.full((len(members), 3), np.inf), np.full((len(members), 3), -np.inf)
         flat = facet >= 0
         np.minimum.at(lower, facet[flat], corners[flat].min(1))
         np.maximum.at(upper, facet[flat], corners[flat].max(1))
         away = np.einsum("fcj,fj->fc", corners[flat], normal[facet[flat]]) - offset[facet[flat], None]
-        unevenness = np.zeros(len(kept))
+        unevenness = np.zeros(len(members))
         np.maximum.at(unevenness, facet[flat], np.abs(away).max(1))
         return Facets(
             normal=normal,
             offset=offset,
-            area=total[kept],
+            area=total[members],
             lower=lower - DISTANCE,
             upper=upper + DISTANCE,
             facet=facet,
@@ -205,11 +205,11 @@ def _fit(
     """Return normals ``(count, 3)`` and offsets ``(count,)`` of the planes, triangles weighed by their areas."""
     if count == 0:
         return np.empty((0, 3)), np.empty(0)
-    used = facet >= 0
-    f, weight = facet[used], area[used]
-    normal = np.stack([np.bincount(f, weight * unit[used, axis], count) for axis in range(3)], 1)
+    members = facet >= 0
+    f, weight = facet[members], area[members]
+    normal = np.stack([np.bincount(f, weight * unit[members, axis], count) for axis in range(3)], 1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    height = np.einsum("ij,ij->i", normal[f], centre[used])
+    height = np.einsum("ij,ij->i", normal[f], centre[members])
     return normal, np.bincount(f, weight * height, count) / np.bincount(f, weight, count)
 
 

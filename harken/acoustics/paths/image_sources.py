@@ -1,4 +1,4 @@
-"""Image sources with visibility: reflections like from a mirror, each at its own delay, level and direction.
+"""Image sources with visibility: mirror reflections, each with its own delay, level and direction.
 
 A source mirrored at one facet after another has its image where a listener hears the reflection come from (Allen and
 Berkley 1979 for boxes; Borish 1984, "Extension of the image model to arbitrary polyhedra", J. Acoust. Soc. Am. 75,
@@ -33,7 +33,7 @@ SKIN = 2e-3
 see `_skin`."""
 
 SAME_PLACE = 1e-5
-"""Distance between two images that are one [m]: a path into an edge belongs to both orders of its two facets."""
+"""Distance below which two images count as one [m]: a path into an edge belongs to both orders of its two facets."""
 
 ON_SURFACE = 1e-4
 """Distance from a facet below which a source or listener has no image in it [m]."""
@@ -80,7 +80,7 @@ class SpecularPaths:
 
 @kernel
 def _shoot(rays, normal, facet, source, directions, sequences):
-    """Follow rays from `source` from mirror to mirror; row k of `sequences` is what ray k met, -1 after the last."""
+    """Follow rays from `source` from facet to facet; row k of `sequences` holds those that ray k met, then -1."""
     buffer = ray_buffer()
     o, d = np.empty(3), np.empty(3)
     for k in range(len(directions)):
@@ -175,7 +175,7 @@ def _meets(rays, buffer, facet, a, b, near, far, expected):
 
 @kernel
 def _clear(rays, buffer, facet, tables, planes, order, points, met):
-    """Tell whether every leg is free, from the listener back to the source; sets the triangles that are met."""
+    """Whether every leg is free, from the listener back to the source; sets the triangles that are met."""
     normal, largest, unevenness = tables[4], tables[8], tables[9]
     for j in range(order, 0, -1):
         leg = np.sqrt(np.sum((points[j + 1] - points[j]) ** 2))
@@ -198,7 +198,7 @@ def _clear(rays, buffer, facet, tables, planes, order, points, met):
 
 
 @kernel
-def specular_paths(rays, facet, tables, surfaces, listener, found, points, energy):
+def specular_paths(rays, facet, tables, surfaces, listener, sequences, points, energy):
     """Find the paths to a listener from inside a kernel.
 
     Args:
@@ -207,7 +207,7 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
         tables: `ImageSources.tables`.
         surfaces: `ImageSources.surfaces`.
         listener: ``(3,)`` float64 position [m].
-        found: ``(n,)`` int32, n the number of sequences: set to those that hold, as rows of `tables`.
+        sequences: ``(n,)`` int32, n the number of sequences: set to those that hold, as rows of `tables`.
         points: ``(n, order + 2, 3)`` float64, set to the points from source to listener.
         energy: ``(n, bands)`` float64, set to the energy of each path.
 
@@ -218,17 +218,19 @@ def specular_paths(rays, facet, tables, surfaces, listener, found, points, energ
     orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)
     count = 0
-    for r in range(_reach(tables, listener, found, points)):
-        c = found[r]
+    for r in range(_reach(tables, listener, sequences, points)):
+        c = sequences[r]
         k = orders[c]
         if not _clear(rays, buffer, facet, tables, planes[c], k, points[r], met):
             continue
         twin = False
-        for other in range(count):
-            twin = twin or (orders[found[other]] == k and _distance(images[found[other], k], images[c, k]) < SAME_PLACE)
+        for earlier in range(count):
+            twin = twin or (
+                orders[sequences[earlier]] == k and _distance(images[sequences[earlier], k], images[c, k]) < SAME_PLACE
+            )
         if twin:
             continue
-        found[count], points[count] = c, points[r]
+        sequences[count], points[count] = c, points[r]
         _weigh(surfaces, met, k, _distance(images[c, k], listener), energy[count])
         count += 1
     return count
@@ -251,17 +253,17 @@ def _weigh(surfaces, met, order, length, energy):
 
 
 @kernel
-def _hear(rays, facet, tables, surfaces, listener, found, points, energy, out):
+def _hear(rays, facet, tables, surfaces, listener, sequences, points, energy, out):
     """Find the paths and write them to `out`, the arrays of `SpecularPaths`, shortest first; return their number."""
-    count = specular_paths(rays, facet, tables, surfaces, listener, found, points, energy)
+    count = specular_paths(rays, facet, tables, surfaces, listener, sequences, points, energy)
     orders, planes, images = tables[0], tables[1], tables[2]
     order, length, direction, departure, weighed, way, facets = out
     far = np.empty(count)
     for i in range(count):
-        far[i] = _distance(images[found[i], orders[found[i]]], listener)
+        far[i] = _distance(images[sequences[i], orders[sequences[i]]], listener)
     rank = np.argsort(far, kind="mergesort")
     for i in range(count):
-        c = found[rank[i]]
+        c = sequences[rank[i]]
         k = orders[c]
         order[i], length[i], facets[i], weighed[i] = k, far[rank[i]], planes[c], energy[rank[i]]
         way[i], way[i, k + 2 :] = points[rank[i]], np.nan
@@ -370,8 +372,8 @@ class ImageSources:
     def moved(self, source: np.ndarray) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
 
-        Costs a hundredth of a new search. Sequences that only the new place has are not found, so stay within the
-        room: good for a source that moves a little, or for the cell of a grid in which the search was made.
+        Takes a hundredth of the time of a new search. Sequences that only exist from the new place are not found, so
+        use it within a room, for a source that moves a little or for the cell of a grid in which the search was made.
 
         Args:
             source: ``(3,)`` position [m].
@@ -380,12 +382,12 @@ class ImageSources:
             ConfigurationError: The source is not a position.
             SoundError: The source lies inside a wall or a piece of furniture.
         """
-        other = object.__new__(ImageSources)
-        other.scene, other.facets, other.order, other.air = self.scene, self.facets, self.order, self.air
-        other.sequences, other.surfaces = self.sequences, self.surfaces
-        other._place(source)
-        other.tables = other._mirror()
-        return other
+        copy = object.__new__(ImageSources)
+        copy.scene, copy.facets, copy.order, copy.air = self.scene, self.facets, self.order, self.air
+        copy.sequences, copy.surfaces = self.sequences, self.surfaces
+        copy._place(source)
+        copy.tables = copy._mirror()
+        return copy
 
     def paths(self, listener: np.ndarray) -> SpecularPaths:
         """Return the reflections that a listener hears.

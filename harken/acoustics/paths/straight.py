@@ -1,4 +1,4 @@
-"""Paths that are kept exact: straight from source to listener, through what lies between, and around corners."""
+"""Exact paths: straight from source to listener, through obstacles, and around corners."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ Route = Callable[[np.ndarray, np.ndarray], np.ndarray | None]
 """Finds a way for sound around obstacles: points ``(n, 3)`` from a source to a listener, or None."""
 
 NEAREST = 0.1
-"""Distance below which a source gets no louder [m]: it would be inside the listener's head."""
+"""Distance below which the level of a source no longer rises [m]: it would be inside the listener's head."""
 
 
 @kernel
 def share_through(rays, normals, material, coefficients, start, end, share):
-    """Set `share` ``(bands,)`` to what the surfaces between two points let through; returns how many were crossed.
+    """Set `share` ``(bands,)`` to the transmission of the surfaces between two points; returns the number of surfaces.
 
     A solid counts once, at the face through which it is entered.
     """
@@ -56,7 +56,7 @@ def share_through(rays, normals, material, coefficients, start, end, share):
 
 
 def straight_path(scene: Scene, source: np.ndarray, listener: np.ndarray, air: np.ndarray) -> SoundPath:
-    """Return the straight path from source to listener, through whatever stands between.
+    """Return the straight path from source to listener, through any obstacles.
 
     Args:
         scene: The scene.
@@ -87,25 +87,25 @@ def _sees(rays, buffer, a, b):
 
 @kernel
 def _pull_taut(rays, points):
-    """Shorten a polyline in place as a string is pulled tight around obstacles; returns how many points are left.
+    """Shorten a polyline in place, like a string pulled tight around obstacles; returns the remaining number of points.
 
-    First every point is left out that its neighbours see past, then each corner moves towards the straight line between
+    First, points are removed whose neighbours see each other, then each corner moves towards the straight line between
     its neighbours as far as both legs stay free.
     """
     buffer = ray_buffer()
     count = len(points)
-    kept = 1
+    size = 1
     i = 0
     while i < count - 1:
         j = count - 1
         while j > i + 1 and not _sees(rays, buffer, points[i], points[j]):
             j -= 1
-        points[kept] = points[j]
-        kept += 1
+        points[size] = points[j]
+        size += 1
         i = j
     foot, trial = np.empty(3), np.empty(3)
     for _ in range(2):
-        for c in range(1, kept - 1):
+        for c in range(1, size - 1):
             way = points[c + 1] - points[c - 1]
             along = np.dot(points[c] - points[c - 1], way) / (np.dot(way, way) + 1e-12)
             foot[:] = points[c - 1] + way * min(max(along, 0.0), 1.0)
@@ -118,10 +118,10 @@ def _pull_taut(rays, points):
                 else:
                     blocked = middle
             points[c] += (foot - points[c]) * free
-    for c in range(kept - 1):
+    for c in range(size - 1):
         if not _sees(rays, buffer, points[c], points[c + 1]):
             return 0
-    return kept
+    return size
 
 
 def knife_edge_energy(detour: np.ndarray | float, wavelength: np.ndarray) -> np.ndarray:

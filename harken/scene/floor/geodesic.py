@@ -210,21 +210,21 @@ def _pull_string(grid, quad, end, root, corners):
 def _place_corners(grid, s, n, ancestor, roots, parent, count):
     """Add the corners on the way from node `n` to the root `ancestor`, which its neighbour `s` sees and it does not.
 
-    Where no taut string is found the corner is `s` itself.
+    If no taut string is found, the corner is `s` itself.
 
     Returns:
         The number of roots; `count` where no way was found.
     """
     end = _node_place(grid, n)
-    added = _pull_string(grid, n, end, roots[ancestor], roots[count : count + _BENDS])
-    if added == 0:
+    bends = _pull_string(grid, n, end, roots[ancestor], roots[count : count + _BENDS])
+    if bends == 0:
         at_u, at_v, _ = _node_place(grid, s)
         _set_root(grid, roots, count, s, at_u, at_v, roots[ancestor])
         if _sees(grid, n, end[0], end[1], roots[count]):
-            added = 1
-    for k in range(count, count + added):
+            bends = 1
+    for k in range(count, count + bends):
         parent[k] = ancestor if k == count else k - 1
-    return count + added
+    return count + bends
 
 
 @kernel
@@ -335,7 +335,7 @@ def propagate(grid, goals):
 
 
 @kernel
-def _best_seen(grid, root, roots, parent, quad, place):
+def _best_visible(grid, root, roots, parent, quad, place):
     """Best root that a place sees among those of its quad's corners and their parents: ``(distance, root)``."""
     u, v, height = place
     best, best_root = np.inf, -1
@@ -370,7 +370,7 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
     """Best way from a point.
 
     A point next to the edge of the floor may see none of the roots of its quad's corners, or a better one may be just
-    out of sight: then a string is laid, and where that fails the way leads over a corner of the quad.
+    out of sight: then a taut string is laid, and if that fails, the way leads over a corner of the quad.
 
     Returns:
         ``(quad, u, v, distance, root, corners)``: the rows of `corners` come between the root and the point. The quad
@@ -381,13 +381,13 @@ def _look_up(grid, distance, root, roots, parent, x, y, z):
     if quad < 0 or not margin_at(grid, quad, u, v) >= -TOLERANCE:
         return -1, u, v, np.nan, -1, corners
     place = (u, v, surface_height(grid, quad, u, v))
-    best, best_root = _best_seen(grid, root, roots, parent, quad, place)
-    tried = -1
+    best, best_root = _best_visible(grid, root, roots, parent, quad, place)
+    previous = -1
     for corner in corners_of(grid, quad):
         r = root[corner]
-        if r < 0 or r == tried or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
+        if r < 0 or r == previous or _to_root(grid, roots[r], u, v, place[2]) > best - _WORTH_A_STRING:
             continue
-        tried, string = r, np.empty((_BENDS, 4))
+        previous, string = r, np.empty((_BENDS, 4))
         bends = _pull_string(grid, quad, place, roots[r], string)
         if bends > 0 and _to_root(grid, string[bends - 1], u, v, place[2]) < best:
             best, best_root = _to_root(grid, string[bends - 1], u, v, place[2]), r
@@ -432,7 +432,7 @@ def coordinates(point: Point) -> tuple[float, float, float]:
     """Return the coordinates of a place ``(3,)`` [m], which need not be finite.
 
     Raises:
-        NavigationError: It is not three numbers.
+        NavigationError: The place is not three numbers.
     """
     try:
         array = np.asarray(point)
@@ -495,12 +495,12 @@ class DistanceField:
             NavigationError: The point is not on the floor.
         """
         x, y, z = coordinates(point)
-        found = _distance_at(self.grid, *self._field, self._slopes, x, y, z)
-        if math.isnan(found):
+        length = _distance_at(self.grid, *self._field, self._slopes, x, y, z)
+        if math.isnan(length):
             raise NavigationError(
                 f"The point {point_text(point)} is not on the floor. Use WalkableFloor.snap to go there."
             )
-        return found
+        return length
 
     def distances(self, points: np.ndarray) -> np.ndarray:
         """Return the distances ``(n,)`` float64 from points ``(n, 3)`` [m]: inf without a way, NaN off the floor.

@@ -134,7 +134,7 @@ class NavigationGraph:
         self._around = nodes.min(0) - _FAR, nodes.max(0) + _FAR
 
     def __repr__(self) -> str:
-        """Say how large it is."""
+        """Describe its size."""
         return f"<NavigationGraph of {len(self.nodes)} nodes, {self.spacing:g} m apart>"
 
     nodes: np.ndarray
@@ -164,9 +164,9 @@ class NavigationGraph:
         phases = sorted(((a, b) for a in offsets for b in offsets), key=lambda p: sum(abs(k - _PHASES // 2) for k in p))
         best: tuple = (None, None, -1, 0)
         for a, b in phases:
-            found = _lattice(floor.grid, floor.node_island, (a * spacing / _PHASES, b * spacing / _PHASES), spacing)
-            if found[3] > best[3]:
-                best = found
+            lattice = _lattice(floor.grid, floor.node_island, (a * spacing / _PHASES, b * spacing / _PHASES), spacing)
+            if lattice[3] > best[3]:
+                best = lattice
         positions, neighbours, seed, size = best
         if size < 2:
             raise NavigationError(
@@ -175,10 +175,12 @@ class NavigationGraph:
             )
         hops = np.full(len(positions), -1, np.int32)
         _hops(neighbours, seed, hops)
-        kept = hops >= 0
+        component = hops >= 0
         number = np.full(len(positions) + 1, -1, np.int32)
-        number[:-1][kept] = np.arange(size, dtype=np.int32)
-        return NavigationGraph(nodes=positions[kept], neighbours=number[neighbours[kept]], spacing=float(spacing))
+        number[:-1][component] = np.arange(size, dtype=np.int32)
+        return NavigationGraph(
+            nodes=positions[component], neighbours=number[neighbours[component]], spacing=float(spacing)
+        )
 
     def nearest(self, point: Point) -> int:
         """Return the node nearest to a point ``(3,)``, height included.
@@ -187,7 +189,7 @@ class NavigationGraph:
             NavigationError: The point is not finite.
         """
         place = checked_point("The point", point, error=NavigationError)
-        # Brought near first: the squares of a far place's coordinates might be no numbers any more.
+        # Clipped first, since the squares of distant coordinates could overflow.
         near = np.clip(place, *self._around)
         return int(((self.nodes - near) ** 2).sum(1).argmin())
 

@@ -114,7 +114,7 @@ def locate(grid, x, y, z):
         ``(quad, u, v)``: quad is -1 where there is none; u and v are lattice coordinates.
     """
     u, v = (x - grid.x0) / grid.cell, (z - grid.z0) / grid.cell
-    # Written so that NaN fails too.
+    # This form is false for NaN too.
     if not (0.0 <= u < grid.nx - 1.0 and 0.0 <= v < grid.nz - 1.0 and np.isfinite(y)):
         return -1, u, v
     column = int(v) * grid.nx + int(u)
@@ -217,9 +217,9 @@ def margin_slope(grid, quad, u, v):
 
 
 @kernel
-def _step_to_margin(grid, quad, u, v, wanted):
-    """What is missing to a margin, and one Newton step towards it, a cell at most (none where there is no slope)."""
-    missing = wanted - margin_at(grid, quad, u, v)
+def _step_to_margin(grid, quad, u, v, margin):
+    """Return the difference to a margin and one Newton step towards it, at most a cell (none without a slope)."""
+    missing = margin - margin_at(grid, quad, u, v)
     slope_u, slope_v = margin_slope(grid, quad, u, v)
     squared = slope_u**2 + slope_v**2
     if squared == 0.0:
@@ -233,7 +233,7 @@ def _step_to_margin(grid, quad, u, v, wanted):
 def _push_inside(grid, quad, u, v, least):
     """Move a point along the margin's gradient until the margin is at least `least`; quad -1 where that fails."""
     for _ in range(_PUSHES):
-        # Aimed a little further in: the way ends just inside a curved edge, and not just outside.
+        # Aimed slightly further inside, so that the point ends just inside a curved edge.
         missing, du, dv = _step_to_margin(grid, quad, u, v, 1.1 * least)
         if missing <= 0.1 * least:
             return quad, u, v
@@ -245,11 +245,11 @@ def _push_inside(grid, quad, u, v, least):
 
 
 @kernel
-def pull_to_edge(grid, quad, u, v, wanted):
-    """Move a point along the margin's gradient to where the margin is `wanted`; quad -1 where that fails."""
+def pull_to_edge(grid, quad, u, v, margin):
+    """Move a point along the margin's gradient to where the margin is `margin`; quad -1 where that fails."""
     for _ in range(_PUSHES):
-        missing, du, dv = _step_to_margin(grid, quad, u, v, wanted)
-        if abs(missing) < 0.1 * wanted:
+        missing, du, dv = _step_to_margin(grid, quad, u, v, margin)
+        if abs(missing) < 0.1 * margin:
             return quad, u, v
         u, v = u + du, v + dv
         quad = walk_to_quad(grid, quad, u, v)
@@ -262,14 +262,14 @@ def pull_to_edge(grid, quad, u, v, wanted):
 def slide(grid, quad, u, v, du, dv):
     """Move a point over the floor in straight steps of half a cell, pushed back inside after each.
 
-    Half a cell is far less than the width of any obstacle, which is at least twice the body's radius here, so nothing
-    is jumped over. The way ends after twice the width and depth of the lattice.
+    Half a cell is far less than the width of any obstacle, which is at least twice the body's radius here, so no
+    obstacle is skipped. The way ends after twice the width and depth of the lattice.
 
     Returns:
         ``(quad, u, v)`` at the end.
     """
     steps = np.ceil(2.0 * np.sqrt(du * du + dv * dv))
-    # Bounded before it becomes a count: a float beyond the range of integers may become any of them.
+    # Bounded before the conversion to a count, which is undefined for floats beyond the range of integers.
     for _ in range(int(min(steps, _WALKS * (grid.nx + grid.nz)))):
         to_u, to_v = u + du / steps, v + dv / steps
         to_quad = walk_to_quad(grid, quad, to_u, to_v)
@@ -293,7 +293,7 @@ def move_on_floor(grid, island, x, y, z, dx, dz):
     """Move a body from a point on the floor, sliding along what is in the way.
 
     A gap so narrow that no node of the grid lies in it does not join two islands (`island` ``(N,)`` per node), and a
-    body does not squeeze through it either: else it would stand where no way leads.
+    body cannot pass through it either: otherwise it could reach places without a path back.
 
     Returns:
         ``(quad, x, y, z, collided)``: quad is -1 where the start is not on the floor; collided where the body ends
@@ -307,5 +307,5 @@ def move_on_floor(grid, island, x, y, z, dx, dz):
     if owner_of(grid, island, end) == home:
         quad, u, v = end, to_u, to_v
     to_x, to_z = grid.x0 + u * grid.cell, grid.z0 + v * grid.cell
-    missed = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
-    return quad, to_x, surface_height(grid, quad, u, v), to_z, missed > TOLERANCE
+    gap = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
+    return quad, to_x, surface_height(grid, quad, u, v), to_z, gap > TOLERANCE

@@ -106,7 +106,7 @@ def _near_walkable(links: np.ndarray, margin: np.ndarray) -> np.ndarray:
 
 
 def _renumber(keep: np.ndarray, links: np.ndarray, column: np.ndarray, lines: int) -> tuple[np.ndarray, np.ndarray]:
-    """Links and column offsets after all other nodes have gone."""
+    """Links and column offsets after removing all nodes outside `keep`."""
     number = np.full(len(keep) + 1, -1, np.int32)
     number[:-1][keep] = np.arange(keep.sum(), dtype=np.int32)
     columns = np.zeros(lines + 1, np.int32)
@@ -117,8 +117,8 @@ def _renumber(keep: np.ndarray, links: np.ndarray, column: np.ndarray, lines: in
 def _corners(links: np.ndarray) -> np.ndarray:
     """The south-eastern corner of each node's quad, -1 where the two ways to it do not meet."""
     padded = np.vstack([links, np.full((1, 4), -1, np.int32)])
-    one, other = padded[links[:, EAST], SOUTH], padded[links[:, SOUTH], EAST]
-    return np.where(one == other, one, np.int32(-1))
+    via_east, via_south = padded[links[:, EAST], SOUTH], padded[links[:, SOUTH], EAST]
+    return np.where(via_east == via_south, via_east, np.int32(-1))
 
 
 @kernel
@@ -175,12 +175,12 @@ def neighbour(grid, n, k):
         return -1
     a, b, c, d = _corner_margins(grid, quad)
     if k in (4, 6):
-        ends, others, product_ends, product_others = a + d, b + c, a * d, b * c
+        ends, sides, product_ends, product_sides = a + d, b + c, a * d, b * c
         highest = max(b, c)
     else:
-        ends, others, product_ends, product_others = b + c, a + d, b * c, a * d
+        ends, sides, product_ends, product_sides = b + c, a + d, b * c, a * d
         highest = max(a, d)
-    is_open = highest >= 0.0 or (ends - others > 0.0 and product_ends >= product_others)
+    is_open = highest >= 0.0 or (ends - sides > 0.0 and product_ends >= product_sides)
     return m if is_open else -1
 
 
@@ -214,12 +214,12 @@ class Parts(NamedTuple):
     owner: np.ndarray
     """``(N,)`` int32 number of the part that each quad belongs to, -1 where no corner is walkable."""
     count: int
-    """How many there are."""
+    """Number of parts."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum ``(count,)`` of what each quad has ``(N,)``, by part."""
-        used = self.owner >= 0
-        return np.bincount(self.owner[used], values[used], minlength=self.count)
+        """Return the sums ``(count,)`` of the values of quads ``(N,)``, by part."""
+        members = self.owner >= 0
+        return np.bincount(self.owner[members], values[members], minlength=self.count)
 
 
 def find_parts(grid: FloorGrid) -> Parts:

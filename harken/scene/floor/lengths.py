@@ -1,4 +1,4 @@
-"""How long a way over a floor is: one measure for shortest ways and for ways that were walked.
+"""Length of a way over a floor, measured in the same way for shortest paths and for walked paths.
 
 On a level floor it is the straight distance from way point to way point. On one that climbs it is measured along the
 surface below the straight way in the plan, so that the pieces of a way add up to its length. Stairs count as the slope
@@ -32,7 +32,7 @@ def _average(grid, reach):
             averaged = heights.copy()
             for n in range(len(node)):
                 a, b, total, count = n, n, heights[n], 1
-                # In pairs, so that a slope stays the same slope up to its edges.
+                # In pairs, so that a slope keeps its gradient up to its edges.
                 for _step in range(reach):
                     a, b = node[a, ahead], node[b, back]
                     if a < 0 or b < 0:

@@ -17,10 +17,10 @@ STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.int64)
 """Lattice directions of the links: east (+x), south (+z), west (−x), north (−z)."""
 
 WALKABLE, FACES_UP = 1, 2
-"""Bits of what `crossings` tells about a surface."""
+"""Bits that `crossings` sets for a surface."""
 
 UP, DOWN, LID = 1, 2, 2
-"""Bits of what `stand_points` tells about the floor, and the shift for the surface overhead."""
+"""Bits that `stand_points` sets for the floor, and the shift for the surface overhead."""
 
 _NEARLY_VERTICAL = 0.05
 _SLACK = 1e-3
@@ -117,12 +117,12 @@ def _sort(heights, kinds, begin, end):
 
 @kernel
 def _faces(heights, kinds, begin, end, height):
-    """Which ways surfaces face that are as good as at a height: `UP` and `DOWN`."""
-    found = 0
+    """Which ways surfaces at (almost) a height face: `UP` and `DOWN`."""
+    faces = 0
     for k in range(begin, end):
         if abs(heights[k] - height) <= _SAME:
-            found |= UP if kinds[k] & FACES_UP else DOWN
-    return found
+            faces |= UP if kinds[k] & FACES_UP else DOWN
+    return faces
 
 
 @kernel
@@ -186,20 +186,20 @@ def link(columns, node_column, node_height, nx, reach, links):
 
 @kernel
 def _clip(polygon, count, height, sign, clipped):
-    """Keep of a polygon what lies above (sign 1) or below (sign -1) a height; return the number of corners."""
-    kept = 0
+    """Clip a polygon to the part above (sign 1) or below (sign -1) a height; return the number of corners."""
+    size = 0
     for k in range(count):
         a, b = polygon[k], polygon[(k + 1) % count]
         da, db = sign * (a[1] - height), sign * (b[1] - height)
         if da >= 0.0:
-            clipped[kept] = a
-            kept += 1
+            clipped[size] = a
+            size += 1
         if (da >= 0.0) != (db >= 0.0):
             share = da / (da - db)
             for c in range(3):
-                clipped[kept, c] = a[c] + share * (b[c] - a[c])
-            kept += 1
-    return kept
+                clipped[size, c] = a[c] + share * (b[c] - a[c])
+            size += 1
+    return size
 
 
 @kernel
@@ -280,7 +280,7 @@ def obstacle_vectors(triangles, x0, z0, cell, nx, nz, slope, step, room, reach, 
 
 @kernel
 def _mark_ledges(links, cell, vectors):
-    """Take the middle between a node and a missing neighbour as the edge of the floor, unless a wall explains it."""
+    """Take the middle between a node and a missing neighbour as the edge of the floor, unless a wall is the reason."""
     for n in range(len(links)):
         if vectors[n, 0] ** 2 + vectors[n, 1] ** 2 <= cell * cell:
             continue

@@ -1,4 +1,4 @@
-"""The walkable floor of any mesh: where a body can stand, how it moves, and how far it is from here to there."""
+"""The walkable floor of any mesh: where a body can stand, how it moves, and distances over the floor."""
 
 import logging
 import math
@@ -43,7 +43,7 @@ _MOST_FIELDS = 64
 _FARTHEST = 1e9
 
 IslandKind = Literal["floor", "top", "outside"]
-"""What an island is: see `WalkableFloor.kinds`."""
+"""Kind of an island, see `WalkableFloor.kinds`."""
 
 _KINDS: dict[IslandKind, str] = {
     "floor": "",
@@ -51,7 +51,7 @@ _KINDS: dict[IslandKind, str] = {
     "outside": "roofs, grounds under the open sky or insides of solids",
 }
 
-# Environments in several threads share a floor. Held while the table of fields is looked at, not while one is made.
+# Environments in several threads share a floor. Locked during access to the table of fields, not while computing one.
 _fields_lock = threading.Lock()
 
 
@@ -88,10 +88,10 @@ def _floor_height(grid, x, y, z):
 
 
 @kernel
-def _nearest(grid, island, wanted, x, y, z, reach):
+def _nearest(grid, island, target, x, y, z, reach):
     """Walkable node nearest to a point, and its distance: -1 and inf where none is within `reach` of it."""
-    # Bounded before they become indices: a float beyond the range of integers may become any of them. And before they
-    # are squared, which may be no number any more.
+    # Bounded before the conversion to indices, which is undefined for floats beyond the range of integers, and before
+    # squaring, which could overflow.
     most = 1e3 * _FARTHEST
     x, y, z = min(max(x, -most), most), min(max(y, -most), most), min(max(z, -most), most)
     cells = int(min(np.ceil(reach / grid.cell), 2.0 * _FARTHEST))
@@ -102,7 +102,7 @@ def _nearest(grid, island, wanted, x, y, z, reach):
         for line in range(max(i - cells, 0), min(i + cells + 2, grid.nx)):
             column = row * grid.nx + line
             for n in range(grid.columns[column], grid.columns[column + 1]):
-                if island[n] < 0 or (wanted >= 0 and island[n] != wanted):
+                if island[n] < 0 or (target >= 0 and island[n] != target):
                     continue
                 dx, dz = grid.x0 + line * grid.cell - x, grid.z0 + row * grid.cell - z
                 distance = np.sqrt(dx * dx + dz * dz + (grid.y0 + grid.value[n, 1] - y) ** 2)
@@ -122,7 +122,7 @@ def _approach(grid, node, x, z):
 
 
 def _default_cell(scene: Scene, radius: float) -> float:
-    """A quarter of the radius, larger for scenes so large that memory would run away."""
+    """A quarter of the radius, larger for scenes that would need too much memory."""
     lower, upper = scene.bounds
     usual = float(np.clip(radius / 4.0, 0.02, 0.1))
     bounded = float(np.sqrt((upper[0] - lower[0]) * (upper[2] - lower[2]) / _MOST_COLUMNS))
@@ -178,19 +178,19 @@ class WalkableFloor:
         self._fields: OrderedDict[bytes, DistanceField] = OrderedDict()
 
     islands: tuple[Island, ...]
-    """The connected parts of the floor, largest first. Other area counts only after covered area, so that roofs, the
-    ground outside and the inside of solids come after rooms."""
+    """The connected parts of the floor, sorted by covered area and then by other area, so that roofs, the ground
+    outside and the inside of solids come after rooms."""
     node_island: np.ndarray
     """``(N,)`` int32: island of each node of `grid`, -1 for nodes where the body does not fit."""
     remark: str
-    """How rooms were told from the inside of solids, in words."""
+    """Description of how rooms were distinguished from the inside of solids."""
 
     @staticmethod
     def build(scene: Scene, body: Body | None = None, *, cell: float | None = None) -> "WalkableFloor":
         """Find the floor of a scene from its triangles alone.
 
         Floor is what slopes by 45° at most, has room for the body above it and keeps the body's radius from obstacles
-        and edges. It does not matter which way triangles wind, or whether surfaces are doubled.
+        and edges. The winding of triangles and doubled surfaces do not matter.
 
         Args:
             scene: The world.
@@ -224,23 +224,23 @@ class WalkableFloor:
             grid=grid, islands=islands, node_island=node_island, areas=areas, body=body, name=scene.name, remark=remark
         )
         if not floor.islands or floor.islands[0].area < _LEAST_AREA:
-            found = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
+            extent = f"only {floor.islands[0].area:.2f} m² of" if floor.islands else "no"
             raise NavigationError(
-                f"{scene.name}: {found} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
+                f"{scene.name}: {extent} floor for a body {body.height:g} m high with a radius of {body.radius:g} m; "
                 f"expected at least {_LEAST_AREA:g} m² in one piece. The scene spans {_extent(scene)}: "
                 "check that its unit is the metre and that y points up, or make the body smaller."
             )
         return floor
 
     def __repr__(self) -> str:
-        """Say where it is, and how large."""
+        """Describe scene, area and islands."""
         return (
             f"<WalkableFloor of {self.name!r}: {self.area:.1f} m² for a body {self.body.height:g} m high with a radius "
             f"of {self.body.radius:g} m, {len(self.islands)} islands, sampled every {self.cell:g} m>"
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave distance fields behind: they are made again where they are needed."""
+        """Leave out distance fields: they are computed again when needed."""
         return {
             **{name: value for name, value in self.__dict__.items() if name != "_averaged_heights"},
             "_fields": OrderedDict(),
@@ -267,16 +267,16 @@ class WalkableFloor:
         usable = np.array([k == 0 or island.covered > 0.5 for k, island in enumerate(self.islands)])
         nodes = np.flatnonzero(self.node_island >= 0)
         nodes = nodes[usable[self.node_island[nodes]]]
-        found = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
-        return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in found)
+        levels = find_storeys(self.grid.value[nodes, 1], self._areas[nodes], self.body.height)
+        return tuple(replace(storey, height=storey.height + self.grid.y0) for storey in levels)
 
     @cached_property
     def kinds(self) -> tuple[IslandKind, ...]:
-        """What each of `islands` is, as far as bodies are concerned that come from the main storeys.
+        """The kind of each of `islands`, from the point of view of bodies on the main storeys.
 
         "floor" lies at the height of a main storey (one with a tenth of the largest one's area or more), within a step;
-        "top" is the top of furniture or a gap of less than half a square metre, where no body gets; "outside" is a roof
-        or ground under the open sky, or the inside of a solid. The first island is always floor.
+        "top" is the top of furniture or a gap of less than half a square metre, which no body can reach; "outside" is a
+        roof or ground under the open sky, or the inside of a solid. The first island is always floor.
         """
         most = max((storey.area for storey in self.storeys), default=0.0)
         main = [storey.height for storey in self.storeys if storey.area >= 0.1 * most]
@@ -291,9 +291,9 @@ class WalkableFloor:
         return tuple(kind(k, island) for k, island in enumerate(self.islands))
 
     def describe(self) -> str:
-        """Return what there is of floor, storey by storey, as lines of text.
+        """Return a summary of the floor, storey by storey, as lines of text.
 
-        Tops of furniture, roofs and the insides of solids are counted apart: no body gets there.
+        Tops of furniture, roofs and the insides of solids are listed separately, since no body can reach them.
         """
         apart = {kind: [i for i, k in zip(self.islands, self.kinds, strict=True) if k == kind] for kind in _KINDS}
         floors = apart["floor"]
@@ -344,10 +344,10 @@ class WalkableFloor:
         )
 
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
-        chosen = self.node_island >= 0 if island < 0 else self.node_island == island
-        positions = self._positions(np.flatnonzero(chosen))
+        members = self.node_island >= 0 if island < 0 else self.node_island == island
+        positions = self._positions(np.flatnonzero(members))
         point = np.array([x, y, z])
-        near = np.clip(point, -_FARTHEST, _FARTHEST)  # squares of what is farther may overflow
+        near = np.clip(point, -_FARTHEST, _FARTHEST)  # squares of larger coordinates may overflow
         return math.dist(positions[((positions - near) ** 2).sum(1).argmin()], point)
 
     def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
@@ -356,7 +356,7 @@ class WalkableFloor:
         Args:
             point: ``(3,)`` [m].
             reach: Greatest distance [m], height included.
-            island: Index into `islands` to stay on; by default any, so also the top of a large table.
+            island: Index into `islands` to stay on; by default any island, including the top of a large table.
 
         Returns:
             ``(3,)`` float64 at floor height.
@@ -369,20 +369,20 @@ class WalkableFloor:
             raise NavigationError(
                 f"The point {point_text(point)} is not a place: expected three finite coordinates [m]."
             )
-        wanted = -1 if island is None else self._island_index(island)
+        target = -1 if island is None else self._island_index(island)
         quad, margin, height = _floor_height(self.grid, x, y, z)
-        if margin >= 0.0 and abs(height - y) <= reach and wanted in (-1, self._owner(quad)):
+        if margin >= 0.0 and abs(height - y) <= reach and target in (-1, self._owner(quad)):
             return np.array([x, height, z])
         # Nodes lie up to a cell inside the edge: look that much further, then walk back towards the point.
-        node, _ = _nearest(self.grid, self.node_island, wanted, x, y, z, reach + 1.5 * self.cell)
-        found = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
-        if not math.dist(found, (x, y, z)) <= reach:
+        node, _ = _nearest(self.grid, self.node_island, target, x, y, z, reach + 1.5 * self.cell)
+        place = np.array(_approach(self.grid, node, x, z)) if node >= 0 else np.full(3, np.inf)
+        if not math.dist(place, (x, y, z)) <= reach:
             raise NavigationError(
                 f"No floor within {reach:g} m of the point {point_text(point)} in {self.name}; the nearest is "
-                f"{figure_text(self._distance_to_floor(x, y, z, wanted))} m away. Choose another point or a larger "
+                f"{figure_text(self._distance_to_floor(x, y, z, target))} m away. Choose another point or a larger "
                 "reach."
             )
-        return found
+        return place
 
     def _owner(self, quad: int) -> int:
         """Island of a quad that has walkable points."""
@@ -420,9 +420,9 @@ class WalkableFloor:
         """Quads of an island that have area, and the running sum of their areas."""
         drawable = self.__dict__.setdefault("_drawables", {})
         if island not in drawable:
-            node, used = self.grid.node, np.flatnonzero(self._areas > 0)
-            corners = np.stack([used, node[used, EAST], node[used, SOUTH], node[used, CORNER]], 1)
-            quads = used[self.node_island[corners].max(1) == island]
+            node, nodes = self.grid.node, np.flatnonzero(self._areas > 0)
+            corners = np.stack([nodes, node[nodes, EAST], node[nodes, SOUTH], node[nodes, CORNER]], 1)
+            quads = nodes[self.node_island[corners].max(1) == island]
             drawable[island] = (quads, np.cumsum(self._areas[quads], dtype=np.float64))
         return drawable[island]
 
@@ -442,7 +442,7 @@ class WalkableFloor:
         """
         dx, _, dz = coordinates(displacement)
         farthest = max(abs(dx), abs(dz))
-        if _FARTHEST < farthest < math.inf:  # its square might be none any more
+        if _FARTHEST < farthest < math.inf:  # its square could overflow
             dx, dz = dx * (_FARTHEST / farthest), dz * (_FARTHEST / farthest)
         quad, x, y, z, collided = move_on_floor(self.grid, self.node_island, *coordinates(start), dx, dz)
         if quad < 0:
@@ -464,12 +464,12 @@ class WalkableFloor:
     def length(self, start: Point, end: Point) -> float:
         """Return the length of a straight way between two points ``(3,)`` of the floor [m].
 
-        It is measured as distances are, so that what is walked from point to point along a shortest way adds up to its
-        length: on an island whose heights differ by no more than half a metre it is the straight distance, on one that
-        climbs it is the length along the surface, stairs taken as the slope over their edges.
+        It is measured like distances, so that the steps along a shortest way add up to its length: on an island whose
+        heights differ by no more than half a metre it is the straight distance, on one that climbs it is the length
+        along the surface, stairs taken as the slope over their edges.
 
         Raises:
-            NavigationError: One of them is no place, or the start is not on the floor.
+            NavigationError: A point is not three finite numbers, or the start is not on the floor.
         """
         a, b = coordinates(start), coordinates(end)
         if self._is_level or not self._climbs(self._owner(self._quad(start))):
@@ -490,7 +490,7 @@ class WalkableFloor:
     def distance_field(self, goal: Point) -> DistanceField:
         """Return the distances over the floor to a goal, or to the nearest of several.
 
-        Recent fields are kept (at most 64, and 128 MB), so that asking again for the same goal costs nothing.
+        Recent fields are kept (at most 64, and 128 MB), so that asking again for the same goal is fast.
 
         Args:
             goal: ``(3,)`` or ``(n, 3)`` on the floor [m].
@@ -521,11 +521,12 @@ class WalkableFloor:
         Raises:
             NavigationError: One of them is not on the floor, or they are on different islands.
         """
-        one, other = self.island(start), self.island(goal)
-        if one != other:
+        start_island, goal_island = self.island(start), self.island(goal)
+        if start_island != goal_island:
             raise NavigationError(
                 f"No way leads from {point_text(start)} to {point_text(goal)} in {self.name}: they are on islands "
-                f"{one} ({self.islands[one].area:.1f} m²) and {other} ({self.islands[other].area:.1f} m²) of "
-                f"{len(self.islands)}. Take both points from one island: WalkableFloor.snap(point, island={one})."
+                f"{start_island} ({self.islands[start_island].area:.1f} m²) and "
+                f"{goal_island} ({self.islands[goal_island].area:.1f} m²) of {len(self.islands)}. "
+                f"Take both points from one island: WalkableFloor.snap(point, island={start_island})."
             )
         return self.distance_field(goal).path(start)

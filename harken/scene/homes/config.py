@@ -1,4 +1,4 @@
-"""What a generated home may look like."""
+"""Settings of generated homes."""
 
 from dataclasses import dataclass
 
@@ -38,9 +38,9 @@ class HomeConfig:
             raise ConfigurationError(f"HomeConfig.detail is {self.detail!r}; expected a factor between 0.25 and 64.")
 
 
-def _check_range(name: str, given: tuple[float, float], least: float, greatest: float, what: str) -> None:
-    if len(given) != 2 or not least <= given[0] <= given[1] <= greatest:
+def _check_range(name: str, bounds: tuple[float, float], least: float, greatest: float, what: str) -> None:
+    if len(bounds) != 2 or not least <= bounds[0] <= bounds[1] <= greatest:
         raise ConfigurationError(
-            f"HomeConfig.{name} is {given!r}; expected (least, greatest) {what} with {least:g} ≤ least ≤ greatest "
+            f"HomeConfig.{name} is {bounds!r}; expected (least, greatest) {what} with {least:g} ≤ least ≤ greatest "
             f"≤ {greatest:g}."
         )

@@ -1,4 +1,4 @@
-"""What makes a home of rooms: pictures, plants, lamps, curtains, rugs, electronics, sports gear, a fireplace."""
+"""Decoration and equipment: pictures, plants, lamps, curtains, rugs, electronics, sports gear, a fireplace."""
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def picture(shop: Workshop, number: int) -> Piece:
     """Return a framed picture; its lower edge is at y = 0. `number` names its texture."""
     width, height = shop.between(0.35, 0.95), shop.between(0.3, 0.75)
     x, rim = width / 2, 0.03
-    frame = shop.one("wood", "wood_2", "iron", "lacquer")
+    frame = shop.choose("wood", "wood_2", "iron", "lacquer")
     art = Finish(material="wood_panel", color=(255, 255, 255), texture=f"art_{number}")
     parts = [
         shop.panel(art, (-x + rim, rim), (x - rim, height - rim), 0.016),
@@ -50,7 +50,7 @@ def mirror(shop: Workshop, width: float, height: float) -> Piece:
     """Return a framed mirror; its lower edge is at y = 0."""
     x = width / 2
     parts = [
-        shop.box(shop.one("brass", "wood", "iron"), (-x, 0.0, 0.0), (x, height, 0.02)),
+        shop.box(shop.choose("brass", "wood", "iron"), (-x, 0.0, 0.0), (x, height, 0.02)),
         shop.panel("mirror", (-x + 0.02, 0.02), (x - 0.02, height - 0.02), 0.022),
     ]
     return Piece("mirror", tuple(parts))
@@ -179,7 +179,7 @@ def ceiling_lamp(shop: Workshop, drop: float) -> Piece:
         return Piece("lamp", (shop.lathe("shade", (0.0, 0.0, 0.0), dome),))
     bell = [(0.19, -drop), (0.2, -drop), (0.14, -drop + 0.12), (0.03, -drop + 0.19), (0, -drop + 0.19)]
     parts = [
-        shop.lathe(shop.one("shade", "iron", "brass"), (0.0, 0.0, 0.0), bell),
+        shop.lathe(shop.choose("shade", "iron", "brass"), (0.0, 0.0, 0.0), bell),
         shop.cylinder("iron", (0.0, -drop + 0.18, 0.0), 0.005, drop - 0.18),
         shop.cylinder("plastic", (0.0, -0.03, 0.0), 0.05, 0.03),
         shop.ball("shade", (0.0, -drop + 0.07, 0.0), (0.05, 0.06, 0.05)),
@@ -227,7 +227,7 @@ def radiator(shop: Workshop, width: float) -> Piece:
 
 def fireplace(shop: Workshop) -> Piece:
     """Return an open fireplace with a mantel, 1.3 m wide."""
-    body = shop.one("brick", "stone")
+    body = shop.choose("brick", "stone")
     parts = [
         shop.box(body, (-0.6, 0.0, 0.0), (-0.34, 1.02, 0.32)),
         shop.box(body, (0.34, 0.0, 0.0), (0.6, 1.02, 0.32)),

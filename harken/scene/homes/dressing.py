@@ -1,4 +1,4 @@
-"""What is hung up and laid down in every room: curtains, lamps and rugs."""
+"""Curtains, lamps and rugs for every room."""
 
 from harken.scene.homes import decor
 from harken.scene.homes.pieces import Box, Placement
@@ -72,14 +72,14 @@ def hang_lamp(space: RoomSpace, shop: Workshop) -> None:
 
 
 def lay_rug(space: RoomSpace, shop: Workshop, place: Placement, size: tuple[float, float]) -> bool:
-    """Lay a rug if it lies wholly within the room and nothing stands on it but what people put on rugs."""
+    """Lay a rug if it fits in the room and only furniture that is usually put on rugs stands on it."""
     rug = decor.rug(shop, size[0], size[1], int(shop.rng.integers(2)))
     box, bounds = place.box(rug.box), space.bounds
     if box[0] < bounds[0] or box[2] < bounds[2] or box[3] > bounds[3] or box[5] > bounds[5]:
         return False
     items = [item for item in space.items if item.piece.category not in _ON_RUGS]
-    others = [item.placement.box(item.piece.box) for item in items]
-    if any(_over(box, other) for other in [*space.fixed, *others] if other[1] < 0.02):
+    item_boxes = [item.placement.box(item.piece.box) for item in items]
+    if any(_over(box, obstacle) for obstacle in [*space.fixed, *item_boxes] if obstacle[1] < 0.02):
         return False
     space.add(place, rug, solid=False)
     return True

@@ -1,4 +1,4 @@
-"""What belongs to kitchens, bathrooms and laundries."""
+"""Fixtures of kitchens, bathrooms and laundries."""
 
 import numpy as np
 

@@ -18,7 +18,7 @@ def furnish(space: RoomSpace, shop: Workshop, kinds: tuple[str, ...]) -> None:
     Args:
         space: The room.
         shop: Makes the furniture.
-        kinds: Kinds of all rooms of the home: the living room takes over what has no room of its own.
+        kinds: Kinds of all rooms of the home: the living room takes over functions that have no separate room.
     """
     wet = space.kind in ("bathroom", "kitchen", "laundry_room")
     if not wet:
@@ -45,10 +45,10 @@ _NEEDS: dict[str, tuple[set[str], ...]] = {
 
 
 def has_its_needs(space: RoomSpace, kinds: tuple[str, ...]) -> bool:
-    """Tell whether a furnished room has what its kind cannot do without (arguments as `furnish`)."""
-    found = {item.piece.category for item in space.items}
+    """Whether a furnished room has the essential furniture of its kind (arguments as `furnish`)."""
+    categories = {item.piece.category for item in space.items}
     cooks = space.kind == "living_room" and "kitchen" not in kinds
-    return all(found & choices for choices in (*_NEEDS.get(space.kind, ()), *(_KITCHEN if cooks else ())))
+    return all(categories & choices for choices in (*_NEEDS.get(space.kind, ()), *(_KITCHEN if cooks else ())))
 
 
 _FILLERS: dict[str, tuple[tuple[str, ...], float]] = {
@@ -78,20 +78,20 @@ def _lay(space: RoomSpace, shop: Workshop) -> None:
     """Lay a rug where none lies yet, and a mat or a second rug in large rooms and halls; carpets take fewer."""
     share, sizes = _RUGS[space.kind]
     carpeted = shop.palette.floors.get(space.kind, shop.palette.floors[""]).texture == "carpet"
-    laid = any(item.piece.category == "rug" for item in space.items)
-    if not laid and shop.chance(0.4 * share if carpeted else share):
+    has_rug = any(item.piece.category == "rug" for item in space.items)
+    if not has_rug and shop.chance(0.4 * share if carpeted else share):
         lay_rugs(space, shop, sizes)
     if (space.area >= 12 or space.kind == "bathroom") and not carpeted and shop.chance(share):
         lay_rugs(space, shop, sizes[1:])
 
 
 def _fill(space: RoomSpace, shop: Workshop) -> None:
-    """Add to a room what its kind may hold, until as much of the floor is taken as where people live."""
+    """Add furniture that suits the kind of room until as much of the floor is occupied as in real homes."""
     names, target = _FILLERS.get(space.kind, ((), 0.0))
     for _ in range(14 if names else 0):
         if space.share >= target:
             return
-        name = shop.one(*names)
+        name = shop.choose(*names)
         if name == "chest":
             _chest(space, shop)
         elif name == "plant":
@@ -119,7 +119,7 @@ def _dining_group(shop: Workshop, long: bool) -> list[Piece]:
     """A table with chairs around it; the frame's origin is the middle of the back edge of the back chairs."""
     width = shop.between(1.4, 1.8) if long else 0.8
     depth = shop.between(0.8, 0.9) if long else 0.8
-    style = shop.one("wood", "wood_2")
+    style = shop.choose("wood", "wood_2")
     reach = 0.5
     group = [seats.table(shop, width, depth, style).at(z=reach)]
     seat = seats.chair(shop, style)

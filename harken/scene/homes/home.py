@@ -1,4 +1,4 @@
-"""Homes from random numbers: plan, shell, furniture, looks, put together into a scene."""
+"""Generation of homes: plan, shell, furniture and appearance, assembled into a scene."""
 
 import zlib
 from typing import Any
@@ -60,7 +60,7 @@ def generate_home(seed: int, *, split: Split = "train", config: HomeConfig | Non
 
 
 def _furnished(plan: Plan, room: int, leaves: list[Any], shop: Workshop) -> list[Any]:
-    """Return what stands in a room: of several attempts the first that has all it needs, else the last."""
+    """Return the furniture of a room: the first of several attempts with everything essential, else the last."""
     for attempt in range(_ATTEMPTS):
         space = RoomSpace(plan, room, leaves, shop.rng)
         furnish(space, shop, plan.kinds)
@@ -85,7 +85,7 @@ def generate_plan(seed: int, *, split: Split = "train", config: HomeConfig | Non
 
 
 def _stream(seed: int, split: str) -> list[int]:
-    """What every random number of a home is seeded with."""
+    """Seed of all random numbers of a home."""
     checked_split(split, "split of generated homes")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ConfigurationError(f"The seed of a home is {seed!r}; expected an integer of 0 or more.")
@@ -93,7 +93,7 @@ def _stream(seed: int, split: str) -> list[int]:
 
 
 def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, source: str) -> Scene:
-    """Join the items into one mesh with everything that is known about it."""
+    """Join the items into one mesh with materials, categories, objects, rooms and appearance."""
     parts = [part for item in items for part in item.piece.parts]
     counts = np.array([len(part.faces) for part in parts])
     item_counts = np.array([sum(len(part.faces) for part in item.piece.parts) for item in items])
@@ -106,7 +106,7 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
     return Scene(
         vertices=vertices,
         faces=faces,
-        materials=tuple(home_material(one) for one in materials),
+        materials=tuple(home_material(key) for key in materials),
         material=np.repeat([materials.index(part.finish.material) for part in parts], counts),
         categories=CATEGORIES,
         category=np.repeat(category_indices(item.piece.category for item in items), item_counts),
@@ -121,16 +121,16 @@ def _assemble(items: list[Item], plan: Plan, stream: list[int], name: str, sourc
 
 
 def _objects(items: list[Item], placed: list[np.ndarray]) -> tuple[SceneObject, ...]:
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     objects = []
     for index, (item, points) in enumerate(zip(items, placed, strict=True)):
         category = item.piece.category
-        seen[category] = seen.get(category, 0) + 1
+        numbers[category] = numbers.get(category, 0) + 1
         objects.append(
             SceneObject(
                 instance=index + 1,
                 category=category,
-                name=f"{category} {seen[category]}",
+                name=f"{category} {numbers[category]}",
                 lower=points.min(0).astype(np.float32),
                 upper=points.max(0).astype(np.float32),
                 room=item.room,
@@ -140,11 +140,11 @@ def _objects(items: list[Item], placed: list[np.ndarray]) -> tuple[SceneObject, 
 
 
 def _rooms(plan: Plan) -> tuple[Room, ...]:
-    seen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     rooms = []
     for kind, polygon in zip(plan.kinds, plan.polygons, strict=True):
-        seen[kind] = seen.get(kind, 0) + 1
-        name = kind.replace("_", " ") + (f" {seen[kind]}" if plan.kinds.count(kind) > 1 else "")
+        numbers[kind] = numbers.get(kind, 0) + 1
+        name = kind.replace("_", " ") + (f" {numbers[kind]}" if plan.kinds.count(kind) > 1 else "")
         rooms.append(Room(name=name, kind=kind, polygon=polygon.astype(np.float32), floor=0.0, ceiling=plan.height))
     return tuple(rooms)
 

@@ -54,8 +54,8 @@ def draw_cells(rng: np.random.Generator, kinds: list[str]) -> np.ndarray | None:
     cells = _along_hall(rng, kinds) if kinds[0] == "hall" else _around_living_room(rng, kinds)
     if cells is None:
         return None
-    used = np.argwhere(cells >= 0)
-    (i0, k0), (i1, k1) = used.min(0), used.max(0) + 1
+    positions = np.argwhere(cells >= 0)
+    (i0, k0), (i1, k1) = positions.min(0), positions.max(0) + 1
     cells = cells[i0:i1, k0:k1]
     cells = cells.T if rng.random() < 0.5 else cells
     cells = cells[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])]

@@ -84,15 +84,15 @@ def rectangles(polygon: np.ndarray, *, outside: bool = False) -> np.ndarray:
     """
     points = np.asarray(polygon, np.float64)
     xs, zs = np.unique(points[:, 0]), np.unique(points[:, 1])
-    found = []
+    boxes = []
     for x0, x1 in pairwise(xs.tolist()):
         crossings = _crossings(points, 0.5 * (x0 + x1))
         spans = list(zip(crossings[::2], crossings[1::2], strict=True))
         if outside:
             bounds = [zs[0], *crossings, zs[-1]]
             spans = [(a, b) for a, b in zip(bounds[::2], bounds[1::2], strict=True) if b > a]
-        found += [(x0, z0, x1, z1) for z0, z1 in spans]
-    return np.array(found).reshape(-1, 4)
+        boxes += [(x0, z0, x1, z1) for z0, z1 in spans]
+    return np.array(boxes).reshape(-1, 4)
 
 
 def _crossings(points: np.ndarray, x: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Finishes: what a surface is made of and what it looks like, drawn anew for each home."""
+"""Finishes of surfaces, material and appearance, drawn for each home."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Finish:
-    """What a surface is made of and what it looks like."""
+    """Material and appearance of a surface."""
 
     material: str
     """Name of its acoustic material; see `surfaces.home_material`."""
@@ -29,7 +29,7 @@ class Palette:
     """The finishes of one home."""
 
     finishes: dict[str, Finish]
-    """Finishes by the part they play, such as "wood" or "fabric"."""
+    """Finishes by role, such as "wood" or "fabric"."""
     floors: dict[str, Finish]
     """Floor by kind of room; "" for all others."""
     walls: dict[str, tuple[Finish, ...]]
@@ -38,7 +38,7 @@ class Palette:
     """Ceiling by kind of room; "" for all others."""
 
     def __getitem__(self, name: str) -> Finish:
-        """Return a finish by the part it plays."""
+        """Return a finish by its role."""
         return self.finishes[name]
 
 
@@ -206,13 +206,13 @@ def _floors(rng: np.random.Generator, wood: Color) -> dict[str, Finish]:
     }
 
 
-def _one(rng: np.random.Generator, shares: dict[str, float]) -> str:
+def _draw_name(rng: np.random.Generator, shares: dict[str, float]) -> str:
     """Draw a name by its share."""
     return str(rng.choice(list(shares), p=list(shares.values())))
 
 
 def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
-    lining = _one(rng, {"stud_wall": 0.65, "lined_wall": 0.2, "plastered_wall": 0.15})
+    lining = _draw_name(rng, {"stud_wall": 0.65, "lined_wall": 0.2, "plastered_wall": 0.15})
     painted = tuple(
         Finish(material=lining, color=_pick(rng, _WALLS), texture="plaster", extent=(1.6, 1.6)) for _ in range(4)
     )
@@ -239,7 +239,7 @@ def _walls(rng: np.random.Generator) -> dict[str, tuple[Finish, ...]]:
 
 
 def _ceilings(rng: np.random.Generator) -> dict[str, Finish]:
-    lining = _one(rng, {"joist_ceiling": 0.75, "gypsum_board": 0.15, "plaster": 0.1})
+    lining = _draw_name(rng, {"joist_ceiling": 0.75, "gypsum_board": 0.15, "plaster": 0.1})
     white = Finish(material=lining, color=(250, 249, 246), texture="plaster", extent=(1.6, 1.6))
     acoustic = Finish(material="acoustic_tile", color=(244, 244, 240), texture="acoustic", extent=(1.2, 1.2))
     return {

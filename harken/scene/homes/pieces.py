@@ -1,4 +1,4 @@
-"""Pieces: things with a category, and where they stand."""
+"""Pieces: objects with a category, and their placement."""
 
 from dataclasses import dataclass
 from functools import cached_property

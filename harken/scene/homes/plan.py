@@ -33,9 +33,9 @@ class Opening:
     line: int
     """Coordinate of the wall's line on the other axis [m]."""
     span: tuple[float, float]
-    """From where to where along the wall [m]."""
+    """Start and end along the wall [m]."""
     heights: tuple[float, float]
-    """From which to which height [m]."""
+    """Lower and upper edge [m]."""
     sides: tuple[int, int]
     """Rooms on the side of lesser and greater coordinates; -1 is outside."""
 
@@ -149,12 +149,12 @@ def _moved(opening: Opening, origin: tuple[int, int]) -> Opening:
 def _wall_edges(cells: np.ndarray) -> list[Edge]:
     """Every metre of wall between two rooms or a room and the outside."""
     padded = np.pad(cells, 1, constant_values=-1)
-    found: list[Edge] = []
+    edges: list[Edge] = []
     for axis, grid in ((0, padded), (1, padded.T)):
         low, high = grid[:, :-1], grid[:, 1:]
         for i, k in np.argwhere(low != high).tolist():
-            found.append((axis, k, i - 1, int(low[i, k]), int(high[i, k])))
-    return found
+            edges.append((axis, k, i - 1, int(low[i, k]), int(high[i, k])))
+    return edges
 
 
 def _runs(edges: list[Edge], a: int, b: int) -> list[list[Edge]]:
@@ -193,7 +193,7 @@ def _bedroom_of(rng: np.random.Generator, kinds: list[str], edges: list[Edge], r
     """The bedroom that a second bathroom opens to, or the hub."""
     if kinds.index("bathroom") == room or rng.random() < 0.4:
         return 0
-    near = [other for other, kind in enumerate(kinds) if kind == "bedroom" and _runs(edges, other, room)]
+    near = [bedroom for bedroom, kind in enumerate(kinds) if kind == "bedroom" and _runs(edges, bedroom, room)]
     return near[0] if near else 0
 
 

@@ -62,7 +62,7 @@ def desk_chair(shop: Workshop) -> Piece:
 
 def stool(shop: Workshop, height: float = 0.46) -> Piece:
     """Return a round stool."""
-    finish = shop.one("wood", "wood_2", "iron")
+    finish = shop.choose("wood", "wood_2", "iron")
     parts = [shop.cylinder(shop.finish("wood", "fabric"), (0.0, height - 0.04, 0.17), 0.17, 0.04)]
     for x, z in ((-0.1, 0.07), (0.1, 0.07), (0.1, 0.27), (-0.1, 0.27)):
         parts.append(shop.rod(finish, (x * 1.4, 0.004, 0.17 + (z - 0.17) * 1.4), (x, height - 0.04, z), 0.015))
@@ -117,7 +117,7 @@ def pouf(shop: Workshop) -> Piece:
 def bed(shop: Workshop, width: float) -> Piece:
     """Return a bed of 2.08 m with headboard, mattress and blanket; its head is at z = 0."""
     length, half = 2.08, width / 2
-    frame = shop.one("wood", "wood_2", "fabric_2")
+    frame = shop.choose("wood", "wood_2", "fabric_2")
     parts = [
         shop.soft(frame, (-half - 0.03, 0.0, 0.0), (half + 0.03, shop.between(0.9, 1.15), 0.06), 0.02),
         shop.box(frame, (-half - 0.03, 0.1, 0.06), (half + 0.03, 0.3, length)),
@@ -138,7 +138,7 @@ def pillow(shop: Workshop) -> Piece:
 def cushion(shop: Workshop, size: float = 0.42) -> Piece:
     """Return a cushion that stands, leaning on nothing, 0.14 m thick."""
     flat = shop.soft(
-        shop.one("cushion", "cushion_2"), (-size / 2, -0.07, -size / 2), (size / 2, 0.07, size / 2), 0.07, 0.5
+        shop.choose("cushion", "cushion_2"), (-size / 2, -0.07, -size / 2), (size / 2, 0.07, size / 2), 0.07, 0.5
     )
     upright = flat.vertices[:, [0, 2, 1]] * [1.0, 1.0, -1.0] + [0.0, size / 2, 0.07]
     return Piece("cushion", (Part(vertices=upright, faces=flat.faces, finish=flat.finish),))

@@ -26,7 +26,7 @@ class Wall:
     """One straight face of a wall, seen from its room."""
 
     start: tuple[float, float]
-    """World x and z of its left end… the room lies on the left of the way from start to end [m]."""
+    """World x and z of its start [m]; the room lies on the left of the direction from start to end."""
     end: tuple[float, float]
     """World x and z of its other end [m]."""
     openings: tuple[tuple[float, float, Opening], ...]
@@ -69,14 +69,14 @@ def _faces(polygon: np.ndarray, openings: list[Opening], room: int) -> list[Wall
     for start, end in zip(polygon.tolist(), np.roll(polygon, -1, 0).tolist(), strict=True):
         axis = 0 if start[1] == end[1] else 1
         low, high = sorted((start[axis], end[axis]))
-        found = []
+        spans = []
         for opening in openings:
             side = 0 if start[1 - axis] < opening.line else 1
             on_line = opening.axis == axis and abs(start[1 - axis] - opening.line) < 0.4
             if on_line and opening.sides[side] == room and low < opening.center < high:
                 a, b = (abs(value - start[axis]) for value in opening.span)
-                found.append((min(a, b), max(a, b), opening))
-        walls.append(Wall(start=tuple(start), end=tuple(end), openings=tuple(sorted(found, key=lambda o: o[0]))))
+                spans.append((min(a, b), max(a, b), opening))
+        walls.append(Wall(start=tuple(start), end=tuple(end), openings=tuple(sorted(spans, key=lambda o: o[0]))))
     return walls
 
 
@@ -180,7 +180,7 @@ def _outer_shell(plan: Plan, palette: Palette) -> list[Part]:
 
 
 def _fill_opening(plan: Plan, palette: Palette, opening: Opening) -> Item:
-    """Line an opening and put in its frame, and what closes it to the outside."""
+    """Line an opening and put in its frame, and a pane or leaf if it leads outside."""
     room = max(opening.sides)
     depth = _depth(plan, opening)
     window = opening.kind == "window"
@@ -199,7 +199,7 @@ def _fill_opening(plan: Plan, palette: Palette, opening: Opening) -> Item:
 
 
 def _depth(plan: Plan, opening: Opening) -> tuple[float, float]:
-    """From where to where the wall around an opening reaches, across it [m]."""
+    """The two coordinates between which the wall around an opening lies, across it [m]."""
     low = plan.exterior_wall - INTERIOR_WALL / 2 if opening.sides[0] < 0 else INTERIOR_WALL / 2
     high = plan.exterior_wall - INTERIOR_WALL / 2 if opening.sides[1] < 0 else INTERIOR_WALL / 2
     return opening.line - low, opening.line + high
@@ -275,15 +275,15 @@ def _closed_leaf(opening: Opening, depth: tuple[float, float], palette: Palette)
 def _open_leaf(
     plan: Plan, opening: Opening, palette: Palette, rng: np.random.Generator, leaves: list[Item]
 ) -> Item | None:
-    """The leaf of a door that stands open, turned flat against the wall beside it; None where there is no place."""
+    """The leaf of an open door, turned flat against the wall beside it; None if there is no space."""
     choices = []
     for room in opening.sides:
         for wall in room_walls(plan, room):
-            for start, end, other in wall.openings:
-                if other is opening:
+            for start, end, candidate in wall.openings:
+                if candidate is opening:
                     choices += [(room, wall, start - 0.48), (room, wall, end + 0.48)]
-    taken = [leaf.placement.box(leaf.piece.box) for leaf in leaves]
-    fits = [(room, wall, at) for room, wall, at in choices if _leaf_fits(wall, at, room_walls(plan, room), taken)]
+    obstacles = [leaf.placement.box(leaf.piece.box) for leaf in leaves]
+    fits = [(room, wall, at) for room, wall, at in choices if _leaf_fits(wall, at, room_walls(plan, room), obstacles)]
     if not fits:
         return None
     room, wall, at = fits[int(rng.integers(len(fits)))]
@@ -298,11 +298,11 @@ def _open_leaf(
     return Item(piece=Piece("door", tuple(parts)), placement=placement, room=room)
 
 
-def _leaf_fits(wall: Wall, at: float, walls: list[Wall], taken: list[Box]) -> bool:
+def _leaf_fits(wall: Wall, at: float, walls: list[Wall], obstacles: list[Box]) -> bool:
     """Whether a stretch of wall has no corners or openings, and no other leaf or doorway needs the space before it."""
     low, high = at - 0.45, at + 0.45
     clear = all(end <= low + 1e-6 or start >= high - 1e-6 for start, end, _ in wall.openings)
     leaf = wall.placement(at).box((-0.43, 0.0, 0.0, 0.43, 2.03, 0.13))
     doors = (door_zone(w, a, b, 1.0) for w in walls for a, b, o in w.openings if o.kind != "window")
-    free = not any(overlap(leaf, box) for box in (*taken, *doors))
+    free = not any(overlap(leaf, box) for box in (*obstacles, *doors))
     return low > 0.02 and high < wall.length - 0.02 and clear and free

@@ -1,4 +1,4 @@
-"""The space of a room while it is being furnished: what is taken, what must stay free, and where people walk."""
+"""The space of a room while it is being furnished: occupied space, clearances, and walkways."""
 
 from collections.abc import Iterator, Sequence
 
@@ -66,7 +66,7 @@ class RoomSpace:
         return sum((b[3] - b[0]) * (b[5] - b[2]) for b in boxes if b[1] < 0.02) / self.area
 
     def fits(self, placement: Placement, pieces: Sequence[Piece], *, front: float = 0.0, zones: bool = True) -> bool:
-        """Tell whether a group of pieces can stand somewhere.
+        """Whether a group of pieces fits at a placement.
 
         Args:
             placement: Where the group's frame would be.
@@ -82,8 +82,8 @@ class RoomSpace:
                 return False
         if any(overlap(box, solid) for box in boxes + space for solid in self.solids):
             return False
-        kept = self.doors + self.zones if zones else self.doors
-        if any(overlap(box, zone) for box in boxes for zone in kept):
+        clearances = self.doors + self.zones if zones else self.doors
+        if any(overlap(box, zone) for box in boxes for zone in clearances):
             return False
         return self._walk.allows(boxes)
 
@@ -100,7 +100,7 @@ class RoomSpace:
         return placement
 
     def add(self, placement: Placement, piece: Piece, *, solid: bool = True) -> None:
-        """Add a piece where it is known to belong: on a sofa, in a worktop, on the floor as a rug."""
+        """Add a piece without testing for collisions: on a sofa, in a worktop, on the floor as a rug."""
         self.items.append(Item(piece=piece, placement=placement, room=self.room, solid=solid))
         if solid:
             box = placement.box(piece.box)
@@ -124,7 +124,8 @@ class RoomSpace:
             pieces: The group; its back is at z = 0.
             where: "corner", "middle" or "any" place along the wall; "left" for corners on the group's left only.
             front: Depth of the floor before it that must stay free [m].
-            y: Height of the group's origin [m]; what hangs on the wall touches it, what stands keeps off the skirting.
+            y: Height of the group's origin [m]; pieces that hang on the wall touch it, standing pieces keep clear of
+                the skirting.
             facing: Quarter turns that the group must have, if it matters.
             tries: How many random places to try.
             needed: Whether to look along all walls, every 0.1 m, if those tries fail.
@@ -228,7 +229,7 @@ class _Walk:
         return not touched or self._connected(nodes, pairs)
 
     def block(self, box: Box) -> None:
-        """Take away what a box blocks."""
+        """Remove the nodes and links that a box blocks."""
         self._remove(box, self._free_nodes, self._free_pairs)
 
     def _remove(self, box: Box, nodes: np.ndarray, pairs: np.ndarray) -> bool:
@@ -247,10 +248,10 @@ class _Walk:
             neighbours.setdefault(a, []).append(b)
             neighbours.setdefault(b, []).append(a)
         start = self._doors[0] if self._doors else int(nodes.argmax())
-        seen, stack = {start}, [start]
+        component, stack = {start}, [start]
         while stack:
-            for other in neighbours.get(stack.pop(), ()):
-                if other not in seen:
-                    seen.add(other)
-                    stack.append(other)
-        return bool(nodes[start]) and len(seen) >= self._least and all(door in seen for door in self._doors)
+            for neighbour in neighbours.get(stack.pop(), ()):
+                if neighbour not in component:
+                    component.add(neighbour)
+                    stack.append(neighbour)
+        return bool(nodes[start]) and len(component) >= self._least and all(door in component for door in self._doors)

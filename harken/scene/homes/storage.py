@@ -1,4 +1,4 @@
-"""Cabinets, drawers, shelves, and what is kept in them."""
+"""Cabinets, drawers and shelves, with their contents."""
 
 from harken.scene.homes.palette import Finish
 from harken.scene.homes.pieces import Piece
@@ -54,7 +54,7 @@ def _drawers(
 
 def wardrobe(shop: Workshop, width: float) -> Piece:
     """Return a wardrobe of 0.6 m depth with a door per half metre."""
-    finish, height = shop.one("wood", "lacquer", "wood_2"), shop.between(1.95, 2.2)
+    finish, height = shop.choose("wood", "lacquer", "wood_2"), shop.between(1.95, 2.2)
     parts = [shop.box(finish, (-width / 2, 0.06, 0.0), (width / 2, height, 0.57))]
     parts.append(shop.box(finish, (-width / 2 + 0.03, 0.0, 0.02), (width / 2 - 0.03, 0.06, 0.53)))
     count = max(2, round(width / 0.5))
@@ -64,7 +64,7 @@ def wardrobe(shop: Workshop, width: float) -> Piece:
 
 def sideboard(shop: Workshop, width: float, height: float = 0.8, depth: float = 0.42) -> Piece:
     """Return a cabinet with doors, for living rooms and halls."""
-    finish = shop.one("wood", "lacquer", "wood_2")
+    finish = shop.choose("wood", "lacquer", "wood_2")
     parts = [shop.box(finish, (-width / 2, 0.08, 0.0), (width / 2, height, depth - 0.04))]
     for x in (-width / 2 + 0.05, width / 2 - 0.1):
         for z in (0.04, depth - 0.13):
@@ -76,7 +76,7 @@ def sideboard(shop: Workshop, width: float, height: float = 0.8, depth: float = 
 
 def tv_bench(shop: Workshop, width: float) -> Piece:
     """Return a low cabinet for a television."""
-    finish = shop.one("wood", "lacquer", "wood_2")
+    finish = shop.choose("wood", "lacquer", "wood_2")
     parts = [shop.box(finish, (-width / 2, 0.06, 0.0), (width / 2, 0.45, 0.4))]
     parts.append(shop.box("wood_2", (-width / 2 + 0.04, 0.0, 0.03), (width / 2 - 0.04, 0.06, 0.36)))
     third = width / 3
@@ -88,7 +88,7 @@ def tv_bench(shop: Workshop, width: float) -> Piece:
 
 def chest_of_drawers(shop: Workshop, width: float) -> Piece:
     """Return a chest of three to five rows of drawers."""
-    finish, rows = shop.one("wood", "lacquer", "wood_2"), int(shop.rng.integers(3, 6))
+    finish, rows = shop.choose("wood", "lacquer", "wood_2"), int(shop.rng.integers(3, 6))
     height = 0.1 + rows * 0.19
     parts = [
         shop.box(finish, (-width / 2, 0.06, 0.0), (width / 2, height - 0.025, 0.44)),
@@ -110,7 +110,7 @@ def night_stand(shop: Workshop) -> Piece:
 
 def bookshelf(shop: Workshop, width: float) -> Piece:
     """Return an open shelf filled with books."""
-    finish = shop.one("wood", "lacquer", "wood_2")
+    finish = shop.choose("wood", "lacquer", "wood_2")
     height, depth, x = shop.between(1.5, 2.1), 0.3, width / 2
     parts = [
         shop.box(finish, (-x, 0.0, 0.0), (-x + 0.025, height, depth)),
@@ -154,7 +154,7 @@ def coat_rack(shop: Workshop) -> Piece:
         x = -0.33 + 0.22 * index
         parts.append(shop.rod("brass", (x, 1.0, 0.025), (x, 1.02, 0.09), 0.008))
         if shop.chance(0.75):
-            length, finish = shop.between(0.65, 0.95), shop.one("clothes", "clothes_2", "clothes_3")
+            length, finish = shop.between(0.65, 0.95), shop.choose("clothes", "clothes_2", "clothes_3")
             parts.append(shop.soft(finish, (x - 0.1, 1.0 - length, 0.02), (x + 0.1, 1.0, 0.17), 0.06))
     return Piece("clothes", tuple(parts))
 
@@ -173,14 +173,14 @@ def laundry_basket(shop: Workshop) -> Piece:
     radius, height = shop.between(0.19, 0.23), shop.between(0.4, 0.55)
     wall = [(0, 0), (radius * 0.85, 0), (radius, height), (radius - 0.02, height), (radius - 0.02, height - 0.08)]
     heap = shop.ball(
-        shop.one("clothes", "clothes_2", "towel"), (0, height - 0.05, radius), (radius - 0.025, 0.12, radius - 0.025)
+        shop.choose("clothes", "clothes_2", "towel"), (0, height - 0.05, radius), (radius - 0.025, 0.12, radius - 0.025)
     )
     return Piece("clothes", (shop.lathe("wood", (0.0, 0.0, radius), wall), heap))
 
 
 def open_wardrobe(shop: Workshop, width: float) -> Piece:
     """Return a wardrobe without doors: clothes on a rail, folded ones on the shelf and the floor."""
-    finish, height, depth, x = shop.one("wood", "lacquer", "wood_2"), shop.between(1.8, 2.1), 0.5, width / 2
+    finish, height, depth, x = shop.choose("wood", "lacquer", "wood_2"), shop.between(1.8, 2.1), 0.5, width / 2
     parts = [
         shop.box(finish, (-x, 0.0, 0.0), (-x + 0.02, height, depth)),
         shop.box(finish, (x - 0.02, 0.0, 0.0), (x, height, depth)),
@@ -192,7 +192,7 @@ def open_wardrobe(shop: Workshop, width: float) -> Piece:
     at = -x + 0.04
     while at < x - 0.12:
         thick, length = shop.between(0.05, 0.09), shop.between(0.6, height - 0.75)
-        top, finish = height - 0.39, shop.one("clothes", "clothes_2", "clothes_3")
+        top, finish = height - 0.39, shop.choose("clothes", "clothes_2", "clothes_3")
         parts.append(shop.soft(finish, (at, top - length, 0.05), (at + thick, top, 0.47), 0.025))
         at += thick + shop.between(0.01, 0.04)
     for base in (0.08, height - 0.28):
@@ -208,7 +208,7 @@ def folded_clothes(shop: Workshop) -> Piece:
     y, parts = 0.0, []
     for _ in range(int(shop.rng.integers(2, 5))):
         thickness, half = shop.between(0.03, 0.06), shop.between(0.13, 0.16)
-        finish = shop.one("clothes", "clothes_2", "clothes_3")
+        finish = shop.choose("clothes", "clothes_2", "clothes_3")
         parts.append(shop.soft(finish, (-half, y, 0.02), (half, y + thickness - 0.002, 0.02 + half * 1.6), 0.02))
         y += thickness
     return Piece("clothes", tuple(parts))

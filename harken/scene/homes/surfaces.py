@@ -1,10 +1,10 @@
-"""What the surfaces of homes do to sound, where that differs from the common table of materials.
+"""Acoustic materials of homes, where they differ from the common table of materials.
 
-Interior walls and ceilings of dwellings are mostly gypsum board on studs or joists, which swallows low frequencies;
+Interior walls and ceilings of dwellings are mostly gypsum board on studs or joists, which absorbs low frequencies;
 carpets in bedrooms mostly lie on a pad. Scattering is higher than that of the bare sheet where small things that are
 not in the geometry break up the surface: sockets, switches, mouldings, cables and hooks on walls, jars and boards on
-worktops. No table of it exists for homes; it is judged, as in the common table: above the 0.08 of bare flat boards
-at 1 kHz and up to the 0.3 of things that stand side by side.
+worktops. There is no published table for homes; the values are estimates, as in the common table: between the 0.08 of
+bare flat boards at 1 kHz and the 0.3 of objects that stand side by side.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def _passing(absorption: tuple[float, ...], surface_mass: float) -> tuple[float,
 
 
 def _fitted(name: str, base: str) -> AcousticMaterial:
-    """A wall of the table's material with what is fixed to walls in homes."""
+    """A wall of the table's material, with the scattering of fittings on walls in homes."""
     source = f"{material(base).source}; scattering judged for a wall with sockets, switches and mouldings"
     return replace(material(base), name=name, scattering=_FITTED, source=source)
 

@@ -70,8 +70,8 @@ _MUTED = np.array(
 
 def _muted(rng: np.random.Generator, count: int) -> np.ndarray:
     """Colours ``(count, 3)`` that go together in a living room."""
-    chosen = _MUTED[rng.permutation(len(_MUTED))[np.arange(count) % len(_MUTED)]]
-    return np.clip(chosen + rng.uniform(-0.06, 0.06, (count, 3)), 0, 1)
+    colors = _MUTED[rng.permutation(len(_MUTED))[np.arange(count) % len(_MUTED)]]
+    return np.clip(colors + rng.uniform(-0.06, 0.06, (count, 3)), 0, 1)
 
 
 def _grain(rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The workshop: what every maker of furniture is given."""
+"""The workshop: finishes, detail and random numbers for the functions that make furniture."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["Workshop"]
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """What makes furniture: the home's finishes, the fineness, and a source of randomness."""
+    """Makes furniture from the home's finishes, the level of detail, and a source of randomness."""
 
     palette: Palette
     """Finishes."""
@@ -26,16 +26,16 @@ class Workshop:
         return bool(self.rng.random() < probability)
 
     def between(self, low: float, high: float) -> float:
-        """Return a number between two, to the centimetre where they are metres."""
+        """Return a uniform random number between two, rounded to two decimals (centimetres for lengths)."""
         return round(float(self.rng.uniform(low, high)), 2)
 
-    def one(self, *names: str) -> str:
-        """Return one of some names."""
+    def choose(self, *names: str) -> str:
+        """Return a random one of some names."""
         return names[int(self.rng.integers(len(names)))]
 
     def finish(self, *names: str) -> Finish:
-        """Return the finish of one of some names."""
-        return self.palette[self.one(*names)]
+        """Return the finish of a random one of some names."""
+        return self.palette[self.choose(*names)]
 
     def box(self, finish: str | Finish, lower: Point, upper: Point) -> Part:
         """Return a box; see `shapes.box`."""

@@ -21,11 +21,11 @@ _GREY = (190, 190, 185)
 _LEAST_AREA = 1e-12
 """Area below which a triangle counts as having none [m²]."""
 _FARTHEST = 1e9
-"""Largest coordinate [m]; what lies beyond is no scene on Earth, and float64 no longer tells hair's breadths apart."""
+"""Largest coordinate [m]; larger values are certainly errors, and float64 loses the necessary precision there."""
 _WELD_GRID = 1000.0
 """The middle of a scene is rounded to this before vertices are joined [m]."""
 _TOLERATED_DEGENERATE = 0.01
-"""Share of triangles without area that is dropped without a word."""
+"""Share of triangles without area up to which they are dropped without a warning."""
 
 
 def assemble(
@@ -74,7 +74,7 @@ def assemble(
         )
     chooser = MaterialChooser(materials, source)
     categories = [_category(part) for part in parts]
-    chosen = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
+    choices = [chooser.choose(part, category) for part, category in zip(parts, categories, strict=True)]
     part_of = np.repeat(np.arange(len(parts)), [len(part.faces) for part in parts])
     areas = _areas(vertices, faces)
     keep = areas > _LEAST_AREA
@@ -90,14 +90,14 @@ def assemble(
     if up == "z":
         vertices = np.stack([vertices[:, 0], vertices[:, 2], -vertices[:, 1]], axis=1)
     part_areas = np.bincount(part_of, weights=areas, minlength=len(parts))
-    labels = _labels(parts, categories, [(chooser.materials[n].name, origin) for n, origin in chosen], part_areas)
+    labels = _labels(parts, categories, [(chooser.materials[n].name, origin) for n, origin in choices], part_areas)
     positions, faces = _weld(vertices, faces[keep])
     part_of = part_of[keep]
     scene = Scene(
         vertices=positions,
         faces=faces,
         materials=chooser.materials,
-        material=np.array([number for number, _ in chosen], np.int32)[part_of],
+        material=np.array([number for number, _ in choices], np.int32)[part_of],
         categories=CATEGORIES,
         category=category[keep],
         instance=np.array([part.thing for part in parts], np.int32)[part_of],
@@ -111,7 +111,7 @@ def assemble(
 
 
 def _category(part: MeshPart) -> str:
-    """The node says what a thing is; the mesh, the node above and the material speak where it does not."""
+    """The name of the node decides; if it matches nothing, those of the mesh, the parent node and the material."""
     for label in (part.node, part.mesh, part.group, part.material):
         category = match_category(label)
         if category != "unknown":
@@ -125,13 +125,13 @@ def _areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def _weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Join vertices in one place, since colours and textures are kept per corner, and drop unused ones.
+    """Join vertices at the same place, since colours and textures are stored per corner, and drop unused ones.
 
-    One place is what is one in float32 about the scene's middle, in which scenes are traced.
+    Vertices are at the same place if they are equal in float32 relative to the scene's middle, as scenes are traced.
     """
-    used, local = np.unique(faces, return_inverse=True)
-    points = np.ascontiguousarray(vertices[used]) + 0.0  # −0 and 0 are one place.
-    # Rounded, so that scenes about the origin are welded as they stand there.
+    corners, local = np.unique(faces, return_inverse=True)
+    points = np.ascontiguousarray(vertices[corners]) + 0.0  # −0 and 0 are the same place.
+    # Rounded, so that scenes around the origin are welded in their own coordinates.
     middle = np.round(0.5 * (points.min(axis=0) + points.max(axis=0)) / _WELD_GRID) * _WELD_GRID
     near = np.ascontiguousarray((points - middle).astype(np.float32)) + np.float32(0.0)
     _, first, place = np.unique(near.view([("", np.float32)] * 3).ravel(), return_index=True, return_inverse=True)
@@ -142,19 +142,19 @@ def _weld(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _labels(
-    parts: list[MeshPart], categories: list[str], made: list[tuple[str, Origin]], areas: np.ndarray
+    parts: list[MeshPart], categories: list[str], materials: list[tuple[str, Origin]], areas: np.ndarray
 ) -> tuple[LabelUse, ...]:
-    """Return what became of each label, largest area first; labels that differ in a number at their end are one."""
-    found: dict[tuple[str, str, str, str, Origin], float] = {}
-    for part, category, (material, origin), area in zip(parts, categories, made, areas.tolist(), strict=True):
-        label, *others = (_unnumbered(name) for name in (*part.labels, ""))
-        told = (match_category(part.material) != "unknown", match_material(part.material) is not None)
-        within = "" if all(told) or origin == "unknown" else next((name for name in others if name != label), "")
+    """Return the interpretation of each label, largest area first; labels that differ in a final number are merged."""
+    totals: dict[tuple[str, str, str, str, Origin], float] = {}
+    for part, category, (material, origin), area in zip(parts, categories, materials, areas.tolist(), strict=True):
+        label, *rest = (_unnumbered(name) for name in (*part.labels, ""))
+        meanings = (match_category(part.material) != "unknown", match_material(part.material) is not None)
+        within = "" if all(meanings) or origin == "unknown" else next((name for name in rest if name != label), "")
         key = (label, within, category, material, origin)
-        found[key] = found.get(key, 0.0) + area
+        totals[key] = totals.get(key, 0.0) + area
     uses = [
         LabelUse(label=label, within=within, category=category, material=material, origin=origin, area=area)
-        for (label, within, category, material, origin), area in found.items()
+        for (label, within, category, material, origin), area in totals.items()
     ]
     return tuple(sorted(uses, key=lambda use: (-use.area, use.label)))
 
@@ -169,14 +169,14 @@ def _objects(parts: list[MeshPart], categories: list[str], vertices: np.ndarray)
     for index, part in enumerate(parts):
         if part.thing:
             members.setdefault(part.thing, []).append(index)
-    objects, taken = [], set()
+    objects, names = [], set()
     for thing in sorted(members):
         indices = members[thing]
         largest = sorted(indices, key=lambda i: -len(parts[i].faces))
         category = next((categories[i] for i in largest if categories[i] != "unknown"), "unknown")
         base = parts[indices[0]].group or parts[indices[0]].node or f"object {thing}"
-        label = base if base not in taken else f"{base} {thing}"
-        taken.add(label)
+        label = base if base not in names else f"{base} {thing}"
+        names.add(label)
         corners = np.concatenate([vertices[starts[i] : starts[i + 1]][np.unique(parts[i].faces)] for i in indices])
         objects.append(
             SceneObject(
@@ -223,9 +223,9 @@ def _remarks(keep: np.ndarray, chooser: MaterialChooser) -> list[str]:
             f"such things are mostly made of ({', '.join(sorted(set(chooser.guessed.values()))[:6])}); look at "
             "`harken scene FILE`, and pass materials={'<name>': '<material>'} where that is wrong"
         )
-    if chooser.given.keys() - {"default"} and not chooser.used & set(chooser.given):
+    if chooser.custom.keys() - {"default"} and not chooser.matches & set(chooser.custom):
         remarks.append(
-            f"none of the given materials ({', '.join(sorted(chooser.given)[:6])}) is the name of a material, node or "
+            f"none of the given materials ({', '.join(sorted(chooser.custom)[:6])}) is the name of a material, node or "
             "category in the file"
         )
     return remarks

@@ -1,4 +1,4 @@
-"""Which way is up in a file, and whether its unit is the metre."""
+"""Detection of a file's up axis and of units other than the metre."""
 
 from typing import Literal
 
@@ -10,43 +10,43 @@ from harken.scene.vocabulary import CATEGORIES
 __all__ = ["axes_remark", "guess_up", "size_remark"]
 
 _STOREY = 1.8
-"""Least height of a building [m]; what is flatter says nothing about where up is."""
+"""Least height of a building [m]; flatter scenes do not indicate the up axis."""
 _FLAT = 0.99
 """Cosine of the angle within which a surface faces along an axis."""
 _CLEAR = 1.5
-"""How many times as much area has to face along another axis than along the usual one."""
+"""Ratio by which the area facing along another axis has to exceed that along the usual one."""
 _HORIZONTAL = [CATEGORIES.index("floor"), CATEGORIES.index("ceiling")]
 
 
 def guess_up(
     corners: np.ndarray, category: np.ndarray, usual: Literal["y", "z"]
 ) -> tuple[Literal["y", "z"], str | None]:
-    """Tell which axis of a file points up.
+    """Guess which axis of a file points up.
 
-    What is named floor or ceiling decides. Where nothing is, the shape does: in buildings more area faces up and down
-    than along either other axis, and height is the smallest extent. Both have to speak clearly against the usual axis.
+    Surfaces named floor or ceiling decide. Without any, the shape does: in buildings more area faces up and down than
+    along either other axis, and height is the smallest extent. Both have to be clear evidence against the usual axis.
 
     Args:
         corners: ``(F, 3, 3)`` corners of the triangles in the file's axes [m].
         category: ``(F,)`` index into `CATEGORIES` of each.
-        usual: "y" or "z", what writers of the format mostly do.
+        usual: "y" or "z", the usual choice of writers of the format.
 
     Returns:
-        "y" or "z", and where that is not the usual one, why, for a warning.
+        "y" or "z", and if that is not the usual one, the reason for a warning.
     """
     cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(cross, axis=1)
     facing = (np.abs(cross) > _FLAT * area[:, None]) * area[:, None]
-    other: Literal["y", "z"] = "y" if usual == "z" else "z"
+    rival: Literal["y", "z"] = "y" if usual == "z" else "z"
     named = np.isin(category, _HORIZONTAL)
     if named.any():
         share, whole = facing[named].sum(axis=0), area[named].sum()
         if max(share[1], share[2]) > 0.5 * whole:
-            is_other = share["xyz".index(other)] > _CLEAR * share["xyz".index(usual)]
-            return (other, f"most of its floors and ceilings face along {other}") if is_other else (usual, None)
+            is_rival = share["xyz".index(rival)] > _CLEAR * share["xyz".index(usual)]
+            return (rival, f"most of its floors and ceilings face along {rival}") if is_rival else (usual, None)
     extent = np.ptp(corners.reshape(-1, 3), axis=0)
-    if _lies_along("xyz".index(other), "xyz".index(usual), facing.sum(axis=0), extent):
-        return other, f"most of its level surfaces face along {other}, and it is flattest along {other}"
+    if _lies_along("xyz".index(rival), "xyz".index(usual), facing.sum(axis=0), extent):
+        return rival, f"most of its level surfaces face along {rival}, and it is flattest along {rival}"
     return usual, None
 
 
@@ -56,7 +56,7 @@ def _lies_along(axis: int, usual: int, share: np.ndarray, extent: np.ndarray) ->
 
 
 def axes_remark(scene: Scene) -> str | None:
-    """Return a remark where floors and ceilings seem to face sideways, None where nothing is suspicious."""
+    """Return a remark if floors and ceilings seem to face sideways, None otherwise."""
     share = (np.abs(scene.normals) > _FLAT).T @ scene.areas
     extent = scene.bounds[1] - scene.bounds[0]
     if _lies_along(2, 1, share, extent):
@@ -65,7 +65,7 @@ def axes_remark(scene: Scene) -> str | None:
 
 
 def size_remark(scene: Scene) -> str | None:
-    """Return a remark where the size speaks for other units than metres, None where nothing is suspicious."""
+    """Return a remark if the size suggests units other than metres, None otherwise."""
     extent = scene.bounds[1] - scene.bounds[0]
     height, largest = float(extent[1]), float(extent.max())
     if height > 1800.0 or largest > 30_000.0:

@@ -1,4 +1,4 @@
-"""Reading files that may be anything: only regular files, JSON without double keys, images that are not damaged."""
+"""Reading of untrusted files: only regular files, JSON without duplicate keys, and undamaged images."""
 
 import io
 import json
@@ -21,7 +21,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file: no folder, pipe or device, whatever the name looks like."""
+    """Whether the path is a regular file and not a folder, pipe or device."""
     return os.path.isfile(path)
 
 
@@ -32,38 +32,38 @@ def read_content(path: Path) -> bytes:
         SceneError: There is none, or it cannot be read.
     """
     if not is_file(path):
-        raise SceneError(f"There is no regular file {_shown(path)}; put it where the scene names it.")
+        raise SceneError(f"There is no regular file {_path_text(path)}; put it where the scene names it.")
     try:
         return path.read_bytes()
     except OSError as error:
-        raise SceneError(f"{_shown(path)} cannot be read: {error.strerror or error}.") from error
+        raise SceneError(f"{_path_text(path)} cannot be read: {error.strerror or error}.") from error
 
 
 def parse_json(content: bytes, origin: str) -> Any:
-    """Return what JSON text holds.
+    """Return the content of JSON text.
 
     Args:
         content: The text in UTF-8.
-        origin: Where it stands, for messages.
+        origin: Where the text comes from, for messages.
 
     Raises:
-        SceneError: It is no JSON, holds NaN or the same key twice in one object, or is nested too deep.
+        SceneError: The text is not JSON, contains NaN or a duplicate key, or is nested too deeply.
     """
     try:
         return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise SceneError(f"{origin} is no usable JSON: it is nested too deep.") from error
-    except ValueError as error:  # UnicodeError and JSONDecodeError are some
+    except ValueError as error:  # includes UnicodeError and JSONDecodeError
         raise SceneError(f"{origin} is no usable JSON: {error}. The file may be cut off or broken.") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice[:60]!r} stands twice in one object")
-    return found
+    return content
 
 
 def _refuse_constant(name: str) -> None:
@@ -78,15 +78,15 @@ def decode_texture(content: bytes) -> np.ndarray | None:
         if content.startswith(_PNG):
             _check_png(content)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # What Pillow warns of is damage.
+            warnings.simplefilter("error")  # Pillow's warnings indicate damage.
             with Image.open(io.BytesIO(content), formats=_IMAGES) as image:
                 return shrink_texture(image)
-    except Exception:  # Pillow's decoders raise whatever their format makes them stumble over.
+    except Exception:  # Pillow's decoders raise many kinds of errors for damaged files.
         return None
 
 
 def _check_png(content: bytes) -> None:
-    """Raise where a chunk of a PNG is damaged: Pillow looks at no checksum of the image data itself."""
+    """Raise if a chunk of a PNG is damaged: Pillow does not verify the checksums of the image data."""
     place, kind = len(_PNG), b""
     while kind != b"IEND":
         length = int.from_bytes(content[place : place + 4], "big")
@@ -108,6 +108,6 @@ def open_texture(path: Path) -> np.ndarray | None:
         return None
 
 
-def _shown(path: Path) -> str:
+def _path_text(path: Path) -> str:
     text = str(path)
     return repr(text if len(text) <= 200 else f"{text[:197]}...")

@@ -1,4 +1,4 @@
-"""Which acoustic material a part of a mesh is made of: what the user says, what the file says, what the labels say."""
+"""The acoustic material of each part of a mesh: from the user, from the file, or from the labels."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,21 +24,21 @@ _FIELDS = (*_COEFFICIENTS, "bands_hz", "source")
 
 
 def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
-    """Make a material from what a JSON file or a glTF file's ``extras.acoustics`` holds.
+    """Make a material from an entry of a JSON file or a glTF file's ``extras.acoustics``.
 
     Args:
         name: Name of the new material.
         entry: The name of a built-in material, or a mapping with ``absorption`` and, if wanted, ``scattering``,
             ``transmission`` (1, 6 or 7 shares of energy, or one per band of ``bands_hz``), ``bands_hz`` [Hz] and
             ``source``.
-        origin: Where the entry stands, for messages.
+        origin: Where the entry comes from, for messages.
 
     Returns:
         The material. Where ``bands_hz`` are other bands than `OCTAVE_BANDS`, coefficients are interpolated over the
         logarithm of frequency.
 
     Raises:
-        SceneError: The entry is neither, or a coefficient is impossible.
+        SceneError: The entry is neither, or a coefficient is out of range.
         UnknownNameError: A built-in material or a key is not known.
     """
     if isinstance(entry, AcousticMaterial):
@@ -56,13 +56,13 @@ def material_from_dict(name: str, entry: Any, origin: str) -> AcousticMaterial:
         if key not in _FIELDS:
             raise UnknownNameError(f"key of material {name!r} in {origin}", short_name(str(key)), _FIELDS)
     try:
-        given = {key: _resample(entry[key], entry.get("bands_hz")) for key in _COEFFICIENTS if key in entry}
+        coefficients = {key: _resample(entry[key], entry.get("bands_hz")) for key in _COEFFICIENTS if key in entry}
     except (TypeError, ValueError, OverflowError) as error:
         raise SceneError(
             f"{origin}: the coefficients of material {name!r} cannot be read: {str(error)[:200]}."
         ) from error
     try:
-        return AcousticMaterial(name=name, source=short_name(str(entry.get("source", origin))), **given)
+        return AcousticMaterial(name=name, source=short_name(str(entry.get("source", origin))), **coefficients)
     except SceneError as error:
         raise SceneError(f"{origin}: {error}") from error
 
@@ -81,8 +81,8 @@ def read_materials(path: Path) -> dict[str, AcousticMaterial]:
     """Read a table of materials from a JSON file.
 
     Two forms are known: ``{name: entry}`` with entries as in `material_from_dict`, and the material file of SoundSpaces
-    2.0 (``{"materials": [{"name", "labels", "absorption": [Hz, share, …], …}]}``). That file gives transmission apart
-    from absorption; where it exceeds the absorption, it is lowered to it.
+    2.0 (``{"materials": [{"name", "labels", "absorption": [Hz, share, …], …}]}``). That file gives transmission
+    separately from absorption; if it exceeds the absorption, it is reduced to it.
 
     Args:
         path: The file.
@@ -111,22 +111,22 @@ def read_materials(path: Path) -> dict[str, AcousticMaterial]:
 
 
 def _from_soundspaces(entries: list[Any], origin: str) -> dict[str, AcousticMaterial]:
-    found: dict[str, AcousticMaterial] = {}
+    materials: dict[str, AcousticMaterial] = {}
     for entry in entries:
         try:
             pairs = {key: np.asarray(entry[key], np.float64).reshape(-1, 2) for key in _COEFFICIENTS}
-            given = {key: np.array(_resample(table[:, 1], table[:, 0])) for key, table in pairs.items()}
-            given["transmission"] = np.minimum(given["transmission"], given["absorption"])
-            made = AcousticMaterial(
-                name=_text(entry["name"]), source=origin, **{key: tuple(values) for key, values in given.items()}
+            coefficients = {key: np.array(_resample(table[:, 1], table[:, 0])) for key, table in pairs.items()}
+            coefficients["transmission"] = np.minimum(coefficients["transmission"], coefficients["absorption"])
+            material = AcousticMaterial(
+                name=_text(entry["name"]), source=origin, **{key: tuple(values) for key, values in coefficients.items()}
             )
             labels = entry["labels"]
             if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
                 raise ValueError("labels is no list of names")
-            found.update(dict.fromkeys(labels, made))
+            materials.update(dict.fromkeys(labels, material))
         except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise SceneError(f"{origin}: an entry of 'materials' cannot be read ({error!r:.200}).") from error
-    return found
+    return materials
 
 
 def _text(name: Any) -> str:
@@ -139,19 +139,19 @@ class MaterialChooser:
     """Choose the material of each part, and number the materials that occur.
 
     Args:
-        given: Materials by the name of a material, node, mesh or category; "default" is for what has no label.
+        custom: Materials by the name of a material, node, mesh or category; "default" is for what has no label.
         source: The scene's file, for messages.
 
     Attributes:
-        used: Names in `given` (case folded) that applied to a part.
-        guessed: Names of materials that say nothing, and what their node led to instead.
+        matches: Names in `custom` (case folded) that applied to a part.
+        guessed: Names of materials that match nothing, and the materials found from their nodes instead.
         unlabelled: Number of triangles for which only the built-in "default" was left.
     """
 
-    def __init__(self, given: Mapping[str, AcousticMaterial], source: str):
+    def __init__(self, custom: Mapping[str, AcousticMaterial], source: str):
         self.source = source
-        self.given = {name.casefold(): made for name, made in given.items()}
-        self.used: set[str] = set()
+        self.custom = {name.casefold(): material for name, material in custom.items()}
+        self.matches: set[str] = set()
         self.guessed: dict[str, str] = {}
         self.unlabelled = 0
         self._materials: list[AcousticMaterial] = []
@@ -162,11 +162,11 @@ class MaterialChooser:
         return tuple(self._materials)
 
     def choose(self, part: MeshPart, category: str) -> tuple[int, Origin]:
-        """Return the index into `materials` of what `part`, a `category`, is made of, and who said so."""
+        """Return the index into `materials` for `part`, of a `category`, and the origin of the choice."""
         for label in (*part.labels, category):
-            if label.casefold() in self.given:
-                self.used.add(label.casefold())
-                return self._number(self.given[label.casefold()]), "given"
+            if label.casefold() in self.custom:
+                self.matches.add(label.casefold())
+                return self._number(self.custom[label.casefold()]), "given"
         if part.acoustics is not None:
             name = part.material or "material of the file"
             return self._number(material_from_dict(name, part.acoustics, f"extras.acoustics of {self.source}")), "file"
@@ -176,21 +176,21 @@ class MaterialChooser:
             if part.material and match_material(part.material) is None:
                 self.guessed.setdefault(part.material, name)
             return self._number(MATERIALS[name]), "named" if names_substance(label) else "guessed"
-        if "default" in self.given:
-            self.used.add("default")
-            return self._number(self.given["default"]), "given"
+        if "default" in self.custom:
+            self.matches.add("default")
+            return self._number(self.custom["default"]), "given"
         self.unlabelled += len(part.faces)
         return self._number(MATERIALS["default"]), "unknown"
 
-    def _number(self, chosen: AcousticMaterial) -> int:
-        if chosen in self._materials:
-            return self._materials.index(chosen)
-        names = {made.name for made in self._materials}
-        name, count = chosen.name, 1
+    def _number(self, material: AcousticMaterial) -> int:
+        if material in self._materials:
+            return self._materials.index(material)
+        names = {entry.name for entry in self._materials}
+        name, count = material.name, 1
         while name in names:
             count += 1
-            name = f"{chosen.name} ({count})"
-        renamed = chosen if name == chosen.name else replace(chosen, name=name)
-        if renamed not in self._materials:
-            self._materials.append(renamed)
-        return self._materials.index(renamed)
+            name = f"{material.name} ({count})"
+        unique = material if name == material.name else replace(material, name=name)
+        if unique not in self._materials:
+            self._materials.append(unique)
+        return self._materials.index(unique)

@@ -17,7 +17,7 @@ _SHADING = frozenset(
     {"ka", "ks", "ke", "ns", "ni", "d", "tr", "tf", "illum", "sharpness", "km", "pr", "pm", "ps", "pc", "pcr", "aniso"}
     | {"anisor", "bump", "disp", "decal", "refl", "norm", "halo", "kr", "kt", "it", "rl"}
 )
-"""Keywords, in small letters, of what is no diffuse colour."""
+"""Keywords, in lower case, that do not concern the diffuse colour."""
 _OPTIONS = {
     **dict.fromkeys(("-blendu", "-blendv", "-boost", "-texres", "-clamp", "-bm", "-imfchan", "-type", "-cc"), 1),
     **{"-colorspace": 1, "-mm": 2},
@@ -34,30 +34,30 @@ class Look:
     map: str = ""
     """File of the diffuse map, empty for none."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """What texture coordinates are multiplied by."""
+    """Scale of texture coordinates."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """What is then added to them."""
+    """Offset, added after scaling."""
 
 
 def split_lines(content: bytes) -> Iterator[tuple[int, str]]:
-    """Yield the lines of an OBJ or MTL file that say something, with their numbers from 1.
+    """Yield the non-empty lines of an OBJ or MTL file, with their numbers from 1.
 
-    A byte order mark, comments, and space around are taken away; a backslash at the end joins a line with the next.
+    A byte order mark, comments and surrounding space are removed; a backslash at the end joins a line with the next.
     """
     text = content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    held, first = "", 0
+    beginning, first = "", 0
     for number, line in enumerate(text.split("\n"), 1):
         first = first or number
         if line.endswith("\\"):
-            held += line[:-1] + " "
+            beginning += line[:-1] + " "
             continue
-        line, held = held + line, ""
+        line, beginning = beginning + line, ""
         line = (_COMMENT.sub("", line) if "#" in line else line).strip()
         if line:
             yield first, line
         first = 0
-    if held.strip():
-        yield first, _COMMENT.sub("", held).strip()
+    if beginning.strip():
+        yield first, _COMMENT.sub("", beginning).strip()
 
 
 def read_mtl(path: Path) -> tuple[dict[str, Look], list[str]]:
@@ -112,7 +112,7 @@ def _numbers(words: list[str]) -> list[float]:
 
 
 def _set_map(look: Look, rest: str) -> None:
-    """Take the file of a map, whose name may hold spaces, and what its options do to texture coordinates."""
+    """Parse the file of a map, whose name may contain spaces, and its options for texture coordinates."""
     while rest.startswith("-"):
         option, rest = (*rest.split(None, 1), "")[:2]
         if option in ("-s", "-o", "-t"):

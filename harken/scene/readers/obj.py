@@ -1,7 +1,7 @@
 """Reader of Wavefront OBJ files with their MTL files.
 
-Own code, because trimesh keeps the names of materials only where an MTL file exists and cuts concave polygons into
-fans: here the names decide the sound, and a notch in a wall is a door.
+Own code, because trimesh keeps the names of materials only if an MTL file exists, and cuts concave polygons into fans:
+here names determine the acoustic materials, and a notch in a wall is a door.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ __all__ = ["read_obj"]
 _NONE = -(2**31)
 _LARGEST_INDEX = 2**31
 _IGNORED = frozenset({"vn", "vp", "s", "l", "p", "cstype", "deg", "lod", "bevel", "c_interp", "d_interp", "shadow_obj"})
-"""Keywords that say nothing about surfaces, or nothing without those that are named in a remark."""
+"""Keywords that do not concern surfaces, or only together with those that a remark names."""
 
 
 @dataclass(kw_only=True)
@@ -32,7 +32,7 @@ class _Lines:
     groups: dict[tuple[str, str, str], dict[int, list[list[int]]]] = field(default_factory=dict)
     """(object, group, material) → corners per face → faces, each as vertex indices and then as many uv indices."""
     libraries: list[str] = field(default_factory=list)
-    """What follows each ``mtllib``."""
+    """The argument of each ``mtllib``."""
     unknown: dict[str, int] = field(default_factory=dict)
     """Keywords that are not read, with the first line of each."""
 
@@ -55,8 +55,8 @@ def read_obj(path: Path) -> tuple[list[MeshPart], list[str]]:
     for name in _libraries(path, lines):
         file = path.parent / name
         if is_file(file):
-            found, more = read_mtl(file)
-            looks.update(found)
+            file_looks, more = read_mtl(file)
+            looks.update(file_looks)
             remarks += more
         else:
             remarks.append(f"its material file {short_name(name)!r} is missing, so surfaces are grey")
@@ -90,7 +90,7 @@ def read_obj(path: Path) -> tuple[list[MeshPart], list[str]]:
 
 
 def _libraries(path: Path, lines: _Lines) -> list[str]:
-    """Return the names of material files: one that holds spaces where there is such a file, several otherwise."""
+    """Return the names of material files: a single name with spaces if such a file exists, several otherwise."""
     names: list[str] = []
     for rest in lines.libraries:
         whole = rest.replace("\\", "/")
@@ -183,12 +183,12 @@ def _part(
         triangles.append(table[polygon[:, None], corners])
         maps.append(table[polygon[:, None], n + corners])
     faces_, maps_ = np.concatenate(triangles), np.concatenate(maps)
-    used, local = np.unique(faces_, return_inverse=True)
-    known = maps_ >= 0
+    place_indices, local = np.unique(faces_, return_inverse=True)
+    has_uv = maps_ >= 0
     uv = np.zeros((len(faces_), 3, 2))
-    uv[known] = coordinates[maps_[known]] * look.scale + look.shift
+    uv[has_uv] = coordinates[maps_[has_uv]] * look.scale + look.shift
     part = MeshPart(
-        vertices=points[used],
+        vertices=points[place_indices],
         faces=local.reshape(-1, 3),
         material=group[2],
         node=group[0] or group[1],

@@ -1,4 +1,4 @@
-"""What the readers of the file formats hand over: parts of a mesh, with their names, colours and textures."""
+"""The common result of the readers: parts of a mesh, with their names, colours and textures."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,9 @@ __all__ = ["LARGEST_TEXTURE", "LONGEST_NAME", "MOST_TRIANGLES", "MeshPart", "sho
 LARGEST_TEXTURE = 1024
 """Longest side of a texture after loading [pixels]; larger images are scaled down."""
 LONGEST_NAME = 200
-"""Characters of a name that are kept."""
+"""Longest name that is kept [characters]."""
 MOST_TRIANGLES = 20_000_000
-"""Triangles that a scene may have at most, instances counted each: about 8 GB while it is read."""
+"""Largest number of triangles of a scene, counting every instance: about 8 GB while it is read."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,7 +30,7 @@ class MeshPart:
     mesh: str = ""
     """Name of the mesh that the node shows, where it differs from the node's."""
     group: str = ""
-    """Name of the node above it that says what it is part of, where its own does not; empty for none."""
+    """Name of the node above that names the whole object, if its own does not; empty for none."""
     thing: int = 0
     """Which object of the file this is, from 1; 0 for none. The parts of one object share the number."""
     acoustics: Any = None
@@ -44,7 +44,7 @@ class MeshPart:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names under which a material may be given, most telling first."""
+        """The names under which a material may be given, the most specific first."""
         return tuple(dict.fromkeys(name for name in (self.material, self.node, self.mesh, self.group) if name))
 
 

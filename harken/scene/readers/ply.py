@@ -36,7 +36,7 @@ def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
         The parts, and remarks about what is missing, for a warning.
 
     Raises:
-        SceneError: The file is not PLY, is cut off or broken, has no faces, or a face names a vertex that is not there.
+        SceneError: The file is not PLY, is truncated or damaged, has no faces, or a face refers to a missing vertex.
     """
     try:
         elements, textures = read_elements(read_content(path))
@@ -49,7 +49,7 @@ def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Triangles:
-    """Triangles, and what is known of each."""
+    """Triangles, and the face and corners that each comes from."""
 
     faces: np.ndarray
     """``(F, 3)`` vertices."""
@@ -91,25 +91,25 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
     group = (object_of * len(numbers) + image_of)[triangles.face]
     classes = {} if things[-1] < 0 else _classes(path)
     parts = []
-    for chosen in _members(group):
-        which, what = divmod(int(group[chosen[0]]), len(numbers))
+    for rows in _members(group):
+        which, what = divmod(int(group[rows[0]]), len(numbers))
         thing, number = int(things[which]), int(numbers[what])
         texture = images[number] if uv is not None and 0 <= number < len(images) else None
-        faces, used = triangles.faces[chosen], slice(None)
-        if len(chosen) < len(triangles.faces):  # An object takes its own vertices out of the file's.
-            used, local = np.unique(faces, return_inverse=True)
+        faces, corners = triangles.faces[rows], slice(None)
+        if len(rows) < len(triangles.faces):  # An object keeps only its own vertices.
+            corners, local = np.unique(faces, return_inverse=True)
             faces = local.reshape(-1, 3)
-        shown = None if colors is None else colors[chosen]
-        if texture is not None:  # A texture holds the colours itself.
-            shown = np.full((len(chosen), 3, 3), 255, np.uint8)
+        part_colors = None if colors is None else colors[rows]
+        if texture is not None:  # The texture provides the colours.
+            part_colors = np.full((len(rows), 3, 3), 255, np.uint8)
         parts.append(
             MeshPart(
-                vertices=vertices[used],
+                vertices=vertices[corners],
                 faces=faces,
                 node=classes.get(thing, ""),
                 thing=which + 1 if thing > 0 else 0,
-                colors=shown,
-                uv=None if uv is None or texture is None else uv[chosen],
+                colors=part_colors,
+                uv=None if uv is None or texture is None else uv[rows],
                 texture=texture,
             )
         )
@@ -136,7 +136,7 @@ def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:
             raise PlyFault(
                 f"a face names vertex {low if low < 0 else high:.0f}, but there are {len(vertices)}, from 0 on"
             )
-    found: list[_Triangles] = []
+    batches: list[_Triangles] = []
     tangled = 0
     for n in np.unique(corners.counts).tolist():
         if n < 3:
@@ -146,28 +146,28 @@ def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:
         local, polygon, crossing = triangulate(vertices, polygons)
         tangled += crossing
         faces = polygons[polygon[:, None], local]
-        found.append(_Triangles(faces=faces, face=rows[polygon], corner=local))
-    if not found:
+        batches.append(_Triangles(faces=faces, face=rows[polygon], corner=local))
+    if not batches:
         raise PlyFault("the mesh is empty (no triangles)")
     remarks = [f"{tangled} of its faces cross themselves, so that their surfaces may be wrong"] if tangled else []
-    joined = {key: np.concatenate([getattr(one, key) for one in found]) for key in ("faces", "face", "corner")}
+    joined = {key: np.concatenate([getattr(batch, key) for batch in batches]) for key in ("faces", "face", "corner")}
     return _Triangles(**joined), remarks
 
 
 def _colors(vertex: Element, face: Element, triangles: _Triangles) -> np.ndarray | None:
     """Return ``(F, 3, 3)`` uint8 colours per corner, of the vertices or else of the faces, None for none."""
-    for element, chosen in ((vertex, triangles.faces), (face, np.repeat(triangles.face[:, None], 3, axis=1))):
+    for element, index in ((vertex, triangles.faces), (face, np.repeat(triangles.face[:, None], 3, axis=1))):
         names = next((names for names in _COLOR_FIELDS if all(name in element.scalars for name in names)), None)
         if names is not None:
             columns = np.stack([element.scalars[name] for name in names], axis=1)
             if columns.dtype == np.uint8:
-                return columns[chosen]
+                return columns[index]
             values = columns.astype(np.float64)
             if not np.isfinite(values).all():
                 raise PlyFault("its colours are not all finite")
-            # Real numbers are shares, wider whole numbers shares of their greatest.
+            # Real numbers are shares of full scale, integers are relative to the maximum of their type.
             full = 255.0 if columns.dtype.kind == "f" else 255.0 / np.iinfo(columns.dtype).max
-            return np.clip(values * full, 0, 255).round().astype(np.uint8)[chosen]
+            return np.clip(values * full, 0, 255).round().astype(np.uint8)[index]
     return None
 
 

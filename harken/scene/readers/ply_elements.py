@@ -19,7 +19,7 @@ _LONGEST_HEADER = 1_000_000
 
 
 class PlyFault(Exception):
-    """What is wrong with a PLY file; the reader adds which file it is."""
+    """A fault of a PLY file; the reader adds the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,9 +36,9 @@ class Lists:
         """``(rows,)``: where each row begins in `values`."""
         return np.cumsum(self.counts) - self.counts
 
-    def rows(self, chosen: np.ndarray, length: int) -> np.ndarray:
+    def rows(self, indices: np.ndarray, length: int) -> np.ndarray:
         """Return the numbers ``(n, length)`` of rows that all have that many."""
-        return self.values[self.starts[chosen][:, None] + np.arange(length)]
+        return self.values[self.starts[indices][:, None] + np.arange(length)]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -65,7 +65,7 @@ def read_elements(content: bytes) -> tuple[dict[str, Element], list[str]]:
         The elements by name in the order of the file, and the names of its textures.
 
     Raises:
-        PlyFault: It is not PLY, or does not hold what its header promises.
+        PlyFault: The content is not PLY, or does not match its header.
     """
     order, elements, textures, body = _header(content)
     if order == "":
@@ -87,11 +87,11 @@ def read_elements(content: bytes) -> tuple[dict[str, Element], list[str]]:
 
 def _header(content: bytes) -> tuple[str, dict[str, Element], list[str], bytes]:
     """Return the byte order ("" for ASCII), the elements without their rows, textures, and what follows the header."""
-    head, found, _ = content[:_LONGEST_HEADER].partition(b"end_header")
-    if head.split(None, 1)[:1] != [b"ply"] or not found:
+    head, end, _ = content[:_LONGEST_HEADER].partition(b"end_header")
+    if head.split(None, 1)[:1] != [b"ply"] or not end:
         raise PlyFault("it does not begin with the header of a PLY file")
     lines = head.decode("utf-8", errors="replace").splitlines()
-    body = content[len(head) + len(found) :]
+    body = content[len(head) + len(end) :]
     body = body[body.index(b"\n") + 1 :] if b"\n" in body[:2] else body[1:]
     order: str | None = None
     elements: dict[str, Element] = {}
@@ -123,18 +123,18 @@ def _header(content: bytes) -> tuple[str, dict[str, Element], list[str], bytes]:
     if order is None:
         raise PlyFault("its header names no format that is known")
     for name, element in elements.items():
-        names = [one[0] for one in element.properties]
+        names = [entry[0] for entry in element.properties]
         if len(set(names)) < len(names) or (element.count and not names):
             raise PlyFault(f"its header names properties of {name} twice or none")
     return order, elements, textures, body
 
 
-def _promised(name: str, element: Element, found: int) -> PlyFault:
-    return PlyFault(f"the header promises {element.count} × {name} but {found} are there")
+def _promised(name: str, element: Element, count: int) -> PlyFault:
+    return PlyFault(f"the header promises {element.count} × {name} but {count} are there")
 
 
 def _whole(name: str, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return numbers of an ASCII file in the type that the header promises."""
+    """Return numbers of an ASCII file in the type that the header declares."""
     if dtype.kind == "f":
         return values
     limits = np.iinfo(dtype)
@@ -228,7 +228,7 @@ def _locate(name: str, element: Element, body: bytes, place: int) -> tuple[_Plac
     uniform = _locate_uniform(element, body, place)
     if uniform is not None:
         return uniform
-    # Rows of different lengths have to be walked.
+    # Rows of different lengths have to be visited one by one.
     lists = [(dtype.itemsize, length) for _, dtype, length in element.properties]
     rows: list[int] = []
     for row in range(element.count):
@@ -252,7 +252,7 @@ def _locate(name: str, element: Element, body: bytes, place: int) -> tuple[_Plac
 
 
 def _locate_uniform(element: Element, body: bytes, place: int) -> tuple[_Places, int] | None:
-    """Return the same where all rows are as long as the first, as in meshes of triangles; None where they are not."""
+    """Return the same if all rows are as long as the first, as in meshes of triangles; None otherwise."""
     offset, layout = place, []
     for title, dtype, length in element.properties:
         count = 1

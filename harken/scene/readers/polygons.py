@@ -17,8 +17,8 @@ def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, n
 
     Returns:
         Corners ``(T, 3)`` as positions 0…n−1 within the polygon, and the polygon ``(T,)`` of each, polygons in order.
-        T is P × (n − 2), or less where corners lie on a straight line or in one place. Last, how many polygons could
-        not be cut truly, since they cross themselves: their triangles cover another area than they do.
+        T is P × (n − 2), or less where corners lie on a straight line or in one place. The last value is the number of
+        self-intersecting polygons, whose triangles cover a different area.
     """
     count, n = polygons.shape
     fan = np.stack([np.zeros(n - 2, np.int64), np.arange(1, n - 1), np.arange(2, n)], axis=1)
@@ -35,7 +35,7 @@ def triangulate(points: np.ndarray, polygons: np.ndarray) -> tuple[np.ndarray, n
         fan if convex[i] else triangulate_float64(flat[i], end).astype(np.int64).reshape(-1, 3) for i in range(count)
     ]
     tangled = sum(not _covers(flat[i], corners[i]) for i in np.flatnonzero(~convex))
-    return np.concatenate(corners), np.repeat(np.arange(count), [len(one) for one in corners]), tangled
+    return np.concatenate(corners), np.repeat(np.arange(count), [len(part) for part in corners]), tangled
 
 
 def _covers(flat: np.ndarray, corners: np.ndarray) -> bool:

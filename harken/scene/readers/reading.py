@@ -46,11 +46,11 @@ def read_scene(
 ) -> Scene:
     """Read a scene from a file.
 
-    Names of nodes, objects and materials decide what things are (`harken.scene.labels.match_category`) and what they
-    are made of, in this order: `materials`; a file ``<stem>.materials.json`` beside the scene; ``extras.acoustics`` of
-    a glTF material (``{"bands_hz", "absorption", "scattering", "transmission"}``); the built-in material that the
-    label speaks of (`harken.scene.labels.match_material`); "default". Where the file has several nodes, each is an
-    object. Textures larger than 1024 pixels are scaled down to that.
+    Names of nodes, objects and materials determine the categories (`harken.scene.labels.match_category`). Acoustic
+    materials come from these sources, in this order: `materials`; a file ``<stem>.materials.json`` beside the scene;
+    ``extras.acoustics`` of a glTF material (``{"bands_hz", "absorption", "scattering", "transmission"}``); the built-in
+    material that the label indicates (`harken.scene.labels.match_material`); "default". Where the file has several
+    nodes, each is an object. Textures larger than 1024 pixels are scaled down to that.
 
     Args:
         path: A ``.glb``, ``.gltf``, ``.obj`` or ``.ply`` file.
@@ -58,9 +58,9 @@ def read_scene(
             `AcousticMaterial`, the name of a built-in one, or coefficients as in
             `harken.scene.readers.materials.material_from_dict`; or the path of a JSON file as in
             `harken.scene.readers.materials.read_materials`. The name "default" stands for all that has no label.
-        up: Axis of the file that points up. "auto" is what writers mostly do, y for glTF and OBJ and z for PLY (scans,
-            Replica), unless what is named floor or ceiling, or else the shape, speaks clearly for the other one; a
-            warning then says so. With z up, (x, y, z) becomes (x, z, −y).
+        up: Axis of the file that points up. "auto" is the usual axis of the format, y for glTF and OBJ and z for PLY
+            (scans, Replica), unless surfaces named floor or ceiling, or else the shape, clearly indicate the other one;
+            a warning then says so. With z up, (x, y, z) becomes (x, z, −y).
         scale: Metres per unit of the file, such as 0.01 for centimetres.
         name: Name of the scene; the file's stem if left out.
 
@@ -68,10 +68,10 @@ def read_scene(
         The scene, in metres, y up.
 
     Raises:
-        SceneError: There is no such file, the format is not known, or the content cannot be used (empty, cut off,
-            broken, not finite).
+        SceneError: There is no such file, the format is unknown, or the content cannot be used (empty, truncated,
+            damaged, not finite).
         UnknownNameError: `materials` names a built-in material that does not exist.
-        ConfigurationError: `path`, `up`, `scale`, `name` or `materials` is of another kind or cannot be.
+        ConfigurationError: `path`, `up`, `scale`, `name` or `materials` has the wrong type or value.
         MissingDependencyError: The file needs a decoder that is not installed.
 
     Warns:
@@ -81,13 +81,13 @@ def read_scene(
     _check_options(path, up, name)
     usual_up: Literal["y", "z"] = "z" if path.suffix.lower() == ".ply" else "y"
     try:
-        # Numbers that overflow become infinite, which is refused by name further on.
+        # Numbers that overflow become infinite, which a later check refuses with a clear message.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            given = _gather_materials(path, materials)
+            custom = _gather_materials(path, materials)
             parts, remarks = _READERS[path.suffix.lower()](path)
             scene, more = assemble(
                 parts,
-                materials=given,
+                materials=custom,
                 up=up,
                 usual_up=usual_up,
                 scale=scale,
@@ -119,20 +119,20 @@ def _check_options(path: Path, up: str, name: str | None) -> None:
     if os.path.isdir(path):
         files = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _READERS)
         raise SceneError(f"{str(path)!r} is a folder; expected a file. Scenes in it: {', '.join(files[:8]) or 'none'}.")
-    shown = repr(short_name(str(path)))
+    text = repr(short_name(str(path)))
     if path.suffix.lower() not in _READERS:
         raise SceneError(
-            f"{shown} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
+            f"{text} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
             f"Known: {', '.join(FORMATS)}. Convert it, for example with Blender or `trimesh.load(…).export(…)`."
         )
     if not is_file(path):
         if os.path.exists(path):
-            raise SceneError(f"{shown} is no regular file (a pipe or a device); expected a file.")
+            raise SceneError(f"{text} is no regular file (a pipe or a device); expected a file.")
         folder = path.parent
         is_folder = os.path.isdir(folder)
         near = did_you_mean(path.name, (file.name for file in folder.iterdir())) if is_folder else ""
         missing = "" if is_folder else f" The folder {short_name(str(folder))!r} does not exist either."
-        raise SceneError(f"There is no file {shown}.{near}{missing}")
+        raise SceneError(f"There is no file {text}.{near}{missing}")
 
 
 def _gather_materials(
@@ -140,13 +140,13 @@ def _gather_materials(
 ) -> dict[str, AcousticMaterial]:
     """Return the materials of the file beside the scene, overridden by those that were passed."""
     beside = path.with_name(f"{path.stem}.materials.json")
-    found = read_materials(beside) if is_file(beside) else {}
+    table = read_materials(beside) if is_file(beside) else {}
     if isinstance(materials, str | Path):
-        found.update(read_materials(checked_path("materials", materials)))
+        table.update(read_materials(checked_path("materials", materials)))
     elif materials is not None:
         if not isinstance(materials, Mapping) or not all(isinstance(name, str) for name in materials):
             raise ConfigurationError(
                 f"materials is {materials!r:.80}; expected a mapping from names to materials or a file's path."
             )
-        found.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
-    return found
+        table.update({name: material_from_dict(name, entry, "materials") for name, entry in materials.items()})
+    return table

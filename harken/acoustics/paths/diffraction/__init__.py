@@ -1,3 +1,3 @@
-"""Sound that is bent around edges."""
+"""Diffraction of sound around edges."""
 
 __all__: list[str] = []

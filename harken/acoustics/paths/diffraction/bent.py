@@ -1,9 +1,9 @@
 """Sound around corners, through doors and over furniture.
 
-Edges and what they see of each other are found once per scene (`DiffractionPaths`), the ways from a source to all edges
+Edges and their mutual visibility are found once per scene (`DiffractionPaths`), the ways from a source to all edges
 once per source (`DiffractionPaths.prepare`), and the paths to a listener at every step (`DiffractionPaths.paths`).
-What passes an edge in view of it is disturbed as well (`DiffractionPaths.passing`), so that the level is continuous
-from the light into the shadow.
+Direct sound that passes near an edge is affected as well (`DiffractionPaths.passing`), so that the level is continuous
+from the illuminated side into the shadow.
 """
 
 import functools
@@ -24,25 +24,25 @@ from harken.scene import OCTAVE_BANDS, Scene
 __all__ = ["DiffractionPaths", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
 SLOTS = 6
-"""Ways kept per last edge and number of edges."""
+"""Number of ways that are kept per last edge and number of edges."""
 
 LISTED = 160
-"""Most promising ways that are looked at for a listener."""
+"""Number of the most promising ways that are examined for a listener."""
 
 TRIED = 16
-"""How many of them are traced, of those whose last edge the listener sees; all, as long as none leads there."""
+"""Number of these that are traced, among those whose last edge the listener sees; all, until a path is found."""
 
 FAINTEST = 0.03
 """Share of the strongest path's energy below which another one is left out: 15 dB; up to 12 dB it fades."""
 
 DOUBT = 0.1
-"""Share of `FAINTEST` below which an estimated energy makes sure that a path is too faint."""
+"""Share of `FAINTEST` below which even an estimated energy proves that a path is too faint."""
 
 PATH_NODES = 8
 """Nodes of the wedge integral on bent paths; see `diffraction_wedge`."""
 
 NEAREST = 0.1
-"""Length below which a path gets no louder [m]."""
+"""Length below which the level of a path no longer rises [m]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,7 +50,7 @@ class EdgeWays:
     """The ways from one source to all edges."""
 
     source: np.ndarray
-    """``(3,)`` where they start [m]."""
+    """``(3,)`` position of the source [m]."""
     reached: np.ndarray
     """``(n,)`` int64: the edges that have any ways."""
     ways: np.ndarray
@@ -84,8 +84,8 @@ def _legs_free(rays, buffer, table, sequence, count, points, t, p, q):
 def _trace(rays, buffer, table, sequence, count, source, listener, points, t):
     """Settle and check one sequence of edges; returns its length, 0 where a leg is not free.
 
-    Both directions are computed as one, from the end whose coordinates come first, so that they agree to the last bit:
-    `sequence` is turned round where that is the listener.
+    Both directions are computed from the same end, the one whose coordinates come first, so that they agree to the last
+    bit: `sequence` is reversed where that is the listener.
     """
     p, q, work = np.empty(3), np.empty(3), np.empty((4, count))
     forth = _before(source, listener)
@@ -98,7 +98,7 @@ def _trace(rays, buffer, table, sequence, count, source, listener, points, t):
 
 @kernel
 def _pass_path(rays, buffer, rule, table, sequence, count, points, t, energy):
-    """Multiply a path's energy by what edges beside its legs make of it; returns False where a leg cuts an edge."""
+    """Multiply a path's energy by the effect of edges beside its legs; returns False where a leg cuts an edge."""
     product = np.ones(len(energy), np.complex128)
     p, q = points[0].copy(), np.empty(3)
     for leg in range(count + 1):
@@ -118,49 +118,49 @@ def _pass_path(rays, buffer, rule, table, sequence, count, points, t, energy):
 
 @kernel
 def _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates):
-    """Fill the paths that may be strongest, by an estimate, strongest first; returns how many."""
-    reached, known, came = ways
+    """Fill the paths that are strongest by an estimate, strongest first; returns their number."""
+    reached, way_table, came = ways
     source, listener = ends
-    levels, most = known.shape[0], len(lengths)
-    found, scores = np.empty((LISTED, 3), np.int64), np.empty(LISTED)
-    listed = best_ways(table, reached, known, listener, found, scores)
-    seen = np.zeros(len(table), np.int8)
+    levels, most = way_table.shape[0], len(lengths)
+    candidates, scores = np.empty((LISTED, 3), np.int64), np.empty(LISTED)
+    listed = best_ways(table, reached, way_table, listener, candidates, scores)
+    visibility = np.zeros(len(table), np.int8)
     sequence, way, at_edge, scratch = (
         np.empty(levels, np.int64),
         np.empty((levels + 2, 3)),
         np.empty(levels),
         np.empty(3),
     )
-    kept, tried = 0, 0
+    path_count, attempts = 0, 0
     for i in range(listed):
-        if kept > 0 and (tried >= TRIED or scores[i] < DOUBT * FAINTEST * estimates[0]):
+        if path_count > 0 and (attempts >= TRIED or scores[i] < DOUBT * FAINTEST * estimates[0]):
             break
-        last = found[i, 1]
-        if seen[last] == 0:
-            seen[last] = 1 if sees_edge(rays, buffer, table[last], listener, scratch) else 2
-        if seen[last] == 2:
+        last = candidates[i, 1]
+        if visibility[last] == 0:
+            visibility[last] = 1 if sees_edge(rays, buffer, table[last], listener, scratch) else 2
+        if visibility[last] == 2:
             continue
-        tried += 1
-        count = unroll(came, found[i, 0], last, found[i, 2], sequence)
+        attempts += 1
+        count = unroll(came, candidates[i, 0], last, candidates[i, 2], sequence)
         length = _trace(rays, buffer, table, sequence, count, source, listener, way, at_edge)
         if length == 0.0:
             continue
         estimate = chain_estimate(table, sequence, count, way) / max(length, NEAREST) ** 2
-        if estimate == 0.0 or (kept == most and estimate <= estimates[most - 1]):
+        if estimate == 0.0 or (path_count == most and estimate <= estimates[most - 1]):
             continue
-        at = min(kept, most - 1)
+        at = min(path_count, most - 1)
         while at > 0 and estimates[at - 1] < estimate:
             sequences[at], counts[at], points[at] = sequences[at - 1], counts[at - 1], points[at - 1]
             t[at], lengths[at], estimates[at] = t[at - 1], lengths[at - 1], estimates[at - 1]
             at -= 1
         sequences[at], counts[at], points[at] = sequence, count, way
         t[at], lengths[at], estimates[at] = at_edge, length, estimate
-        kept = min(kept + 1, most)
-    return kept
+        path_count = min(path_count + 1, most)
+    return path_count
 
 
 @kernel
-def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, lengths, energies):
+def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts, lengths, energies):
     """Fill the strongest paths over edges from inside a kernel.
 
     Args:
@@ -170,11 +170,11 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
         ways: The fourth part.
         ends: Source and listener, each ``(3,)`` float64 [m], who do not see each other.
         air: ``(bands,)`` energy attenuation of air [1/m].
-        wanted: How many paths.
-        points: ``(wanted + 1, order + 2, 3)`` float64, set to the points from source to listener.
-        counts: ``(wanted + 1,)`` int64, set to the number of edges.
-        lengths: ``(wanted + 1,)`` float64, set to the lengths; 0 stands for no path.
-        energies: ``(wanted + 1, bands)`` float64, set to the energies.
+        maximum: How many paths.
+        points: ``(maximum + 1, order + 2, 3)`` float64, set to the points from source to listener.
+        counts: ``(maximum + 1,)`` int64, set to the number of edges.
+        lengths: ``(maximum + 1,)`` float64, set to the lengths; 0 stands for no path.
+        energies: ``(maximum + 1, bands)`` float64, set to the energies.
 
     Returns:
         How many places were filled.
@@ -183,13 +183,13 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
     source, listener = ends
     levels, most = ways[1].shape[0], len(lengths)
     sequences, t, estimates = np.empty((most, levels), np.int64), np.empty((most, levels)), np.empty(most)
-    kept = _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates)
+    path_count = _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates)
     forth = _before(source, listener)
     good, strongest = 0, 0.0
-    for i in range(kept):
+    for i in range(path_count):
         count = counts[i]
         if (
-            good == wanted
+            good == maximum
             or estimates[i] < DOUBT * FAINTEST * estimates[0]
             or not chain_energy(rule, table, sequences[i], count, points[i], t[i], energies[i])
             or not _pass_path(rays, buffer, rule, table, sequences[i], count, points[i], t[i], energies[i])
@@ -200,18 +200,18 @@ def find_bent_paths(rays, rule, table, ways, ends, air, wanted, points, counts, 
         good, strongest = good + 1, max(strongest, energies[i].sum())
         if not forth:
             points[i, : count + 2] = points[i, : count + 2][::-1].copy()
-    for i in range(kept):
-        # A path fades out before it is left out, so that nothing jumps.
+    for i in range(path_count):
+        # A path fades out before it is dropped, so that the level does not jump.
         share = min(energies[i].sum() / (FAINTEST * strongest) - 1.0, 1.0) if lengths[i] > 0.0 else 0.0
         energies[i] *= max(share, 0.0)
         if share <= 0.0:
             lengths[i] = 0.0
-    return kept
+    return path_count
 
 
 @kernel
 def pass_in_view(rays, rule, table, a, b, product):
-    """Set `product` to what edges beside a free line of sight do to its pressure; returns whether any does.
+    """Set `product` to the effect of edges beside a free line of sight on the pressure; returns whether there is any.
 
     Args:
         rays: `Triangles.kernel_data`.
@@ -267,9 +267,9 @@ class DiffractionPaths:
         linked = link_edges(scene.triangles, self._table)
         first, self._neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
         self._borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
-        one, three = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
-        self._rule = one.wavenumbers, one.nodes, one.weights
-        self._fine_rule = three.wavenumbers, three.nodes, three.weights
+        coarse, fine = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
+        self._rule = coarse.wavenumbers, coarse.nodes, coarse.weights
+        self._fine_rule = fine.wavenumbers, fine.nodes, fine.weights
 
     def prepare(self, source: np.ndarray) -> EdgeWays:
         """Find the ways from a source to all edges, once per source.
@@ -278,7 +278,7 @@ class DiffractionPaths:
             source: ``(3,)`` position [m].
 
         Returns:
-            What `paths` needs; keep it as long as the source stays.
+            The data that `paths` needs; keep it as long as the source does not move.
         """
         source = _point(source, "source")
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
@@ -305,10 +305,10 @@ class DiffractionPaths:
         """
         listener = _point(listener, "listener")
         bands = len(OCTAVE_BANDS)
-        spare = self.most + 1  # one path may turn out to cut an edge
+        spare = self.most + 1  # a spare one, since a path may turn out to cut an edge
         points, counts = np.empty((spare, self.order + 2, 3)), np.empty(spare, np.int64)
         lengths, energies = np.empty(spare), np.empty((spare, bands))
-        kept = find_bent_paths(
+        path_count = find_bent_paths(
             self.scene.triangles.kernel_data,
             self._rule,
             self._table,
@@ -321,7 +321,7 @@ class DiffractionPaths:
             lengths,
             energies,
         )
-        found = [i for i in range(kept) if lengths[i] > 0.0]
+        rows = [i for i in range(path_count) if lengths[i] > 0.0]
         return tuple(
             SoundPath(
                 kind="diffracted",
@@ -329,11 +329,11 @@ class DiffractionPaths:
                 length=float(lengths[i]),
                 energy=energies[i],
             )
-            for i in sorted(found, key=lambda i: lengths[i])
+            for i in sorted(rows, key=lambda i: lengths[i])
         )
 
     def passing(self, source: np.ndarray, listener: np.ndarray) -> np.ndarray:
-        """Return what edges beside a free line of sight make of the direct sound.
+        """Return the effect of edges beside a free line of sight on the direct sound.
 
         Args:
             source: ``(3,)`` position [m].

@@ -1,9 +1,8 @@
-"""The edges of a scene that sound bends around: free borders of sheets, and corners that stick out.
+"""The edges of a scene that diffract sound: free borders of sheets, and convex corners.
 
 Meshes cut an edge into pieces, and furniture and walls touch without sharing vertices. All pieces that lie on one line
 are therefore gathered, and along that line, wherever the set of faces changes, the widest sector of air between two
-neighbouring faces is looked for. Where it is wider than half a turn, and rays show that nothing else fills it, there is
-a wedge.
+neighbouring faces is looked for. If it is wider than half a turn, and rays confirm that it is free, it is a wedge.
 """
 
 import math
@@ -21,7 +20,7 @@ from harken.scene import Scene
 __all__ = ["Edges"]
 
 WELD = 5e-4
-"""Vertices closer than this are one [m]."""
+"""Vertices closer than this count as one [m]."""
 
 SAME_LINE = 2e-3
 """Distance [m], and angle [rad], up to which two pieces lie on one line."""
@@ -42,7 +41,7 @@ FLAT = 0.02
 """Angle below which two triangles belong to one facet [rad]."""
 
 THINNEST = 0.03
-"""What is narrower than this on both sides, such as a rod, is too thin to shade anything [m]."""
+"""Objects narrower than this on both sides, such as rods, are too thin to cast a shadow [m]."""
 
 STRUCTURE = ("wall", "door", "ceiling", "floor", "stairs", "railing", "column", "beam", "partition")
 """Categories whose edges are kept before those of others of the same length."""
@@ -109,8 +108,8 @@ class Edges:
                 f"Edges of at least {shortest!r} m, at most {maximum!r} of them; expected both above 0."
             )
         pieces = _pieces(scene)
-        found = _wedges(pieces, _lines(pieces, shortest), shortest)
-        return _keep_open(scene, found, shortest, maximum)
+        stretches = _wedges(pieces, _lines(pieces, shortest), shortest)
+        return _keep_open(scene, stretches, shortest, maximum)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,7 +127,7 @@ class _Pieces:
     normal: np.ndarray
     """``(m, 3)`` the triangle's unit normal."""
     width: np.ndarray
-    """``(m,)`` about how wide the facet is that the triangle belongs to [m]."""
+    """``(m,)`` approximate width of the facet that the triangle belongs to [m]."""
     weight: np.ndarray
     """``(m,)`` how much the triangle's category counts."""
 
@@ -141,8 +140,8 @@ def _pieces(scene: Scene) -> _Pieces:
     _, first, welded = np.unique(cells, axis=0, return_index=True, return_inverse=True)
     faces = welded.reshape(-1)[scene.faces]
     real = (np.sort(faces, 1)[:, :-1] != np.sort(faces, 1)[:, 1:]).all(1) & (scene.areas > 1e-9)
-    kept = np.flatnonzero(real)
-    faces, normals = faces[kept], scene.normals[kept].astype(np.float64)
+    pick = np.flatnonzero(real)
+    faces, normals = faces[pick], scene.normals[pick].astype(np.float64)
     points = vertices[first]
     corners = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
     owner = np.repeat(np.arange(len(faces)), 3)
@@ -158,14 +157,14 @@ def _pieces(scene: Scene) -> _Pieces:
     bend = _bend(points, normals, low[two], owner[two], owner[two + 1], opposite[two], opposite[two + 1])
     keep[two[bend < LEAST_BEND]] = keep[two[bend < LEAST_BEND] + 1] = False
     flat = np.abs(bend) < FLAT
-    width = _facet_widths(points[faces], scene.areas[kept], owner[two][flat], owner[two + 1][flat])[owner[keep]]
-    weight = np.array([2.0 if name in STRUCTURE else 1.0 for name in scene.categories])[scene.category[kept]]
+    width = _facet_widths(points[faces], scene.areas[pick], owner[two][flat], owner[two + 1][flat])[owner[keep]]
+    weight = np.array([2.0 if name in STRUCTURE else 1.0 for name in scene.categories])[scene.category[pick]]
     ends = points[low[keep]], points[high[keep]]
     return _oriented(*ends, points[opposite[keep]], normals[owner[keep]], width, weight[owner[keep]], centre)
 
 
 def _facet_widths(corners: np.ndarray, areas: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return per triangle how wide the flat facet is that it belongs to [m]: area over diagonal.
+    """Return per triangle the width of the flat facet that it belongs to [m]: area over diagonal.
 
     `corners` ``(F, 3, 3)`` and `areas` ``(F,)`` are the triangles'; `first` and `second` name pairs of one facet.
     """
@@ -305,16 +304,16 @@ def _stretches(pieces: _Pieces, lines: np.ndarray, numbers: np.ndarray) -> _Rows
     middle = 0.5 * (a + b)
     here = (reach[row, :, 0] <= middle[:, None]) & (reach[row, :, 1] >= middle[:, None])
     first, angle = _widest(heading[row], ahead[row], here)
-    found = np.flatnonzero(angle > 0)
-    row, a, b, first = row[found], a[found], b[found], first[found]
+    pick = np.flatnonzero(angle > 0)
+    row, a, b, first = row[pick], a[pick], b[pick], first[pick]
     sine, cosine = np.sin(first)[:, None], np.cos(first)[:, None]
     return _Rows(
         start=origin[row] + axis[row] * a[:, None],
         end=origin[row] + axis[row] * b[:, None],
         along=cosine * u[row] + sine * v[row],
         normal=-sine * u[row] + cosine * v[row],
-        angle=angle[found],
-        weight=np.where(here[found], counts[row], -np.inf).max(1),
+        angle=angle[pick],
+        weight=np.where(here[pick], counts[row], -np.inf).max(1),
         line=numbers[row],
     )
 
@@ -322,9 +321,9 @@ def _stretches(pieces: _Pieces, lines: np.ndarray, numbers: np.ndarray) -> _Rows
 def _between_marks(reach: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return line, begin and end of all stretches along lines whose pieces ``(n, k, 2)`` begin and end somewhere."""
     marks = np.sort(np.round(reach.reshape(len(reach), 2 * reach.shape[1]), 3), axis=1)
-    kept = np.ones(marks.shape, bool)
-    kept[:, 1:] = np.diff(marks, axis=1) > SAME_LINE
-    row, column = np.nonzero(kept)
+    distinct = np.ones(marks.shape, bool)
+    distinct[:, 1:] = np.diff(marks, axis=1) > SAME_LINE
+    row, column = np.nonzero(distinct)
     value = marks[row, column]
     onward = np.flatnonzero(row[1:] == row[:-1])
     return row[onward], value[onward], value[onward + 1]
@@ -332,11 +331,11 @@ def _between_marks(reach: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _joined(rows: _Rows) -> _Rows:
     """Join stretches of a line that follow each other and are of one wedge."""
-    kept: list[int] = []
+    firsts: list[int] = []
     last: list[int] = []
     for i in range(len(rows.line)):
-        if kept and rows.line[i] == rows.line[kept[-1]]:
-            before = kept[-1]
+        if firsts and rows.line[i] == rows.line[firsts[-1]]:
+            before = firsts[-1]
             if (
                 math.dist(rows.end[last[-1]], rows.start[i]) < 2 * SAME_LINE
                 and abs(rows.angle[before] - rows.angle[i]) < 0.03
@@ -344,15 +343,15 @@ def _joined(rows: _Rows) -> _Rows:
             ):
                 last[-1] = i
                 continue
-        kept.append(i)
+        firsts.append(i)
         last.append(i)
-    return replace(rows.pick(np.array(kept, np.int64)), end=rows.end[np.array(last, np.int64)])
+    return replace(rows.pick(np.array(firsts, np.int64)), end=rows.end[np.array(last, np.int64)])
 
 
 def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where the widest sectors of air between faces begin, and how wide they are [rad]: 0 if no edge's.
 
-    Of the faces ``(n, k)`` only those count that are `here`.
+    Only the faces ``(n, k)`` marked in `here` count.
     """
     count = here.sum(1)
     rows = np.arange(len(here))
@@ -361,9 +360,9 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
     ranked = np.take_along_axis(masked, order, 1)
     ties = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] < np.inf)
     for i in np.flatnonzero(ties.any(1)):
-        # Which of two faces in one direction comes first may decide, so they are sorted on their own.
-        chosen = np.flatnonzero(here[i])
-        order[i, : len(chosen)] = chosen[np.argsort(heading[i, chosen])]
+        # The order of faces in the same direction can matter, so these rows are sorted separately.
+        present = np.flatnonzero(here[i])
+        order[i, : len(present)] = present[np.argsort(heading[i, present])]
     heading, ahead = np.take_along_axis(masked, order, 1), np.take_along_axis(ahead, order, 1)
     last = np.maximum(count - 1, 0)
     follow = np.concatenate([heading[:, 1:], np.full((len(rows), 1), np.inf)], 1)
@@ -383,7 +382,7 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
 
 @kernel
 def _probe(rays, normals, points, along, normal, angle, reach, is_open):
-    """Tell for points on edges whether the air around them is free, and they do not lie inside a solid."""
+    """Set `is_open` for points on edges: whether the air around them is free and they do not lie inside a solid."""
     buffer = ray_buffer()
     for i in range(len(points)):
         half = 0.5 * angle[i]
@@ -404,15 +403,15 @@ def _probe(rays, normals, points, along, normal, angle, reach, is_open):
             is_open[i] = False
 
 
-def _keep_open(scene: Scene, found: _Rows, shortest: float, maximum: int) -> Edges:
-    """Cut from the edges what is flush with other surfaces, and keep the most important."""
+def _keep_open(scene: Scene, stretches: _Rows, shortest: float, maximum: int) -> Edges:
+    """Remove the parts of edges that are flush with other surfaces, and keep the most important edges."""
     start, end, along, normal, angle, weight = (
-        found.start,
-        found.end,
-        found.along,
-        found.normal,
-        found.angle,
-        found.weight,
+        stretches.start,
+        stretches.end,
+        stretches.along,
+        stretches.normal,
+        stretches.angle,
+        stretches.weight,
     )
     length = _norms(end - start)
     samples = np.maximum(3, np.ceil(length / 0.15).astype(np.int64))
@@ -427,20 +426,20 @@ def _keep_open(scene: Scene, found: _Rows, shortest: float, maximum: int) -> Edg
     opens = is_open & np.r_[True, ~is_open[:-1] | (rows[1:] != rows[:-1])][: len(rows)]
     closes = is_open & np.r_[~is_open[1:] | (rows[1:] != rows[:-1]), True][: len(rows)]
     begin, stop = np.flatnonzero(opens), np.flatnonzero(closes) + 1
-    kept = rows[begin]
-    span = np.stack([begin - first[kept], stop - first[kept]], 1) / samples[kept][:, None]
-    long = (span[:, 1] - span[:, 0]) * length[kept] >= shortest - 1e-9
-    kept, span = kept[long], span[long]
-    way = (end - start)[kept]
-    a, b = start[kept] + span[:, :1] * way, start[kept] + span[:, 1:] * way
-    importance = np.linalg.norm(b - a, axis=1) * weight[kept]
+    parents = rows[begin]
+    span = np.stack([begin - first[parents], stop - first[parents]], 1) / samples[parents][:, None]
+    long = (span[:, 1] - span[:, 0]) * length[parents] >= shortest - 1e-9
+    parents, span = parents[long], span[long]
+    way = (end - start)[parents]
+    a, b = start[parents] + span[:, :1] * way, start[parents] + span[:, 1:] * way
+    importance = np.linalg.norm(b - a, axis=1) * weight[parents]
     # What lies on the box around everything is the outside of a building, unless the scene is a screen in the open.
     low, high = scene.bounds
     on_hull = [(np.abs(a - side) < 1e-3) & (np.abs(b - side) < 1e-3) for side in (low, high)]
     importance = np.where((on_hull[0] | on_hull[1]).any(1), 0.1, 1.0) * importance
     # Ties are broken by place, so that the order does not depend on that of the triangles.
     order = np.lexsort((*np.round(np.concatenate([a, b], 1), 4).T, -np.round(importance, 4)))[:maximum]
-    pick = kept[order]
+    pick = parents[order]
     turned = angle[pick][:, None]
     second = along[pick] * np.sin(turned) - normal[pick] * np.cos(turned)
     arrays = {"start": a[order], "end": b[order], "along": along[pick], "normal": normal[pick], "second_normal": second}

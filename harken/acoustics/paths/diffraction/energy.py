@@ -1,9 +1,10 @@
-"""What edges let through: along a bent path, and of sound that passes them in view.
+"""Energy that edges let through: along a diffracted path, and of direct sound that passes near them.
 
 Several edges in a row follow Pierce (1974, J. Acoust. Soc. Am. 55, 941): one edge counts with the
-whole way on either side of it, the edges on each side then with the way up to it, and so on. Of the possible orders the
-one that lets through least is taken, per band, which keeps the result continuous. A leg that runs along a face common
-to both its edges carries a wave and its own reflection, of which each edge's factor counts both: half of the pressure.
+whole way on either side of it, the edges on each side then with the way up to it, and so on. Of the possible orders,
+the one with the least energy is used in each band, which keeps the result continuous. A leg that runs along a face
+common to both its edges carries a wave and its own reflection, of which each edge's factor counts both: half of the
+pressure.
 """
 
 import numpy as np
@@ -34,16 +35,16 @@ WIDEST_ZONE = 0.15
 """Detour over an edge above which direct sound in view of it passes unchanged [m]."""
 
 LEG_ZONE = 0.05
-"""The same for the legs of bent paths [m]: there, smoothness is wanted rather than detail."""
+"""The same for the legs of bent paths [m]: there, smoothness matters more than detail."""
 
 ON_EDGE = 2e-3
-"""A leg that ends this near to an edge ends at it [m]."""
+"""A leg that ends closer than this to an edge counts as ending at it [m]."""
 
 LEVEL = 1e-6
 """Angle within which a leg touches an edge [rad]: a line of sight then passes it, any other leg bends around it."""
 
 CUT = 1e-3
-"""Detour below which an edge that lies in a leg's way is too near for rays to tell [m]."""
+"""Detour below which rays cannot tell whether an edge cuts a leg [m]."""
 
 MOST_PASSED = 4
 """Edges whose effect on one leg in view is counted, the nearest to it."""
@@ -54,16 +55,17 @@ WIDEST_FACE = 0.6
 
 @kernel
 def _beyond(k, r_s, z_s, r_r, z_r, length, end, inside, free):
-    """Return about which share of an edge's pressure is lost at one of its ends.
+    """Return the approximate share of an edge's pressure that is lost at one of its ends.
 
-    At a free end, half is lost where sound bends right there. At one that meets a surface nothing is; only beyond it,
-    where there is no edge, the pressure falls.
+    Half is lost where sound bends exactly at a free end. Nothing is lost at an end that meets a surface; the pressure
+    only falls beyond it, where there is no edge.
     """
     if inside and not free:
         return 0.0
     detour = np.sqrt(r_s * r_s + (z_s - end) ** 2) + np.sqrt(r_r * r_r + (z_r - end) ** 2) - length
     part = abs(transition(k * max(detour, 0.0)))
-    # The square leaves out the ripple that the edge's end adds to the light; in its shadow it falls like any edge's.
+    # The square omits the ripple caused by the edge's end on its illuminated side; in the shadow it decays as for any
+    # edge.
     if inside:
         return 0.5 * part * part
     return 1.0 - (0.5 if free else 1.0) * part
@@ -71,7 +73,7 @@ def _beyond(k, r_s, z_s, r_r, z_r, length, end, inside, free):
 
 @kernel
 def _finite(k, edge, r_s, z_s, r_r, z_r):
-    """Return about which share of an infinite edge's pressure a finite one has; a smooth form of Fresnel's integral."""
+    """Return a finite edge's approximate share of an infinite edge's pressure, a smooth form of Fresnel's integral."""
     length = np.sqrt((r_s + r_r) ** 2 + (z_s - z_r) ** 2)
     at = (z_s * r_r + z_r * r_s) / (r_s + r_r + 1e-12)
     low = _beyond(k, r_s, z_s, r_r, z_r, length, 0.0, at >= 0.0, edge[LOW_END] > 0.0)
@@ -80,7 +82,7 @@ def _finite(k, edge, r_s, z_s, r_r, z_r):
 
 
 @kernel
-def _seen_from(edge, t, far, towards, total, out):
+def _apparent_place(edge, t, far, towards, total, out):
     """Set `out` to (r, θ, z) of a point at `total` along the leg from the edge at `t` towards a neighbour."""
     dx, dy, dz = far[0] - towards[0], far[1] - towards[1], far[2] - towards[2]
     d = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
@@ -100,7 +102,7 @@ def _angles(table, sequence, i, points):
 
 @kernel
 def chain_estimate(table, sequence, count, points):
-    """Return roughly what share of energy a path over `count` edges lets through (500 Hz), 0 where it is not bent."""
+    """Return a rough estimate of the energy share of a path over `count` edges (500 Hz), 0 where it is not bent."""
     reach = np.zeros(count + 2)
     for i in range(count + 1):
         reach[i + 1] = reach[i] + np.sqrt(((points[i + 1] - points[i]) ** 2).sum())
@@ -139,8 +141,8 @@ def chain_energy(rule, table, sequence, count, points, t, energy):
             part[low, high] = 1e30
             for middle in range(low + 1, high):
                 edge, at = table[sequence[middle - 1]], t[middle - 1]
-                _seen_from(edge, at, points[middle - 1], points[middle], reach[middle] - reach[low], before)
-                _seen_from(edge, at, points[middle + 1], points[middle], reach[high] - reach[middle], after)
+                _apparent_place(edge, at, points[middle - 1], points[middle], reach[middle] - reach[low], before)
+                _apparent_place(edge, at, points[middle + 1], points[middle], reach[high] - reach[middle], after)
                 a, b = angles[middle - 1, 0], angles[middle - 1, 1]
                 z = after[2] - before[2]
                 fill_wedge(wavenumbers, nodes, weights, edge[WEDGE], before[0], a, after[0], b, z, out)
@@ -150,8 +152,8 @@ def chain_energy(rule, table, sequence, count, points, t, energy):
     energy[:] = part[0, count + 1]
     for middle in range(1, count + 1):
         edge, at = table[sequence[middle - 1]], t[middle - 1]
-        _seen_from(edge, at, points[middle - 1], points[middle], reach[middle], before)
-        _seen_from(edge, at, points[middle + 1], points[middle], reach[count + 1] - reach[middle], after)
+        _apparent_place(edge, at, points[middle - 1], points[middle], reach[middle], before)
+        _apparent_place(edge, at, points[middle + 1], points[middle], reach[count + 1] - reach[middle], after)
         common = (
             middle < count
             and _along_face(edge[WEDGE], angles[middle - 1, 1])
@@ -172,7 +174,7 @@ def _along_face(wedge, theta):
 def _detour_beside(table, e, a, b, total, zone):
     """Return how much longer than a leg the way over edge `e` is, and whether it is shortest between the edge's ends.
 
-    Edges that are surely further away than `zone` give a great length early: this is asked for every edge.
+    Edges that are certainly farther away than `zone` return a large length early, since this is called for every edge.
     """
     ax, ay, az = a[0] - table[e, 0], a[1] - table[e, 1], a[2] - table[e, 2]
     bx, by, bz = b[0] - table[e, 0], b[1] - table[e, 1], b[2] - table[e, 2]
@@ -193,9 +195,9 @@ def _detour_beside(table, e, a, b, total, zone):
 
 @kernel
 def _near_detour(table, e, a, b, total, zone, allowance):
-    """Return how much longer than a leg the way over an edge beside it is, or a great length where it is far.
+    """Return how much longer than a leg the way over an edge beside it is, or a large length where it is far.
 
-    A leg that would cut the edge, by more than the angle `allowance` but less than rays tell, gives -1.
+    Returns -1 for a leg that would cut the edge by more than the angle `allowance`, but by less than rays can tell.
     """
     detour, inside = _detour_beside(table, e, a, b, total, zone)
     if detour >= zone:
@@ -233,7 +235,7 @@ def _one_obstacle(first, second):
 
 @kernel
 def _passing(rule, edge, a, b, total, with_reflection, fade, product):
-    """Multiply `product` ``(frequencies,)`` by what an edge makes of sound that passes in view of it."""
+    """Multiply `product` ``(frequencies,)`` by the effect of an edge on sound that passes in view of it."""
     wavenumbers, nodes, weights = rule
     out = np.empty((2, len(wavenumbers)), np.complex128)
     r, theta, z = place(edge, a)
@@ -243,7 +245,7 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
     length = fill_wedge(wavenumbers, nodes, weights, edge[WEDGE], r, theta, s, phi, y - z, out)
     detour = length - total
     turn = theta + phi if theta + phi < np.pi else 2.0 * edge[WEDGE] - theta - phi
-    seen = turn < np.pi
+    in_sight = turn < np.pi
     image = np.sqrt(max(r * r + s * s - 2.0 * r * s * np.cos(turn) + (z - y) ** 2, 1e-6))
     for i in range(len(wavenumbers)):
         k = wavenumbers[i]
@@ -251,7 +253,7 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
         change = over * out[0, i]
         if with_reflection:
             reflected = over * out[1, i]
-            if seen:
+            if in_sight:
                 late = k * (image - total)
                 reflected += complex(np.cos(late), -np.sin(late)) * (total / image)
             change += reflected * np.exp(-k * detour)
@@ -259,12 +261,12 @@ def _passing(rule, edge, a, b, total, with_reflection, fade, product):
 
 
 @kernel
-def _edges_beside(table, a, b, total, first, last, zone, chosen, detours):
+def _edges_beside(table, a, b, total, first, last, zone, nearest, detours):
     """Find the edges nearest to a leg, nearest first; returns how many, -1 where the leg cuts one.
 
-    A line of sight, which ends at no edge, was found free by rays and cuts nothing.
+    A line of sight ends at no edge and has already been found free by rays, so it cuts none.
     """
-    found, in_sight = 0, first < 0 and last < 0
+    count, in_sight = 0, first < 0 and last < 0
     for e in range(len(table)):
         detour, _ = _detour_beside(table, e, a, b, total, zone)
         if detour >= zone or e == first or e == last:  # noqa: SIM109  a tuple is slow in compiled code
@@ -274,15 +276,15 @@ def _edges_beside(table, a, b, total, first, last, zone, chosen, detours):
             if in_sight:
                 continue
             return -1
-        if detour >= zone or (found == MOST_PASSED and detour >= detours[found - 1]):
+        if detour >= zone or (count == MOST_PASSED and detour >= detours[count - 1]):
             continue
-        at = min(found, MOST_PASSED - 1)
+        at = min(count, MOST_PASSED - 1)
         while at > 0 and detours[at - 1] > detour:
-            detours[at], chosen[at] = detours[at - 1], chosen[at - 1]
+            detours[at], nearest[at] = detours[at - 1], nearest[at - 1]
             at -= 1
-        detours[at], chosen[at] = detour, e
-        found = min(found + 1, MOST_PASSED)
-    return found
+        detours[at], nearest[at] = detour, e
+        count = min(count + 1, MOST_PASSED)
+    return count
 
 
 @kernel
@@ -296,23 +298,23 @@ def _sees_over(rays, buffer, edge, a, b, point):
 
 @kernel
 def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, product):
-    """Multiply `product` ``(frequencies,)`` complex by what edges beside a free leg from `a` to `b` make of its sound.
+    """Multiply `product` ``(frequencies,)`` complex by the effect of edges beside a free leg from `a` to `b`.
 
     `first` and `last` are the edges that the leg runs between, -1 where it starts or ends in the open; `near_a` and
     `near_b` are its ends, at an edge just outside it, where rays are free. Returns the nearest edge, -1 where there
     is none, -2 where the leg cuts an edge.
     """
     total = np.sqrt(((b - a) ** 2).sum())
-    chosen, detours = np.empty(MOST_PASSED, np.int64), np.empty(MOST_PASSED)
+    beside, detours = np.empty(MOST_PASSED, np.int64), np.empty(MOST_PASSED)
     zone = WIDEST_ZONE if first < 0 and last < 0 else LEG_ZONE
-    found = _edges_beside(table, a, b, total, first, last, zone, chosen, detours)
-    if found < 0:
+    count = _edges_beside(table, a, b, total, first, last, zone, beside, detours)
+    if count < 0:
         return -2
     point, passed = np.empty(3), np.empty(MOST_PASSED + 2, np.int64)
     passed[0], passed[1] = first, last
     counted, nearest = 2, -1
-    for i in range(found):
-        edge = table[chosen[i]]
+    for i in range(count):
+        edge = table[beside[i]]
         if not _sees_over(rays, buffer, edge, near_a, near_b, point):
             continue
         alone = True
@@ -320,15 +322,15 @@ def pass_leg(rays, buffer, rule, table, a, b, near_a, near_b, first, last, produ
             alone = alone and (passed[j] < 0 or not _one_obstacle(edge, table[passed[j]]))
         fade = (1.0 - (detours[i] / zone) ** 2) ** 2
         _passing(rule, edge, a, b, total, alone, fade, product)
-        nearest = chosen[i] if nearest < 0 else nearest
-        passed[counted] = chosen[i]
+        nearest = beside[i] if nearest < 0 else nearest
+        passed[counted] = beside[i]
         counted += 1
     return nearest
 
 
 @kernel
 def pass_sight(rays, buffer, rule, table, a, b, product):
-    """Set `product` ``(frequencies,)`` complex to what edges beside a line of sight make of the direct sound.
+    """Set `product` ``(frequencies,)`` complex to the effect of edges beside a line of sight on the direct sound.
 
     Next to the nearest edge, the others act on the ways to and from it, as they do where it casts its shadow; away from
     it they act on the line itself. Returns whether any edge counts.

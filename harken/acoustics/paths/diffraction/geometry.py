@@ -14,7 +14,7 @@ START, AXIS, ALONG, NORMAL, OUTWARD, LENGTH, ANGLE, LOW_END, HIGH_END = 0, 3, 6,
 """Columns of the table of edges; the last two are 1 where an end is free, 0 where it meets a surface."""
 
 SAMPLES = (0.5, 0.73, 0.12, 0.88, 0.3)
-"""Places along an edge at which it is looked at, as shares of its length."""
+"""Places along an edge at which its visibility is tested, as shares of its length."""
 
 TANGENT = 1e-3
 """Angle by which a tangent may miss [rad]."""
@@ -24,7 +24,7 @@ def pack_edges(triangles: Triangles, edges: Edges) -> np.ndarray:
     """Return edges as ``(n, 19)`` float64: start, axis, along, normal, outward (three each), length, angle, free ends.
 
     An end that meets a surface, such as the foot of a door post or its top under the lintel, does not shorten the edge:
-    the surface mirrors it or goes on shading.
+    the surface mirrors it or continues the shadow.
     """
     free = np.ones((len(edges), 2), bool)
     for i, (end, sign) in enumerate(((edges.start, -1.0), (edges.end, 1.0))):
@@ -60,7 +60,7 @@ def bends(wedge, theta):
 
 @kernel
 def pair_angles(wedge, a, b):
-    """Return two angles around an edge; of a leg that lies in a sheet, the side that is turned away from the other."""
+    """Return two angles around an edge; a leg in a sheet gets the angle on the side away from the other leg."""
     if wedge > 2 * np.pi - 1e-3:
         if a < TANGENT or a > wedge - TANGENT:
             a = 0.0 if b > np.pi else wedge
@@ -121,12 +121,12 @@ def _link_edges(rays, table, linked, scratch):
         for j in range(i):
             if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
                 continue
-            found = False
+            visible = False
             for k in range(len(SAMPLES)):
                 for m in range(len(SAMPLES)):
-                    if not found and here[k] and there[m]:
-                        found = sees(rays, buffer, points[i, k], points[j, m])
-            linked[i, j] = linked[j, i] = found
+                    if not visible and here[k] and there[m]:
+                        visible = sees(rays, buffer, points[i, k], points[j, m])
+            linked[i, j] = linked[j, i] = visible
 
 
 def link_edges(triangles: Triangles, table: np.ndarray) -> np.ndarray:

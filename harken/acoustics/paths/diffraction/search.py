@@ -1,7 +1,8 @@
 """Ways around edges: from a source over all edges once, and from there to a listener at every step.
 
-A way over several edges is kept at its last edge by what decides how it goes on: the source unfolded about that edge (a
-distance and a height), the angle at which sound arrives, and an estimate of what the earlier edges let through.
+A way over several edges is stored at its last edge by the quantities that its continuation depends on: the source
+unfolded about that edge (a distance and a height), the angle at which sound arrives, and an estimate of the energy that
+the earlier edges let through.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ DISTANCE, HEIGHT, ARRIVAL, SHARE, SCORE = 0, 1, 2, 3, 4
 """Columns of a way: unfolded distance and height of the source [m], angle of arrival [rad], share of energy, rank."""
 
 SLACK = 0.1
-"""Angle by which ways that are known roughly may miss the shadow; the exact test comes later [rad]."""
+"""Angle by which an approximate way may miss the shadow; the exact test comes later [rad]."""
 
 ESTIMATE_AT = 9.2
 """Wave number at which ways are ranked [1/m]: 500 Hz, where speech is strong and sound still bends."""
@@ -83,7 +84,7 @@ def _extend(rays, buffer, way, edge, onward, source, is_first, p, q, out):
         _point_at(onward, length, q)
         r1, _, z1 = place(edge, q)
         high, _ = _way_length(way, edge, r1, z1)
-        # Lengths to both ends tell where the source would lie if the way were straight.
+        # The distances to both ends determine where the source would lie if the way were straight.
         out[HEIGHT] = (low * low - high * high + length * length) / (2.0 * length)
         out[DISTANCE] = np.sqrt(max(low * low - out[HEIGHT] ** 2, 0.0025))
         out[ARRIVAL] = arriving
@@ -147,10 +148,10 @@ def reach_edges(rays, table, neighbours, borders, source, ways, came):
 
 
 @kernel
-def best_ways(table, reached, ways, listener, found, scores):
+def best_ways(table, reached, ways, listener, best, scores):
     """Find the most promising ways to a listener, best first; returns how many.
 
-    `reached` are the edges that have any ways. `found` ``(most, 3)`` int64 gets the level (one less than the number of
+    `reached` are the edges that have any ways. `best` ``(most, 3)`` int64 gets the level (one less than the number of
     edges), last edge and slot of each, and `scores` ``(most,)`` an estimate of its energy.
     """
     levels, slots, most = ways.shape[0], ways.shape[2], len(scores)
@@ -176,10 +177,10 @@ def best_ways(table, reached, ways, listener, found, scores):
                 at = min(count, most - 1)
                 while at > 0 and scores[at - 1] < score:
                     scores[at] = scores[at - 1]
-                    found[at, 0], found[at, 1], found[at, 2] = found[at - 1, 0], found[at - 1, 1], found[at - 1, 2]
+                    best[at, 0], best[at, 1], best[at, 2] = best[at - 1, 0], best[at - 1, 1], best[at - 1, 2]
                     at -= 1
                 scores[at] = score
-                found[at, 0], found[at, 1], found[at, 2] = level, e, s
+                best[at, 0], best[at, 1], best[at, 2] = level, e, s
                 count = min(count + 1, most)
     return count
 

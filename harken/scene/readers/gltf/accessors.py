@@ -10,11 +10,11 @@ __all__ = ["as_floats", "read_accessor"]
 _COMPONENTS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _SIZES = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 _MOST_ZEROS = 10_000_000
-"""Elements that an accessor may have that the file does not hold, since it says that they are zero."""
+"""Largest number of elements of an accessor without data in the file, all zero by definition."""
 
 
 def read_accessor(accessor: Entry, size: int) -> np.ndarray:
-    """Read an accessor as it stands in the file.
+    """Read an accessor in the file's own type.
 
     Args:
         accessor: The accessor.
@@ -24,7 +24,7 @@ def read_accessor(accessor: Entry, size: int) -> np.ndarray:
         ``(count, size)`` in the file's type. Sparse elements are put in place.
 
     Raises:
-        SceneError: It has another size, or the file does not hold what it promises.
+        SceneError: The accessor has another size, or its data is not in the file.
     """
     kind = accessor.text("type")
     if _SIZES.get(kind) != size:
@@ -85,7 +85,7 @@ def _with_sparse(accessor: Entry, sparse: Entry, values: np.ndarray) -> np.ndarr
         raise sparse.fault("indices or values are missing")
     if not 0 < count <= len(values):
         raise sparse.fault(f"count is {count}; expected from 1 to the {len(values)} elements of the accessor")
-    views = [one.linked("bufferView", "bufferViews") for one in (where, what)]
+    views = [entry.linked("bufferView", "bufferViews") for entry in (where, what)]
     if views[0] is None or views[1] is None:
         raise sparse.fault("bufferView is missing")
     dtype = _dtype(where)

@@ -22,14 +22,14 @@ _JSON, _BINARY = 0x4E4F534A, 0x004E4942
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An object of the file's JSON that knows where it stands, so that whoever finds a fault in it can say so."""
+    """An object of the file's JSON with its location, so that errors can name it."""
 
     document: "Document"
     """The file."""
     place: str
-    """Where it stands, such as ``meshes[3].primitives[0]``."""
+    """Its location, such as ``meshes[3].primitives[0]``."""
     content: dict[str, Any]
-    """What it holds."""
+    """Its content."""
 
     def fault(self, what: str) -> SceneError:
         """Return an error that names the file, the place and what is wrong there."""
@@ -38,7 +38,7 @@ class Entry:
     def _value(self, key: str, kinds: type | tuple[type, ...], kind: str) -> Any:
         value = self.content[key]
         if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            raise self.fault(f"{key} is {_shown(value)}; expected {kind}")
+            raise self.fault(f"{key} is {_excerpt(value)}; expected {kind}")
         return value
 
     def text(self, key: str, default: str = "") -> str:
@@ -50,14 +50,14 @@ class Entry:
         return self._value(key, bool, "true or false") if key in self.content else default
 
     def count(self, key: str, default: int | None = None) -> int:
-        """Return a whole number from 0 on; where it is missing the default, or an error without one."""
+        """Return a whole number of 0 or more; if it is missing, the default, or raise an error without one."""
         if key not in self.content and default is not None:
             return default
         if key not in self.content:
             raise self.fault(f"{key} is missing")
         value = self._value(key, (int, float), "a whole number of 0 or more")
         if not 0 <= value < 2**53 or value != int(value):
-            raise self.fault(f"{key} is {_shown(value)}; expected a whole number of 0 or more")
+            raise self.fault(f"{key} is {_excerpt(value)}; expected a whole number of 0 or more")
         return int(value)
 
     def number(self, key: str, default: float) -> float:
@@ -72,13 +72,13 @@ class Entry:
 
     def _as_numbers(self, key: str, values: list[Any], size: int | None) -> tuple[float, ...]:
         try:
-            found = tuple(float(value) for value in values if not isinstance(value, bool | str))
+            numbers = tuple(float(value) for value in values if not isinstance(value, bool | str))
         except (TypeError, OverflowError):
-            found = ()
-        if len(found) != len(values) or size not in (None, len(found)) or not all(map(math.isfinite, found)):
-            wanted = "finite numbers" if size is None else f"{size} finite number(s)"
-            raise self.fault(f"{key} is {str(values)[:60]}; expected {wanted}")
-        return found
+            numbers = ()
+        if len(numbers) != len(values) or size not in (None, len(numbers)) or not all(map(math.isfinite, numbers)):
+            expectation = "finite numbers" if size is None else f"{size} finite number(s)"
+            raise self.fault(f"{key} is {str(values)[:60]}; expected {expectation}")
+        return numbers
 
     def child(self, key: str) -> "Entry | None":
         """Return an object inside, None where there is none."""
@@ -89,18 +89,18 @@ class Entry:
     def children(self, key: str) -> "list[Entry]":
         """Return the objects of a list inside."""
         values = self._value(key, list, "a list of objects") if key in self.content else []
-        found = [Entry(self.document, f"{self.place}.{key}[{i}]", value) for i, value in enumerate(values)]
-        for one in found:
-            if not isinstance(one.content, dict):
-                raise one.fault(f"it is {_shown(one.content)}; expected an object")
-        return found
+        entries = [Entry(self.document, f"{self.place}.{key}[{i}]", value) for i, value in enumerate(values)]
+        for entry in entries:
+            if not isinstance(entry.content, dict):
+                raise entry.fault(f"it is {_excerpt(entry.content)}; expected an object")
+        return entries
 
     def indices(self, key: str) -> list[int]:
         """Return the whole numbers of a list inside."""
         values = self._value(key, list, "a list of whole numbers") if key in self.content else []
         for value in values:
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-                raise self.fault(f"{key} holds {_shown(value)}; expected whole numbers of 0 or more")
+                raise self.fault(f"{key} holds {_excerpt(value)}; expected whole numbers of 0 or more")
         return values
 
     def extension(self, name: str) -> "Entry | None":
@@ -109,13 +109,13 @@ class Entry:
         return None if extensions is None else extensions.child(name)
 
     def linked(self, key: str, table: str) -> "Entry | None":
-        """Return the entry of a table of the file that a number here names, None where there is no number."""
+        """Return the entry of a table of the file that a number here refers to, None without a number."""
         if key not in self.content:
             return None
         return self.entry_of(table, self.count(key), key)
 
     def entry_of(self, table: str, number: int, key: str) -> "Entry":
-        """Return entry `number` of a table of the file; `key` is what named it."""
+        """Return entry `number` of a table of the file; `key` is the property that refers to it."""
         entries = self.document.table(table)
         if number >= len(entries):
             raise self.fault(f"{key} is {number}, but the file has {len(entries)} {table}")
@@ -151,7 +151,7 @@ class Document:
         """Return the entries of a table such as ``meshes``."""
         if name not in self._tables:
             entries = self.root.children(name)
-            self._tables[name] = [Entry(self, f"{name}[{i}]", one.content) for i, one in enumerate(entries)]
+            self._tables[name] = [Entry(self, f"{name}[{i}]", entry.content) for i, entry in enumerate(entries)]
         return self._tables[name]
 
     def view(self, view: Entry) -> tuple[memoryview, int]:
@@ -185,10 +185,10 @@ class Document:
         return self._buffers[key]
 
     def resource(self, entry: Entry, uri: str) -> bytes:
-        """Return the bytes that a URI holds (``data:``) or names beside the file.
+        """Return the bytes that a URI contains (``data:``) or that it refers to beside the file.
 
         Raises:
-            SceneError: It is neither, or there is no such regular file.
+            SceneError: The URI is neither, or there is no such regular file.
         """
         if uri.startswith("data:"):
             head, comma, data = uri.partition(",")
@@ -200,11 +200,11 @@ class Document:
                 raise entry.fault(f"its data: URI cannot be read ({error})") from error
         scheme = uri.partition("://")[0]
         if scheme != uri or "\0" in uri:
-            raise entry.fault(f"its uri {_shown(uri)} is no file beside this one; download it and name it there")
+            raise entry.fault(f"its uri {_excerpt(uri)} is no file beside this one; download it and name it there")
         try:
             return read_content(self.path.parent / unquote(uri))
         except SceneError as error:
-            raise entry.fault(f"its uri {_shown(uri)} cannot be read ({error})") from error
+            raise entry.fault(f"its uri {_excerpt(uri)} cannot be read ({error})") from error
 
 
 def open_document(path: Path) -> Document:
@@ -214,7 +214,7 @@ def open_document(path: Path) -> Document:
         path: A ``.glb`` or ``.gltf`` file.
 
     Raises:
-        SceneError: It is not glTF 2.0, is cut off or broken.
+        SceneError: The file is not glTF 2.0, or it is truncated or damaged.
     """
     content = read_content(path)
     chunk = None
@@ -227,7 +227,7 @@ def open_document(path: Path) -> Document:
     asset = document.root.child("asset")
     version = "2.0" if asset is None else asset.text("version", "2.0")
     if not version.startswith("2."):
-        raise document.fault(f"its version is {_shown(version)}; expected 2.0")
+        raise document.fault(f"its version is {_excerpt(version)}; expected 2.0")
     return document
 
 
@@ -261,7 +261,7 @@ def _split(path: Path, content: bytes) -> tuple[bytes, bytes | None]:
     return text, chunk
 
 
-def _shown(value: Any) -> str:
+def _excerpt(value: Any) -> str:
     """Return a value of the file as short text."""
     if isinstance(value, str):
         return repr(short_name(value))

@@ -1,4 +1,4 @@
-"""What surfaces of a glTF file look like: base colours and textures of its materials."""
+"""The appearance of surfaces in a glTF file: base colours and textures of its materials."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ _IMAGE_EXTENSIONS = ("EXT_texture_webp", "EXT_texture_avif", "MSFT_texture_dds",
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
-    """What a material of the file looks like and is made of."""
+    """Appearance and acoustic data of a material of the file."""
 
     name: str = ""
     """Its name, empty for none."""
@@ -28,11 +28,11 @@ class Look:
     channel: int = 0
     """Which set of texture coordinates it uses."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """What is added to texture coordinates, after turning and scaling."""
+    """Offset of texture coordinates, added after rotation and scaling."""
     turn: float = 0.0
-    """Angle by which texture coordinates are turned [rad]."""
+    """Rotation of texture coordinates [rad]."""
     scale: tuple[float, float] = (1.0, 1.0)
-    """What texture coordinates are multiplied by."""
+    """Scale of texture coordinates."""
     acoustics: Any = None
     """``extras.acoustics``, not yet checked."""
 
@@ -54,18 +54,18 @@ class Looks:
     """The file."""
     missing: list[str] = field(default_factory=list)
     """Names of the materials whose texture is missing or cannot be read."""
-    _known: dict[str, Look] = field(default_factory=dict)
+    _looks: dict[str, Look] = field(default_factory=dict)
     _images: dict[str, np.ndarray | None] = field(default_factory=dict)
 
     def read(self, material: Entry) -> Look:
         """Read a material.
 
         Raises:
-            SceneError: Something in it is not as glTF has it.
+            SceneError: The material does not conform to glTF.
         """
-        if material.place not in self._known:
-            self._known[material.place] = self._read(material)
-        return self._known[material.place]
+        if material.place not in self._looks:
+            self._looks[material.place] = self._read(material)
+        return self._looks[material.place]
 
     def _read(self, material: Entry) -> Look:
         name = short_name(material.text("name"))
@@ -101,10 +101,10 @@ class Looks:
         return Look(texture=image, channel=channel, **look)
 
     def _image(self, texture: Entry) -> np.ndarray | None:
-        """Return the image of a texture in whatever format can be read; None where none can."""
+        """Return the image of a texture in the first readable format; None if there is none."""
         sources = [texture.linked("source", "images")]
         extensions = [texture.extension(name) for name in _IMAGE_EXTENSIONS]
-        sources += [one.linked("source", "images") for one in extensions if one is not None]
+        sources += [extension.linked("source", "images") for extension in extensions if extension is not None]
         for image in sources:
             if image is None:
                 continue
@@ -121,7 +121,7 @@ class Looks:
                 return decode_texture(bytes(self.document.view(view)[0]))
             return decode_texture(self.document.resource(image, image.text("uri")))
         except SceneError:
-            return None  # It is said in the remark about missing textures.
+            return None  # The remark about missing textures covers this.
 
     def remarks(self) -> list[str]:
         """Name the materials whose texture is missing, for a warning."""

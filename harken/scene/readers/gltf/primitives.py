@@ -29,7 +29,7 @@ class Primitive:
     joints: np.ndarray | None
     """``(V, n)`` joints of the skin that move each vertex."""
     weights: np.ndarray | None
-    """``(V, n)`` how much each does."""
+    """``(V, n)`` weights of these joints."""
     material: Entry | None
     """Its material."""
 
@@ -45,7 +45,7 @@ def read_primitive(primitive: Entry, weights: tuple[float, ...]) -> Primitive | 
         The primitive; None where it holds points or lines, or no positions.
 
     Raises:
-        SceneError: Something in it is not as glTF has it, or its indices go beyond its vertices.
+        SceneError: The primitive does not conform to glTF, or an index exceeds its vertices.
         MissingDependencyError: It is compressed with Draco alone and DracoPy is not installed.
     """
     mode = primitive.count("mode", _TRIANGLES)
@@ -62,7 +62,7 @@ def read_primitive(primitive: Entry, weights: tuple[float, ...]) -> Primitive | 
     shares = [source.floats(f"WEIGHTS_{n}", (4,)) for n in range(len(joints)) if source.has(f"WEIGHTS_{n}")]
     if len(shares) != len(joints):
         raise primitive.fault("it has joints without weights")
-    for name, values in (("COLOR_0", colors), *uv.items(), *(("JOINTS", one) for one in [*joints, *shares])):
+    for name, values in (("COLOR_0", colors), *uv.items(), *(("JOINTS", table) for table in [*joints, *shares])):
         if values is not None and len(values) != count:
             raise primitive.fault(f"{name} has {len(values)} elements for {count} vertices")
     return Primitive(
@@ -77,7 +77,7 @@ def read_primitive(primitive: Entry, weights: tuple[float, ...]) -> Primitive | 
 
 
 class _Source:
-    """Where the numbers of a primitive stand: in accessors, or compressed with Draco."""
+    """Storage of a primitive's numbers: accessors, or Draco compression."""
 
     def __init__(self, primitive: Entry, attributes: Entry):
         self.primitive, self.attributes = primitive, attributes
@@ -146,7 +146,7 @@ def _morphed(primitive: Entry, positions: np.ndarray, weights: tuple[float, ...]
 
 
 def _decode_draco(primitive: Entry, attributes: Entry) -> dict[str, np.ndarray] | None:
-    """Return what Draco holds by name, "indices" too; None where it is not used or not needed."""
+    """Return the arrays in Draco data by name, including "indices"; None if Draco is not used or not needed."""
     extension = primitive.extension("KHR_draco_mesh_compression")
     if extension is None:
         return None
@@ -164,10 +164,10 @@ def _decode_draco(primitive: Entry, attributes: Entry) -> dict[str, np.ndarray] 
         raise extension.fault("bufferView or attributes are missing")
     try:
         mesh = DracoPy.decode(bytes(primitive.document.view(view)[0]))
-        found = {"indices": np.asarray(mesh.faces).ravel()}
+        arrays = {"indices": np.asarray(mesh.faces).ravel()}
         for name in names.content:
             entry = mesh.get_attribute_by_unique_id(names.count(name))
-            found[name] = np.asarray(entry["data"])
+            arrays[name] = np.asarray(entry["data"])
     except Exception as error:
         raise extension.fault(f"Draco cannot decode it ({error or type(error).__name__})") from error
-    return found
+    return arrays

@@ -29,17 +29,17 @@ _READ = {
     "KHR_texture_transform",
     "MSFT_texture_dds",
 }
-"""Extensions that are read, or whose absence is said where it matters."""
+"""Extensions that are read, or whose absence is reported elsewhere."""
 _SHADING = (
     *("KHR_materials_", "EXT_materials_", "ADOBE_materials_", "KHR_lights_", "EXT_lights_", "KHR_xmp", "KHR_audio"),
     *("KHR_animation_", "KHR_texture_", "EXT_texture_", "MSFT_", "KHR_techniques_webgl", "KHR_interactivity", "VRMC_"),
     *("EXT_mesh_features", "EXT_structural_metadata", "EXT_instance_features", "KHR_physics", "MX_", "FB_", "AGI_"),
 )
-"""Beginnings of the names of extensions that change neither the shape of things nor their base colour."""
+"""Prefixes of the names of extensions that change neither geometry nor base colour."""
 
 
 def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
-    """Read a glTF file as it stands at rest.
+    """Read a glTF file in its rest pose.
 
     What is read: nodes with their transforms, skins, morph targets and instances; lists, strips and fans of triangles,
     sparse and quantised accessors, Draco; textures, vertex colours, base colours; ``extras.acoustics`` of materials.
@@ -52,8 +52,8 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
         The parts, one per node and primitive in the order of the scene's tree, and remarks for a warning.
 
     Raises:
-        SceneError: The file is not glTF 2.0, is cut off or broken, names a file that is missing, or needs a feature
-            that is not read.
+        SceneError: The file is not glTF 2.0, is truncated or damaged, refers to a missing file, or needs an unsupported
+            feature.
         MissingDependencyError: The mesh is compressed with Draco and DracoPy is not installed.
     """
     document = open_document(path)
@@ -62,7 +62,7 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
     world = {place.index: place.transform for place in places}
     looks = Looks(document)
     read: dict[tuple[str, tuple[float, ...]], list[Primitive]] = {}
-    shown: list[tuple[_Place, Entry, list[Primitive], list[np.ndarray]]] = []
+    placements: list[tuple[_Place, Entry, list[Primitive], list[np.ndarray]]] = []
     total = 0
     for place in places:
         mesh = place.node.linked("mesh", "meshes")
@@ -70,24 +70,26 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
             continue
         weights = place.node.numbers("weights", None) or mesh.numbers("weights", None)
         if (mesh.place, weights) not in read:
-            found = [read_primitive(one, weights) for one in mesh.children("primitives")]
-            read[mesh.place, weights] = [one for one in found if one is not None and len(one.faces)]
+            candidates = [read_primitive(child, weights) for child in mesh.children("primitives")]
+            read[mesh.place, weights] = [
+                primitive for primitive in candidates if primitive is not None and len(primitive.faces)
+            ]
         primitives = read[mesh.place, weights]
         if not primitives:
             continue
-        shown.append((place, mesh, primitives, list(_instances(place))))
-        total += sum(len(primitive.faces) for primitive in primitives) * len(shown[-1][3])
+        placements.append((place, mesh, primitives, list(_instances(place))))
+        total += sum(len(primitive.faces) for primitive in primitives) * len(placements[-1][3])
         if total > MOST_TRIANGLES:
             raise document.fault(f"with all its instances it has more than {MOST_TRIANGLES:,} triangles")
     parts: list[MeshPart] = []
     owners: dict[tuple[int, int], int] = {}
-    for place, mesh, primitives, transforms in shown:
+    for place, mesh, primitives, transforms in placements:
         for number, transform in enumerate(transforms):
-            # The instances of a node are things of their own, unless all are parts of a thing above.
+            # The instances of a node are separate objects, unless they are parts of an object above.
             owner = (place.owner, number if place.owner == place.index else 0)
             thing = owners.setdefault(owner, len(owners) + 1)
-            parts += [_part(place, mesh, thing, one, transform, world, looks) for one in primitives]
-    if len(owners) < 2:  # One node alone is the scene and no object in it.
+            parts += [_part(place, mesh, thing, primitive, transform, world, looks) for primitive in primitives]
+    if len(owners) < 2:  # A single node is the scene and not an object in it.
         parts = [replace(part, thing=0) for part in parts]
     return parts, remarks + looks.remarks()
 
@@ -132,9 +134,9 @@ class _Place:
     name: str
     """Its own name, or else its mesh's."""
     group: str
-    """Name of the nearest node above that is a thing («Sofa» above «Cube.012»), empty where it says itself what it is.
+    """Name of the nearest node above that is an object («Sofa» above «Cube.012»), empty if its own name is enough.
 
-    Nodes named after structure are passed over: «floor 1» above a chair is a storey.
+    Nodes named after structure are skipped: «floor 1» above a chair is a storey.
     """
     owner: int
     """The node that is the object: itself, or the one that `group` names."""
@@ -145,17 +147,17 @@ class _Place:
 def _walk(document: Document) -> list[_Place]:
     """Return the nodes of the default scene in the order of its tree; without recursion, as trees may be deep."""
     nodes = document.table("nodes")
-    seen = np.zeros(len(nodes), bool)
+    visits = np.zeros(len(nodes), bool)
     places: list[_Place] = []
-    # Node, name and number of the nearest thing above, and transform of the node above.
-    waiting = [(one, ("", -1), np.eye(4)) for one in reversed(_roots(document))]
+    # Node, name and number of the nearest object above, and transform of the node above.
+    waiting = [(root, ("", -1), np.eye(4)) for root in reversed(_roots(document))]
     while waiting:
         index, above, outer = waiting.pop()
         if index >= len(nodes):
             raise document.fault(f"a scene or node names node {index} of {len(nodes)}")
-        if seen[index]:
+        if visits[index]:
             raise document.fault(f"nodes[{index}] is below itself or below two nodes, so the nodes form no tree")
-        seen[index] = True
+        visits[index] = True
         node = nodes[index]
         visibility = node.extension("KHR_node_visibility")
         if visibility is not None and not visibility.flag("visible", True):
@@ -214,17 +216,20 @@ def _instances(place: _Place) -> Iterator[np.ndarray]:
     if attributes is None:
         yield place.transform
         return
-    given: dict[str, np.ndarray] = {}
+    values_by_name: dict[str, np.ndarray] = {}
     for name, size in (("TRANSLATION", 3), ("ROTATION", 4), ("SCALE", 3)):
         accessor = attributes.linked(name, "accessors")
         if accessor is not None:
-            given[name] = as_floats(accessor, read_accessor(accessor, size))
-    counts = {len(values) for values in given.values()}
+            values_by_name[name] = as_floats(accessor, read_accessor(accessor, size))
+    counts = {len(values) for values in values_by_name.values()}
     if len(counts) != 1:
         raise attributes.fault(f"its attributes have {sorted(counts)} elements; expected the same number each")
     ones = np.ones((counts.pop(), 1))
-    move, turn = given.get("TRANSLATION", ones * [0.0, 0, 0]), given.get("ROTATION", ones * [0.0, 0, 0, 1])
-    for local in _transforms(move, turn, given.get("SCALE", ones * [1.0, 1, 1])):
+    move, turn = (
+        values_by_name.get("TRANSLATION", ones * [0.0, 0, 0]),
+        values_by_name.get("ROTATION", ones * [0.0, 0, 0, 1]),
+    )
+    for local in _transforms(move, turn, values_by_name.get("SCALE", ones * [1.0, 1, 1])):
         yield place.transform @ local
 
 
@@ -291,6 +296,8 @@ def _skinned(skin: Entry, primitive: Primitive, world: dict[int, np.ndarray]) ->
     weights = primitive.weights / np.maximum(primitive.weights.sum(axis=1, keepdims=True), 1e-12)
     out = np.zeros_like(primitive.positions)
     for joint, weight in zip(primitive.joints.T, weights.T, strict=True):
-        chosen = matrices[joint]
-        out += weight[:, None] * (np.einsum("nij,nj->ni", chosen[:, :3, :3], primitive.positions) + chosen[:, :3, 3])
+        transforms = matrices[joint]
+        out += weight[:, None] * (
+            np.einsum("nij,nj->ni", transforms[:, :3, :3], primitive.positions) + transforms[:, :3, 3]
+        )
     return out
