@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from numba.core import event, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
-from harken.raytracing.kernel_cache import KernelCache, cache_folder
+from harken.raytracing.kernel_cache import KernelCache, cache_folder, kernel_folder, locked
 from harken.raytracing.own_copies import own_copies
 from harken.raytracing.size_errors import plain_size_errors
 
@@ -101,7 +102,8 @@ class _Announcer(event.Listener):
         self.on_kernel: Callable[[str], None] | None = None
         self._stack: list[bool] = []
         self._spent, self._began = 0.0, 0.0
-        self._announced = False
+        self._announced = self._is_quiet = False
+        self._turn = contextlib.ExitStack()
         self._bar: Any = None
 
     def on_start(self, event: Any) -> None:
@@ -129,15 +131,24 @@ class _Announcer(event.Listener):
                 self._bar.close()
                 self._bar = None
 
+    def _speaks(self) -> bool:
+        """Whether this process is the one to speak: of worker processes, which compile side by side, only the first."""
+        if multiprocessing.parent_process() is None:
+            return True
+        folder = kernel_folder()
+        return folder is None or self._turn.enter_context(locked(folder / "workers.lock"))
+
     def _speak(self) -> None:
         if not self._announced:
             self._announced = True
-            _log.warning(
-                "Harken compiles its kernels, once per machine and version: about a minute on two cores. "
-                "`harken doctor --compile` compiles all of them at once."
-            )
-            _start_helper()
-        if self._bar is None:
+            self._is_quiet = not self._speaks()
+            if not self._is_quiet:
+                _log.warning(
+                    "Harken compiles its kernels, once per machine and version: about a minute on two cores. "
+                    "`harken doctor --compile` compiles all of them at once."
+                )
+                _start_helper()
+        if self._bar is None and not self._is_quiet:
             from tqdm import tqdm
 
             # Without a terminal (disable=None) only the line above is shown.

@@ -1,3 +1,6 @@
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
 import numba
 import numpy as np
 import pytest
@@ -66,6 +69,20 @@ def test_compiling_for_long_is_said_once(monkeypatch, caplog):
         announcer.on_end(Compiling)
     assert [message for message in caplog.messages if "harken doctor --compile" in message] == caplog.messages[:1]
     assert len(caplog.messages) == 1 and announcer.count == 4
+
+
+def _speaks(barrier) -> bool:
+    announcer = jit._Announcer()
+    speaks = announcer._speaks()
+    barrier.wait(60)
+    return speaks
+
+
+def test_of_worker_processes_that_compile_side_by_side_one_speaks():
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager, ProcessPoolExecutor(2, mp_context=context) as pool:
+        barrier = manager.Barrier(2)
+        assert sorted(pool.map(_speaks, [barrier] * 2)) == [False, True]
 
 
 def test_a_process_that_compiles_ends_with_its_parent():
