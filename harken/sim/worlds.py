@@ -1,7 +1,8 @@
 """Worlds and simulators for generated homes, by split and number, and for scene files."""
 
-import functools
 import threading
+import weakref
+from collections import OrderedDict
 from pathlib import Path
 from typing import Literal
 
@@ -21,10 +22,14 @@ __all__ = ["UpAxis", "load_world", "make_simulator", "scene_name"]
 UpAxis = Literal["auto", "y", "z"]
 """Axis that points up in a scene file."""
 
-WORLDS_KEPT = 8
-"""Number of worlds that a process keeps; the least recently used is dropped first."""
+WORLDS_KEPT = 3
+"""Number of worlds that a process keeps beside those in use; the least recently used is dropped first."""
+
+_Key = tuple[str, WorldSettings, UpAxis, float]
 
 _lock = threading.Lock()
+_in_use: weakref.WeakValueDictionary[_Key, World] = weakref.WeakValueDictionary()
+_recent: OrderedDict[_Key, World] = OrderedDict()
 
 
 def scene_name(split: str, number: int) -> str:
@@ -79,12 +84,15 @@ def load_world(scene: str, settings: WorldSettings, *, up: UpAxis = "auto", scal
         SceneError: The file cannot be read.
     """
     with _lock:  # otherwise environments in several threads would each make their own world
-        return _load_world(scene, settings, up, scale)
-
-
-@functools.lru_cache(maxsize=WORLDS_KEPT)
-def _load_world(scene: str, settings: WorldSettings, up: UpAxis, scale: float) -> World:
-    return World(scene=_load_scene(scene, up, scale), settings=settings)
+        key = (scene, settings, up, scale)
+        world = _in_use.get(key)
+        if world is None:
+            world = World(scene=_load_scene(scene, up, scale), settings=settings)
+        _in_use[key] = _recent[key] = world
+        _recent.move_to_end(key)
+        if len(_recent) > WORLDS_KEPT:
+            _recent.popitem(last=False)
+        return world
 
 
 def _load_scene(scene: str, up: UpAxis, scale: float) -> Scene:

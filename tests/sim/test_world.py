@@ -1,12 +1,14 @@
 """Worlds that threads share and prepare ahead."""
 
 import threading
+import weakref
 
 import numpy as np
 
 from harken.acoustics import Listener, Source
 from harken.scene import HomeConfig, generate_home
-from harken.sim import World
+from harken.sim import World, WorldSettings
+from harken.sim.worlds import WORLDS_KEPT, load_world
 
 
 def _world() -> World:
@@ -55,3 +57,12 @@ def test_threads_that_prepare_one_world_share_what_they_make():
     for thread in threads:
         thread.join()
     assert made[0] == made[1] == made[2]
+
+
+def test_worlds_in_use_are_shared_and_only_the_last_others_kept():
+    names = [f"home:val:{number}" for number in range(WORLDS_KEPT + 2)]
+    used, freed = load_world(names[0], WorldSettings()), weakref.ref(load_world(names[1], WorldSettings()))
+    for name in names[2:]:
+        load_world(name, WorldSettings())
+    assert load_world(names[0], WorldSettings()) is used
+    assert freed() is None
