@@ -35,8 +35,8 @@ def _separation(name: str, preset: str) -> TaskEntry:
 
 TASKS: dict[str, TaskEntry] = {
     "audiogoal": _navigation("AudioGoal"),
-    "audiopointgoal": _navigation("AudioPointGoal", told=True),
-    "pointgoal": _navigation("PointGoal", told=True, sound=None),
+    "audiopointgoal": _navigation("AudioPointGoal", shows_goal=True),
+    "pointgoal": _navigation("PointGoal", shows_goal=True, sound=None),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v1", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),

@@ -131,7 +131,7 @@ class NavigationTask:
         split: "train", "val" or "test": which sounds.
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
             where nothing sounds.
-        told: Whether the goal's place is given to the agent.
+        shows_goal: Whether the goal's place is given to the agent.
 
     Raises:
         UnknownNameError: There is no such sound.
@@ -142,16 +142,16 @@ class NavigationTask:
     stream: tuple[int, ...] = ()
 
     def __init__(
-        self, settings: NavigationSettings, split: str, *, sound: str | None = "telephone", told: bool = False
+        self, settings: NavigationSettings, split: str, *, sound: str | None = "telephone", shows_goal: bool = False
     ):
         self.settings = settings
         self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
         sensors = () if sound is None else ("spectrogram",)
-        self.shown: tuple[str, ...] = ("depth", *sensors, *(("pointgoal",) if told else ()))
+        self.shown: tuple[str, ...] = ("depth", *sensors, *(("pointgoal",) if shows_goal else ()))
         self.episode: Episode | None = None
         self.waveform: np.ndarray | None = None
         self.stopped = False
-        self._shows_goal = told
+        self._shows_goal = shows_goal
         self._simulator: SimulatorProtocol | None = None
 
     @property

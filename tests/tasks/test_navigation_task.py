@@ -16,7 +16,7 @@ GRID = BodySettings(motion="grid", forward_step=1.0, turn_angle=np.pi / 2)
 
 
 def task_in(name="home:val:0", **settings):
-    task = NavigationTask(NavigationSettings(**settings), "val", sound=None, told=True)
+    task = NavigationTask(NavigationSettings(**settings), "val", sound=None, shows_goal=True)
     enter_scene(task, name)
     return task
 
