@@ -36,7 +36,7 @@ def places(world: World, count: int) -> list[np.ndarray]:
     """Return places of heads."""
     rng, positions = np.random.default_rng(0), []
     while len(positions) < count:
-        place = world.floor.random_point(rng) + [0.0, world.ear_height, 0.0]
+        place = world.floor.random_point(rng) + [0.0, world.settings.ear_height, 0.0]
         if not world.scene.is_inside_solid(place):
             positions.append(place)
     return positions

@@ -165,7 +165,7 @@ def compare_home(number: int, options: argparse.Namespace, differences: dict, rn
     ).propagation
     assert isinstance(finer, FastPropagation)
     settings = ReferenceSettings(
-        rate=16_000, duration=world.acoustics.duration, bin=0.001, rays=options.rays, threads=options.threads
+        rate=16_000, duration=world.settings.acoustics.duration, bin=0.001, rays=options.rays, threads=options.threads
     )
     head, pairs = Coherence(HeadResponse.kemar(16_000)), 0
     for _ in range(options.sources):
@@ -206,7 +206,7 @@ def compare_home(number: int, options: argparse.Namespace, differences: dict, rn
 def clear_place(world: World, rng: np.random.Generator) -> np.ndarray:
     """Return a random place of a head on the floor, in the open."""
     while True:
-        place = np.array(world.floor.random_point(rng)) + [0.0, world.ear_height, 0.0]
+        place = np.array(world.floor.random_point(rng)) + [0.0, world.settings.ear_height, 0.0]
         if not world.scene.is_inside_solid(place):
             return place
 

@@ -78,7 +78,7 @@ def pairs_of(world: World, count: int) -> list[tuple[Source, Listener]]:
     """Draw sources and listeners in the open."""
     rng, pairs = np.random.default_rng(5), []
     while len(pairs) < count:
-        a, b = (np.array(world.floor.random_point(rng)) + [0.0, world.ear_height, 0.0] for _ in range(2))
+        a, b = (np.array(world.floor.random_point(rng)) + [0.0, world.settings.ear_height, 0.0] for _ in range(2))
         if not (world.scene.is_inside_solid(a) or world.scene.is_inside_solid(b)) and np.linalg.norm(a - b) > 1.0:
             pairs.append((Source(position=a), Listener(position=b, format="mono")))
     return pairs
