@@ -97,7 +97,7 @@ if _library is not None:
     _declare("rtcCommitGeometry", None, _pointer)
     _declare("rtcAttachGeometry", ctypes.c_uint, _pointer, _pointer)
     _declare("rtcReleaseGeometry", None, _pointer)
-    _declare("rtcCommitScene", None, _pointer)
+    _declare("rtcJoinCommitScene", None, _pointer)
     _declare("rtcReleaseScene", None, _pointer)
     _declare("rtcReleaseDevice", None, _pointer)
     _declare("rtcSetSceneBuildQuality", None, _pointer, ctypes.c_int)
@@ -157,7 +157,9 @@ def build(owner: object, vertices: np.ndarray, faces: np.ndarray, *, robust: boo
     _library.rtcCommitGeometry(geometry)
     _library.rtcAttachGeometry(scene, geometry)
     _library.rtcReleaseGeometry(geometry)
-    _library.rtcCommitScene(scene)
+    # rtcCommitScene would leave a thread of TBB that spins as long as the process lives: with one thread allowed it has
+    # nothing to do, and is not put to sleep.
+    _library.rtcJoinCommitScene(scene)
     weakref.finalize(owner, _release, _library, scene, device)
     return int(scene)
 

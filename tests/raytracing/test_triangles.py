@@ -1,5 +1,7 @@
 import gc
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -60,3 +62,14 @@ def test_trees_are_released_with_their_triangles():
 def test_kernel_functions_called_from_python_say_what_to_use(function):
     with pytest.raises(NotImplementedError, match=r"from Python use Triangles\."):
         function(0, np.zeros(32, np.float32), 0, 0, 0, 0, 0, 1, 0, 1)
+
+
+def test_trees_leave_no_thread_that_takes_processor_time():
+    code = (
+        "import time; import numpy as np; from harken.raytracing import Triangles\n"
+        "triangles = Triangles(np.random.default_rng(0).normal(size=(60000, 3)), np.arange(60000).reshape(-1, 3))\n"
+        "triangles.kernel_data, triangles.image_data\n"
+        "before = time.process_time(); time.sleep(1.0); print(time.process_time() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-1]) < 0.2
