@@ -21,6 +21,7 @@ import time
 import numpy as np
 
 from harken.envs import TaskEnv
+from harken.envs.drawing import EPISODES_PER_HOME
 from harken.scene import HomeConfig, Scene, generate_home
 from harken.sim import Simulator, SoundSource, Trajectory, World, make_simulator
 from harken.sound import spectrogram
@@ -52,23 +53,26 @@ def walk(env: TaskEnv, steps: int, rng: np.random.Generator) -> float:
     return steps / spent
 
 
-def random_actions(seconds: float, rng: np.random.Generator) -> tuple[float, float]:
-    """Return steps a second and steps an episode of uniformly random actions, stop included: what untrained agents get.
+def random_actions(seconds: float, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Return what untrained agents get: uniformly random actions, stop included, in homes as they come.
 
-    Resets are counted, with new sources and new homes as they come.
+    Steps a second, resets counted; steps an episode; the median reset in a home that was there and in a new one [ms].
     """
     env = TaskEnv("audiogoal", split="train", sensors=("depth", "waveform", "spectrogram"))
     env.reset(seed=0)
-    steps, episodes, start = 0, 0, time.perf_counter()
+    steps, resets, start = 0, [], time.perf_counter()
     while time.perf_counter() - start < seconds:
         _, _, terminated, truncated, _ = env.step(np.int64(rng.integers(4)))
         steps += 1
         if terminated or truncated:
+            begun = time.perf_counter()
             env.reset()
-            episodes += 1
+            resets.append(1e3 * (time.perf_counter() - begun))
     rate = steps / (time.perf_counter() - start)
     env.close()
-    return rate, steps / max(episodes, 1)
+    new = resets[EPISODES_PER_HOME - 1 :: EPISODES_PER_HOME]
+    old = [reset for i, reset in enumerate(resets, 1) if i % EPISODES_PER_HOME]
+    return rate, steps / max(len(resets), 1), float(np.median(old or [np.nan])), float(np.median(new or [np.nan]))
 
 
 def environment_in(world: World, sensors: tuple[str, ...] = ("depth", "waveform", "spectrogram")) -> TaskEnv:
@@ -187,9 +191,11 @@ def main() -> None:
             print(f"  ratio                                  {np.median(np.divide(ours, peers)):8.1f}")
     warm_up, seconds = (1.0, 2.0) if quick else (10.0, 30.0)
     random_actions(warm_up, np.random.default_rng(1))
-    rate, length = random_actions(seconds, np.random.default_rng(2))
+    rate, length, old, new = random_actions(seconds, np.random.default_rng(2))
     print("\nUniformly random actions, stop included, with resets, new sources and new homes")
     print(f"  after {warm_up:.0f} s, {length:.1f} steps an episode        {rate:8.0f} steps/s")
+    print(f"  reset in the same home                 {old:8.0f} ms")
+    print(f"  reset in a new home, made and prepared {new:8.0f} ms")
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
     print(f"\nPeak memory of this process, all of the above: {used:.0f} MB")
 
