@@ -7,7 +7,8 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --quiet
-PYTEST_ARGS ?= --numprocesses auto --dist loadfile
+# A crash of the interpreter ends the run at once, and a test that hangs shows where.
+PYTEST_ARGS ?= --numprocesses auto --dist loadfile --max-worker-restart 0 -o faulthandler_timeout=900
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format types docs bench clean

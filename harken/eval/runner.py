@@ -3,11 +3,13 @@
 import importlib
 import itertools
 import multiprocessing
+import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from harken.errors import ConfigurationError, StateError, UnknownNameError
 from harken.eval.partial import PartialResults
 from harken.eval.recording import Recorder
 from harken.eval.records import EpisodeRecord
+from harken.processes import ending
 from harken.registration import TASKS
 
 __all__ = ["Evaluation", "Wrapper", "evaluate", "open_evaluation", "run_episode"]
@@ -122,17 +125,26 @@ def _run_chunks(evaluation: Evaluation, chunks: list[list[int]]) -> Iterator[lis
     context = multiprocessing.get_context("spawn")
     workers = min(evaluation.workers, len(chunks))
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(evaluation,))
+    others = set(multiprocessing.active_children())
+    children: set[BaseProcess] = set()
     try:
         futures: list[Future[list[EpisodeRecord]]] = [pool.submit(_run_chunk, chunk) for chunk in chunks]
+        children = set(multiprocessing.active_children()) - others
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
         raise StateError(
-            "A worker process ended before its work was done: it was killed, or ran out of memory. Run the same "
-            "command again, with fewer workers if memory is short: finished episodes are kept."
+            f"{_endings(children)} before its work was done. Run the same command again, with fewer workers if memory "
+            "ran out (SIGKILL): finished episodes are kept."
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _endings(children: Iterable[BaseProcess]) -> str:
+    """Say how the worker ended that ended first; the pool then terminates the others."""
+    codes = {child.exitcode for child in children} - {None, 0, -signal.SIGTERM}
+    return f"A worker process {ending(min(codes, key=str))}" if codes else "A worker process ended"
 
 
 _worker: tuple[Evaluation, gym.Env, Agent] | None = None

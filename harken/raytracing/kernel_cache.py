@@ -9,6 +9,7 @@ compiling it again. A file that cannot be read, or that has unexpected content, 
 import contextlib
 import glob
 import hashlib
+import inspect
 import os
 import pickle
 import re
@@ -17,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -30,6 +31,7 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
 from harken.errors import CacheError, HarkenWarning
+from harken.raytracing import own_copies, size_errors
 from harken.raytracing.fingerprint import fingerprint, type_text
 
 __all__ = ["KernelCache", "cache_folder", "kernel_folder", "locked"]
@@ -37,7 +39,7 @@ __all__ = ["KernelCache", "cache_folder", "kernel_folder", "locked"]
 _LONGEST_WAIT = 300.0
 """How long to wait for another process that compiles a kernel before doing it too: it may have been stopped [s]."""
 
-_FORMAT = b"harken kernel 1\n"
+_FORMAT = b"harken kernel 2\n"
 
 
 def cache_folder() -> Path:
@@ -79,6 +81,13 @@ def kernel_folder() -> Path | None:
     """Return the folder of compiled kernels, which may not exist yet; None where there is no home."""
     folder = _chosen_folder()
     return None if folder is None else folder / "kernels"
+
+
+@cache
+def _changes_to_numba() -> str:
+    """Return a digest of the code that changes how Numba compiles: kernels compiled with other code do not mix."""
+    sources = (inspect.getsource(module).encode() for module in (own_copies, size_errors))
+    return hashlib.sha256(b"".join(sources)).hexdigest()
 
 
 class KernelCache(_Cache):
@@ -155,6 +164,7 @@ class KernelCache(_Cache):
             f"numba {numba.__version__} llvmlite {llvmlite.__version__} numpy {np.__version__} python {sys.version}",
             repr(codegen.magic_tuple()),
             repr([getattr(configuration, name, None) for name in ("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT")]),
+            _changes_to_numba(),
         )
         key = "\n".join(parts)
         folder = kernel_folder()

@@ -5,6 +5,10 @@ leaves them visible to the whole process. If such a function is also compiled in
 one instead, so a kernel's last bits differed between the process that compiled it and later ones that read it from
 disk. While kernels are compiled, the copies are therefore made private, which also removes functions that are not
 called.
+
+Their names must vanish too ("private" linkage, not "internal"): LLVM's linker at run time finds internal functions of
+other kernels by name, and of those the optimiser has removed arguments, so that a user's compiled code that calls the
+same function would crash.
 """
 
 import contextlib
@@ -42,7 +46,7 @@ def _watch() -> None:
         if getattr(_ours, "active", False):
             for function in self._final_module.functions:
                 if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-                    function.linkage = "internal"
+                    function.linkage = "private"
         optimise(self)
 
     optimise_private.makes_copies_private = True  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from harken.errors import DataSetError, HarkenError, HarkenWarning
+from harken.processes import ending
 from harken.render.shards import Job, ShardRecord, write_shard
 
 __all__ = ["Event", "render_here", "render_in_processes"]
@@ -200,10 +201,9 @@ def _failure(job: Job, shard: int, error: Exception) -> _Failure:
 
 
 def _report_death(job: Job, worker: _Worker, attempt: int) -> None:
-    numbers, code = job.numbers(worker.shard), worker.process.exitcode
-    cause = _death(code)
+    numbers = job.numbers(worker.shard)
     what = (
-        f"Process {worker.process.pid} {cause} while it made {job.shard_name(worker.shard)} "
+        f"Process {worker.process.pid} {ending(worker.process.exitcode)} while it made {job.shard_name(worker.shard)} "
         f"(samples {numbers.start}–{numbers.stop - 1})"
     )
     if attempt >= _ATTEMPTS:
@@ -213,12 +213,3 @@ def _report_death(job: Job, worker: _Worker, attempt: int) -> None:
             '`if __name__ == "__main__":`.'
         )
     warnings.warn(f"{what}. Another does it again; nothing is lost.", HarkenWarning, stacklevel=3)
-
-
-def _death(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"ended with status {code}"
-    try:
-        return f"was killed ({signal.Signals(-code).name})"
-    except ValueError:
-        return f"was killed (signal {-code})"

@@ -110,7 +110,7 @@ def test_a_worker_that_is_killed_ends_the_evaluation_with_a_word(tmp_path):
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    with pytest.raises(StateError, match="was killed, or ran out of memory"):
+    with pytest.raises(StateError, match=r"worker process was killed \(SIGKILL\) before its work was done"):
         run("random", episodes=60, recorded=0, workers=2)
     killer.join()
 

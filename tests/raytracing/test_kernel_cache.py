@@ -115,7 +115,7 @@ def test_a_file_that_is_damaged_or_belongs_to_something_else_is_made_anew(progra
         "empty": b"",
         "half": whole[: len(whole) // 2],
         "flipped": whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:],
-        "text": b"harken kernel 1\n" + pickle.dumps("text"),
+        "text": b"harken kernel 2\n" + pickle.dumps("text"),
         "another kernel": scaled.read_bytes(),
         "another type": other.read_bytes(),
     }[damage]
