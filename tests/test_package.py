@@ -22,6 +22,8 @@ UPWARDS: dict[str, tuple[str, ...]] = {
     "checks": (),
     "files": (),
     "pickles": (),
+    "prepared": (),
+    "processes": (),
     "interrupts": (),
     "once": (),
     "splits": (),
@@ -35,7 +37,8 @@ UPWARDS: dict[str, tuple[str, ...]] = {
     "sim": ("raytracing", "scene", "vision", "sound", "acoustics", "metrics"),
     "tasks": ("raytracing", "scene", "vision", "sound", "acoustics", "metrics", "sim"),
 }
-"""What each folder may import besides itself, the root's version, `errors`, `checks`, `files` and the like."""
+"""What each folder may import besides itself, the root's version and `BELOW_ALL`."""
+BELOW_ALL = "errors", "checks", "files", "pickles", "prepared", "processes", "interrupts", "once", "splits"
 UPWARDS["configs"] = (*UPWARDS["tasks"], "tasks")  # A preset is a value of the settings beside the code below it.
 UPWARDS["envs"] = (*UPWARDS["configs"], "configs", "registration")
 UPWARDS["agents"] = (*UPWARDS["envs"], "envs")
@@ -142,7 +145,19 @@ def test_module_fits_in_eight_hundred_lines(name):
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_folder_imports_only_from_those_above_it(folder):
     assert folder in UPWARDS, f"harken/{folder} has no place in the order of folders; add it to UPWARDS"
-    allowed = {folder, "errors", "checks", "files", "pickles", "interrupts", "once", "splits", *UPWARDS[folder]}
+    allowed = {
+        folder,
+        "errors",
+        "checks",
+        "files",
+        "pickles",
+        "prepared",
+        "processes",
+        "interrupts",
+        "once",
+        "splits",
+        *UPWARDS[folder],
+    }
     wrong = [
         f"{FILES[name].relative_to(ROOT.parent)}:{line} imports {imported}"
         for name in FILES

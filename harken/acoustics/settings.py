@@ -73,9 +73,6 @@ class AcousticSettings(EngineSettings):
     """Greatest memory of one source's field [MB]."""
     cached_megabytes: float = 64.0
     """Greatest memory of all fields of an engine [MB]; the least recently used are dropped first."""
-    field_folder: str | None = None
-    """Folder in which fields are kept between runs, named by everything they depend on; None keeps them in memory only.
-    """
 
     def __post_init__(self) -> None:
         """Check the types and ranges."""

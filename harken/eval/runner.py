@@ -133,6 +133,7 @@ def _run_chunks(evaluation: Evaluation, chunks: list[list[int]]) -> Iterator[lis
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
+        pool.shutdown(wait=True, cancel_futures=True)  # until then another thread may be asking for the same codes
         raise StateError(
             f"{_endings(children)} before its work was done. Run the same command again, with fewer workers if memory "
             "ran out (SIGKILL): finished episodes are kept."

@@ -12,7 +12,10 @@ from harken.acoustics.engines.echo import EchoPropagation, EchoSettings
 from harken.acoustics.recent import RecentlyUsed
 from harken.errors import NavigationError
 from harken.once import made_once
-from harken.scene import NavigationGraph, Scene, WalkableFloor
+from harken.prepared import prepared_folder
+from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
+from harken.scene.floor.grid import FloorGrid
+from harken.scene.floor.islands import Island
 from harken.scene.ground import FloorGround, GridGround, Ground
 from harken.sim.settings import WorldSettings
 from harken.vision import Camera, Renderer
@@ -47,7 +50,10 @@ class World:
     @made_once
     def floor(self) -> WalkableFloor:
         """Where bodies can walk."""
-        return WalkableFloor.build(self.scene, self.settings.size)
+        key = self.scene.fingerprint, self.scene.origin, self.scene.name, self.settings.size
+        classes = WalkableFloor, FloorGrid, Island, Body
+        build = functools.partial(WalkableFloor.build, self.scene, self.settings.size)
+        return prepared_folder().get("floor", key, build, classes=classes)
 
     @made_once
     def ground(self) -> Ground:

@@ -8,7 +8,8 @@ from typing import Literal
 
 from harken.acoustics.protocol import ListenerFormat
 from harken.errors import EpisodeError
-from harken.scene import Scene, generate_home
+from harken.prepared import prepared_folder
+from harken.scene import AcousticMaterial, Appearance, Room, Scene, SceneObject, generate_home
 from harken.sim.mount import Mount
 from harken.sim.protocol import SimulatorProtocol
 from harken.sim.settings import WorldSettings
@@ -105,4 +106,8 @@ def _load_scene(scene: str, up: UpAxis, scale: float) -> Scene:
             f"Scene {scene[:80]!r} names no home; expected 'home:<split>:<number>' with split {', '.join(SPLITS)}, "
             "for example 'home:test:12'."
         )
-    return generate_home(int(number), split=checked_split(split))
+    split = checked_split(split)
+    classes = Scene, AcousticMaterial, Appearance, Room, SceneObject
+    return prepared_folder().get(
+        "home", (split, int(number)), lambda: generate_home(int(number), split=split), classes=classes
+    )

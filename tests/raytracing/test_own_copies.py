@@ -18,7 +18,7 @@ SHARED = """
         for i in range(len(values)):
             if words[i] == 7:
                 raise ValueError("seven")
-            total += np.sin(values[i] * a) * np.cos(values[i] * b) + np.exp(-abs(values[i]) * c) + np.log(1 + abs(d * i))
+            total += np.sin(values[i] * a) * np.cos(values[i] * b) + np.exp(-values[i] * c) + np.log(1 + d * i)
             values[i] = total
         return total
 

@@ -11,7 +11,6 @@ import numpy as np
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, read_field, trace_field
-from harken.acoustics.fields.files import field_path, load_field, save_field
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.fields.regions import Regions, build_regions
 from harken.acoustics.fields.waypoints import blend_waypoints
@@ -34,6 +33,7 @@ from harken.acoustics.settings import AcousticSettings
 from harken.acoustics.tracing import Pattern, TimeBins
 from harken.errors import ConfigurationError, SoundError
 from harken.once import made_once
+from harken.prepared import PreparedFolder, prepared_folder
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyHistogram", "FastPropagation"]
@@ -43,6 +43,11 @@ HISTOGRAMS_KEPT = 64
 
 MOST_PLACES = 2**26
 """Largest number of cubes in the box around all ears; each needs an entry that says whether it holds a cell."""
+
+FIELD_DEPENDS = (
+    "duration", "image_order", "transmission", "temperature_celsius", "humidity_percent", "pressure_kilopascal", "seed",
+)  # fmt: skip
+"""Settings that a field depends on, besides its rays and cells."""
 
 SOURCES_KEPT = 256
 """Sources whose images and paths around edges are kept; they take little memory."""
@@ -93,6 +98,8 @@ class FastPropagation:
         ears: ``(N, 3)`` places where listeners will be [m], such as the walkable floor raised by the height of the
             head. For a listener elsewhere, and for every listener without `ears`, the pair is traced separately.
         route: Proposes paths for sound around obstacles where the search over edges finds none.
+        prepared: Folder in which edges, images and fields are kept; by default the one that ``HARKEN_PREPARED`` in the
+            environment names, if any.
     """
 
     def __init__(
@@ -102,7 +109,9 @@ class FastPropagation:
         *,
         ears: np.ndarray | None = None,
         route: Route | None = None,
+        prepared: PreparedFolder | None = None,
     ):
+        self._folder = prepared_folder() if prepared is None else prepared
         self._world_scene, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
         self.route = (
             route if route is None or not scene.is_far else functools.partial(_moved_route, route, scene.origin)
@@ -124,12 +133,24 @@ class FastPropagation:
         self._decay = CutDecay(self.settings.duration)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
+        triangles, settings = self.scene.triangles, self.settings
+        key = self.scene.fingerprint, ears, size, len(self._bins.widths), settings.field_megabytes
+
+        def build() -> dict[str, Any]:
+            fitting = self._fitting_size(ears, size)
+            grid = build_cells(triangles, ears, size=fitting)
+            return {name: value for name, value in vars(grid).items() if name != "triangles"}
+
+        return CellGrid(**self._folder.get("cells", key, build), triangles=triangles)
+
+    def _fitting_size(self, ears: np.ndarray, size: float) -> float:
+        """Return the edge of cells, larger than `size` where a field would take too much memory."""
         while True:
             cells = len(np.unique(np.floor(ears / size), axis=0))
             places = np.prod(np.floor(np.ptp(ears, axis=0) / size) + 2.0)
             bytes_each = len(self._bins.widths) * len(OCTAVE_BANDS) * 16
             if cells * bytes_each <= self.settings.field_megabytes * 1e6 and places <= MOST_PLACES:
-                return build_cells(self.scene.triangles, ears, size=size)
+                return size
             size *= 1.25
 
     @made_once
@@ -156,6 +177,7 @@ class FastPropagation:
             image_order=settings.image_order if settings.reverberation else 0,
             image_rays=settings.image_rays,
             route=self.route if settings.diffraction else None,
+            prepared=self._folder,
         )
 
     def _prepared(self, source: Source) -> ExactSource:
@@ -212,14 +234,15 @@ class FastPropagation:
         return self._fields.get((rays, *_source_key(source)), lambda: self._trace(exact, grid, rays))
 
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
-        path = field_path(self.scene, self.settings, exact.position, exact.gains, exact.frame, grid, rays)
-        cached_field = None if path is None else load_field(path, grid, self._bins)
-        if cached_field is not None:
-            return cached_field
-        field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
-        if path is not None:
-            save_field(path, field)
-        return field
+        def trace() -> tuple[np.ndarray, float]:
+            field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
+            return field.energy, field.escaped
+
+        settings = [getattr(self.settings, name) for name in FIELD_DEPENDS]
+        frame = exact.frame if exact.gains.size else None
+        key = self.scene.fingerprint, settings, rays, exact.position, exact.gains, frame, grid.anchors, grid.size
+        energy, escaped = self._folder.get("field", key, trace)
+        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped)
 
     def _tracing(self, exact: ExactSource) -> dict[str, Any]:
         """Return the arguments that `trace_field` and `trace_pair` share."""

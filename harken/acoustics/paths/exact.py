@@ -9,12 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harken.acoustics.directivity import body_frame, gain_table, read_gains
-from harken.acoustics.paths.diffraction.bent import DiffractionPaths, EdgeWays, find_bent_paths, no_edges, pass_in_view
+from harken.acoustics.paths.diffraction.bent import (
+    DiffractionPaths,
+    EdgeGraph,
+    EdgeWays,
+    find_bent_paths,
+    no_edges,
+    pass_in_view,
+)  # fmt: skip
+from harken.acoustics.paths.diffraction.edges import Edges
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.paths.image_sources import ImageSources, no_images, specular_paths
 from harken.acoustics.paths.straight import NEAREST, Route, diffracted_path, share_through
 from harken.acoustics.protocol import PATH_KINDS, SoundPath, SoundPaths, Source
 from harken.acoustics.tracing import Pattern
+from harken.prepared import NOWHERE, PreparedFolder
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
@@ -61,6 +70,7 @@ class ExactPaths:
         image_order: Mirror reflections in a row, 0 to 4.
         image_rays: Rays that look for the facets that mirror a source.
         route: Proposes ways around obstacles where the search over edges finds none.
+        prepared: Folder in which data of the scene and of sources is kept; none by default.
 
     Raises:
         ConfigurationError: A setting is outside its range.
@@ -77,11 +87,17 @@ class ExactPaths:
         image_order: int = 2,
         image_rays: int = 8_000,
         route: Route | None = None,
+        prepared: PreparedFolder = NOWHERE,
     ):
         self.scene, self.air, self.speed, self.route = scene, np.asarray(air, np.float64), float(speed), route
         self.transmission, self.image_order, self.image_rays = transmission, image_order, image_rays
-        self.edges = DiffractionPaths(scene, air=self.air, speed=self.speed) if diffraction else None
-        self.facets = Facets.build(scene) if image_order else None
+        self._folder, key = prepared, (scene.fingerprint,)
+        self.edges, self.facets = None, None
+        if diffraction:
+            graph = prepared.get("edges", key, lambda: EdgeGraph.build(scene), classes=(EdgeGraph, Edges))
+            self.edges = DiffractionPaths(scene, graph, air=self.air, speed=self.speed)
+        if image_order:
+            self.facets = prepared.get("facets", key, lambda: Facets.build(scene), classes=(Facets,))
 
     def prepare(self, source: Source, *, near: ExactSource | None = None) -> ExactSource:
         """Precompute the data of one source, once per source.
@@ -95,24 +111,35 @@ class ExactPaths:
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture, or far outside the scene.
         """
-        images = None
-        if near is not None and near.images is not None:
-            images = near.images.moved(source.position)
-        elif self.facets is not None:
-            images = ImageSources(
-                self.scene, self.facets, source.position, self.image_order, self.image_rays, air=self.air
-            )
+        if near is None:
+            images, ways = self._images_and_ways(source.position)
+        else:
+            images = None if near.images is None else near.images.moved(source.position)
+            ways = near.ways
         return ExactSource(
             position=source.position,
             gains=source_gains(source) if near is None else near.gains,
             frame=body_frame(source.heading, source.pitch),
             images=images,
-            ways=self._ways(source) if near is None else near.ways,
+            ways=ways,
             stays=not source.moving,
         )
 
-    def _ways(self, source: Source) -> EdgeWays | None:
-        return None if self.edges is None else self.edges.prepare(source.position)
+    def _images_and_ways(self, source: np.ndarray) -> tuple[ImageSources | None, EdgeWays | None]:
+        def search() -> tuple[np.ndarray | None, EdgeWays | None]:
+            images = self._images(source)
+            ways = None if self.edges is None else self.edges.prepare(source)
+            return None if images is None else images.sequences, ways
+
+        key = self.scene.fingerprint, source, self.edges is None, self.image_order, self.image_rays
+        sequences, ways = self._folder.get("source", key, search, classes=(EdgeWays,))
+        return self._images(source, sequences), ways
+
+    def _images(self, source: np.ndarray, sequences: np.ndarray | None = None) -> ImageSources | None:
+        if self.facets is None:
+            return None
+        numbers = self.image_order, self.image_rays
+        return ImageSources(self.scene, self.facets, source, *numbers, air=self.air, sequences=sequences)
 
     def find(self, source: ExactSource, listener: np.ndarray) -> SoundPaths:
         """Return the exact paths from a source to a listener.

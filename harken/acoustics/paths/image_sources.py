@@ -292,6 +292,7 @@ class ImageSources:
         air: ``(bands,)`` energy attenuation of air [1/m]; none by default.
         also: ``(n, k)`` int32 sequences of facets that are taken whatever the rays find, k at most `order`; -1 after
             the last.
+        sequences: The `sequences` that an earlier search with the same arguments found, which is then left out.
 
     Raises:
         ConfigurationError: The order or the number of rays is out of range, the source is not a position, or the facets
@@ -309,6 +310,7 @@ class ImageSources:
         seed: int = 0,
         air: np.ndarray | None = None,
         also: np.ndarray | None = None,
+        sequences: np.ndarray | None = None,
     ):
         if not 1 <= order <= MAXIMUM_ORDER or int(order) != order:
             raise ConfigurationError(f"ImageSources: order is {order!r}; expected a whole number 1–{MAXIMUM_ORDER}.")
@@ -327,7 +329,9 @@ class ImageSources:
             )
         self.surfaces = scene.material, scene.coefficients, self.air
         self._place(source)
-        if _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:
+        if sequences is not None:
+            self.sequences = sequences
+        elif _sequence_count(len(facets), self.order) <= FEW_SEQUENCES:
             self.sequences = _all_sequences(len(facets), self.order)
         else:
             self.sequences = self._find_sequences(int(rays), seed, also)

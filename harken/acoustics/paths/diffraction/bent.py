@@ -21,7 +21,7 @@ from harken.errors import ConfigurationError
 from harken.raytracing import kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["DiffractionPaths", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
+__all__ = ["DiffractionPaths", "EdgeGraph", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
 SLOTS = 6
 """Number of ways that are kept per last edge and number of edges."""
@@ -225,12 +225,35 @@ def pass_in_view(rays, rule, table, a, b, product):
     return pass_sight(rays, ray_buffer(), rule, table, a if forth else b, b if forth else a, product)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EdgeGraph:
+    """The edges of a scene, and which of them see each other."""
+
+    edges: Edges
+    """The edges."""
+    table: np.ndarray
+    """``(n, 19)`` float64: the edges as kernels take them, see `pack_edges`."""
+    neighbours: np.ndarray
+    """``(m,)`` int32: those of edge e are ``neighbours[borders[e] : borders[e + 1]]``."""
+    borders: np.ndarray
+    """``(n + 1,)`` int32."""
+
+    @staticmethod
+    def build(scene: Scene, edges: Edges | None = None) -> "EdgeGraph":
+        """Find the edges of a scene, unless they are given, and what they see of each other."""
+        edges = Edges.build(scene) if edges is None else edges
+        table = pack_edges(scene.triangles, edges)
+        first, neighbours = (part.astype(np.int32) for part in np.nonzero(link_edges(scene.triangles, table)))
+        borders = np.searchsorted(first, np.arange(len(edges) + 1)).astype(np.int32)
+        return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
+
+
 class DiffractionPaths:
     """Finds the paths over edges between any two points of a scene.
 
     Args:
         scene: The scene.
-        edges: Its edges; `Edges.build(scene)` by default.
+        edges: Its edges, or their graph; `EdgeGraph.build(scene)` by default.
         air: ``(bands,)`` energy attenuation of air [1/m]; none by default.
         speed: Speed of sound [m/s].
         order: Most edges on one path, 1 to 5.
@@ -243,7 +266,7 @@ class DiffractionPaths:
     def __init__(
         self,
         scene: Scene,
-        edges: Edges | None = None,
+        edges: Edges | EdgeGraph | None = None,
         *,
         air: np.ndarray | None = None,
         speed: float = 343.2,
@@ -261,12 +284,8 @@ class DiffractionPaths:
                 "expected 1 to 5 edges, at least one path and a speed above 0."
             )
         self.scene, self.order, self.most = scene, order, most
-        self.edges = Edges.build(scene) if edges is None else edges
-        self._table = pack_edges(scene.triangles, self.edges)
-        count = len(self.edges)
-        linked = link_edges(scene.triangles, self._table)
-        first, self._neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
-        self._borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
+        self._graph = edges if isinstance(edges, EdgeGraph) else EdgeGraph.build(scene, edges)
+        self.edges, self._table = self._graph.edges, self._graph.table
         coarse, fine = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
         self._rule = coarse.wavenumbers, coarse.nodes, coarse.weights
         self._fine_rule = fine.wavenumbers, fine.nodes, fine.weights
@@ -283,7 +302,7 @@ class DiffractionPaths:
         source = _point(source, "source")
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
         came = np.zeros((self.order, len(self.edges), SLOTS, 2), np.int32)
-        graph = self._table, self._neighbours, self._borders
+        graph = self._table, self._graph.neighbours, self._graph.borders
         reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came)
         reached = np.flatnonzero((ways[..., -1] > 0.0).any((0, 2)))
         return EdgeWays(source=source, reached=reached, ways=ways, came=came)
