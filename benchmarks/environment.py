@@ -14,9 +14,13 @@ coherence), no picture, no convolution, no spectrogram. It is not a dependency:
 import argparse
 import importlib.util
 import itertools
+import os
 import resource
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -53,15 +57,29 @@ def walk(env: TaskEnv, steps: int, rng: np.random.Generator) -> float:
     return steps / spent
 
 
-def random_actions(seconds: float, rng: np.random.Generator) -> tuple[float, float, float, float]:
-    """Return what untrained agents get: uniformly random actions, stop included, in homes as they come.
+@dataclass(frozen=True)
+class RandomActions:
+    """What uniformly random actions get, stop included, with their resets."""
 
-    Steps a second, resets counted; steps an episode; the median reset in a home that was there and in a new one [ms].
-    """
+    rate: float
+    """Steps a second, resets counted."""
+    episodes: int
+    """Episodes that were ended."""
+    length: float
+    """Steps an episode."""
+    old: float
+    """Median time of a reset in a home that was there [ms]."""
+    new: float
+    """Median time of a reset in another home [ms]."""
+
+
+def random_actions(*, seconds: float = np.inf, episodes: int | None = None) -> RandomActions:
+    """Return what untrained agents get in homes as they come, always the same ones, for a time or so many episodes."""
     env = TaskEnv("audiogoal", split="train", sensors=("depth", "waveform", "spectrogram"))
+    rng = np.random.default_rng(2)
     env.reset(seed=0)
     steps, resets, start = 0, [], time.perf_counter()
-    while time.perf_counter() - start < seconds:
+    while time.perf_counter() - start < seconds and len(resets) != episodes:
         _, _, terminated, truncated, _ = env.step(np.int64(rng.integers(4)))
         steps += 1
         if terminated or truncated:
@@ -72,7 +90,37 @@ def random_actions(seconds: float, rng: np.random.Generator) -> tuple[float, flo
     env.close()
     new = resets[EPISODES_PER_HOME - 1 :: EPISODES_PER_HOME]
     old = [reset for i, reset in enumerate(resets, 1) if i % EPISODES_PER_HOME]
-    return rate, steps / max(len(resets), 1), float(np.median(old or [np.nan])), float(np.median(new or [np.nan]))
+    return RandomActions(
+        rate=rate,
+        episodes=len(resets),
+        length=steps / max(len(resets), 1),
+        old=float(np.median(old or [np.nan])),
+        new=float(np.median(new or [np.nan])),
+    )
+
+
+def print_random_actions(warm_up: float, seconds: float) -> None:
+    """Print what random actions get where everything is new, and where an earlier run has kept it on disk."""
+    random_actions(seconds=warm_up)
+    print("\nUniformly random actions, stop included, with resets, new sources and new homes")
+    result = random_actions(seconds=seconds)
+    print_result("everything for the first time", result)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HARKEN_PREPARED"] = folder
+        for _ in ("made", "read"):
+            result = random_actions(episodes=result.episodes)
+        del os.environ["HARKEN_PREPARED"]
+        print_result("the same episodes, kept on disk by an earlier run", result)
+        size = sum(file.stat().st_size for file in Path(folder).iterdir())
+        print(f"    size of the folder                   {size / 1e6:8.0f} MB")
+
+
+def print_result(title: str, result: RandomActions) -> None:
+    """Print one part of the table."""
+    print(f"  {title}")
+    print(f"    {result.episodes:4d} episodes of {result.length:.1f} steps           {result.rate:8.0f} steps/s")
+    print(f"    reset in the same home               {result.old:8.0f} ms")
+    print(f"    reset in another home                {result.new:8.0f} ms")
 
 
 def environment_in(world: World, sensors: tuple[str, ...] = ("depth", "waveform", "spectrogram")) -> TaskEnv:
@@ -190,12 +238,7 @@ def main() -> None:
             print(f"  SoundSpaces 2.0's engine, response only {np.median(peers):7.1f} responses/s")
             print(f"  ratio                                  {np.median(np.divide(ours, peers)):8.1f}")
     warm_up, seconds = (1.0, 2.0) if quick else (10.0, 30.0)
-    random_actions(warm_up, np.random.default_rng(1))
-    rate, length, old, new = random_actions(seconds, np.random.default_rng(2))
-    print("\nUniformly random actions, stop included, with resets, new sources and new homes")
-    print(f"  after {warm_up:.0f} s, {length:.1f} steps an episode        {rate:8.0f} steps/s")
-    print(f"  reset in the same home                 {old:8.0f} ms")
-    print(f"  reset in a new home, made and prepared {new:8.0f} ms")
+    print_random_actions(warm_up, seconds)
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
     print(f"\nPeak memory of this process, all of the above: {used:.0f} MB")
 

@@ -13,6 +13,7 @@ import io
 import os
 import pickle
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ class PreparedFolder:
         content = pickle.dumps(value, protocol=5)
         _make_room(self.path, self.megabytes * 1e6 - len(content))
         with write_whole(file, lasting=False, error=_unwritten) as stream:
-            stream.write(_FORMAT + hashlib.sha256(content).digest())
+            stream.write(_FORMAT + _checksum(content))
             stream.write(content)
         return value
 
@@ -151,11 +152,13 @@ def _read(file: Path) -> io.BytesIO | None:
             os.utime(file)
     except OSError:
         return None
-    start = len(_FORMAT) + hashlib.sha256().digest_size
+    start = len(_FORMAT) + len(_checksum(b""))
     content = memoryview(whole)[start:]
-    if whole[: len(_FORMAT)] != _FORMAT or hashlib.sha256(content).digest() != whole[len(_FORMAT) : start]:
-        return None
-    return io.BytesIO(content)
+    return io.BytesIO(content) if whole[:start] == _FORMAT + _checksum(content) else None
+
+
+def _checksum(content: bytes | memoryview) -> bytes:
+    return zlib.crc32(content).to_bytes(4, "big")
 
 
 class _Unpickler(pickle.Unpickler):

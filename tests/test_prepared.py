@@ -130,7 +130,7 @@ def test_nothing_in_a_file_can_run_code(tmp_path, monkeypatch):
     folder.get("number", [1], lambda: 1)
     (file,) = tmp_path.glob("number-*")
     content = pickle.dumps(Hostile())
-    file.write_bytes(prepared._FORMAT + prepared.hashlib.sha256(content).digest() + content)
+    file.write_bytes(prepared._FORMAT + prepared._checksum(content) + content)
     assert folder.get("number", [1], lambda: 2) == 2
     assert not (tmp_path / "here").exists()
 

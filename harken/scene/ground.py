@@ -1,6 +1,7 @@
 """The interface between a body and the ground it walks on: the floor of a mesh, or the nodes of a grid."""
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +61,10 @@ class Ground(Protocol):
         Raises:
             NavigationError: The body cannot stand at the position, or an argument is not finite.
         """
+        ...
+
+    def moves(self, position: Point, headings: Sequence[float], distance: float) -> np.ndarray:
+        """Return the ends ``(n, 3)`` of walks from one position along several headings; see `move`."""
         ...
 
     def distance(self, start: Point, goal: Point) -> float:
@@ -143,6 +148,11 @@ class FloorGround:
         """Walk ahead, sliding along what is in the way."""
         distance = checked_number("The distance", distance, 0.0, unit="m", error=NavigationError)
         return self.floor.move(position, distance * forward_vector(self.turned(heading)))
+
+    def moves(self, position: Point, headings: Sequence[float], distance: float) -> np.ndarray:
+        """Return where walks along several headings end ``(n, 3)``."""
+        distance = checked_number("The distance", distance, 0.0, unit="m", error=NavigationError)
+        return self.floor.moves(position, [distance * forward_vector(self.turned(heading)) for heading in headings])
 
     def distance(self, start: Point, goal: Point) -> float:
         """Return the length of the shortest way over the floor [m], inf where there is none."""
@@ -232,6 +242,10 @@ class GridGround:
         node = self.node(position)
         onward = int(self.graph.neighbours[node, self.quarter(heading)])
         return self._place(node if onward < 0 else onward), onward < 0
+
+    def moves(self, position: Point, headings: Sequence[float], distance: float) -> np.ndarray:
+        """Return the next nodes ``(n, 3)`` along several headings."""
+        return np.array([self.move(position, heading, distance)[0] for heading in headings]).reshape(-1, 3)
 
     def distance(self, start: Point, goal: Point) -> float:
         """Return the steps of the shortest way between two nodes times the grid's spacing [m]."""

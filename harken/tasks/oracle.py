@@ -75,7 +75,7 @@ class PathOracle:
             return None
         half = round(np.pi / self.turn)
         turns = range(-half, half + 1)
-        ends = np.array([self.ground.move(position, heading + k * self.turn, self.step)[0] for k in turns])
+        ends = self.ground.moves(position, [heading + k * self.turn for k in turns], self.step)
         # A turn costs little compared with a metre, but enough to avoid dithering between equal headings.
         return turns[int(np.argmin(self.ground.distances(ends, self._goal) + 1e-3 * np.abs(turns)))]
 

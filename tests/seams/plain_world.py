@@ -37,6 +37,9 @@ class Square:
         end = self.snap(np.clip(wanted, -SIDE / 2, SIDE / 2))
         return end, bool(np.abs(end - wanted).max() > 1e-9)
 
+    def moves(self, position, headings, distance):
+        return np.array([self.move(position, heading, distance)[0] for heading in headings])
+
     def distance(self, start, goal):
         return float(np.linalg.norm(np.subtract(goal, start)))
 

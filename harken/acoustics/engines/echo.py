@@ -24,7 +24,7 @@ from scipy.signal import fftconvolve, resample_poly
 from harken.acoustics.directivity import Directivity, body_frame
 from harken.acoustics.engines.fast import EnergyHistogram
 from harken.acoustics.fields.pair import trace_pair
-from harken.acoustics.hearing.receivers import Synthesizer
+from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource, source_gains
 from harken.acoustics.paths.image_sources import ImageSources
 from harken.acoustics.places import paths_from_engine, place_for_engine
@@ -189,7 +189,7 @@ class EchoPropagation:
     @cached_property
     def _synthesizer(self) -> Synthesizer:
         samples = max(self.settings.samples, round(CARRIERS * self.rate))
-        return Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+        return synthesizer(self.rate, samples, self.settings.seed, self.speed)
 
     @cached_property
     def _places(self) -> RecentlyUsed[EnergyHistogram]:

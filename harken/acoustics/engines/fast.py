@@ -14,7 +14,7 @@ from harken.acoustics.fields.field import EnergyField, read_field, trace_field
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.fields.regions import Regions, build_regions
 from harken.acoustics.fields.waypoints import blend_waypoints
-from harken.acoustics.hearing.receivers import Synthesizer
+from harken.acoustics.hearing.receivers import synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
 from harken.acoustics.paths.straight import Route
 from harken.acoustics.places import paths_from_engine, place_for_engine
@@ -121,7 +121,7 @@ class FastPropagation:
         self._attenuation = np.asarray(self.air.attenuation(np.array(OCTAVE_BANDS)), np.float64)
         self._bins = TimeBins.build(self.settings.duration)
         samples = round(self.settings.duration * self.rate)
-        self._synthesizer = Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+        self._synthesizer = synthesizer(self.rate, samples, self.settings.seed, self.speed)
         self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
         self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)

@@ -17,7 +17,7 @@ import numpy as np
 from harken.acoustics.directivity import body_frame
 from harken.acoustics.engines.reference_tracing import MOMENTS, Medium, Surfaces, trace_batch
 from harken.acoustics.fields.decay import CutDecay
-from harken.acoustics.hearing.receivers import Synthesizer
+from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
 from harken.acoustics.paths.image_sources import MAXIMUM_ORDER
 from harken.acoustics.places import paths_from_engine, place_for_engine
@@ -239,7 +239,7 @@ class ReferencePropagation:
     @cached_property
     def _synthesizer(self) -> Synthesizer:
         samples = round(self.settings.duration * self.rate)
-        return Synthesizer(self.rate, samples, self.settings.seed, self.speed)
+        return synthesizer(self.rate, samples, self.settings.seed, self.speed)
 
     def paths(self, source: SourceLike, listener: Listener) -> tuple[SoundPath, ...]:
         """Return the exact paths.

@@ -4,6 +4,7 @@ All receive the same input: exact paths with their directions, and a field with 
 receiver defines how its channels weigh and delay a direction, and which coherence they have in a diffuse field.
 """
 
+import functools
 from functools import cached_property
 from typing import Protocol
 
@@ -28,7 +29,7 @@ from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["Receiver", "Synthesizer"]
+__all__ = ["Receiver", "Synthesizer", "synthesizer"]
 
 SPECULAR = PATH_KINDS.index("specular")
 
@@ -73,6 +74,12 @@ class Receiver(Protocol):
             offset: Where in the noise to begin: sources with different offsets get independent tails.
         """
         ...
+
+
+@functools.lru_cache(maxsize=4)
+def synthesizer(rate: int, samples: int, seed: int, speed: float) -> "Synthesizer":
+    """Return the `Synthesizer` of these arguments, which all engines share: it does not depend on the scene."""
+    return Synthesizer(rate, samples, seed, speed)
 
 
 class Synthesizer:

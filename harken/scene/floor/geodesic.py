@@ -465,11 +465,18 @@ class DistanceField:
         grid: The floor.
         goals: ``(n, 3)`` points on it [m].
         heights: ``(N,)`` averaged heights of a floor that is not level [m].
+        settled: What `propagate` returned for these goals, if it has been asked before.
     """
 
-    def __init__(self, grid: FloorGrid, goals: np.ndarray, heights: np.ndarray | None = None):
+    def __init__(
+        self,
+        grid: FloorGrid,
+        goals: np.ndarray,
+        heights: np.ndarray | None = None,
+        settled: tuple[np.ndarray, ...] | None = None,
+    ):
         self.grid, self.goals = grid, goals
-        self._field = propagate(grid, goals)
+        self._field = propagate(grid, goals) if settled is None else settled
         heights = np.empty(0) if heights is None else heights
         lengths = lengths_to_goals(grid, heights, *self._field[2:]) if len(heights) else np.empty(0)
         self._slopes = heights, lengths

@@ -20,6 +20,7 @@ __all__ = [
     "margin_at",
     "margin_slope",
     "move_on_floor",
+    "moves_on_floor",
     "owner_of",
     "pull_to_edge",
     "slide",
@@ -309,3 +310,14 @@ def move_on_floor(grid, island, x, y, z, dx, dz):
     to_x, to_z = grid.x0 + u * grid.cell, grid.z0 + v * grid.cell
     gap = np.sqrt((to_x - x - dx) ** 2 + (to_z - z - dz) ** 2)
     return quad, to_x, surface_height(grid, quad, u, v), to_z, gap > TOLERANCE
+
+
+@kernel
+def moves_on_floor(grid, island, x, y, z, displacements, ends):
+    """Move a body from one point with each of ``(n, 3)`` displacements; returns which of them failed, -1 for none."""
+    for k in range(len(displacements)):
+        way = displacements[k]
+        quad, ends[k, 0], ends[k, 1], ends[k, 2], _ = move_on_floor(grid, island, x, y, z, way[0], way[2])
+        if quad < 0:
+            return k
+    return -1

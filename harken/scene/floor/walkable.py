@@ -1,9 +1,11 @@
 """The walkable floor of any mesh: where a body can stand, how it moves, and distances over the floor."""
 
+import hashlib
 import logging
 import math
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -11,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from harken.errors import ConfigurationError, NavigationError
+from harken.prepared import prepared_folder
 from harken.raytracing import kernel
-from harken.scene.floor.geodesic import DistanceField, Path, Point, coordinates, figure_text, point_text
+from harken.scene.floor.geodesic import DistanceField, Path, Point, coordinates, figure_text, point_text, propagate
 from harken.scene.floor.grid import (
     COLUMN,
     CORNER,
@@ -23,6 +26,7 @@ from harken.scene.floor.grid import (
     locate,
     margin_at,
     move_on_floor,
+    moves_on_floor,
     owner_of,
     slide,
     surface_height,
@@ -450,12 +454,32 @@ class WalkableFloor:
             raise NavigationError(f"The displacement {point_text(displacement)} is not finite: expected metres.")
         return np.array([x, y, z]), collided
 
+    def moves(self, start: Point, displacements: Sequence[Point]) -> np.ndarray:
+        """Return where the body ends ``(n, 3)`` that starts at one point with different displacements; see `move`."""
+        begin, ends = coordinates(start), np.empty((len(displacements), 3))
+        ways = np.array([coordinates(displacement) for displacement in displacements]).reshape(-1, 3)
+        farthest = np.abs(ways).max(1, keepdims=True, initial=0.0)
+        ways *= np.where((farthest > _FARTHEST) & np.isfinite(farthest), _FARTHEST / np.maximum(farthest, 1.0), 1.0)
+        failed = moves_on_floor(self.grid, self.node_island, *begin, ways, ends)
+        if failed >= 0:
+            self._quad(start)
+            raise NavigationError(
+                f"The displacement {point_text(displacements[failed])} is not finite: expected metres."
+            )
+        return ends
+
     def _climbs(self, island: int) -> bool:
         return self.islands[island].upper - self.islands[island].lower > LEVEL
 
     @cached_property
     def _is_level(self) -> bool:
         return not any(self._climbs(k) for k in range(len(self.islands)))
+
+    @cached_property
+    def _digest(self) -> str:
+        """Hexadecimal digest of the grid, which determines all distances."""
+        parts = [part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode() for part in self.grid]
+        return hashlib.sha256(b";".join(parts)).hexdigest()
 
     @cached_property
     def _averaged_heights(self) -> np.ndarray:
@@ -508,7 +532,8 @@ class WalkableFloor:
                 return self._fields[key]
         quads = [self._quad(point) for point in goals]
         climbs = any(self._climbs(self._owner(quad)) for quad in quads)
-        field = DistanceField(self.grid, goals, self._averaged_heights if climbs else None)
+        settled = prepared_folder().get("distances", (self._digest, goals), lambda: propagate(self.grid, goals))
+        field = DistanceField(self.grid, goals, self._averaged_heights if climbs else None, settled=settled)
         with _fields_lock:
             self._fields[key] = field
             while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
