@@ -17,6 +17,7 @@ from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import ConfigurationError, SoundError
 from harken.scene import OCTAVE_BANDS
+from harken.sound.delay_lines import DelayLines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,8 +30,10 @@ __all__ = [
     "ImpulseResponse",
     "Listener",
     "ListenerFormat",
+    "MovingPropagation",
     "PathKind",
     "Propagation",
+    "ResponseParts",
     "SoundPath",
     "SoundPaths",
     "Source",
@@ -154,6 +157,8 @@ class SoundPath:
     """Length of the way [m]."""
     energy: np.ndarray
     """``(bands,)`` squared pressure per octave band, relative to 1 at 1 m in the free field."""
+    identity: int = 0
+    """Number of the surfaces or edges that it belongs to; see `SoundPaths.identity`."""
 
     @property
     def order(self) -> int:
@@ -187,6 +192,9 @@ class SoundPaths(Sequence[SoundPath]):
     """``(n, most, 3)`` float64 points from the source to the listener [m]; NaN after the listener."""
     point_count: np.ndarray
     """``(n,)`` int64 number of points of each path."""
+    identity: np.ndarray
+    """``(n,)`` int64 number of the surfaces or edges that a path belongs to, in their order: paths with the same number
+    at two moments are one path, which has moved. 0 where it is not known."""
 
     @staticmethod
     def of(paths: Sequence[SoundPath]) -> "SoundPaths":
@@ -202,6 +210,7 @@ class SoundPaths(Sequence[SoundPath]):
             energy=np.array([path.energy for path in paths], np.float64).reshape(len(paths), len(OCTAVE_BANDS)),
             points=points,
             point_count=counts,
+            identity=np.array([path.identity for path in paths], np.int64),
         )
 
     def __len__(self) -> int:
@@ -223,6 +232,7 @@ class SoundPaths(Sequence[SoundPath]):
             points=self.points[index, : self.point_count[index]],
             length=float(self.length[index]),
             energy=self.energy[index],
+            identity=int(self.identity[index]),
         )
 
     @property
@@ -332,6 +342,48 @@ class Propagation(Protocol):
 
     def impulse_response(self, source: Source, listener: Listener) -> ImpulseResponse:
         """Return what `listener` hears of an impulse at `source`."""
+        ...
+
+
+class ResponseParts(Protocol):
+    """A response in parts: exact paths, which can move, and the rest. Each part is computed when it is asked for."""
+
+    @property
+    def paths(self) -> SoundPaths:
+        """The exact paths, shortest first."""
+        ...
+
+    @property
+    def tail(self) -> np.ndarray:
+        """``(channels, n)`` float32 response without the exact paths."""
+        ...
+
+    @property
+    def samples(self) -> np.ndarray:
+        """``(channels, n)`` float32 response with them, as `ImpulseResponse.samples`."""
+        ...
+
+    def lines(self, lengths: np.ndarray | None = None) -> DelayLines:
+        """Return the exact paths as delay lines.
+
+        Args:
+            lengths: ``(paths,)`` lengths that decide the delays [m]; those of the paths by default.
+        """
+        ...
+
+
+@runtime_checkable
+class MovingPropagation(Propagation, Protocol):
+    """An engine that tells exact paths from the rest of a response, so that what moves is heard to move.
+
+    With an engine that only returns responses, sound fades from one response to the next.
+    """
+
+    speed: float
+    """Speed of sound [m/s]."""
+
+    def parts(self, source: Source, listener: Listener) -> ResponseParts:
+        """Return what `listener` hears of an impulse at `source`, in parts."""
         ...
 
 

@@ -16,17 +16,11 @@ from harken.scene.ground import Ground
 from harken.sim.mount import Mount
 from harken.sim.settings import WorldSettings
 from harken.sim.sources import SoundSource
+from harken.sim.streams import HeardStream, stream_of
 from harken.sim.world import World
-from harken.sound.convolution import StreamingConvolver
 from harken.vision import Camera, Plan, draw_plan
 
 __all__ = ["Simulator"]
-
-CROSSFADE = 0.05
-"""Time over which the sound changes from one response to the next [s]."""
-
-MOVING_BLOCK = 0.0625
-"""Most time for which a moving source is taken to be at one place [s]."""
 
 LONGEST_HEARING = 600.0
 """Most time that may pass in one call of `Simulator.hear` [s]."""
@@ -78,9 +72,9 @@ class Simulator:
         self.position = np.zeros(3)
         self.heading = 0.0
         self._placed = False
+        self._jumped = False
         self._sources: list[SoundSource] = []
-        self._convolvers: list[StreamingConvolver | None] = []
-        self._responses: dict[int, tuple[tuple, np.ndarray]] = {}
+        self._streams: list[HeardStream] = []
         self._sample_count = 0
 
     def __repr__(self) -> str:
@@ -142,7 +136,7 @@ class Simulator:
         heading = checked_number("The heading of the body", heading, unit="radians", error=NavigationError)
         self.position = self.ground.snap(target)
         self.heading = wrapped_angle(self.ground.turned(heading))
-        self._placed = True
+        self._placed = self._jumped = True
         aside = float(np.hypot(*(self.position - target)[[0, 2]]))
         if aside > NOTICED and self.world.settings.motion == "continuous":
             warnings.warn(
@@ -163,9 +157,8 @@ class Simulator:
                 raise SoundError(f"A source is {source!r}; expected a SoundSource(position=…, samples=…).")
             self._check_within(source.position)
         self._sources = list(sources)
-        self._convolvers = [None] * len(self._sources)
+        self._streams = []
         self._sample_count = 0
-        self._responses = {}
 
     def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
         """Compute ahead what the first step of an episode needs; observations do not change.
@@ -235,6 +228,10 @@ class Simulator:
     def hear_each(self, samples: int) -> np.ndarray:
         """Let time pass and return what the ears heard of each source; `hear` is the sum over the sources.
 
+        The body goes steadily from where it last heard to where it is now, and sources go on along their trajectories,
+        with the Doppler effect of both. A body that was put somewhere (`place`), or would be faster than
+        `harken.sim.trajectory.FASTEST`, does not go there: the sound of one place fades into that of the other.
+
         Args:
             samples: How many samples of time pass; the same at every call between two `set_sources`.
 
@@ -248,38 +245,14 @@ class Simulator:
         most = round(LONGEST_HEARING * self.rate)
         samples = checked_count("The number of samples to hear", samples, 1, most, error=SoundError)
         ears = self.ears
+        if not self._streams:
+            self._streams = [stream_of(self.propagation, source) for source in self._sources]
         each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
-        for i, source in enumerate(self._sources):
-            block = samples if source.trajectory is None else _divided(samples, round(MOVING_BLOCK * self.rate))
-            convolver = self._convolvers[i]
-            if convolver is None:
-                convolver = self._convolvers[i] = self._convolver(source, block)
-            for start in range(0, samples, block):
-                each[i, :, start : start + block] = convolver.advance(self._response(i, ears, start + block))
+        for i, stream in enumerate(self._streams):
+            each[i] = stream.advance(ears, samples, jumped=self._jumped)
+        self._jumped = False
         self._sample_count += samples
         return each
-
-    def _convolver(self, source: SoundSource, block: int) -> StreamingConvolver:
-        onset = round(source.onset * self.rate)
-        return StreamingConvolver(
-            source.samples,
-            block,
-            offset=source.offset,
-            fade=round(CROSSFADE * self.rate),
-            sounding=(onset, onset + source.duration * self.rate),
-        )
-
-    def _response(self, i: int, ears: Listener, ahead: int) -> np.ndarray:
-        """Return the response of a source some samples ahead; that of one at rest is computed once per pose."""
-        source = self._sources[i]
-        if source.trajectory is not None:
-            moved = source.at((self._sample_count + ahead) / self.rate)
-            return self.propagation.impulse_response(moved, ears).samples
-        pose = self.position.tobytes(), self.heading
-        entry = self._responses.get(i)
-        if entry is None or entry[0] != pose:
-            entry = self._responses[i] = pose, self.propagation.impulse_response(source.at(0.0), ears).samples
-        return entry[1]
 
     @property
     def time(self) -> float:
@@ -345,15 +318,6 @@ class Simulator:
     def _check_placed(self) -> None:
         if not self._placed:
             raise StateError("The body stands nowhere yet: call place(position, heading) first.")
-
-
-def _divided(samples: int, most: int) -> int:
-    """Return the length of the fewest equal pieces of `samples` that are at most `most` long.
-
-    If no reasonable number of equal pieces exists, the whole is one piece.
-    """
-    fewest = -(-samples // most)
-    return next((samples // n for n in range(fewest, 8 * fewest + 1) if samples % n == 0), samples)
 
 
 def _world_settings(options: dict[str, Any]) -> WorldSettings:

@@ -1,12 +1,17 @@
 """Trajectories of moving sources."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from harken.checks import checked_number
 from harken.errors import ConfigurationError
 
-__all__ = ["Trajectory"]
+__all__ = ["FASTEST", "Trajectory"]
+
+FASTEST = 100.0
+"""Greatest speed of a source [m/s]. Near the speed of sound there are shock waves, which are not computed."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -14,7 +19,8 @@ class Trajectory:
     """A polyline in time: straight from one place to the next, at rest before the first and after the last.
 
     Raises:
-        ConfigurationError: Times and positions do not fit together, do not rise, or are not finite.
+        ConfigurationError: Times and positions do not fit together, do not rise, or are not finite; or a leg is faster
+            than `FASTEST`.
     """
 
     times: np.ndarray
@@ -33,6 +39,13 @@ class Trajectory:
             )
         if not (np.isfinite(times).all() and np.isfinite(positions).all() and (np.diff(times) > 0).all()):
             raise ConfigurationError("Trajectory: times must rise, and all values must be finite.")
+        speeds = np.linalg.norm(np.diff(positions, axis=0), axis=1) / np.diff(times)
+        if (speeds > FASTEST * (1.0 + 1e-9)).any():
+            leg = int(speeds.argmax())
+            raise ConfigurationError(
+                f"Trajectory: {speeds[leg]:.4g} m/s from place {leg} to place {leg + 1}; expected at most {FASTEST:g} "
+                "m/s. Are the times seconds and the places metres?"
+            )
         object.__setattr__(self, "times", times)
         object.__setattr__(self, "positions", positions)
 
@@ -42,14 +55,13 @@ class Trajectory:
 
         Args:
             points: ``(n, 3)`` places [m]; equal neighbours count once.
-            speed: Speed [m/s].
+            speed: Speed [m/s], up to `FASTEST`.
             repeats: Whether the way starts anew after the last place.
 
         Raises:
-            ConfigurationError: The speed is not positive, or the points are not ``(n, 3)``.
+            ConfigurationError: The speed is not positive or too high, or the points are not ``(n, 3)``.
         """
-        if not (np.isfinite(speed) and speed > 0):
-            raise ConfigurationError(f"Trajectory: speed is {speed!r}; expected metres per second above 0.")
+        speed = checked_number("Trajectory: speed", speed, 0.0, FASTEST, above=True, unit="m/s")
         points = np.array(points, np.float64)
         if points.ndim != 2 or points.shape[1] != 3 or len(points) == 0:
             raise ConfigurationError(f"Trajectory: points have shape {points.shape}; expected (n, 3), n > 0.")
@@ -68,6 +80,26 @@ class Trajectory:
         """Return the place ``(3,)`` at a time [s]."""
         at = self._local(time)
         return np.array([np.interp(at, self.times, self.positions[:, axis]) for axis in range(3)])
+
+    def velocity(self, time: float) -> np.ndarray:
+        """Return the velocity ``(3,)`` at a time [m/s]; 0 at rest."""
+        at = self._local(time)
+        if not self.times[0] <= at < self.times[-1]:
+            return np.zeros(3)
+        leg = int(np.searchsorted(self.times, at, side="right")) - 1
+        return (self.positions[leg + 1] - self.positions[leg]) / (self.times[leg + 1] - self.times[leg])
+
+    def distance(self, time: float) -> float:
+        """Return how far the way has led until a time [m], from round to round where it repeats."""
+        span, rounds = self.times[-1] - self.times[0], 0.0
+        if self.repeats and span > 0 and time > self.times[-1]:
+            rounds = (time - self.times[0]) // span
+        return float(rounds * self._distances[-1] + np.interp(self._local(time), self.times, self._distances))
+
+    @cached_property
+    def _distances(self) -> np.ndarray:
+        """``(n,)`` how far each place is along the way [m]."""
+        return np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(self.positions, axis=0), axis=1))]
 
     def heading(self, time: float) -> float:
         """Return the heading of the motion at a time [rad]; at rest, the last or the first one; 0 if it never moves."""

@@ -5,6 +5,7 @@ import scipy.fft
 
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
+from harken.sound.stream import Stream, cut_clip
 
 __all__ = ["StreamingConvolver", "audible_length"]
 
@@ -42,14 +43,15 @@ class StreamingConvolver:
     ):
         if block < 1 or len(clip) == 0:
             raise ConfigurationError(f"Block of {block} samples and clip of {len(clip)}: both must be positive.")
-        self._clip = np.ascontiguousarray(clip, np.float32)
-        self._block, self._offset, self._sounding = block, offset, sounding
+        self.stream = Stream(clip=np.ascontiguousarray(clip, np.float32), offset=offset, sounding=sounding)
+        self._block = block
         self._size = scipy.fft.next_fast_len(2 * block, real=True)
         self._fade = np.linspace(0.0, 1.0, min(fade, block) + 2, dtype=np.float32)[1:-1]
         self._position = 0
         # Block i of the input has its spectrum in row i modulo the length; those before `_transformed` are there.
         self._ring = np.zeros((0, self._size // 2 + 1), np.complex64)
         self._transformed = 0
+        self._whole = np.linspace(0.0, 1.0, block + 1, dtype=np.float32)[:-1]
         self._response: np.ndarray | None = None
         self._partitions: np.ndarray | None = None
 
@@ -69,13 +71,15 @@ class StreamingConvolver:
             # Always the same four together: their bytes then do not depend on when they are asked for.
             first, row = self._transformed, self._transformed % len(self._ring)
             spans = np.empty((AHEAD, self._size), np.float32)
-            _cut_clip(self._clip, first * self._block, self._block, self._offset, *self._audible(), spans)
+            stream = self.stream
+            _cut_spans(stream.clip, first * self._block, self._block, stream.offset, *stream.bounds, spans)
             self._ring[row : row + AHEAD] = scipy.fft.rfft(spans, overwrite_x=True)
             self._transformed += AHEAD
 
-    def _audible(self) -> tuple[int, int]:
-        start, end = self._sounding
-        return max(0, int(np.ceil(start))), int(min(np.ceil(end), 2**62))
+    def _partitions_of(self, response: np.ndarray) -> np.ndarray:
+        if self._partitions is not None and response is self._response:
+            return self._partitions
+        return self._transform(response)
 
     def _transform(self, response: np.ndarray) -> np.ndarray:
         """Return the spectra ``(partitions, channels, bins)`` of a response in blocks, as far as it is audible."""
@@ -85,19 +89,28 @@ class StreamingConvolver:
         _cut_response(response, self._block, parts)
         return scipy.fft.rfft(parts, overwrite_x=True)
 
-    def advance(self, response: np.ndarray) -> np.ndarray:
+    def advance(self, response: np.ndarray, *, before: np.ndarray | None = None, gradually: bool = False) -> np.ndarray:
         """Produce the next block.
 
         Args:
             response: ``(channels, n)`` float32 impulse response from now on.
+            before: What the response is faded over from; by default the one of the last call. With the response itself,
+                nothing fades.
+            gradually: Whether it fades during the whole block, at a level that goes steadily from the old response's to
+                the new one's, however alike the two are (see `_steady`).
 
         Returns:
             ``(channels, block)`` float32.
         """
-        old, partitions = self._partitions, self._partitions
-        if old is None or partitions is None or response is not self._response:
-            partitions = self._transform(response)
+        last = self._response if before is None else before
+        old = None if last is None else self._partitions_of(last)
+        partitions = old if old is not None and response is last else self._partitions_of(response)
         fading = old is not None and old is not partitions and old.shape[1] == partitions.shape[1]
+        fade = self._whole if gradually else self._fade
+        level = _NO_LEVEL
+        if fading and gradually and last is not None:
+            level = np.empty(self._block, np.float32)
+            _steady(last, response, fade, level)
         self._prepare_input(max(len(partitions), len(old) if old is not None else 0))
         channels, now = partitions.shape[1], self._position // self._block
         # The old response's output is transformed along with the new one's: four transforms cost little more than two.
@@ -105,28 +118,24 @@ class StreamingConvolver:
         _filter(self._ring, now, partitions, partitions if old is None else old, spectra)
         filtered = scipy.fft.irfft(spectra, self._size, overwrite_x=True)
         out = np.empty((channels, self._block), np.float32)
-        _fade_over(filtered, self._block, self._fade, out)
+        _fade_over(filtered, self._block, fade, level, out)
         self._response, self._partitions = response, partitions
         self._position += self._block
         return out
 
 
+_NO_LEVEL = np.zeros(0, np.float32)
+
+
 @kernel
-def _cut_clip(clip, first, block, offset, start, end, spans):
+def _cut_spans(clip, first, block, offset, start, end, spans):
     """Cut the looping clip into `spans`, each a block and the one before it, then zeros; silent outside `start`…`end`.
 
     The first span ends with the block that begins at sample `first` of the stream.
     """
-    at = (first - block + offset) % len(clip)
     for s in range(len(spans)):
-        time, place = first + (s - 1) * block, at
-        for i in range(2 * block):
-            spans[s, i] = clip[place] if start <= time + i < end else np.float32(0.0)
-            place += 1
-            if place == len(clip):
-                place = 0
+        cut_clip(clip, first + (s - 1) * block, offset, start, end, spans[s, : 2 * block])
         spans[s, 2 * block :] = 0.0
-        at = (at + block) % len(clip)
 
 
 @kernel
@@ -175,9 +184,34 @@ def _filter(ring, now, partitions, old, spectra):
                 row[k] += x[k] * h[k]
 
 
+@kernel(fastmath={"contract", "reassoc", "nsz"})
+def _steady(old, new, fade, level):
+    """Set the factor that keeps a fade between two responses at a steady level.
+
+    Of noises with the amplitudes a and b and the correlation ρ, the share w of the second and 1 − w of the first have
+    the power ((1 − w)a)² + (wb)² + 2ρw(1 − w)ab; the factor brings it to that of the amplitude (1 − w)a + wb. It is 1
+    where they are the same but for their level, and that of a fade of equal power where they are independent.
+    """
+    one, other, both = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    for c in range(old.shape[0]):
+        first, second = old[c], new[c]
+        for i in range(min(len(first), len(second))):
+            one += first[i] * first[i]
+            other += second[i] * second[i]
+            both += first[i] * second[i]
+    a, b, common = np.sqrt(one), np.sqrt(other), max(both, np.float32(0.0))
+    for i in range(len(fade)):
+        u, v = (np.float32(1.0) - fade[i]) * a, fade[i] * b
+        power = u * u + v * v + np.float32(2.0) * fade[i] * (np.float32(1.0) - fade[i]) * common
+        level[i] = (u + v) / np.sqrt(power) if power > 0.0 else np.float32(1.0)
+
+
 @kernel
-def _fade_over(filtered, block, fade, out):
-    """Write the new response's output into `out`; in its first samples the old one's, further down, fades away."""
+def _fade_over(filtered, block, fade, level, out):
+    """Write the new response's output into `out`; in its first samples the old one's, further down, fades away.
+
+    While it does, the sum is multiplied by `level` unless that is empty.
+    """
     channels = out.shape[0]
     for c in range(channels):
         out[c] = filtered[c, block : 2 * block]
@@ -185,3 +219,5 @@ def _fade_over(filtered, block, fade, out):
             row, before = out[c], filtered[channels + c, block : 2 * block]
             for i in range(len(fade)):
                 row[i] = fade[i] * row[i] + (np.float32(1.0) - fade[i]) * before[i]
+            for i in range(len(level)):
+                row[i] *= level[i]

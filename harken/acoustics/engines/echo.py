@@ -367,4 +367,5 @@ def _reflections(paths: SoundPaths, farthest: float) -> SoundPaths:
         energy=paths.energy[near],
         points=paths.points[near],
         point_count=paths.point_count[near],
+        identity=paths.identity[near],
     )

@@ -14,7 +14,7 @@ from harken.acoustics.fields.field import EnergyField, read_field, trace_field
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.fields.regions import Regions, build_regions
 from harken.acoustics.fields.waypoints import blend_waypoints
-from harken.acoustics.hearing.receivers import synthesizer
+from harken.acoustics.hearing.receivers import SynthesizedParts, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
 from harken.acoustics.paths.straight import Route
 from harken.acoustics.places import paths_from_engine, place_for_engine
@@ -130,6 +130,7 @@ class FastPropagation:
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
         # A head that turns in place needs the same energies again.
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
+        self._found = RecentlyUsed[SoundPaths](HISTOGRAMS_KEPT)
         self._decay = CutDecay(self.settings.duration)
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
@@ -271,7 +272,11 @@ class FastPropagation:
     def paths(self, source: SourceLike, listener: Listener) -> SoundPaths:
         """Return the exact paths from source to listener, shortest first."""
         source, listener = self._placed(source, listener)
-        return paths_from_engine(self._world_scene, self.exact.find(self._prepared(source), listener.position))
+        return paths_from_engine(self._world_scene, self._paths(source, listener.position))
+
+    def _paths(self, source: Source, position: np.ndarray) -> SoundPaths:
+        key = _source_key(source), position.tobytes()
+        return self._found.get(key, lambda: self.exact.find(self._prepared(source), position))
 
     def energy(self, source: SourceLike, listener: Listener) -> EnergyHistogram:
         """Return the energy that a listener receives over time.
@@ -303,8 +308,7 @@ class FastPropagation:
         return self._histograms.get(key, lambda: self._histogram(source, listener.position))
 
     def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
-        exact = self._prepared(source)
-        paths = self.exact.find(exact, position)
+        paths, exact = self._paths(source, position), self._prepared(source)
         energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
         if self.settings.reverberation:
             energy = self._energy_at(source, exact, position)
@@ -326,21 +330,28 @@ class FastPropagation:
             ConfigurationError: An argument is not a source or a listener, or the head has another sampling rate.
             HarkenWarning: The response ends long before the sound has died away; given once for each duration.
         """
-        source, listener = self._placed(source, listener)
-        response = self._respond(source, listener, self._energy(source, listener))
-        if not self._world_scene.is_far:
-            return response
-        return replace(response, paths=paths_from_engine(self._world_scene, SoundPaths.of(response.paths)))
+        parts = self.parts(source, listener)
+        return ImpulseResponse(samples=parts.samples, rate=self.rate, paths=parts.paths)
 
-    def _respond(self, source: Source, listener: Listener, histogram: EnergyHistogram) -> ImpulseResponse:
-        if not self.settings.reverberation:
-            return self._synthesizer.respond(listener, histogram.paths)
+    def parts(self, source: SourceLike, listener: Listener) -> SynthesizedParts:
+        """Return what a listener hears of an impulse at a source, in parts that can move, each made when asked for.
+
+        Arguments and errors are those of `impulse_response`, whose samples those of all parts are.
+        """
+        source, listener = self._placed(source, listener)
+        paths = self._paths(source, listener.position)
+        if self.settings.reverberation:
+            tail = functools.partial(self._tail, source, listener)
+        else:
+            tail = functools.partial(self._synthesizer.silence, listener)
+        return SynthesizedParts(self._synthesizer, listener, paths_from_engine(self._world_scene, paths), tail)
+
+    def _tail(self, source: Source, listener: Listener) -> np.ndarray:
+        histogram = self._energy(source, listener)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
         # A moving source keeps its noise offset, so that its tail does not jump.
         offset = 0 if source.moving else _offset_of(source.position.tobytes())
-        return self._synthesizer.respond(
-            listener, histogram.paths, histogram.energy, histogram.edges, first=nearest, offset=offset
-        )
+        return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, offset=offset)
 
     def impulse_responses(
         self, sources: Sequence[SourceLike], listeners: Sequence[Listener]

@@ -5,6 +5,7 @@ receiver defines how its channels weigh and delay a direction, and which coheren
 """
 
 import functools
+from collections.abc import Callable
 from functools import cached_property
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from harken.acoustics.bands import energy_weights
 from harken.acoustics.directivity import sphere_directions
 from harken.acoustics.hearing.ambisonics import Ambisonics, encode, noise_gains
 from harken.acoustics.hearing.hrtf import HeadResponse, interpolate_head
+from harken.acoustics.hearing.lines import head_lines, plain_lines
 from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.acoustics.hearing.synthesis import (
     PathFilters,
@@ -28,8 +30,9 @@ from harken.acoustics.tracing import FAST
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
+from harken.sound.delay_lines import DelayLines
 
-__all__ = ["Receiver", "Synthesizer", "synthesizer"]
+__all__ = ["Receiver", "SynthesizedParts", "Synthesizer", "synthesizer"]
 
 SPECULAR = PATH_KINDS.index("specular")
 
@@ -54,6 +57,16 @@ class Receiver(Protocol):
 
         Args:
             out: The response.
+            paths: The paths.
+            frame: ``(3, 3)`` rotation from the world into the listener's frame.
+            delays: ``(paths,)`` when they arrive at the listener's centre [samples].
+        """
+        ...
+
+    def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
+        """Return exact paths as delay lines, which sound like those of `add_paths` where nothing moves.
+
+        Args:
             paths: The paths.
             frame: ``(3, 3)`` rotation from the world into the listener's frame.
             delays: ``(paths,)`` when they arrive at the listener's centre [samples].
@@ -164,15 +177,77 @@ class Synthesizer:
             first: When the earliest part of the field can arrive [s].
             offset: Where in the noise to begin: sources with different offsets get independent tails.
         """
-        receiver, frame = self.receiver(listener.format), listener.frame
-        out = np.zeros((receiver.channels, self.samples), np.float32)
         if field is not None and edges is not None:
-            start = max(int(np.ceil(first * self.rate)), 0)
-            receiver.add_tail(out, field, edges, frame, start, offset % (self.samples - self.samples // 8))
-            fade_end(out)
-        if len(paths):
-            receiver.add_paths(out, paths, frame, paths.length * (self.rate / self.speed))
+            out = self.tail(listener, field, edges, first=first, offset=offset)
+        else:
+            out = self.silence(listener)
+        self.add_paths(out, listener, paths)
         return ImpulseResponse(samples=out, rate=self.rate, paths=paths)
+
+    def silence(self, listener: Listener) -> np.ndarray:
+        """Return a response ``(channels, samples)`` float32 of zeros."""
+        return np.zeros((listener.channels, self.samples), np.float32)
+
+    def tail(
+        self, listener: Listener, field: np.ndarray, edges: np.ndarray, *, first: float = 0.0, offset: int = 0
+    ) -> np.ndarray:
+        """Return the part of a response that is not exact paths, ``(channels, samples)`` float32; see `respond`."""
+        out = self.silence(listener)
+        start = max(int(np.ceil(first * self.rate)), 0)
+        noise = offset % (self.samples - self.samples // 8)
+        self.receiver(listener.format).add_tail(out, field, edges, listener.frame, start, noise)
+        fade_end(out)
+        return out
+
+    def add_paths(self, out: np.ndarray, listener: Listener, paths: SoundPaths) -> None:
+        """Add exact paths to a response ``(channels, samples)`` in place."""
+        if len(paths):
+            delays = paths.length * (self.rate / self.speed)
+            self.receiver(listener.format).add_paths(out, paths, listener.frame, delays)
+
+    def lines(self, listener: Listener, paths: SoundPaths, lengths: np.ndarray) -> DelayLines:
+        """Return exact paths as delay lines; a path that is longer than a response is not heard.
+
+        Args:
+            listener: The listener.
+            paths: The exact paths.
+            lengths: ``(paths,)`` lengths that decide the delays [m].
+        """
+        delays = lengths * (self.rate / self.speed)
+        lines = self.receiver(listener.format).lines(paths, listener.frame, delays)
+        lines.gain[delays >= self.samples] = 0.0
+        return lines
+
+
+class SynthesizedParts:
+    """The parts of a response that a synthesizer makes; see `harken.acoustics.protocol.ResponseParts`.
+
+    Args:
+        synthesizer: Makes them.
+        listener: The listener.
+        paths: The exact paths.
+        tail: Returns the rest.
+    """
+
+    def __init__(self, synthesizer: Synthesizer, listener: Listener, paths: SoundPaths, tail: Callable[[], np.ndarray]):
+        self.paths = paths
+        self._synthesizer, self._listener, self._make_tail = synthesizer, listener, tail
+
+    @cached_property
+    def tail(self) -> np.ndarray:
+        """``(channels, n)`` float32 response without the exact paths."""
+        return self._make_tail()
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """``(channels, n)`` float32 response with them."""
+        out = self.tail.copy()
+        self._synthesizer.add_paths(out, self._listener, self.paths)
+        return out
+
+    def lines(self, lengths: np.ndarray | None = None) -> DelayLines:
+        """Return the exact paths as delay lines; see `harken.acoustics.protocol.ResponseParts`."""
+        return self._synthesizer.lines(self._listener, self.paths, self.paths.length if lengths is None else lengths)
 
 
 @kernel(fastmath=FAST)
@@ -270,6 +345,11 @@ class _Head:
         tables = self.head.tables
         _add_head_paths(tables, self._filters, out, paths.direction, frame, delays, self.rate, paths.energy, exact)
 
+    def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
+        """Return exact paths as delay lines; see `Receiver`."""
+        exact, tables = paths.kind != SPECULAR, self.head.tables
+        return head_lines(self._filters, tables, paths.direction, frame, delays, self.rate, paths.energy, exact)
+
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int
     ) -> None:
@@ -290,10 +370,16 @@ class _AmbisonicPoint:
 
     def add_paths(self, out: np.ndarray, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> None:
         """Add exact paths in place; see `Receiver`."""
+        _add_plain_paths(self._filters, out, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+
+    def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
+        """Return exact paths as delay lines; see `Receiver`."""
+        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+
+    def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return delays ``(paths, channels)`` and amplitudes ``(paths, channels, bands)``."""
         gains = encode(_directions(paths, frame), self.kind.order, self.kind.normalization)
-        amplitudes = gains[:, :, None] * np.sqrt(paths.energy)[:, None, :]
-        each = np.repeat(delays[:, None], self.channels, 1)
-        _add_plain_paths(self._filters, out, each, amplitudes, paths.kind != SPECULAR)
+        return np.repeat(delays[:, None], self.channels, 1), gains[:, :, None] * np.sqrt(paths.energy)[:, None, :]
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int
@@ -332,10 +418,17 @@ class _Array:
 
     def add_paths(self, out: np.ndarray, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> None:
         """Add exact paths in place; see `Receiver`."""
+        _add_plain_paths(self._filters, out, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+
+    def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
+        """Return exact paths as delay lines; see `Receiver`."""
+        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+
+    def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return delays ``(paths, channels)`` and amplitudes ``(paths, channels, bands)``."""
         directions = _directions(paths, frame)
         amplitudes = self.array.gains(directions) * np.sqrt(paths.energy)[:, None, :]
-        each = delays[:, None] + self.array.delays(directions, self.speed) * self.rate
-        _add_plain_paths(self._filters, out, each, amplitudes, paths.kind != SPECULAR)
+        return delays[:, None] + self.array.delays(directions, self.speed) * self.rate, amplitudes
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int

@@ -19,14 +19,9 @@ from harken.acoustics.bands import band_filters, energy_weights
 from harken.acoustics.tracing import FAST
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
+from harken.sound.delay_lines import PHASES, SINC_TAPS, fractional_delays
 
 __all__ = ["PathFilters", "add_noise", "add_shaped", "band_carriers", "fade_end", "path_filters"]
-
-PHASES = 32
-"""Fractions of a sample at which path filters are tabulated; between them they are interpolated, to -60 dB."""
-
-SINC_TAPS = 32
-"""Length of the fractional-delay filter [samples]."""
 
 LONG, SHORT = 16e-3, 4e-3
 """Lengths of the filters of paths whose bands differ [s]: for straight and diffracted paths, and for mirror
@@ -59,8 +54,7 @@ def path_filters(rate: int) -> PathFilters:
     Row p of a table delays by p/`PHASES` of a sample beyond half of its taps (Lanczos' window of the sinc). A path is
     the sum of the bands' filters, each times the band's amplitude; with amplitudes of one that is a plain impulse.
     """
-    x = np.arange(SINC_TAPS) - (SINC_TAPS // 2 - 1) - np.arange(PHASES + 1)[:, None] / PHASES
-    sinc = np.sinc(x) * np.sinc(x / (SINC_TAPS // 2)) * (np.abs(x) < SINC_TAPS // 2)
+    sinc = fractional_delays()
     plain = np.zeros((PHASES + 1, len(OCTAVE_BANDS), SINC_TAPS))
     plain[:] = sinc[:, None] / len(OCTAVE_BANDS)
     tables = [plain.astype(np.float32)]

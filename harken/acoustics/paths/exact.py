@@ -156,7 +156,7 @@ class ExactPaths:
         # Writable copies, since read-only arrays would need another compiled variant.
         ends = np.array(source.position, np.float64), np.array(listener, np.float64)
         facets = np.zeros(0, np.int32) if self.facets is None else self.facets.facet
-        kind, length, energy, points, counts = _find(
+        kind, length, energy, points, counts, identity = _find(
             self.scene.triangles.kernel_data,
             (self.scene.normals, self.scene.material, self.scene.coefficients),
             self.air,
@@ -166,7 +166,9 @@ class ExactPaths:
             (facets, *(no_images() if source.images is None else (source.images.tables, source.images.surfaces))),
             Pattern(source.gains, source.frame),
         )
-        paths = SoundPaths(kind=kind, length=length, energy=energy, points=points, point_count=counts)
+        paths = SoundPaths(
+            kind=kind, length=length, energy=energy, points=points, point_count=counts, identity=identity
+        )
         if not source.stays or self.edges is None or self.route is None or DIRECT in kind or DIFFRACTED in kind:
             return paths
         around = diffracted_path(self.scene, *ends, self.route, self.air, self.speed)
@@ -224,8 +226,17 @@ def _radiate(pattern, points, energy):
 
 
 @kernel
+def _sequence_identity(kind, sequence, count):
+    """Return a number other than 0 for a kind of path and the `count` facets or edges that it meets, in their order."""
+    number = np.int64(kind + 1)
+    for i in range(count):
+        number = number * np.int64(1_000_003) + np.int64(sequence[i] + 1)  # wraps around
+    return number if number != 0 else np.int64(1)
+
+
+@kernel
 def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
-    """Find all exact paths, shortest first: their kinds, lengths, energies, points and numbers of points."""
+    """Find all exact paths, shortest first: their kinds, lengths, energies, points, their numbers and identities."""
     source, listener = ends
     rule, fine_rule, table, ways, maximum = bent
     facet, tables, weights = mirrored
@@ -235,10 +246,12 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     bends, edges = 0, ways[1].shape[0]
     bent_points, bent_counts = np.empty((maximum + 1, edges + 2, 3)), np.zeros(maximum + 1, np.int64)
     bent_lengths, bent_energies = np.zeros(maximum + 1), np.empty((maximum + 1, bands))
+    bent_edges = np.empty((maximum + 1, edges), np.int64)
     if not in_view and len(ways[0]) > 0:
         bends = find_bent_paths(
-            rays, rule, table, ways, ends, air, maximum, bent_points, bent_counts, bent_lengths, bent_energies
-        )
+            rays, rule, table, ways, ends, air, maximum, bent_edges, bent_points, bent_counts, bent_lengths,
+            bent_energies,
+        )  # fmt: skip
     sequences, mirror_points = np.empty(most, np.int32), np.empty((most, tables[1].shape[1] + 2, 3))
     mirror_energies = np.empty((most, bands))
     reflections = 0
@@ -247,30 +260,33 @@ def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     count, width = 1 + bends + reflections, max(edges, tables[1].shape[1]) + 2
     kind, length, energy = np.empty(count, np.int8), np.empty(count), np.empty((count, bands))
     points, counts = np.full((count, width, 3), np.nan), np.empty(count, np.int64)
-    n = 0
+    identity, n = np.empty(count, np.int64), 0
     if straight.max() > 0.0:
         kind[0], length[0], energy[0], counts[0] = DIRECT if in_view else TRANSMITTED, 0.0, straight, 2
         length[0] = _distance(source, listener)
         points[0, 0], points[0, 1] = source, listener
-        n = 1
+        # The same in view and through obstacles, between which it changes as either end moves.
+        identity[0], n = _sequence_identity(DIRECT, bent_counts, 0), 1
     for i in range(bends):
         if bent_lengths[i] > 0.0:
             kind[n], length[n], energy[n], counts[n] = DIFFRACTED, bent_lengths[i], bent_energies[i], bent_counts[i] + 2
             points[n, : counts[n]] = bent_points[i, : counts[n]]
+            identity[n] = _sequence_identity(DIFFRACTED, bent_edges[i], bent_counts[i])
             n += 1
     for i in range(reflections):
         order = tables[0][sequences[i]]
         kind[n], energy[n], counts[n] = SPECULAR, mirror_energies[i], order + 2
         length[n] = _distance(tables[2][sequences[i], order], listener)
         points[n, : counts[n]] = mirror_points[i, : counts[n]]
+        identity[n] = _sequence_identity(SPECULAR, tables[1][sequences[i]], order)
         n += 1
     if len(pattern.table) > 0:
         _radiate(pattern, points[:n], energy[:n])
-    return _in_order(n, kind, length, energy, points, counts)
+    return _in_order(n, kind, length, energy, points, counts, identity)
 
 
 @kernel
-def _in_order(n, kind, length, energy, points, counts):
+def _in_order(n, kind, length, energy, points, counts, identity):
     """Return the first `n` paths, shortest first; those of one length keep their order.
 
     There are a few dozen at most. Sorting and indexing with arrays would add a twentieth to the compile time of
@@ -284,8 +300,10 @@ def _in_order(n, kind, length, energy, points, counts):
             at -= 1
         order[at] = i
     kinds, lengths, numbers = np.empty(n, np.int8), np.empty(n), np.empty(n, np.int64)
+    identities = np.empty(n, np.int64)
     energies, places = np.empty((n, energy.shape[1])), np.empty((n, points.shape[1], 3))
     for i in range(n):
         k = order[i]
         kinds[i], lengths[i], numbers[i], energies[i], places[i] = kind[k], length[k], counts[k], energy[k], points[k]
-    return kinds, lengths, energies, places, numbers
+        identities[i] = identity[k]
+    return kinds, lengths, energies, places, numbers, identities

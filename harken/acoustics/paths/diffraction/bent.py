@@ -160,7 +160,7 @@ def _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, len
 
 
 @kernel
-def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts, lengths, energies):
+def find_bent_paths(rays, rule, table, ways, ends, air, maximum, sequences, points, counts, lengths, energies):
     """Fill the strongest paths over edges from inside a kernel.
 
     Args:
@@ -171,6 +171,7 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts,
         ends: Source and listener, each ``(3,)`` float64 [m], who do not see each other.
         air: ``(bands,)`` energy attenuation of air [1/m].
         maximum: How many paths.
+        sequences: ``(maximum + 1, order)`` int64, set to the edges from source to listener.
         points: ``(maximum + 1, order + 2, 3)`` float64, set to the points from source to listener.
         counts: ``(maximum + 1,)`` int64, set to the number of edges.
         lengths: ``(maximum + 1,)`` float64, set to the lengths; 0 stands for no path.
@@ -182,7 +183,7 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts,
     buffer = ray_buffer()
     source, listener = ends
     levels, most = ways[1].shape[0], len(lengths)
-    sequences, t, estimates = np.empty((most, levels), np.int64), np.empty((most, levels)), np.empty(most)
+    t, estimates = np.empty((most, levels)), np.empty(most)
     path_count = _try_ways(rays, buffer, table, ways, ends, sequences, counts, points, t, lengths, estimates)
     forth = _before(source, listener)
     good, strongest = 0, 0.0
@@ -200,6 +201,7 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, points, counts,
         good, strongest = good + 1, max(strongest, energies[i].sum())
         if not forth:
             points[i, : count + 2] = points[i, : count + 2][::-1].copy()
+            sequences[i, :count] = sequences[i, :count][::-1].copy()
     for i in range(path_count):
         # A path fades out before it is dropped, so that the level does not jump.
         share = min(energies[i].sum() / (FAINTEST * strongest) - 1.0, 1.0) if lengths[i] > 0.0 else 0.0
@@ -326,6 +328,7 @@ class DiffractionPaths:
         bands = len(OCTAVE_BANDS)
         spare = self.most + 1  # a spare one, since a path may turn out to cut an edge
         points, counts = np.empty((spare, self.order + 2, 3)), np.empty(spare, np.int64)
+        sequences = np.empty((spare, self.order), np.int64)
         lengths, energies = np.empty(spare), np.empty((spare, bands))
         path_count = find_bent_paths(
             self.scene.triangles.kernel_data,
@@ -335,6 +338,7 @@ class DiffractionPaths:
             (ways.source, listener),
             self.air,
             self.most,
+            sequences,
             points,
             counts,
             lengths,
