@@ -144,17 +144,35 @@ def audible_length(response):
 
     NaN counts as sound. `StreamingConvolver` leaves out the rest.
     """
-    peak = np.float32(0.0)
-    for c in range(response.shape[0]):
-        for i in range(response.shape[1]):
-            peak = max(peak, abs(response[c, i]))
-    limit, last = np.float32(SILENT) * peak, 0
+    limit, last = np.float32(SILENT) * _peak(response), 0
     for c in range(response.shape[0]):
         for i in range(response.shape[1] - 1, last - 1, -1):
             if not abs(response[c, i]) <= limit:
                 last = i + 1
                 break
     return last
+
+
+@kernel
+def _peak(response):
+    """Return the greatest magnitude of a response, NaN left out.
+
+    Floats without their sign are in the order of their bits read as whole numbers, of which several are compared at
+    once; NaN comes last.
+    """
+    most, found = np.int64(0), np.empty(1, np.int32)
+    for c in range(response.shape[0]):
+        bits = response[c].view(np.int32)
+        for i in range(len(bits)):
+            most = max(most, bits[i] & 0x7FFFFFFF)
+    if most <= 0x7F800000:
+        found[0] = most
+        return found.view(np.float32)[0]
+    peak = np.float32(0.0)
+    for c in range(response.shape[0]):
+        for i in range(response.shape[1]):
+            peak = max(peak, abs(response[c, i]))
+    return peak
 
 
 @kernel

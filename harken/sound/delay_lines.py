@@ -21,8 +21,8 @@ PHASES = 32
 SINC_TAPS = 32
 """Length of the fractional-delay filter [samples]."""
 
-PIECE = 32
-"""Samples for which a filter that changes stays the same: two milliseconds at 16 kHz. Its level changes steadily."""
+PIECE = 64
+"""Samples for which a filter that changes stays the same: four milliseconds at 16 kHz. Its level changes steadily."""
 
 LANES = 16
 """Samples that are interpolated at once, for which a processor's vector registers suffice."""
@@ -37,19 +37,27 @@ FAST = {"contract", "reassoc", "arcp", "nsz"}
 
 
 class DelayLines(NamedTuple):
-    """Paths as filters, levels and delays at one moment; `n` paths to some channels."""
+    """Paths at one moment, `n` paths to some channels: filters, levels and delays.
 
+    A path has a filter of its own, and another one to each channel.
+    """
+
+    own: np.ndarray
+    """``(n, taps)`` float32 filters of the paths, of energy one."""
+    own_heard: np.ndarray
+    """``(n, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     taps: np.ndarray
-    """``(n, channels, taps)`` float32 filters of energy one."""
-    first: np.ndarray
-    """``(n, channels)`` int64 first tap that is heard."""
-    last: np.ndarray
-    """``(n, channels)`` int64 first tap after the last one that is heard."""
+    """``(n, channels, taps)`` float32 filters to the channels, of energy one; a single tap is 1."""
+    heard: np.ndarray
+    """``(n, channels, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     gain: np.ndarray
     """``(n, channels)`` float64 amplitudes, signed; 0 where a path is not heard."""
     delay: np.ndarray
-    """``(n, channels)`` float64 delay of the filters' tap 0 [samples]."""
+    """``(n, channels)`` float64 delay before the first taps of both filters [samples]."""
 
+
+MARGIN = SINC_TAPS + 2 * PIECE + 2 * UNROLLED
+"""Samples before and after what paths read of a stream that kernels may touch."""
 
 BEYOND = 4
 """Phases that are tabulated below 0 and above a sample, for a delay that passes a whole number: more than `DRIFT`."""
@@ -92,107 +100,141 @@ def add_gliding(
 
 
 @kernel
-def _ends(before, after, a, b, c):
-    """Return gains and delays of a pair of paths in a channel, at the beginning and at the end."""
-    if a < 0:
-        return 0.0, after.gain[b, c], after.delay[b, c], after.delay[b, c]
-    if b < 0:
-        return before.gain[a, c], 0.0, before.delay[a, c], before.delay[a, c]
-    if before.gain[a, c] == 0.0:  # nothing is known of a path that is not heard
-        return 0.0, after.gain[b, c], after.delay[b, c], after.delay[b, c]
-    if after.gain[b, c] == 0.0:
-        return before.gain[a, c], 0.0, before.delay[a, c], before.delay[a, c]
-    return before.gain[a, c], after.gain[b, c], before.delay[a, c], after.delay[b, c]
+def _at_ends(before, after, a, b, c):
+    """Return the gains of a pair of paths in a channel and its delays, at the beginning and at the end.
+
+    Nothing is known of where a path is while it is not heard: it stays where it is when it is heard.
+    """
+    first = before.gain[a, c] if a >= 0 else 0.0
+    last = after.gain[b, c] if b >= 0 else 0.0
+    begin = before.delay[a, c] if first != 0.0 else after.delay[b, c] if last != 0.0 else 0.0
+    end = after.delay[b, c] if last != 0.0 else begin
+    return first, last, begin, end
 
 
 @kernel
-def _range(before, after, a, b, c):
-    """Return the taps of a pair of paths that are heard, first and after the last."""
-    first, last = 1 << 30, 0
-    if a >= 0 and before.gain[a, c] != 0.0:
-        first, last = before.first[a, c], before.last[a, c]
-    if b >= 0 and after.gain[b, c] != 0.0:
-        first, last = min(first, after.first[b, c]), max(last, after.last[b, c])
-    return first, last
+def _both(one, other, before, after):
+    """Return the taps that are heard of two filters, of those that are heard at all: the first, and after the last."""
+    if not before:
+        return other[0], other[1]
+    if not after:
+        return one[0], one[1]
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 @kernel
 def _span(before, after, pairs, block):
     """Return which samples of the stream are needed, relative to the block's first; 0, 0 where nothing is heard."""
     low, high = 1 << 62, -(1 << 62)
+    longest = before.own.shape[1] + before.taps.shape[2]
     for p in range(len(pairs)):
-        a, b = pairs[p, 0], pairs[p, 1]
         for c in range(before.gain.shape[1]):
-            first, last = _range(before, after, a, b, c)
-            if last > first:
-                _, _, begin, end = _ends(before, after, a, b, c)
-                low = min(low, int(np.floor(min(-begin, block - end))) - last - SINC_TAPS - UNROLLED)
-                high = max(high, int(np.ceil(max(-begin, block - end))) - first + SINC_TAPS + PIECE)
-    return (low, high) if high > low else (0, 0)
+            first, last, begin, end = _at_ends(before, after, pairs[p, 0], pairs[p, 1], c)
+            if first != 0.0 or last != 0.0:
+                low = min(low, int(np.floor(min(-begin, block - end))) - longest)
+                high = max(high, int(np.ceil(max(-begin, block - end))))
+    return (low - MARGIN, high + MARGIN) if high > low else (0, 0)
 
 
 @kernel(fastmath=FAST)
 def _glide(segment, origin, table, before, after, pairs, out):
     """Add the pairs of paths to `out`; `segment` is the stream from sample `origin` on, relative to the block's."""
-    block = out.shape[1]
-    taps = np.zeros(before.taps.shape[2] + UNROLLED, np.float32)
-    filtered = np.zeros(2 * block + 2 * SINC_TAPS + 2 * PIECE, np.float32)
+    channels, block = out.shape
+    taps = np.zeros(max(before.own.shape[1], before.taps.shape[2]) + UNROLLED, np.float32)
+    shaped, filtered = np.empty(len(segment), np.float32), np.empty(len(segment), np.float32)
+    arrived = np.empty(block + LANES, np.float32)
     for p in range(len(pairs)):
         a, b = pairs[p, 0], pairs[p, 1]
-        for c in range(out.shape[0]):
-            first, last = _range(before, after, a, b, c)
-            if last <= first:
+        low, high, louder, softer, begin, end = _reach(before, after, a, b, block)
+        if louder == 0.0 and softer == 0.0:
+            continue
+        # The filters to the channels need what came before.
+        low -= before.taps.shape[2] + UNROLLED
+        i, j = (a if louder != 0.0 else b), (b if softer != 0.0 else a)
+        one = before.own[i] if louder != 0.0 else after.own[i]
+        other = after.own[j] if softer != 0.0 else before.own[j]
+        first, last = _both(before.own_heard[a], after.own_heard[b], louder != 0.0, softer != 0.0)
+        course = begin, block - (end - begin)
+        _filter(segment, origin, one, other, first, last, course, taps, low, high, shaped)
+        known = False
+        for c in range(channels):
+            gain, later, begin, end = _at_ends(before, after, a, b, c)
+            if gain == 0.0 and later == 0.0:
                 continue
-            louder, softer, begin, end = _ends(before, after, a, b, c)
-            one = before.taps[a, c] if louder != 0.0 else after.taps[b, c]
-            other = after.taps[b, c] if softer != 0.0 else one
-            low = int(np.floor(min(-begin, block - end))) - SINC_TAPS // 2 + 1
-            high = int(np.floor(max(-begin, block - end))) + SINC_TAPS // 2 + 1
-            _filter(segment, origin, one, other, first, last, begin, block - (end - begin), taps, low, high, filtered)
-            _read(filtered, low, table, begin, end, louder, softer, out[c])
+            one = before.taps[a, c] if gain != 0.0 else after.taps[b, c]
+            other = after.taps[b, c] if later != 0.0 else one
+            first, last = _both(before.heard[a, c], after.heard[b, c], gain != 0.0, later != 0.0)
+            if last - first == 1:
+                # Channels at one point, as of ambisonics, receive the same at different levels.
+                if not (known and begin + first == course[0] and block - (end - begin) == course[1]):
+                    _read(shaped, low, table, begin + first, end + first, block, arrived)
+                    known, course = True, (begin + first, block - (end - begin))
+            else:
+                known, start = False, low + before.taps.shape[2] + UNROLLED
+                course = begin, block - (end - begin)
+                _filter(shaped, low, one, other, first, last, course, taps, start, high, filtered)
+                _read(filtered, start, table, begin, end, block, arrived)
+            target, level, rise = out[c], np.float32(gain), np.float32((later - gain) / block)
+            for t in range(block):
+                target[t] += (level + rise * np.float32(t)) * arrived[t]
+
+
+@kernel
+def _reach(before, after, a, b, block):
+    """Return which samples of the stream are read of a pair of paths, its greatest gains and its mean delays."""
+    low, high, louder, softer, begin, end, count = 1 << 62, -(1 << 62), 0.0, 0.0, 0.0, 0.0, 0
+    for c in range(before.gain.shape[1]):
+        first, last, start, stop = _at_ends(before, after, a, b, c)
+        if first == 0.0 and last == 0.0:
+            continue
+        louder, softer = max(louder, abs(first)), max(softer, abs(last))
+        begin, end, count = begin + start, end + stop, count + 1
+        # One more sample than the delay's filter reaches, for rounding.
+        low = min(low, int(np.floor(min(-start, block - stop))) - SINC_TAPS // 2)
+        high = max(high, int(np.ceil(max(-start, block - stop))) + SINC_TAPS // 2 + LANES)
+    count = max(count, 1)
+    return low, high, louder, softer, begin / count, end / count
 
 
 @kernel(fastmath=FAST)
-def _filter(x, origin, one, other, first, last, begin, span, taps, low, high, out):
-    """Filter the stream from sample `low` to `high`, from filter `one` to `other`.
+def _filter(x, origin, one, other, first, last, course, taps, low, high, out):
+    """Filter a signal that begins at sample `origin` of the stream from sample `low` to `high`, and some more.
 
-    What is at sample n of the stream is heard the share (n + begin) / span into the block.
+    The filter goes from `one` to `other`: with `begin, span = course`, what is at sample n of the stream is heard the
+    share (n + begin) / span into the block.
     """
-    steady = True
-    for k in range(first, last):
-        steady = steady and one[k] == other[k]
-        taps[k - first] = one[k]
-    count = (last - first + UNROLLED - 1) // UNROLLED * UNROLLED
-    taps[last - first : count] = 0.0
+    begin, span = course
+    here, there, count, steady = one[first:last], other[first:last], last - first, True
+    for k in range(count):
+        steady = steady and here[k] == there[k]
+        taps[k] = here[k]
+    taps[count : count + UNROLLED] = 0.0
     for at in range(0, high - low, PIECE):
         if not steady:
             share = np.float32(min(max((low + at + 0.5 * PIECE + begin) / span, 0.0), 1.0))
-            for k in range(last - first):
-                taps[k] = one[first + k] + share * (other[first + k] - one[first + k])
+            for k in range(count):
+                taps[k] = here[k] + share * (there[k] - here[k])
         sums = out[at : at + PIECE]
-        sums[:] = 0.0
+        sums[:] = np.float32(0.0)
         for k in range(0, count, UNROLLED):
-            h0, h1, h2, h3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
-            h4, h5, h6, h7 = taps[k + 4], taps[k + 5], taps[k + 6], taps[k + 7]
-            at_tap = low + at - origin - first - k
-            s = x[at_tap - UNROLLED + 1 : at_tap + PIECE]
+            newest = low + at - origin - first - k
+            s, h = x[newest - UNROLLED + 1 : newest + PIECE], taps[k : k + UNROLLED]
             for i in range(PIECE):
                 sums[i] += (
-                    (h0 * s[i + 7] + h1 * s[i + 6])
-                    + (h2 * s[i + 5] + h3 * s[i + 4])
-                    + (h4 * s[i + 3] + h5 * s[i + 2])
-                    + (h6 * s[i + 1] + h7 * s[i])
+                    (h[0] * s[i + 7] + h[1] * s[i + 6])
+                    + (h[2] * s[i + 5] + h[3] * s[i + 4])
+                    + (h[4] * s[i + 3] + h[5] * s[i + 2])
+                    + (h[6] * s[i + 1] + h[7] * s[i])
                 )
 
 
 @kernel(fastmath=FAST)
-def _read(x, low, table, begin, end, louder, softer, out):
-    """Add a signal, whose first sample is sample `low` of the stream, with a delay and a gain that move steadily.
+def _read(x, low, rows, begin, end, block, out):
+    """Set `out` to a signal, whose first sample is sample `low` of the stream, with a delay that moves steadily.
 
-    For a few samples the taps of the fractional delay are taken to go straight from their first values to their last.
+    `out` has room for `LANES` samples more than a block. For a few samples the taps of the fractional delay are taken to go straight from their first values to their last.
     """
-    block = len(out)
-    slower, fading = (end - begin) / block, (softer - louder) / block
+    slower = (end - begin) / block
     piece = LANES
     while piece > 1 and abs(slower) * piece > DRIFT:
         piece //= 2
@@ -203,32 +245,28 @@ def _read(x, low, table, begin, end, louder, softer, out):
         place = t - (begin + slower * t) - low
         whole = int(place)
         phase = (place - whole) * PHASES + BEYOND
-        _delay_taps(table, phase, phase - slower * piece * PHASES, np.float32(1.0 / piece), taps, slopes)
+        _delay_taps(rows, phase, phase - slower * piece * PHASES, np.float32(1.0 / piece), taps, slopes)
         s = x[whole - (SINC_TAPS // 2 - 1) : whole + SINC_TAPS // 2 + LANES]
-        sums[:] = 0.0
-        for k in range(0, SINC_TAPS, UNROLLED):
-            c0, c1, c2, c3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
-            c4, c5, c6, c7 = taps[k + 4], taps[k + 5], taps[k + 6], taps[k + 7]
-            d0, d1, d2, d3 = slopes[k], slopes[k + 1], slopes[k + 2], slopes[k + 3]
-            d4, d5, d6, d7 = slopes[k + 4], slopes[k + 5], slopes[k + 6], slopes[k + 7]
+        sums[:] = np.float32(0.0)
+        for h in range(SINC_TAPS // UNROLLED):
+            k = h * UNROLLED
             for i in range(LANES):
                 w, j = ramp[i], i + k
                 sums[i] += (
-                    ((c0 + w * d0) * s[j] + (c1 + w * d1) * s[j + 1])
-                    + ((c2 + w * d2) * s[j + 2] + (c3 + w * d3) * s[j + 3])
-                    + ((c4 + w * d4) * s[j + 4] + (c5 + w * d5) * s[j + 5])
-                    + ((c6 + w * d6) * s[j + 6] + (c7 + w * d7) * s[j + 7])
+                    ((taps[k] + w * slopes[k]) * s[j] + (taps[k + 1] + w * slopes[k + 1]) * s[j + 1])
+                    + ((taps[k + 2] + w * slopes[k + 2]) * s[j + 2] + (taps[k + 3] + w * slopes[k + 3]) * s[j + 3])
+                    + ((taps[k + 4] + w * slopes[k + 4]) * s[j + 4] + (taps[k + 5] + w * slopes[k + 5]) * s[j + 5])
+                    + ((taps[k + 6] + w * slopes[k + 6]) * s[j + 6] + (taps[k + 7] + w * slopes[k + 7]) * s[j + 7])
                 )
-        for i in range(min(piece, block - t)):
-            out[t + i] += np.float32(louder + fading * (t + i)) * sums[i]
+        out[t : t + LANES] = sums
 
 
 @kernel(fastmath=FAST)
-def _delay_taps(table, phase, later, share, taps, slopes):
+def _delay_taps(rows, phase, later, share, taps, slopes):
     """Set the taps of a fractional delay, and by how much each changes in the `share` of the way to a later phase."""
     row, late = int(phase), int(later)
     fraction, rest = np.float32(phase - row), np.float32(later - late)
-    near, far, near_late, far_late = table[row], table[row + 1], table[late], table[late + 1]
+    near, far, near_late, far_late = rows[row], rows[row + 1], rows[late], rows[late + 1]
     for k in range(SINC_TAPS):
         taps[k] = near[k] + fraction * (far[k] - near[k])
         slopes[k] = (near_late[k] + rest * (far_late[k] - near_late[k]) - taps[k]) * share

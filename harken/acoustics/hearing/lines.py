@@ -1,7 +1,7 @@
 """Exact paths as delay lines that can move, with the filters that `harken.acoustics.hearing.synthesis` gives them.
 
-A line's filter is the path's octave bands and the channel's filter in the path's direction, at a common delay, so that
-the filters of two moments can be blended.
+A path's own filter is that of its octave bands, whose middle is at the same tap for all paths, so that the filters of
+two moments can be blended. The filter to an ear is that of the head in the path's direction.
 """
 
 import numpy as np
@@ -35,76 +35,89 @@ def head_lines(
         exact: ``(n,)`` whether the long filters shape a path, not the short ones.
     """
     lines = _empty(len(delays), 2, filters, head.filters.shape[2])
-    _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines)
-    _prune(lines)
+    _fill_head_lines(filters, head, directions, frame, delays, rate, np.sqrt(energies), exact, lines)
     return lines
 
 
-def plain_lines(filters: PathFilters, delays: np.ndarray, amplitudes: np.ndarray, exact: np.ndarray) -> DelayLines:
-    """Return the lines of paths to channels without filters of their own.
+def plain_lines(
+    filters: PathFilters, delays: np.ndarray, gains: np.ndarray, energies: np.ndarray, exact: np.ndarray
+) -> DelayLines:
+    """Return the lines of paths to channels that have gains instead of filters.
 
     Args:
         filters: What `path_filters` returned.
         delays: ``(n, channels)`` [samples].
-        amplitudes: ``(n, channels, bands)``, signed.
+        gains: ``(n, channels, 1)`` or ``(n, channels, bands)`` amplitudes of the channels, signed.
+        energies: ``(n, bands)`` energies of the paths.
         exact: ``(n,)`` whether the long filters shape a path, not the short ones.
     """
-    lines = _empty(*delays.shape, filters, 1)
-    _fill_plain_lines(filters, delays, amplitudes, exact, lines)
-    _prune(lines)
+    amplitudes = np.sqrt(energies)
+    if (gains == gains[:, :, :1]).all():
+        lines = _empty(*delays.shape, filters, 1)
+        _fill_point_lines(filters, delays, np.ascontiguousarray(gains[:, :, 0]), amplitudes, exact, lines)
+    else:
+        lines = _empty(*delays.shape, filters, filters.long.shape[2] - SINC_TAPS + 1)
+        _fill_banded_lines(filters, delays, gains * amplitudes[:, None], exact, lines)
     return lines
 
 
 def _empty(count: int, channels: int, filters: PathFilters, taps: int) -> DelayLines:
-    length = filters.long.shape[2] - SINC_TAPS + taps
     return DelayLines(
-        taps=np.zeros((count, channels, length), np.float32),
-        first=np.zeros((count, channels), np.int64),
-        last=np.full((count, channels), length, np.int64),
+        own=np.zeros((count, filters.long.shape[2] - SINC_TAPS + 1), np.float32),
+        own_heard=np.zeros((count, 2), np.int64),
+        taps=np.zeros((count, channels, taps), np.float32),
+        heard=np.zeros((count, channels, 2), np.int64),
         gain=np.zeros((count, channels)),
         delay=np.zeros((count, channels)),
     )
 
 
 @kernel(fastmath=FAST)
-def _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines):
-    """Set taps of energy one, gains and delays of paths through a head."""
+def _fill_head_lines(filters, head, directions, frame, delays, rate, amplitudes, exact, lines):
+    """Set what belongs to paths through a head."""
     taps, lag = np.zeros((2, head.filters.shape[2]), np.float32), np.zeros(2, np.float32)
-    amplitude, shape = np.empty(energies.shape[1]), np.empty(filters.long.shape[2] - SINC_TAPS + 1, np.float32)
     for i in range(len(delays)):
         d = frame @ directions[i]
         interpolate_head(head, d[0], d[1], d[2], taps, lag)
-        for b in range(len(amplitude)):
-            amplitude[b] = np.sqrt(energies[i, b])
-        first, last = _shape(filters, exact[i], amplitude, shape)
+        level = _shape(filters, exact[i], amplitudes[i], lines.own[i])
         for ear in range(2):
-            out = lines.taps[i, ear]
-            for k in range(first, last):
-                target = out[k : k + taps.shape[1]]
-                for j in range(taps.shape[1]):
-                    target[j] += shape[k] * taps[ear, j]
-            lines.delay[i, ear] = delays[i] + lag[ear] * rate - len(shape) // 2
-            _normalize(lines, i, ear)
+            lines.taps[i, ear] = taps[ear]
+            lines.gain[i, ear] = level * _normalize(lines.taps[i, ear])
+            lines.delay[i, ear] = delays[i] + lag[ear] * rate - lines.own.shape[1] // 2
+    _prune(lines)
 
 
 @kernel(fastmath=FAST)
-def _fill_plain_lines(filters, delays, amplitudes, exact, lines):
-    """Set taps of energy one, gains and delays of paths without further filters."""
-    half = lines.taps.shape[2] // 2
+def _fill_point_lines(filters, delays, gains, amplitudes, exact, lines):
+    """Set what belongs to paths to channels that differ by gain and delay only."""
     for i in range(len(delays)):
+        level = _shape(filters, exact[i], amplitudes[i], lines.own[i])
         for c in range(delays.shape[1]):
-            _shape(filters, exact[i], amplitudes[i, c], lines.taps[i, c])
-            lines.delay[i, c] = delays[i, c] - half
-            _normalize(lines, i, c)
-            if lines.taps[i, c, half] < 0.0:  # a gain passes zero steadily where the channel's pattern changes sign
+            lines.taps[i, c, 0] = np.float32(1.0)
+            lines.gain[i, c] = level * gains[i, c]
+            lines.delay[i, c] = delays[i, c] - lines.own.shape[1] // 2
+    _prune(lines)
+
+
+@kernel(fastmath=FAST)
+def _fill_banded_lines(filters, delays, amplitudes, exact, lines):
+    """Set what belongs to paths to channels that differ by octave band."""
+    half = lines.own.shape[1] // 2
+    for i in range(len(delays)):
+        lines.own[i, half] = np.float32(1.0)
+        for c in range(delays.shape[1]):
+            lines.gain[i, c] = _shape(filters, exact[i], amplitudes[i, c], lines.taps[i, c])
+            lines.delay[i, c] = delays[i, c] - 2 * half
+            if lines.taps[i, c, half] < 0.0:  # a gain passes zero steadily where a channel's pattern changes sign
                 for k in range(lines.taps.shape[2]):
                     lines.taps[i, c, k] = -lines.taps[i, c, k]
                 lines.gain[i, c] = -lines.gain[i, c]
+    _prune(lines)
 
 
 @kernel(fastmath=FAST)
 def _shape(filters, exact, amplitude, out):
-    """Set the filter of a path's bands, as `add_shaped` does; returns its first tap and the one after its last."""
+    """Set the filter of a path's bands, as `add_shaped` does, to energy one; returns its amplitude."""
     out[:] = 0.0
     low, high = np.inf, 0.0
     for b in range(len(amplitude)):
@@ -118,42 +131,51 @@ def _shape(filters, exact, amplitude, out):
         gain, row = np.float32(amplitude[b]), table[0, b, lead : lead + count]
         for k in range(count):
             target[k] += gain * row[k]
-    return first, first + count
+    return _normalize(target)
 
 
 @kernel(fastmath=FAST)
-def _normalize(lines, i, c):
-    """Bring the energy of a line's taps to one."""
-    taps = lines.taps[i, c]
+def _normalize(taps):
+    """Bring the energy of a filter to one; returns the amplitude that it had."""
     energy = 0.0
     for k in range(len(taps)):
         energy += taps[k] * taps[k]
-    lines.gain[i, c] = np.sqrt(energy)
     if energy > 0.0:
         scale = np.float32(1.0 / np.sqrt(energy))
         for k in range(len(taps)):
             taps[k] *= scale
+    return np.sqrt(energy)
 
 
 @kernel
 def _prune(lines):
     """Leave out what is too faint to be heard beside the loudest path."""
+    paths, channels = lines.gain.shape
     faintest = 0.0
-    for i in range(lines.gain.shape[0]):
-        for c in range(lines.gain.shape[1]):
+    for i in range(paths):
+        for c in range(channels):
             faintest = max(faintest, UNHEARD * abs(lines.gain[i, c]))
-    for i in range(lines.gain.shape[0]):
-        for c in range(lines.gain.shape[1]):
-            gain, taps = abs(lines.gain[i, c]), lines.taps[i, c]
+    for i in range(paths):
+        loudest = 0.0
+        for c in range(channels):
+            gain = abs(lines.gain[i, c])
+            loudest = max(loudest, gain)
             if gain <= faintest:
-                lines.gain[i, c], lines.last[i, c] = 0.0, 0
-                continue
-            spare = 0.5 * (faintest / gain) ** 2
-            first, last, left, right = 0, len(taps), 0.0, 0.0
-            while left + taps[first] ** 2 <= spare:
-                left += taps[first] ** 2
-                first += 1
-            while right + taps[last - 1] ** 2 <= spare:
-                right += taps[last - 1] ** 2
-                last -= 1
-            lines.first[i, c], lines.last[i, c] = first, last
+                lines.gain[i, c] = 0.0
+            else:
+                _heard_taps(lines.taps[i, c], faintest / gain, lines.heard[i, c])
+        if loudest > faintest:
+            _heard_taps(lines.own[i], faintest / loudest, lines.own_heard[i])
+
+
+@kernel
+def _heard_taps(taps, share, heard):
+    """Set the first tap of a filter that is heard, and the first after the last; `share` of its amplitude is not."""
+    first, last, left, right, spare = 0, len(taps), 0.0, 0.0, 0.5 * share**2
+    while last - first > 1 and left + taps[first] ** 2 <= spare:
+        left += taps[first] ** 2
+        first += 1
+    while last - first > 1 and right + taps[last - 1] ** 2 <= spare:
+        right += taps[last - 1] ** 2
+        last -= 1
+    heard[0], heard[1] = first, last

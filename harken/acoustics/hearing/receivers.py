@@ -370,16 +370,18 @@ class _AmbisonicPoint:
 
     def add_paths(self, out: np.ndarray, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> None:
         """Add exact paths in place; see `Receiver`."""
-        _add_plain_paths(self._filters, out, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+        each, gains = self._heard(paths, frame, delays)
+        amplitudes = gains * np.sqrt(paths.energy)[:, None, :]
+        _add_plain_paths(self._filters, out, each, amplitudes, paths.kind != SPECULAR)
 
     def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
         """Return exact paths as delay lines; see `Receiver`."""
-        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.energy, paths.kind != SPECULAR)
 
     def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return delays ``(paths, channels)`` and amplitudes ``(paths, channels, bands)``."""
+        """Return delays ``(paths, channels)`` and gains ``(paths, channels, 1)``."""
         gains = encode(_directions(paths, frame), self.kind.order, self.kind.normalization)
-        return np.repeat(delays[:, None], self.channels, 1), gains[:, :, None] * np.sqrt(paths.energy)[:, None, :]
+        return np.repeat(delays[:, None], self.channels, 1), gains[:, :, None]
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int
@@ -418,17 +420,19 @@ class _Array:
 
     def add_paths(self, out: np.ndarray, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> None:
         """Add exact paths in place; see `Receiver`."""
-        _add_plain_paths(self._filters, out, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+        each, gains = self._heard(paths, frame, delays)
+        amplitudes = gains * np.sqrt(paths.energy)[:, None, :]
+        _add_plain_paths(self._filters, out, each, amplitudes, paths.kind != SPECULAR)
 
     def lines(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> DelayLines:
         """Return exact paths as delay lines; see `Receiver`."""
-        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.kind != SPECULAR)
+        return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.energy, paths.kind != SPECULAR)
 
     def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return delays ``(paths, channels)`` and amplitudes ``(paths, channels, bands)``."""
+        """Return delays ``(paths, channels)`` and gains ``(paths, channels, bands)``."""
         directions = _directions(paths, frame)
-        amplitudes = self.array.gains(directions) * np.sqrt(paths.energy)[:, None, :]
-        return delays[:, None] + self.array.delays(directions, self.speed) * self.rate, amplitudes
+        each = delays[:, None] + self.array.delays(directions, self.speed) * self.rate
+        return each, self.array.gains(directions)
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int
