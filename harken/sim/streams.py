@@ -30,8 +30,9 @@ MOVING_BLOCK = 0.0625
 STRIDE = 0.25
 """Most that a source or a listener moves until its paths are found anew [m]; in between they go steadily."""
 
-SWING = 0.25 * np.pi
-"""Most that a listener turns until directions are found anew [rad]."""
+SWING = np.radians(5.0)
+"""Most that a listener turns until directions are found anew [rad]: heads are measured that far apart. Halfway between
+directions that are farther apart the filters of an ear in the shadow of the head can cancel."""
 
 EMISSION_ROUNDS = 12
 """Times that the moment of emission is improved at most; each brings it nearer by the source's Mach number."""

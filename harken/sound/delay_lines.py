@@ -232,7 +232,8 @@ def _filter(x, origin, one, other, first, last, course, taps, low, high, out):
 def _read(x, low, rows, begin, end, block, out):
     """Set `out` to a signal, whose first sample is sample `low` of the stream, with a delay that moves steadily.
 
-    `out` has room for `LANES` samples more than a block. For a few samples the taps of the fractional delay are taken to go straight from their first values to their last.
+    `out` has room for `LANES` samples more than a block. For a few samples the taps of the fractional delay are taken to
+    go straight from their first values to their last.
     """
     slower = (end - begin) / block
     piece = LANES
@@ -245,7 +246,8 @@ def _read(x, low, rows, begin, end, block, out):
         place = t - (begin + slower * t) - low
         whole = int(place)
         phase = (place - whole) * PHASES + BEYOND
-        _delay_taps(rows, phase, phase - slower * piece * PHASES, np.float32(1.0 / piece), taps, slopes)
+        later = phase - slower * piece * PHASES if piece > 1 else phase
+        _delay_taps(rows, phase, later, np.float32(1.0 / piece), taps, slopes)
         s = x[whole - (SINC_TAPS // 2 - 1) : whole + SINC_TAPS // 2 + LANES]
         sums[:] = np.float32(0.0)
         for h in range(SINC_TAPS // UNROLLED):

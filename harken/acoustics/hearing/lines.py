@@ -52,11 +52,12 @@ def plain_lines(
         exact: ``(n,)`` whether the long filters shape a path, not the short ones.
     """
     amplitudes = np.sqrt(energies)
+    count, channels = delays.shape
     if (gains == gains[:, :, :1]).all():
-        lines = _empty(*delays.shape, filters, 1)
+        lines = _empty(count, channels, filters, 1)
         _fill_point_lines(filters, delays, np.ascontiguousarray(gains[:, :, 0]), amplitudes, exact, lines)
     else:
-        lines = _empty(*delays.shape, filters, filters.long.shape[2] - SINC_TAPS + 1)
+        lines = _empty(count, channels, filters, filters.long.shape[2] - SINC_TAPS + 1)
         _fill_banded_lines(filters, delays, gains * amplitudes[:, None], exact, lines)
     return lines
 
