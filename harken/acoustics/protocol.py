@@ -363,11 +363,12 @@ class ResponseParts(Protocol):
         """``(channels, n)`` float32 response with them, as `ImpulseResponse.samples`."""
         ...
 
-    def lines(self, lengths: np.ndarray | None = None) -> DelayLines:
+    def lines(self, lengths: np.ndarray | None = None, *, heading: float | None = None) -> DelayLines:
         """Return the exact paths as delay lines.
 
         Args:
             lengths: ``(paths,)`` lengths that decide the delays [m]; those of the paths by default.
+            heading: Where the listener faces [rad]; as in the response by default.
         """
         ...
 

@@ -4,7 +4,8 @@ With an engine that tells exact paths from the rest of a response (`MovingPropag
 goes with source and listener, and the rest fades. With any other engine one response fades into the next.
 """
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -196,7 +197,7 @@ class MovingStream:
         age = 0.0
         for _ in range(EMISSION_ROUNDS):
             last = age
-            age = float(np.linalg.norm(way.position(time - age) - ears.position)) / float(self._propagation.speed)
+            age = math.dist(way.position(time - age), ears.position) / float(self._propagation.speed)
             if abs(age - last) < 1e-9:
                 break
         source, velocity = self._source.at(time - age), way.velocity(time - age)
@@ -210,8 +211,8 @@ class MovingStream:
 
     def _leaps(self, before: _Moment, after: _Moment, start: int, end: int) -> bool:
         """Whether source or listener change place too fast to have moved there, or the listener hears otherwise."""
-        walked = float(np.linalg.norm(after.ears.position - before.ears.position))
-        moved = float(np.linalg.norm(after.source.position - before.source.position))
+        walked = math.dist(after.ears.position, before.ears.position)
+        moved = math.dist(after.source.position, before.source.position)
         seconds = (end - start) / self._propagation.rate
         if after.ears.format != before.ears.format or walked > FASTEST * seconds:
             return True
@@ -225,28 +226,33 @@ class MovingStream:
     def _glide(self, before: _Moment, after: _Moment, start: int, end: int) -> np.ndarray:
         assert self._convolver is not None
         out = self._convolver.advance(after.parts.tail, before=before.parts.tail, gradually=True)
-        walked = float(np.linalg.norm(after.ears.position - before.ears.position))
+        walked = math.dist(after.ears.position, before.ears.position)
         travelled = self._travelled(before, after, start, end)
         turned = wrapped_angle(after.ears.heading - before.ears.heading)
-        count = int(np.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - 1e-3))
+        count = math.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - 1e-3)
         count = min(max(count, 1), end - start)
-        reach, last, begun = (walked + travelled) / count, before, start
+        in_place = walked == 0.0 and travelled == 0.0 and after.velocity is None
+        reach, paths, lines, begun = (walked + travelled) / count, before.parts.paths, before.lines, start
         for i in range(1, count + 1):
             until = start + (end - start) * i // count
-            moment = after if i == count else self._moment(_between(before.ears, after.ears, i / count), until)
-            pairs = match_paths(last.parts.paths, moment.parts.paths, reach)
-            heard = out if count == 1 else np.zeros((out.shape[0], until - begun), np.float32)
-            add_gliding(self._convolver.stream, begun, last.lines, moment.lines, pairs, heard)
-            if heard is not out:
-                out[:, begun - start : until - start] += heard
-            last, begun = moment, until
+            if in_place and i < count:
+                heading = before.ears.heading + turned * i / count
+                later_paths, later = after.parts.paths, after.parts.lines(heading=heading)
+            else:
+                moment = after if i == count else self._moment(_between(before.ears, after.ears, i / count), until)
+                later_paths, later = moment.parts.paths, moment.lines
+            pairs = match_paths(paths, later_paths, reach)
+            at = {"first": begun - start, "block": until - begun}
+            add_gliding(self._convolver.stream, begun, lines, later, pairs, out, **at)
+            paths, lines, begun = later_paths, later, until
         return out
 
 
 def _between(one: Listener, other: Listener, share: float) -> Listener:
     """Return a listener on the way from one pose to another."""
-    return replace(
-        other,
+    return Listener(
         position=one.position + share * (other.position - one.position),
         heading=one.heading + share * wrapped_angle(other.heading - one.heading),
+        pitch=one.pitch + share * (other.pitch - one.pitch),
+        format=other.format,
     )

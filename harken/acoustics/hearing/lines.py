@@ -14,8 +14,8 @@ from harken.sound.delay_lines import SINC_TAPS, DelayLines
 
 __all__ = ["head_lines", "plain_lines"]
 
-UNHEARD = 1e-3
-"""Amplitude below which paths, and the ends of their filters, are left out; relative to the loudest path (-60 dB)."""
+UNHEARD = 3e-3
+"""Amplitude of what is left out, the ends of filters and faint paths, relative to that of all paths (-50 dB)."""
 
 
 def head_lines(
@@ -150,12 +150,13 @@ def _normalize(taps):
 
 @kernel
 def _prune(lines):
-    """Leave out what is too faint to be heard beside the loudest path."""
+    """Leave out what is too faint to be heard beside the rest, of every path and of its filters to the same extent."""
     paths, channels = lines.gain.shape
-    faintest = 0.0
+    energy = 0.0
     for i in range(paths):
         for c in range(channels):
-            faintest = max(faintest, UNHEARD * abs(lines.gain[i, c]))
+            energy += lines.gain[i, c] ** 2
+    faintest = UNHEARD * np.sqrt(energy / max(2 * paths * channels, 1))
     for i in range(paths):
         loudest = 0.0
         for c in range(channels):

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from harken.acoustics.bands import energy_weights
-from harken.acoustics.directivity import sphere_directions
+from harken.acoustics.directivity import body_frame, sphere_directions
 from harken.acoustics.hearing.ambisonics import Ambisonics, encode, noise_gains
 from harken.acoustics.hearing.hrtf import HeadResponse, interpolate_head
 from harken.acoustics.hearing.lines import head_lines, plain_lines
@@ -205,17 +205,20 @@ class Synthesizer:
             delays = paths.length * (self.rate / self.speed)
             self.receiver(listener.format).add_paths(out, paths, listener.frame, delays)
 
-    def lines(self, listener: Listener, paths: SoundPaths, lengths: np.ndarray) -> DelayLines:
+    def lines(self, kind: ListenerFormat, paths: SoundPaths, frame: np.ndarray, lengths: np.ndarray) -> DelayLines:
         """Return exact paths as delay lines; a path that is longer than a response is not heard.
 
         Args:
-            listener: The listener.
+            kind: The listener's format.
             paths: The exact paths.
+            frame: ``(3, 3)`` rotation from the world into the listener's frame.
             lengths: ``(paths,)`` lengths that decide the delays [m].
         """
         delays = lengths * (self.rate / self.speed)
-        lines = self.receiver(listener.format).lines(paths, listener.frame, delays)
-        lines.gain[delays >= self.samples] = 0.0
+        lines = self.receiver(kind).lines(paths, frame, delays)
+        late = delays >= self.samples
+        if late.any():
+            lines.gain[late] = 0.0
         return lines
 
 
@@ -245,9 +248,12 @@ class SynthesizedParts:
         self._synthesizer.add_paths(out, self._listener, self.paths)
         return out
 
-    def lines(self, lengths: np.ndarray | None = None) -> DelayLines:
+    def lines(self, lengths: np.ndarray | None = None, *, heading: float | None = None) -> DelayLines:
         """Return the exact paths as delay lines; see `harken.acoustics.protocol.ResponseParts`."""
-        return self._synthesizer.lines(self._listener, self.paths, self.paths.length if lengths is None else lengths)
+        listener = self._listener
+        frame = listener.frame if heading is None else body_frame(heading, listener.pitch)
+        lengths = self.paths.length if lengths is None else lengths
+        return self._synthesizer.lines(listener.format, self.paths, frame, lengths)
 
 
 @kernel(fastmath=FAST)
