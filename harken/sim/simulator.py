@@ -249,7 +249,7 @@ class Simulator:
             self._streams = [stream_of(self.propagation, source) for source in self._sources]
         each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
         for i, stream in enumerate(self._streams):
-            each[i] = stream.advance(ears, samples, jumped=self._jumped)
+            each[i] = stream.advance(self.propagation, ears, samples, jumped=self._jumped)
         self._jumped = False
         self._sample_count += samples
         return each

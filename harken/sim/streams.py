@@ -5,9 +5,7 @@ goes with source and listener, and the rest fades. With any other engine one res
 """
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,10 +40,11 @@ EMISSION_ROUNDS = 12
 class HeardStream(Protocol):
     """What is heard of one source as time passes."""
 
-    def advance(self, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
+    def advance(self, propagation: Any, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass.
 
         Args:
+            propagation: The engine, always one that gives the same; it is not kept, so that a stream can be pickled.
             ears: The listener when it has passed.
             samples: How many samples pass; always the same.
             jumped: Whether the listener was put where it is, and did not go there.
@@ -59,8 +58,8 @@ class HeardStream(Protocol):
 def stream_of(propagation: Propagation, source: SoundSource) -> HeardStream:
     """Return what is heard of a source through an engine."""
     if isinstance(propagation, MovingPropagation):
-        return MovingStream(propagation, source)
-    return FadingStream(propagation, source)
+        return MovingStream(source)
+    return FadingStream(source)
 
 
 def _convolver(source: SoundSource, rate: int, block: int) -> StreamingConvolver:
@@ -78,36 +77,35 @@ class FadingStream:
     """One response fades into the next.
 
     Args:
-        propagation: Gives the responses.
         source: The source.
     """
 
-    def __init__(self, propagation: Propagation, source: SoundSource):
-        self._propagation, self._source = propagation, source
+    def __init__(self, source: SoundSource):
+        self._source = source
         self._convolver: StreamingConvolver | None = None
         self._response: tuple[tuple, np.ndarray] | None = None
         self._time = 0
 
-    def advance(self, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
+    def advance(self, propagation: Propagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
-        rate, moves = self._propagation.rate, self._source.trajectory is not None
+        rate, moves = propagation.rate, self._source.trajectory is not None
         block = _divided(samples, round(MOVING_BLOCK * rate)) if moves else samples
         if self._convolver is None:
             self._convolver = _convolver(self._source, rate, block)
         out = np.empty((ears.channels, samples), np.float32)
         for start in range(0, samples, block):
-            out[:, start : start + block] = self._convolver.advance(self._response_at(ears, start + block))
+            out[:, start : start + block] = self._convolver.advance(self._response_at(propagation, ears, start + block))
         self._time += samples
         return out
 
-    def _response_at(self, ears: Listener, ahead: int) -> np.ndarray:
+    def _response_at(self, propagation: Propagation, ears: Listener, ahead: int) -> np.ndarray:
         """Return the response some samples ahead; that of a source at rest is computed once per pose."""
         if self._source.trajectory is not None:
-            moved = self._source.at((self._time + ahead) / self._propagation.rate)
-            return self._propagation.impulse_response(moved, ears).samples
+            moved = self._source.at((self._time + ahead) / propagation.rate)
+            return propagation.impulse_response(moved, ears).samples
         pose = ears.position.tobytes(), ears.heading
         if self._response is None or self._response[0] != pose:
-            self._response = pose, self._propagation.impulse_response(self._source.at(0.0), ears).samples
+            self._response = pose, propagation.impulse_response(self._source.at(0.0), ears).samples
         return self._response[1]
 
 
@@ -120,132 +118,135 @@ def _divided(samples: int, most: int) -> int:
     return next((samples // n for n in range(fewest, 8 * fewest + 1) if samples % n == 0), samples)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class _Moment:
-    """Source and listener at a moment, and what the one hears of the other."""
+    """Source and listener at a moment, and what the one hears of the other.
 
-    propagation: MovingPropagation
-    ears: Listener
-    source: Source
-    """Where the direct sound that arrives now comes from."""
-    velocity: np.ndarray | None
-    """``(3,)`` velocity of the source there [m/s], None at rest."""
-    age: float
-    """How long ago the source was there [s]."""
+    Args:
+        ears: The listener.
+        source: Where the direct sound that arrives now comes from.
+        velocity: ``(3,)`` velocity of the source there [m/s], None at rest.
+        age: How long ago the source was there [s].
+    """
+
+    def __init__(self, ears: Listener, source: Source, velocity: np.ndarray | None = None, age: float = 0.0):
+        self.ears, self.source, self.velocity, self.age = ears, source, velocity, age
+        self._parts: ResponseParts | None = None
+        self._lines: DelayLines | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what the engine computes: it computes the same again."""
+        return {**vars(self), "_parts": None, "_lines": None}
 
     @property
     def pose(self) -> tuple:
         """What distinguishes moments between which nothing moves."""
         source, ears = self.source, self.ears
-        return source.position.tobytes(), source.heading, ears.position.tobytes(), ears.heading
+        return source.position.tobytes(), source.heading, ears.position.tobytes(), ears.heading, ears.format
 
-    @cached_property
-    def parts(self) -> ResponseParts:
-        """The response in parts."""
-        return self.propagation.parts(self.source, self.ears)
+    def parts(self, propagation: MovingPropagation) -> ResponseParts:
+        """Return the response in parts."""
+        if self._parts is None:
+            self._parts = propagation.parts(self.source, self.ears)
+        return self._parts
 
-    @cached_property
-    def lines(self) -> DelayLines:
-        """The paths as delay lines."""
-        if self.velocity is None:
-            return self.parts.lines()
-        return self.parts.lines(
-            retarded_lengths(self.parts.paths, self.velocity, self.age, float(self.propagation.speed))
-        )
+    def lines(self, propagation: MovingPropagation) -> DelayLines:
+        """Return the paths as delay lines."""
+        if self._lines is None:
+            parts, speed = self.parts(propagation), float(propagation.speed)
+            late = self.velocity is not None
+            self._lines = parts.lines(retarded_lengths(parts.paths, self.velocity, self.age, speed) if late else None)
+        return self._lines
 
 
 class MovingStream:
     """Paths glide, and the rest fades.
 
     Args:
-        propagation: Gives responses in parts.
         source: The source.
     """
 
-    def __init__(self, propagation: MovingPropagation, source: SoundSource):
-        self._propagation, self._source = propagation, source
-        self._standing = source.at(0.0)
+    def __init__(self, source: SoundSource):
+        self._source, self._standing = source, source.at(0.0)
         self._convolver: StreamingConvolver | None = None
         self._last: _Moment | None = None
         self._time = 0
 
-    def advance(self, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
+    def advance(self, propagation: MovingPropagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
         if self._convolver is None:
-            self._convolver = _convolver(self._source, self._propagation.rate, samples)
-        start, end = self._time, self._time + samples
-        before = self._moment(ears, start) if self._last is None else self._last
+            self._convolver = _convolver(self._source, propagation.rate, samples)
+        start, end = self._time / propagation.rate, (self._time + samples) / propagation.rate
+        before = self._moment(propagation, ears, start) if self._last is None else self._last
         jumped = jumped and self._last is not None
-        after = self._moment(ears, end)
+        after = self._moment(propagation, ears, end)
         if after.pose == before.pose and after.velocity is None:
             after = before
         if after is before:
-            response = after.parts.samples
+            response = after.parts(propagation).samples
             out = self._convolver.advance(response, before=response)
         elif jumped or self._leaps(before, after, start, end):
-            out = self._convolver.advance(after.parts.samples, before=before.parts.samples)
+            old, new = (moment.parts(propagation).samples for moment in (before, after))
+            out = self._convolver.advance(new, before=old)
         else:
-            out = self._glide(before, after, start, end)
-        self._last, self._time = after, end
+            old, new = (moment.parts(propagation).tail for moment in (before, after))
+            out = self._convolver.advance(new, before=old, gradually=True)
+            self._glide(propagation, before, after, start, end, out)
+        self._last, self._time = after, self._time + samples
         return out
 
-    def _moment(self, ears: Listener, sample: int) -> _Moment:
-        """Return what is heard at a moment."""
-        way, time = self._source.trajectory, sample / self._propagation.rate
+    def _moment(self, propagation: MovingPropagation, ears: Listener, time: float) -> _Moment:
+        """Return what is heard at a time [s]."""
+        way = self._source.trajectory
         if way is None:
-            return _Moment(propagation=self._propagation, ears=ears, source=self._standing, velocity=None, age=0.0)
+            return _Moment(ears, self._standing)
         age = 0.0
         for _ in range(EMISSION_ROUNDS):
             last = age
-            age = math.dist(way.position(time - age), ears.position) / float(self._propagation.speed)
+            age = math.dist(way.position(time - age), ears.position) / float(propagation.speed)
             if abs(age - last) < 1e-9:
                 break
-        source, velocity = self._source.at(time - age), way.velocity(time - age)
-        return _Moment(
-            propagation=self._propagation,
-            ears=ears,
-            source=source,
-            velocity=velocity if velocity.any() else None,
-            age=age,
-        )
+        velocity = way.velocity(time - age)
+        return _Moment(ears, self._source.at(time - age), velocity if velocity.any() else None, age)
 
-    def _leaps(self, before: _Moment, after: _Moment, start: int, end: int) -> bool:
+    def _leaps(self, before: _Moment, after: _Moment, start: float, end: float) -> bool:
         """Whether source or listener change place too fast to have moved there, or the listener hears otherwise."""
         walked = math.dist(after.ears.position, before.ears.position)
         moved = math.dist(after.source.position, before.source.position)
-        seconds = (end - start) / self._propagation.rate
-        if after.ears.format != before.ears.format or walked > FASTEST * seconds:
+        if after.ears.format != before.ears.format or walked > FASTEST * (end - start):
             return True
         return moved > self._travelled(before, after, start, end) + 1e-6
 
-    def _travelled(self, before: _Moment, after: _Moment, start: int, end: int) -> float:
+    def _travelled(self, before: _Moment, after: _Moment, start: float, end: float) -> float:
         """Return how far the source has moved between two moments [m]."""
-        way, rate = self._source.trajectory, self._propagation.rate
-        return 0.0 if way is None else way.distance(end / rate - after.age) - way.distance(start / rate - before.age)
+        way = self._source.trajectory
+        return 0.0 if way is None else way.distance(end - after.age) - way.distance(start - before.age)
 
-    def _glide(self, before: _Moment, after: _Moment, start: int, end: int) -> np.ndarray:
+    def _glide(
+        self, propagation: MovingPropagation, before: _Moment, after: _Moment, start: float, end: float,
+        out: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Add the paths to `out`, from moment to moment between two times [s]."""
         assert self._convolver is not None
-        out = self._convolver.advance(after.parts.tail, before=before.parts.tail, gradually=True)
-        walked = math.dist(after.ears.position, before.ears.position)
+        walked, samples = math.dist(after.ears.position, before.ears.position), out.shape[1]
         travelled = self._travelled(before, after, start, end)
         turned = wrapped_angle(after.ears.heading - before.ears.heading)
         count = math.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - 1e-3)
-        count = min(max(count, 1), end - start)
+        count = min(max(count, 1), samples)
         in_place = walked == 0.0 and travelled == 0.0 and after.velocity is None
-        reach, paths, lines, begun = (walked + travelled) / count, before.parts.paths, before.lines, start
+        paths, lines, begun = before.parts(propagation).paths, before.lines(propagation), 0
         for i in range(1, count + 1):
-            until = start + (end - start) * i // count
+            share, until = i / count, samples * i // count
             if in_place and i < count:
-                heading = before.ears.heading + turned * i / count
-                later_paths, later = after.parts.paths, after.parts.lines(heading=heading)
+                parts = after.parts(propagation)
+                later_paths, later = parts.paths, parts.lines(heading=before.ears.heading + turned * share)
             else:
-                moment = after if i == count else self._moment(_between(before.ears, after.ears, i / count), until)
-                later_paths, later = moment.parts.paths, moment.lines
-            pairs = match_paths(paths, later_paths, reach)
-            at = {"first": begun - start, "block": until - begun}
-            add_gliding(self._convolver.stream, begun, lines, later, pairs, out, **at)
+                ears = _between(before.ears, after.ears, share)
+                moment = after if i == count else self._moment(propagation, ears, start + (end - start) * share)
+                later_paths, later = moment.parts(propagation).paths, moment.lines(propagation)
+            pairs = match_paths(paths, later_paths, (walked + travelled) / count)
+            stream, now = self._convolver.stream, self._time + begun
+            add_gliding(stream, now, lines, later, pairs, out, first=begun, block=until - begun)
             paths, lines, begun = later_paths, later, until
-        return out
 
 
 def _between(one: Listener, other: Listener, share: float) -> Listener:

@@ -77,7 +77,7 @@ def walk(engine, source, poses, format="mono", step=STEP):
     """Return what a listener hears who goes from pose to pose, one in every step."""
     stream = stream_of(engine, source)
     listeners = [Listener(position=place, heading=heading, format=format) for place, heading in poses]
-    return np.concatenate([stream.advance(ears, step, jumped=False) for ears in listeners], 1)
+    return np.concatenate([stream.advance(engine, ears, step, jumped=False) for ears in listeners], 1)
 
 
 def demodulated(heard, frequency, width=513):
@@ -237,10 +237,10 @@ def test_noise_keeps_its_level_while_everything_moves(free):
 
 
 def test_a_body_that_is_put_elsewhere_is_faded_over_and_does_not_race_there(free):
-    stream = MovingStream(free, SoundSource(position=ORIGIN, samples=tone(1000.0)))
+    stream = MovingStream(SoundSource(position=ORIGIN, samples=tone(1000.0)))
     near, far = Listener(position=[2.0, 0, 0], format="mono"), Listener(position=[40.0, 0, 0], format="mono")
-    stream.advance(near, STEP, jumped=True)
-    heard = stream.advance(far, STEP, jumped=True)[0]
+    stream.advance(free, near, STEP, jumped=True)
+    heard = stream.advance(free, far, STEP, jumped=True)[0]
     exact = np.convolve(np.resize(tone(1000.0), 2 * STEP), free.impulse_response(ORIGIN, far).samples[0])
     np.testing.assert_allclose(heard[800:], exact[STEP + 800 : 2 * STEP], atol=1e-4)
 
@@ -249,8 +249,8 @@ def test_a_body_that_would_race_is_faded_over_as_well(free):
     near, far = Listener(position=[2.0, 0, 0], format="mono"), Listener(position=[40.0, 0, 0], format="mono")
     heard = []
     for jumped in (True, False):
-        stream = MovingStream(free, SoundSource(position=ORIGIN, samples=tone(1000.0)))
-        heard.append([stream.advance(ears, STEP, jumped=jumped) for ears in (near, far)][1])
+        stream = MovingStream(SoundSource(position=ORIGIN, samples=tone(1000.0)))
+        heard.append([stream.advance(free, ears, STEP, jumped=jumped) for ears in (near, far)][1])
     assert heard[0].tobytes() == heard[1].tobytes(), "38 m in a quarter of a second are 152 m/s"
 
 
@@ -260,7 +260,7 @@ def test_an_engine_that_gives_responses_only_fades_from_one_to_the_next(free):
     stream = stream_of(engine, source)
     assert isinstance(stream, FadingStream) and isinstance(stream_of(free, source), MovingStream)
     places = [Listener(position=[x, 0, 0], format="mono") for x in (3.0, 2.75)]
-    heard = np.concatenate([stream.advance(ears, STEP, jumped=False) for ears in places], 1)[0]
+    heard = np.concatenate([stream.advance(engine, ears, STEP, jumped=False) for ears in places], 1)[0]
     responses = [engine.impulse_response(ORIGIN, ears).samples[0] for ears in places]
     old, new = (np.convolve(tone(1000.0), response)[STEP : 2 * STEP] for response in responses)
     share = np.r_[np.arange(1, 801) / 801, np.ones(STEP - 800)]
