@@ -151,7 +151,7 @@ def _sounds() -> None:
     echo_spectrogram(noise, 16_000)
     convolver = StreamingConvolver(noise[0], block=4_000)
     for response in (noise, 0.5 * noise):  # the second fades over from the first
-        convolver.advance(response)
+        convolver.advance(response, gradually=True)
 
 
 def _paths() -> None:
@@ -165,22 +165,30 @@ def _paths() -> None:
 
 def _fields() -> None:
     from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
+    from harken.acoustics.paths.moving import match_paths
+    from harken.sound.delay_lines import add_gliding
+    from harken.sound.stream import Stream
 
     ears = np.stack(np.meshgrid([1.0, 2.0, 6.0, 7.0], [1.5], [1.0, 2.0, 3.0]), -1).reshape(-1, 3)
     engine = FastPropagation(_two_rooms(), AcousticSettings(**_FEW_RAYS), ears=ears)
     for moving in (False, True):
-        engine.impulse_response(Source(position=_HERE, moving=moving), Listener(position=_THERE))
+        parts = engine.parts(Source(position=_HERE, moving=moving), Listener(position=_THERE))
+        lines, pairs = parts.lines(), match_paths(parts.paths, parts.paths, 0.0)
+        add_gliding(Stream(clip=parts.samples[0]), 0, lines, lines, pairs, np.zeros((2, 100), np.float32))
 
 
 def _formats() -> None:
     from harken.acoustics import AcousticSettings, Ambisonics, FastPropagation, Listener, Source, microphone_array
     from harken.acoustics.directivity import talker
     from harken.acoustics.hearing.ambisonics import encode
+    from harken.acoustics.hearing.microphones import MicrophoneArray
 
     engine = FastPropagation(_two_rooms(), AcousticSettings(**_FEW_RAYS))
     source = Source(position=_HERE, directivity=talker())
-    for kind in ("mono", Ambisonics(order=1), microphone_array("tetrahedral")):
-        engine.impulse_response(source, Listener(position=_THERE, format=kind))
+    banded = MicrophoneArray(positions=np.zeros((1, 3)), directivities=(talker(),))
+    for kind in ("mono", Ambisonics(order=1), microphone_array("tetrahedral"), banded):
+        parts = engine.parts(source, Listener(position=_THERE, format=kind))
+        parts.samples, parts.lines()
     encode(np.eye(3), 1)
 
 

@@ -26,6 +26,9 @@ CROSSFADE = 0.05
 MOVING_BLOCK = 0.0625
 """Most time for which a moving source is taken to be at one place by an engine that only gives responses [s]."""
 
+TAIL_BLOCK = 0.25
+"""Most time in which the reverberation of a moving source fades from that of one place to that of another [s]."""
+
 STRIDE = 0.25
 """Most that a source or a listener moves until its paths are found anew [m]; in between they go steadily."""
 
@@ -173,6 +176,19 @@ class MovingStream:
 
     def advance(self, propagation: MovingPropagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
+        moves, begin = self._source.trajectory is not None, ears
+        block = _divided(samples, round(TAIL_BLOCK * propagation.rate)) if moves else samples
+        if self._last is not None and not jumped and self._last.ears.format == ears.format:
+            begin = self._last.ears
+        out = np.empty((ears.channels, samples), np.float32)
+        for start in range(0, samples, block):
+            until = start + block
+            there = ears if until == samples else _between(begin, ears, until / samples)
+            out[:, start:until] = self._advance(propagation, there, block, jumped and start == 0)
+        return out
+
+    def _advance(self, propagation: MovingPropagation, ears: Listener, samples: int, jumped: bool) -> np.ndarray:
+        """Let the time of one block pass."""
         if self._convolver is None:
             self._convolver = _convolver(self._source, propagation.rate, samples)
         start, end = self._time / propagation.rate, (self._time + samples) / propagation.rate

@@ -343,3 +343,16 @@ def test_the_tail_keeps_its_level_through_a_walk(home):
 def test_ways_too_fast_or_not_finite_are_refused(make, message):
     with pytest.raises(ConfigurationError, match=message):
         make()
+
+
+def test_a_long_step_is_the_same_as_several_short_ones(home):
+    rng = np.random.default_rng(3)
+    way = home.floor.distance_field(home.floor.random_point(rng)).path(home.floor.random_point(rng)).points
+    place, noise = home.floor.random_point(rng), rng.normal(size=RATE).astype(np.float32)
+    heard = []
+    for step in (STEP, 4 * STEP):
+        simulator = Simulator(home)
+        simulator.place(place, 0.0)
+        simulator.set_sources([SoundSource.moving(Trajectory.along(way + [0, 1.5, 0], 1.0), noise)])
+        heard.append(np.concatenate([simulator.hear(step) for _ in range(4 * STEP // step)], 1))
+    assert heard[0].tobytes() == heard[1].tobytes()
