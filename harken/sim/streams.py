@@ -36,6 +36,9 @@ SWING = np.radians(5.0)
 """Most that a listener turns until directions are found anew [rad]: heads are measured that far apart. Halfway between
 directions that are farther apart the filters of an ear in the shadow of the head can cancel."""
 
+SPARE = 0.1
+"""Share of a stride or swing that may be exceeded, so that a step of just that length is not cut in two."""
+
 EMISSION_ROUNDS = 12
 """Times that the moment of emission is improved at most; each brings it nearer by the source's Mach number."""
 
@@ -155,9 +158,10 @@ class _Moment:
     def lines(self, propagation: MovingPropagation) -> DelayLines:
         """Return the paths as delay lines."""
         if self._lines is None:
-            parts, speed = self.parts(propagation), float(propagation.speed)
-            late = self.velocity is not None
-            self._lines = parts.lines(retarded_lengths(parts.paths, self.velocity, self.age, speed) if late else None)
+            parts, lengths = self.parts(propagation), None
+            if self.velocity is not None:
+                lengths = retarded_lengths(parts.paths, self.velocity, self.age, float(propagation.speed))
+            self._lines = parts.lines(lengths)
         return self._lines
 
 
@@ -246,7 +250,7 @@ class MovingStream:
         walked, samples = math.dist(after.ears.position, before.ears.position), out.shape[1]
         travelled = self._travelled(before, after, start, end)
         turned = wrapped_angle(after.ears.heading - before.ears.heading)
-        count = math.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - 1e-3)
+        count = math.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - SPARE)
         count = min(max(count, 1), samples)
         in_place = walked == 0.0 and travelled == 0.0 and after.velocity is None
         paths, lines, begun = before.parts(propagation).paths, before.lines(propagation), 0
