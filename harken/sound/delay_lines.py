@@ -35,6 +35,7 @@ UNROLLED = 8
 """Taps that are summed at once."""
 
 FAST = {"contract", "reassoc", "arcp", "nsz"}
+"""What the compiler may do with sums, so that it uses vector registers; NaN stays NaN."""
 
 
 class DelayLines(NamedTuple):
@@ -48,7 +49,8 @@ class DelayLines(NamedTuple):
     own_heard: np.ndarray
     """``(n, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     taps: np.ndarray
-    """``(n, channels, taps)`` float32 filters to the channels, of energy one; a single tap is 1."""
+    """``(n, channels, taps)`` float32 filters to the channels, of energy one: as many taps at every moment, a single one
+    being 1."""
     heard: np.ndarray
     """``(n, channels, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     gain: np.ndarray
@@ -180,14 +182,13 @@ def _glide(sound, now, table, before, after, pairs, out, start, block):
             one = before.taps[a, c] if gain != 0.0 else after.taps[b, c]
             other = after.taps[b, c] if later != 0.0 else one
             first, last = _both(before.heard[a, c], after.heard[b, c], gain != 0.0, later != 0.0)
-            if last - first == 1:
+            if before.taps.shape[2] == 1:
                 # Channels at one point, as of ambisonics, receive the same at different levels.
-                if not (known and begin + first == course[0] and block - (end - begin) == course[1]):
-                    _read(shaped, low, table, begin + first, end + first, block, arrived)
-                    known, course = True, (begin + first, block - (end - begin))
+                if not (known and begin == course[0] and block - (end - begin) == course[1]):
+                    _read(shaped, low, table, begin, end, block, arrived)
+                    known, course = True, (begin, block - (end - begin))
             else:
-                known, nearest = False, low + before.taps.shape[2] + UNROLLED
-                course = begin, block - (end - begin)
+                nearest, course = low + before.taps.shape[2] + UNROLLED, (begin, block - (end - begin))
                 _filter(shaped, low, one, other, first, last, course, taps, nearest, high, filtered)
                 _read(filtered, nearest, table, begin, end, block, arrived)
             target, level, rise = out[c, start : start + block], np.float32(gain), np.float32((later - gain) / block)

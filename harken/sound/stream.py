@@ -26,12 +26,6 @@ class Stream:
         start, end = self.sounding
         return max(0, int(np.ceil(start))), int(min(np.ceil(end), 2**62))
 
-    def cut(self, first: int, count: int) -> np.ndarray:
-        """Return `count` samples ``(count,)`` float32 from sample `first` of the stream on, which may be negative."""
-        out = np.empty(count, np.float32)
-        cut_clip(self.clip, first, self.offset, *self.bounds, out)
-        return out
-
 
 @kernel
 def cut_clip(clip, first, offset, start, end, out):

@@ -53,7 +53,7 @@ def plain_lines(
     """
     amplitudes = np.sqrt(energies)
     count, channels = delays.shape
-    if (gains == gains[:, :, :1]).all():
+    if gains.shape[2] == 1:
         lines = _empty(count, channels, filters, 1)
         _fill_point_lines(filters, delays, np.ascontiguousarray(gains[:, :, 0]), amplitudes, exact, lines)
     else:

@@ -421,6 +421,7 @@ class _Array:
         functions = np.concatenate([np.ones((len(directions), 1)), directions], 1)
         self._harmonics = np.linalg.lstsq(functions, powers.reshape(len(directions), -1), rcond=None)[0]
         self._harmonics = self._harmonics.reshape(4, self.channels, len(OCTAVE_BANDS))
+        self._alike = bool((powers == powers[..., :1]).all())
         # The carriers already have the microphones' diffuse level.
         self._mean = np.maximum(powers.mean(0), 1e-12)
 
@@ -435,10 +436,11 @@ class _Array:
         return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.energy, paths.kind != SPECULAR)
 
     def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return delays ``(paths, channels)`` and gains ``(paths, channels, bands)``."""
+        """Return delays ``(paths, channels)`` and gains ``(paths, channels, bands)``, or of one band if all are alike."""
         directions = _directions(paths, frame)
         each = delays[:, None] + self.array.delays(directions, self.speed) * self.rate
-        return each, self.array.gains(directions)
+        gains = self.array.gains(directions)
+        return each, gains[:, :, :1] if self._alike else gains
 
     def add_tail(
         self, out: np.ndarray, field: np.ndarray, edges: np.ndarray, frame: np.ndarray, first: int, offset: int
