@@ -436,7 +436,7 @@ class _Array:
         return plain_lines(self._filters, *self._heard(paths, frame, delays), paths.energy, paths.kind != SPECULAR)
 
     def _heard(self, paths: SoundPaths, frame: np.ndarray, delays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return delays ``(paths, channels)`` and gains ``(paths, channels, bands)``, or of one band if all are alike."""
+        """Return delays ``(paths, channels)`` and gains ``(paths, channels, bands)``, one band where all are alike."""
         directions = _directions(paths, frame)
         each = delays[:, None] + self.array.delays(directions, self.speed) * self.rate
         gains = self.array.gains(directions)
