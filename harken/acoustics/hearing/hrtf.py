@@ -174,9 +174,9 @@ class HeadResponse:
             spectra = rfft(self.filters[:, ear].astype(np.float64), size)
             power = np.abs(spectra) ** 2
             gains[:, ear] = np.sqrt(power @ weights.T / weights.sum(1))
-            # The mean phase delay over the band's energy.
-            phase = np.unwrap(np.angle(spectra)) / np.maximum(frequencies, frequencies[1])
-            mean = (power * phase) @ weights.T / np.maximum((power * (frequencies > 0)) @ weights.T, 1e-30)
+            # The phase delay, averaged over the band's energy, higher frequencies counting more.
+            phase = np.unwrap(np.angle(spectra))
+            mean = (power * phase) @ weights.T / np.maximum((power * frequencies) @ weights.T, 1e-30)
             delays[:, ear] = self.delays[:, ear, None] - mean / (2 * np.pi)
         _, nearest = KDTree(self.directions).query(_cell_centres(_FINE_ROWS, 2 * _FINE_ROWS))
         return WaveTables(nearest.astype(np.int32), gains.astype(np.float32), (delays * self.rate).astype(np.float32))
