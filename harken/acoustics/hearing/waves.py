@@ -35,13 +35,13 @@ __all__ = [
     "wave_noise",
 ]
 
-STREAMS = 12
+STREAMS = 8
 """Plane waves at each moment, besides the one from the mean direction."""
 
 WAVES = STREAMS + 1
 """All plane waves at each moment; the last is the one from the mean direction."""
 
-GRAIN = 6
+GRAIN = 4
 """Time bins for which a wave lasts: it rises over one and falls over another."""
 
 SHORTEST_NOISE = 65_536
@@ -91,7 +91,7 @@ def _draw(seed, source, size, directions, starts):
     for j in range(grains):
         for n in range(STREAMS):
             draw = 4 * (j * STREAMS + n)
-            z = 1.0 - 2.0 * ((n + 5 * j) % STREAMS + uniform(seed, source, draw)) / STREAMS
+            z = 1.0 - 2.0 * ((n + 3 * j) % STREAMS + uniform(seed, source, draw)) / STREAMS
             turn = n * _GOLDEN + j * _PLASTIC + (uniform(seed, source, draw + 1) - 0.5) / STREAMS
             across = np.sqrt(max(0.0, 1.0 - z * z))
             angle = TURN * (turn + uniform(seed, source, 1_000_003))
