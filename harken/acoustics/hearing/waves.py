@@ -20,7 +20,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 
 from harken.acoustics.bands import energy_weights
 from harken.acoustics.tracing import FAST, TURN, uniform
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene import OCTAVE_BANDS
 
 __all__ = [
@@ -191,6 +191,8 @@ def add_waves(out, field, waves, channels, position, rate, edges, noise, before,
             in the whole.
         first: Sample before which nothing is added.
     """
+    # Slices of arrays without a reference count cost nothing, and there are thousands.
+    out, noise, field = borrowed(out), borrowed(noise), borrowed(field)
     directions, starts = waves
     gains, delays = channels
     bins, bands, length = field.shape[0], field.shape[1], out.shape[1]
