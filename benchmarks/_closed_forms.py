@@ -23,7 +23,8 @@ from harken.acoustics.measures import MODULATION_FREQUENCIES, decay_time, speech
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.paths.image_sources import ImageSources
 from harken.acoustics.paths.straight import straight_path
-from harken.acoustics.protocol import Listener, SoundPath, SoundPaths, Source
+from harken.acoustics.protocol import Listener, ListenerFormat, SoundPath, SoundPaths, Source
+from harken.acoustics.tracing import TimeBins
 from harken.scene import OCTAVE_BANDS
 
 __all__ = ["SPHERE", "closed_forms", "convergence", "shoebox_responses"]
@@ -246,17 +247,29 @@ WINDOW = 4096
 """Length of the windows of `coherence` [samples]."""
 
 
+def steady_tail(kind: ListenerFormat, seconds: float, rate: int, *, position: np.ndarray | None = None) -> np.ndarray:
+    """Return what a listener hears of a diffuse field of constant energy: ``(channels, samples)``."""
+    bins = TimeBins.build(seconds)
+    field = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    field[..., 0] = bins.widths[:, None]
+    listener = Listener(position=np.zeros(3) if position is None else position, format=kind)
+    hearing = Synthesizer(rate, round(seconds * rate), 0, 343.2)
+    out = np.zeros((hearing.receiver(kind).channels, hearing.samples), np.float32)
+    hearing.add_tail(out, field, bins.edges, listener)
+    return out
+
+
 def diffuse_fields(scale: float) -> Iterator[Check]:
-    samples, rate, rng = round(48_000 * max(60 * scale, 6)), 48_000, np.random.default_rng(0)
+    seconds, rate = max(60 * scale, 6.0), 48_000
     frequencies = np.fft.rfftfreq(WINDOW, 1 / rate)
     for spacing in (0.05, 0.2):
         pair = MicrophoneArray(positions=[(0, 0, -spacing / 2), (0, 0, spacing / 2)])
-        coherences = coherence(pair.diffuse_noise(samples, rate, rng), rate)
+        coherences = coherence(steady_tail(pair, seconds, rate), rate)
         worst = np.abs(in_thirds(coherences - np.sinc(2 * frequencies * spacing / 343.2), frequencies)).max()
         what = f"microphones {100 * spacing:g} cm apart, coherence off sin(kd)/(kd), worst third"
         yield Check(case="A10", what=what, value=worst, expected=0.0)
     head = HeadResponse.kemar(rate)
-    coherences = coherence(head.diffuse_noise(samples, rng), rate)
+    coherences = coherence(steady_tail(head, seconds, rate), rate)
     left, right, cross = head.diffuse_spectra(WINDOW)
     worst = np.abs(in_thirds(coherences - cross.real / np.sqrt(left.real * right.real), frequencies)).max()
     what = "ears, coherence off the head's integral over directions, worst third"

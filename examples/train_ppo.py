@@ -20,7 +20,7 @@ ARGUMENTS = {"preset": "soundspaces2", "config": {"acoustics": {"rays": 1000}}}
 
 def make_env() -> gym.Env:
     # Depth becomes a uint8 image and the spectrogram a vector, which the default policy accepts.
-    env = gym.make("harken/AudioGoal-v1", split="train", sensors=("depth", "spectrogram"), **ARGUMENTS)
+    env = gym.make("harken/AudioGoal-v2", split="train", sensors=("depth", "spectrogram"), **ARGUMENTS)
     return StableBaselinesObservation(env)
 
 

@@ -11,7 +11,7 @@ from harken.envs import RecordVideo
 
 def main(folder: str = ".", steps: str = "40") -> None:
     env = gym.make(
-        "harken/AudioGoal-v1", preset="soundspaces2", sensors=("depth", "spectrogram"), render_mode="rgb_array"
+        "harken/AudioGoal-v2", preset="soundspaces2", sensors=("depth", "spectrogram"), render_mode="rgb_array"
     )
     env = RecordVideo(env, folder, name="walk")
     rng = np.random.default_rng(0)

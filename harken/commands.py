@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,8 +185,14 @@ def scene(command: SceneCommand, line: str) -> None:
     out = checked_output_file(command.out or Path(f"{command.file.stem}-plan.png"))
     if out.suffix.lower() not in PICTURES:
         raise ConfigurationError(f"--out {str(out)!r}: expected a picture, ending in {', '.join(PICTURES)}.")
-    loaded = Scene.load(command.file, up=command.up, scale=command.scale)
-    print(inspect_scene(loaded))
+    with warnings.catch_warnings(record=True) as remarks:
+        warnings.simplefilter("always")
+        loaded = Scene.load(command.file, up=command.up, scale=command.scale)
+    report = inspect_scene(loaded)
+    for remark in remarks:
+        if not any(problem in str(remark.message) for problem in report.problems):  # else the report tells it
+            warnings.warn_explicit(remark.message, remark.category, remark.filename, remark.lineno)
+    print(report)
     height = float(loaded.bounds[0][1])
     try:
         floor = WalkableFloor.build(loaded)

@@ -25,12 +25,12 @@ class TaskEntry:
 
 def _navigation(name: str, **options: Any) -> TaskEntry:
     return TaskEntry(
-        id=f"harken/{name}-v1", task="harken.tasks.navigation:NavigationTask", preset="soundspaces2", options=options
+        id=f"harken/{name}-v2", task="harken.tasks.navigation:NavigationTask", preset="soundspaces2", options=options
     )
 
 
 def _separation(name: str, preset: str) -> TaskEntry:
-    return TaskEntry(id=f"harken/{name}-v1", task="harken.tasks.separation:SeparationTask", preset=preset)
+    return TaskEntry(id=f"harken/{name}-v2", task="harken.tasks.separation:SeparationTask", preset=preset)
 
 
 TASKS: dict[str, TaskEntry] = {
@@ -38,7 +38,7 @@ TASKS: dict[str, TaskEntry] = {
     "audiopointgoal": _navigation("AudioPointGoal", shows_goal=True),
     "pointgoal": _navigation("PointGoal", shows_goal=True, sound=None),
     "echo-depth": TaskEntry(
-        id="harken/EchoDepth-v1", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
+        id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),
     "active-separation": _separation("ActiveSeparation", "near-target"),
     "active-dynamic-separation": _separation("ActiveDynamicSeparation", "dynamic"),

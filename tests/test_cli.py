@@ -179,3 +179,10 @@ def test_an_evaluation_that_was_killed_continues_to_the_same_table(tmp_path):
     assert not list((tmp_path / "killed").glob(".*"))
     tables = [(tmp_path / name / "episodes.csv").read_bytes() for name in ("killed", "whole")]
     assert tables[0] == tables[1]
+
+
+def test_what_is_odd_about_a_mesh_is_said_once(tmp_path):
+    box = trimesh.creation.box(extents=[0.4, 0.3, 0.5])
+    box.export(tmp_path / "small.ply")
+    said = harken("scene", tmp_path / "small.ply", "--out", tmp_path / "plan.png")
+    assert said.count("looks like another unit") == 1

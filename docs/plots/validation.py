@@ -21,7 +21,7 @@ from scipy.optimize import brentq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from _closed_forms import WINDOW, coherence, convergence, shoebox_responses, sphere
+from _closed_forms import WINDOW, coherence, convergence, shoebox_responses, sphere, steady_tail
 from _round_robin import BANDS, MEASURES, STATES, Studio
 from _studio import interaural, mean_errors, participants_errors, reference_in, studio_settings
 from _wedge import SPEED, biot_tolstoy, wedge_errors
@@ -172,24 +172,51 @@ def plot_convergence() -> plt.Figure:
 def plot_coherence() -> plt.Figure:
     """Coherence in a diffuse field: two microphones, and two ears."""
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
-    rate, rng = 48_000, np.random.default_rng(0)
+    rate = 48_000
     frequencies, head = np.fft.rfftfreq(WINDOW, 1 / rate), HeadResponse.kemar(rate)
     for color, spacing in zip(("C0", "C1"), (0.05, 0.2), strict=True):
         pair = MicrophoneArray(positions=[(0, 0, -spacing / 2), (0, 0, spacing / 2)])
-        noise = pair.diffuse_noise(30 * rate, rate, rng)
-        axes.semilogx(frequencies, coherence(noise, rate), color, lw=0.6, alpha=0.6)
+        axes.semilogx(frequencies, coherence(steady_tail(pair, 30.0, rate), rate), color, lw=0.6, alpha=0.6)
         expected = np.sinc(2 * frequencies * spacing / 343.2)
         axes.semilogx(
             frequencies, expected, color, lw=1.6, label=f"microphones {100 * spacing:g} cm apart: sin(kd)/(kd)"
         )
     left, right, cross = head.diffuse_spectra(WINDOW)
-    axes.semilogx(frequencies, coherence(head.diffuse_noise(30 * rate, rng), rate), "C2", lw=0.6, alpha=0.6)
+    axes.semilogx(frequencies, coherence(steady_tail(head, 30.0, rate), rate), "C2", lw=0.6, alpha=0.6)
     axes.semilogx(
         frequencies, cross.real / np.sqrt(left.real * right.real), "C2", lw=1.6, label="ears: integral over the head"
     )
     axes.set(
-        xlabel="frequency [Hz]", ylabel="coherence, real part", xlim=(100, 10_000), title="thin: measured in noise"
+        xlabel="frequency [Hz]",
+        ylabel="coherence, real part",
+        xlim=(100, 10_000),
+        title="thin: measured in a steady tail",
     )
+    axes.legend()
+    return finished(figure)
+
+
+def plot_coherence_over_distance() -> plt.Figure:
+    """Coherence of tails at two places, by octave, beside that of a diffuse field."""
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    rate, rng = 16_000, np.random.default_rng(0)
+    distances, fine = np.array([0.02, 0.05, 0.1, 0.15, 0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]), np.linspace(0.0, 2.0, 401)
+    frequencies = np.fft.rfftfreq(4 * rate, 1 / rate)
+    for color, octave in zip(("C0", "C1", "C2", "C3"), (250.0, 500.0, 1000.0, 4000.0), strict=True):
+        chosen = (frequencies >= octave / 2**0.5) & (frequencies < octave * 2**0.5)
+        here = np.fft.rfft(steady_tail("mono", 4.0, rate)[0])[chosen]
+        measured = []
+        for distance in distances:
+            towards = rng.normal(size=(12, 3))
+            towards *= distance / np.linalg.norm(towards, axis=1, keepdims=True)
+            others = [np.fft.rfft(steady_tail("mono", 4.0, rate, position=place)[0])[chosen] for place in towards]
+            norms = np.linalg.norm(here) * np.linalg.norm(others, axis=1)
+            measured.append(np.mean((here * np.conj(others)).real.sum(1) / norms))
+        expected = np.sinc(2 * fine[:, None] * frequencies[chosen] / 343.2).mean(1)
+        axes.plot(fine, expected, color, lw=1.2, label=f"{octave:g} Hz")
+        axes.plot(distances, measured, color + "o", ms=4)
+    title = "dots: tails; lines: sin(kd)/(kd) over the octave"
+    axes.set(xlabel="distance [m]", ylabel="coherence, real part", title=title)
     axes.legend()
     return finished(figure)
 
@@ -247,6 +274,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     plots = {"sphere": plot_sphere, "wedge": plot_wedge, "convergence": plot_convergence, "coherence": plot_coherence}
+    plots["distance"] = plot_coherence_over_distance
     if importlib.util.find_spec("pyroomacoustics") is None:
         print("shoebox: skipped, pyroomacoustics is not installed.")
     else:

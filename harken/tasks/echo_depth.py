@@ -173,7 +173,7 @@ class EchoDepthTask:
     variant, and those of every environment.
 
     ## Version History
-    v1: ``loudness`` in the information. v0: first version.
+    v2: reverberation that belongs to places. v1: ``loudness`` in the information. v0: first version.
 
     Args:
         settings: The rules.

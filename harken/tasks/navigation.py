@@ -124,7 +124,8 @@ class NavigationTask:
     preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, and those of every environment.
 
     ## Version History
-    v1: the categories of "semantic" are the same in all homes; ``is_success`` at every step. v0: first version.
+    v2: reverberation that belongs to places. v1: the categories of "semantic" are the same in all homes; ``is_success``
+    at every step. v0: first version.
 
     Args:
         settings: The rules.

@@ -90,7 +90,8 @@ class SeparationTask:
     environment.
 
     ## Version History
-    v1: the categories of "semantic" are the same in all homes. v0: first version.
+    v2: reverberation that belongs to places. v1: the categories of "semantic" are the same in all homes. v0: first
+    version.
 
     Args:
         settings: The rules.

@@ -185,7 +185,7 @@ def test_a_response_plots_itself(tmp_path):
     assert (tmp_path / "response.png").stat().st_size > 10_000
 
 
-def test_more_noise_than_memory_is_refused_before_it_is_made():
+def test_a_response_larger_than_memory_is_refused_before_it_is_made():
     many = MicrophoneArray(positions=np.arange(192.0).reshape(64, 3) / 1e3)
-    with pytest.raises(ConfigurationError, match="64 channels of 20 s at 192000 Hz need"):
+    with pytest.raises(ConfigurationError, match="64 channels of 20 s at 192000 Hz have"):
         Synthesizer(192_000, 20 * 192_000, 0, 343.0).receiver(many)

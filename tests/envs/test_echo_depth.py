@@ -63,7 +63,7 @@ def rollout(env, seed, steps=9):
 @pytest.mark.parametrize("variant", ["active", "passive"])
 def test_the_environment_passes_gymnasiums_checker_without_a_warning(variant):
     assert harken.__version__
-    env = gym.make("harken/EchoDepth-v1", variant=variant, split="val", config=FAST, sensors=SENSORS)
+    env = gym.make("harken/EchoDepth-v2", variant=variant, split="val", config=FAST, sensors=SENSORS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "Responses are cut")
@@ -73,7 +73,7 @@ def test_the_environment_passes_gymnasiums_checker_without_a_warning(variant):
 @pytest.mark.parametrize("variant", ["active", "passive"])
 def test_the_environment_passes_stable_baselines_checker_in_its_wrappers(variant):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    env = gym.make("harken/EchoDepth-v1", variant=variant, split="val", config=FAST).unwrapped
+    env = gym.make("harken/EchoDepth-v2", variant=variant, split="val", config=FAST).unwrapped
     wrapped = StableBaselinesObservation(StableBaselinesAction(env))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

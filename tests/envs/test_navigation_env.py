@@ -79,7 +79,7 @@ def test_every_environment_passes_stable_baselines_checker(name, preset):
 
 def test_all_sensors_pass_the_checkers_together():
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    made = gym.make("harken/AudioGoal-v1", sensors=ALL_SENSORS, split="val", config=FAST, render_mode="rgb_array")
+    made = gym.make("harken/AudioGoal-v2", sensors=ALL_SENSORS, split="val", config=FAST, render_mode="rgb_array")
     env = made.unwrapped
     check_env(env, skip_render_check=True)
     with warnings.catch_warnings():
@@ -109,7 +109,7 @@ def test_an_environment_survives_pickling_with_its_episode():
 
 
 def test_the_id_works_after_importing_harken_as_the_readme_says():
-    env = gym.make("harken/AudioGoal-v1", preset="soundspaces2", split="test", sensors=("depth", "spectrogram"))
+    env = gym.make("harken/AudioGoal-v2", preset="soundspaces2", split="test", sensors=("depth", "spectrogram"))
     observation, _ = env.reset(seed=0)
     assert observation["depth"].shape == (128, 128, 1) and observation["spectrogram"].shape == (65, 26, 2)
     assert harken.__version__
@@ -137,7 +137,7 @@ def test_an_environment_can_hear_through_soundspaces_engine():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HarkenWarning)  # of the engine's licence
         env = gym.make(
-            "harken/AudioGoal-v1", split="val", propagation="soundspaces2", config=FAST, sensors=("waveform",)
+            "harken/AudioGoal-v2", split="val", propagation="soundspaces2", config=FAST, sensors=("waveform",)
         )
         observation, _ = env.reset(seed=0)
         after, *_ = env.step(np.int64(1))
@@ -293,7 +293,7 @@ def test_start_and_goal_on_different_islands_are_refused(env):
 
 
 def test_an_episode_that_a_wrapper_cuts_off_says_whether_it_succeeded():
-    made = gym.make("harken/AudioGoal-v1", split="val", sensors=("collision",), config=FAST, max_episode_steps=3)
+    made = gym.make("harken/AudioGoal-v2", split="val", sensors=("collision",), config=FAST, max_episode_steps=3)
     made.reset(seed=0)
     told = [made.step(np.int64(2)) for _ in range(3)]
     assert [step[3] for step in told] == [False, False, True]

@@ -78,7 +78,7 @@ def test_both_ids_pass_stable_baselines_checker_with_a_separator(name):
 
 
 def test_the_default_sensors_are_those_of_the_published_systems():
-    env = gym.make("harken/ActiveSeparation-v1", split="val", config={"acoustics": SMALL["acoustics"]})
+    env = gym.make("harken/ActiveSeparation-v2", split="val", config={"acoustics": SMALL["acoustics"]})
     observation, info = env.reset(seed=0)
     assert env.unwrapped.settings.max_steps == 20
     assert {name: np.shape(value) for name, value in observation.items()} == {

@@ -68,7 +68,7 @@ def several() -> dict[str, Any]:
 
 
 def test_what_is_seen_left_is_louder_and_earlier_in_the_left_ear_and_right_in_the_mirror(single):
-    sides = set()
+    sides, lags = set(), []
     for parts in single:
         x, azimuth = parts["pixels.npy"][0, 0, 0] / parts["mp4"].frames.shape[2], parts["directions.npy"][0, 0, 0]
         assert (x < 0.5) == (azimuth > 0)
@@ -77,13 +77,15 @@ def test_what_is_seen_left_is_louder_and_earlier_in_the_left_ear_and_right_in_th
         side = 1 if x < 0.5 else -1
         sides.add(side)
         sound, other = parts["binaural.flac"].samples, mirrored(parts)
-        assert side * level_difference(sound) > 0.5 and side * lag(sound) >= 2
         turned = other["binaural.flac"].samples
-        assert side * level_difference(turned) < -0.5 and side * lag(turned) <= -2
+        assert side * level_difference(sound) > 0.5 and side * level_difference(turned) < -0.5
+        # Reverberation moves the delay of single samples by one or two; ten degrees make about two.
+        lags.append(side * lag(sound))
+        assert lags[-1] == -side * lag(turned) and (lags[-1] >= 2 or abs(azimuth) < math.radians(15))
         columns = np.nonzero(other["masks.png"].images[0, :, :, 0])[1]
         assert side * (columns.mean() / other["mp4"].frames.shape[2] - 0.5) > 0
         assert side * parts["directions.npy"][0, 0, 0] > 0 > side * other["directions.npy"][0, 0, 0]
-    assert sides == {1, -1}
+    assert sides == {1, -1} and np.mean(lags) >= 3
 
 
 def test_the_mirror_of_the_mirror_is_the_sample(single):

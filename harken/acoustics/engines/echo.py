@@ -302,10 +302,9 @@ class EchoPropagation:
         sounding = np.flatnonzero(field[:, :, 0].any(1))
         if len(sounding) == 0:
             return
-        receiver, edges = self._synthesizer.receiver(listener.format), self._bins.edges
+        edges = self._bins.edges
         begins = int(np.ceil(edges[sounding[0]] * self.rate))
-        room = self._synthesizer.samples - self._synthesizer.samples // 8
-        offset = self._number_of(listener.position) % room
+        number = self._number_of(listener.position) % 2**32
         stretch = max(1, round(ONE_DIRECTION / self.settings.bin_width))
         for start in range(sounding[0] - sounding[0] % stretch, sounding[-1] + 1, stretch):
             end = min(start + stretch, len(field))
@@ -318,7 +317,9 @@ class EchoPropagation:
                 continue
             tail = np.zeros((len(out), min(out.shape[1], int(np.ceil(edges[high] * self.rate)))), np.float32)
             first = max(begins, int(edges[low] * self.rate))
-            receiver.add_tail(tail, part, edges[low : high + 1], listener.frame, first, offset)
+            self._synthesizer.add_tail(
+                tail, part, edges[low : high + 1], listener, before=low, first=first, source=number
+            )
             out[:, : tail.shape[1]] += tail
 
     def echo(

@@ -349,9 +349,9 @@ class FastPropagation:
     def _tail(self, source: Source, listener: Listener) -> np.ndarray:
         histogram = self._energy(source, listener)
         nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
-        # A moving source keeps its noise offset, so that its tail does not jump.
-        offset = 0 if source.moving else _offset_of(source.position.tobytes())
-        return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, offset=offset)
+        # A moving source keeps its waves, so that its tail does not jump.
+        number = 0 if source.moving else _number_of(source.position.tobytes())
+        return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, source=number)
 
     def impulse_responses(
         self, sources: Sequence[SourceLike], listeners: Sequence[Listener]
@@ -424,7 +424,7 @@ def _source_key(source: Source) -> tuple:
 
 
 @functools.lru_cache(maxsize=1024)
-def _offset_of(position: bytes) -> int:
+def _number_of(position: bytes) -> int:
     """Return a number that is different for each place."""
     rounded = np.round(np.frombuffer(position, np.float64), 4) + 0.0
     return int.from_bytes(hashlib.sha256(rounded.tobytes()).digest()[:4], "little")

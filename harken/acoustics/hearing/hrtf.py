@@ -10,18 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
-from scipy.spatial import ConvexHull, QhullError, SphericalVoronoi
+from scipy.spatial import ConvexHull, KDTree, QhullError, SphericalVoronoi
 
-from harken.acoustics.bands import band_edges
+from harken.acoustics.bands import band_edges, energy_weights
 from harken.acoustics.directivity import number_array
+from harken.acoustics.tracing import FAST
 from harken.checks import checked_count
 from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["HeadResponse", "HeadTables", "checked_head_rate", "interpolate_head"]
+__all__ = ["HeadResponse", "HeadTables", "WaveTables", "checked_head_rate", "hear_head_waves", "interpolate_head"]
 
-_ROWS, _COLUMNS = 48, 96
+_ROWS, _COLUMNS, _FINE_ROWS = 48, 96, 90
 _LOWEST_RATE, _HIGHEST_RATE = 4000, 192000
 
 
@@ -40,6 +41,17 @@ class HeadTables(NamedTuple):
     """`HeadResponse.delays`."""
     filters: np.ndarray
     """`HeadResponse.filters`."""
+
+
+class WaveTables(NamedTuple):
+    """How a head hears plane waves in octave bands, as kernels take it."""
+
+    nearest: np.ndarray
+    """``(90, 180)`` int32 the nearest of the head's directions to each patch of elevation and azimuth."""
+    gains: np.ndarray
+    """``(n, 2, bands)`` float32 amplitudes at the ears."""
+    delays: np.ndarray
+    """``(n, 2, bands)`` float32 delays against the centre of the head [samples]."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,14 +157,29 @@ class HeadResponse:
         """Arrays that `interpolate_head` takes."""
         triangles, neighbours = self._triangulation
         inverses = np.linalg.inv(np.swapaxes(self.directions[triangles], 1, 2))
-        elevation = (np.arange(_ROWS) + 0.5) / _ROWS * np.pi - 0.5 * np.pi
-        azimuth = (np.arange(_COLUMNS) + 0.5) / _COLUMNS * 2.0 * np.pi - np.pi
-        e, a = np.meshgrid(elevation, azimuth, indexing="ij")
-        centres = np.stack([np.cos(e) * np.sin(a), np.sin(e), -np.cos(e) * np.cos(a)], -1)
+        centres = _cell_centres(_ROWS, _COLUMNS)
         at_direction = np.zeros(len(self.directions), np.int32)
         at_direction[triangles] = np.arange(len(triangles), dtype=np.int32)[:, None]
         start = at_direction[(centres @ self.directions.T).argmax(-1)]
         return HeadTables(start, inverses, neighbours, triangles, self.delays, self.filters)
+
+    @cached_property
+    def wave_tables(self) -> WaveTables:
+        """Arrays that `hear_head_waves` takes."""
+        size = next_fast_len(max(8 * self.taps, int(16 * self.rate / OCTAVE_BANDS[0])), real=True)
+        frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
+        weights = energy_weights(frequencies) ** 2
+        gains, delays = np.empty((2, len(self.directions), 2, len(OCTAVE_BANDS)))
+        for ear in range(2):
+            spectra = rfft(self.filters[:, ear].astype(np.float64), size)
+            power = np.abs(spectra) ** 2
+            gains[:, ear] = np.sqrt(power @ weights.T / weights.sum(1))
+            # The phase delay, averaged over the band's energy, higher frequencies counting more.
+            phase = np.unwrap(np.angle(spectra))
+            mean = (power * phase) @ weights.T / np.maximum((power * frequencies) @ weights.T, 1e-30)
+            delays[:, ear] = self.delays[:, ear, None] - mean / (2 * np.pi)
+        _, nearest = KDTree(self.directions).query(_cell_centres(_FINE_ROWS, 2 * _FINE_ROWS))
+        return WaveTables(nearest.astype(np.int32), gains.astype(np.float32), (delays * self.rate).astype(np.float32))
 
     def lookup(self, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the head's filters and delays for a direction.
@@ -303,6 +330,14 @@ class HeadResponse:
         return energies
 
 
+def _cell_centres(rows: int, columns: int) -> np.ndarray:
+    """Return the directions ``(rows, columns, 3)`` in the middle of cells of elevation and azimuth."""
+    elevation = (np.arange(rows) + 0.5) / rows * np.pi - 0.5 * np.pi
+    azimuth = (np.arange(columns) + 0.5) / columns * 2.0 * np.pi - np.pi
+    e, a = np.meshgrid(elevation, azimuth, indexing="ij")
+    return np.stack([np.cos(e) * np.sin(a), np.sin(e), -np.cos(e) * np.cos(a)], -1)
+
+
 def checked_head_rate(rate: Any) -> int:
     """Check that the sampling rate [Hz] of a head is a whole number from 4000 to 192000, and return it.
 
@@ -386,3 +421,30 @@ def interpolate_head(tables, dx, dy, dz, filters, delays):
         first, second, third, out = all_filters[i, ear], all_filters[j, ear], all_filters[k, ear], filters[ear]
         for n in range(len(out)):
             out[n] = u * first[n] + v * second[n] + w * third[n]
+
+
+@kernel(fastmath=FAST)
+def hear_head_waves(tables, directions, frame, gains, delays):
+    """Set how the ears hear plane waves: the head's values at the nearest direction that it was measured in.
+
+    Args:
+        tables: `HeadResponse.wave_tables`.
+        directions: ``(waves, grains, 3)`` unit vectors in the world's frame.
+        frame: ``(3, 3)`` rotation from the world into the head's frame.
+        gains: ``(2, bands, waves, grains)`` float32 amplitudes, filled.
+        delays: The same, delays against the centre of the head [samples], filled.
+    """
+    rows, columns = tables.nearest.shape
+    for n in range(directions.shape[0]):
+        for j in range(directions.shape[1]):
+            d = directions[n, j]
+            x = frame[0, 0] * d[0] + frame[0, 1] * d[1] + frame[0, 2] * d[2]
+            y = frame[1, 0] * d[0] + frame[1, 1] * d[1] + frame[1, 2] * d[2]
+            z = frame[2, 0] * d[0] + frame[2, 1] * d[1] + frame[2, 2] * d[2]
+            row = min(int((np.arcsin(min(max(y, -1.0), 1.0)) / np.pi + 0.5) * rows), rows - 1)
+            column = min(int((np.arctan2(x, -z) / (2.0 * np.pi) + 0.5) * columns), columns - 1)
+            nearest = tables.nearest[row, column]
+            for ear in range(2):
+                for b in range(gains.shape[1]):
+                    gains[ear, b, n, j] = tables.gains[nearest, ear, b]
+                    delays[ear, b, n, j] = tables.delays[nearest, ear, b]

@@ -82,7 +82,7 @@ def _facts(records: Sequence[EpisodeRecord], summary: Mapping[str, Mapping[str, 
     agents = list(dict.fromkeys([*summary, *(record.agent for record in records)]))
     facts = [_counted(len(agents), "agent"), _counted(len(records), "episode")]
     facts.append(_counted(len({record.scene for record in records}), "scene"))
-    facts.append(_counted(len({record.sound for record in records}), "sound"))
+    facts.append(_counted(len({record.sound for record in records} - {""}), "sound"))
     steps = {record.step_time for record in records}
     if len(steps) == 1:
         facts.append(f"{steps.pop():g}{_NARROW}s a step")
