@@ -49,8 +49,7 @@ class DelayLines(NamedTuple):
     own_heard: np.ndarray
     """``(n, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     taps: np.ndarray
-    """``(n, channels, taps)`` float32 filters to the channels, of energy one: as many taps at every moment; a single tap
-    is 1."""
+    """``(n, channels, taps)`` float32 filters to the channels, of energy one, always as many taps; if one, it is 1."""
     heard: np.ndarray
     """``(n, channels, 2)`` int64 the first of these taps that is heard, and the first after the last one."""
     gain: np.ndarray
