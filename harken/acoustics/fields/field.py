@@ -15,6 +15,7 @@ import numpy as np
 
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
 from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
+from harken.acoustics.fields.smoothing import smoothed
 from harken.acoustics.fields.walks import (
     DRAW,
     HALVE,
@@ -34,14 +35,18 @@ from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Patter
 from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyField", "late_share", "read_field", "trace_field"]
+__all__ = ["EnergyField", "read_field", "trace_field"]
 
 ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 """Bits of a cell that no surface cuts."""
 
 LATE = (0.03, 0.1)
 """Times between which the energy of a cell is gradually replaced by that of its neighbourhood [s]: late energy is
-similar throughout a room, and the more cells are averaged, the fewer rays are needed."""
+similar throughout a room, and the more cells are averaged, the fewer rays are needed
+(`harken.acoustics.fields.smoothing`)."""
+
+FARTHER = 1e-3
+"""Weight of cells that are read because no others are in sight."""
 
 HALVING = 0.1
 """Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
@@ -190,25 +195,6 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
     return escaped
 
 
-@kernel(fastmath=FAST)
-def _smooth(energy, share, borders, numbers, out):
-    """Mix the energies of each cell with the mean over its neighbourhood, of which `share` ``(bins,)`` counts."""
-    for c in range(len(energy)):
-        first, last = borders[c], borders[c + 1]
-        for t in range(energy.shape[1]):
-            own, neighbour = np.float32(1.0) - share[t], share[t] / np.float32(last - first)
-            target = out[c, t]
-            for b in range(BANDS):
-                for i in range(4):
-                    target[b, i] = own * energy[c, t, b, i]
-            if neighbour > 0.0:
-                for k in range(first, last):
-                    part = energy[numbers[k], t]
-                    for b in range(BANDS):
-                        for i in range(4):
-                            target[b, i] += neighbour * part[b, i]
-
-
 def trace_field(
     scene: Scene,
     source: np.ndarray,
@@ -258,14 +244,8 @@ def trace_field(
         energy,
         (aligned_buffer(), new_ray(), new_passages(scene, rays), np.empty((5, 3))),
     )
-    smooth = np.empty_like(energy)
-    _smooth(energy, late_share(bins, LATE).astype(np.float32), *grid.neighbours, smooth)
+    smooth = smoothed(energy, grid, bins, LATE)
     return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
-
-
-def late_share(bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
-    """Return the share ``(bins,)`` of late sound in each time bin, that rises from 0 to 1 between two times [s]."""
-    return np.clip((bins.centres - between[0]) / (between[1] - between[0]), 0.0, 1.0)
 
 
 @kernel
@@ -298,9 +278,12 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                     continue
                 a = anchors[cell]
                 dx, dy, dz = a[0] - point[0], a[1] - point[1], a[2] - point[2]
-                # Half a cell away, a cell has an eighth of its weight, so that the transition between cells is smooth.
-                weight = np.exp(-8.0 * (dx * dx + dy * dy + dz * dz) / (size * size))
-                if weight < 1e-3 or (
+                # In a doorway energy falls by decibels from cell to cell: the nearest alone would be off by one.
+                weight = (
+                    max(1.0 - abs(dx) / size, 0.0) * max(1.0 - abs(dy) / size, 0.0) * max(1.0 - abs(dz) / size, 0.0)
+                )
+                weight += FARTHER * np.exp(-8.0 * (dx * dx + dy * dy + dz * dz) / (size * size))
+                if weight < 1e-3 * FARTHER or (
                     dx * dx + dy * dy + dz * dz > 1e-6
                     and is_occluded(rays, buffer, point[0], point[1], point[2], dx, dy, dz, 0.0, 1.0)
                 ):

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harken.acoustics.fields.field import LATE, late_share
+from harken.acoustics.fields.field import LATE
 from harken.acoustics.fields.joining import STEP as CROSSING_STEP
 from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
 from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
 from harken.acoustics.fields.regions import RegionArrays, Regions
+from harken.acoustics.fields.smoothing import late_share
 from harken.acoustics.fields.walks import (
     DRAW,
     INSIDE,
