@@ -17,14 +17,10 @@ from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
 from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
 from harken.acoustics.fields.smoothing import smoothed
 from harken.acoustics.fields.walks import (
-    DRAW,
-    HALVE,
     LAST,
     MIRRORS,
-    NUMBER,
     SCATTERING_BAND,
     WAY,
-    goes_on,
     meet,
     new_ray,
     start,
@@ -45,12 +41,12 @@ LATE = (0.03, 0.1)
 similar throughout a room, and the more cells are averaged, the fewer rays are needed
 (`harken.acoustics.fields.smoothing`)."""
 
+THINNING = 0.2
+"""Share of its energy from which on a ray may end by chance (`harken.acoustics.fields.walks.start`): late energy is
+smoothed, and needs fewer rays."""
+
 FARTHER = 1e-3
 """Weight of cells that are read because no others are in sight."""
-
-HALVING = 0.1
-"""Time at which half of the rays end and the others go on doubled, and so at every doubling of it [s]: late bins are
-wider, and as many rays cross each."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,11 +157,6 @@ def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, 
         split(world, seed, triangle, length, ray, passages)
         if not meet(world, seed, triangle, length, ray, n):
             return False
-        if walk[WAY] > walk[HALVE]:
-            walk[HALVE] *= 2.0
-            if not goes_on(seed, int(walk[NUMBER]), int(walk[DRAW]), ray.energy):
-                return False
-            walk[DRAW] += 1
     return False
 
 
@@ -185,7 +176,7 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
     buffer, ray, passages, work = borrowed(scratch)
     escaped = np.zeros(BANDS)
     for k in range(count):
-        start(seed, k, count, world.order, source, pattern, HALVING * speed, ray)
+        start(seed, k, count, world.order, source, pattern, THINNING, ray)
         count_ray(k, count, passages)
         follows = True
         while follows:

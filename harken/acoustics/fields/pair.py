@@ -56,6 +56,9 @@ throughout a room, as for fields."""
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
+THINNING = 0.03
+"""Share of its energy from which on a ray may end by chance (`harken.acoustics.fields.walks.start`)."""
+
 THROUGH, AT_LEAST = 10.0, 0.1
 """A scattered ray to the listener passes a wall with ten times the transmission as its probability, or one in ten if
 that is more, and with correspondingly less energy: transmitted sound is faint, and one ray in ten is enough."""
@@ -245,7 +248,7 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
             met = i + 1
     audible = met * bins.step * speed
     for k in range(count):
-        start(seed, k, count, world.order, here.position, here.pattern, 1e30, ray)
+        start(seed, k, count, world.order, here.position, here.pattern, THINNING, ray)
         count_ray(k, count, passages)
         follows = True
         while follows:

@@ -157,9 +157,9 @@ def lives_on(seed, length, ray, passages):
 def _chance_to_split(seed, energy, walk, tally, wanted, share):
     """Return the chance with which a ray was split, 0 where it was not; `share` is the largest transmission of a band.
 
-    It falls with the square root of the energy, as the number of rays does that carry late energy (`THINNING`), and is
-    such that about as many pass and live on as are wanted, judged by the rays so far. It may depend on those, but not
-    on the random number that decides, so that it biases nothing.
+    It falls with the square root of the energy, as the number of rays that carry late energy does
+    (`harken.acoustics.fields.walks.start`), and is such that about as many pass and live on as are wanted, judged by
+    the rays so far. It may depend on those, but not on the random number that decides, so that it biases nothing.
     """
     loudest = 0.0
     for b in range(BANDS):

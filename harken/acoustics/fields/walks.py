@@ -18,18 +18,13 @@ from harken.raytracing import kernel
 from harken.scene import Scene
 
 __all__ = [
-    "DRAW", "HALVE", "INSIDE", "LAST", "LEAST", "LOUD", "MIRRORS", "NEVER", "NUMBER", "PASSED", "RAY",
+    "DRAW", "INSIDE", "LAST", "LEAST", "LOUD", "MIRRORS", "NEVER", "NUMBER", "PASSED", "RAY",
     "SCATTERING_BAND", "THIN", "WAY", "Ray", "TracedSurfaces", "TracedWorld",
-    "goes_on", "is_leaving", "meet", "new_ray", "start", "traced_world",
+    "is_leaving", "meet", "new_ray", "start", "traced_world",
 ]  # fmt: skip
 
 FAINTEST = 1e-6
 """Energy at which a ray ends, times the number of rays: 71 dB below what it started with."""
-
-THINNING = 4e-3
-"""Share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at every further 6 dB.
-
-Late energy is smooth, and the number of rays that carry it falls with the square root of the energy only."""
 
 SCATTERING_BAND = 3
 """A ray has one direction for all bands, so it scatters with the coefficient at 1 kHz; where image sources take their
@@ -41,20 +36,19 @@ NEVER = -1
 RARE = 0.02
 """Transmission up to which rays are split at a material; more of it lets them pass by chance."""
 
-INSIDE, MIRRORS, LAST, WAY, THIN, LEAST, HALVE, LOUD, NUMBER, DRAW, PASSED = range(11)
+INSIDE, MIRRORS, LAST, WAY, THIN, LEAST, LOUD, NUMBER, DRAW, PASSED = range(10)
 """Entries of `Ray.walk`.
 
 Solids that the ray is in; successive mirror reflections that image sources follow, `NEVER` where they do not; kind of
 the last reflection, `SCATTERED`, `MIRRORED` or none (0); way travelled [m]; energy below which the ray may end by
-chance; energy below which it ends; way at which it may end by chance [m]; energy with which rays of its kind start; its
-number; the next of its random draws; and 0, or once it has passed as the part of a split ray, 1 until it is in the air
-again and then 2.
+chance; energy below which it ends; energy with which rays of its kind start; its number; the next of its random draws;
+and 0, or once it has passed as the part of a split ray, 1 until it is in the air again and then 2.
 """
 
 DRAWS = 6
 """Random draws of a ray at one surface: `split` takes the first."""
 
-RAY = 9 + BANDS + 11
+RAY = 9 + BANDS + 10
 """Length of `Ray.row`."""
 
 
@@ -72,7 +66,7 @@ class Ray(NamedTuple):
     energy: np.ndarray
     """``(bands,)``."""
     walk: np.ndarray
-    """``(11,)`` the rest of its state: `INSIDE`, `MIRRORS` and so on."""
+    """``(10,)`` the rest of its state: `INSIDE`, `MIRRORS` and so on."""
 
 
 def new_ray() -> Ray:
@@ -82,17 +76,18 @@ def new_ray() -> Ray:
 
 
 @kernel(fastmath=FAST)
-def start(seed, k, count, order, place, pattern, halving, ray):
-    """Send ray `k` of `count` from a place, with a `pattern`.
+def start(seed, k, count, order, place, pattern, thinning, ray):
+    """Send ray `k` of `count` from a place, with a `pattern`; `order` is that of image sources.
 
-    `order` is that of image sources, `halving` the first way at which the ray may end by chance [m].
+    `thinning` is the share of its energy at which a ray is ended with the chance 1/2 or goes on doubled, and so at
+    every further 6 dB: the number of rays that carry late energy falls with the square root of the energy only.
     """
     emit(seed, k, count, ray.d)
     ray.first[:], ray.o[:] = ray.d, place
     radiate(pattern, ray.d, POWER / count, ray.energy)
     walk = ray.walk
     walk[INSIDE], walk[MIRRORS], walk[LAST], walk[WAY] = 0, 0 if order > 0 else NEVER, 0, 0.0
-    walk[THIN], walk[LEAST], walk[HALVE] = THINNING * POWER / count, FAINTEST / count, halving
+    walk[THIN], walk[LEAST] = thinning * POWER / count, FAINTEST / count
     walk[LOUD], walk[NUMBER], walk[DRAW], walk[PASSED] = POWER / count, k, 3, 0
 
 
@@ -145,7 +140,7 @@ def _lose(energy, air, length, factors):
 
 
 @kernel(fastmath=FAST)
-def goes_on(seed, k, draw, energy):
+def _goes_on(seed, k, draw, energy):
     """End a ray with the chance 1/2, or double its energy; returns whether it goes on."""
     if uniform(seed, k, draw) < 0.5:
         return False
@@ -175,7 +170,7 @@ def meet(world, seed, triangle, length, ray, n):
     passes = free or (chance > 0 and uniform(seed, k, draw + 5) < chance)
     loudest = _lose(energy, world.air, length, surfaces.factors[2 if free else (1 if passes else 0), m])
     if not free and loudest < walk[THIN]:
-        if loudest < walk[LEAST] or not goes_on(seed, k, draw + 1, energy):
+        if loudest < walk[LEAST] or not _goes_on(seed, k, draw + 1, energy):
             return False
         walk[THIN] *= 0.5
     if passes:
