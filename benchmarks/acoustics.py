@@ -1,9 +1,10 @@
 """The reference tier against closed forms and a measured room, and the fast tier against it in rooms side by side.
 
-SoundSpaces 2.0's engine does the same work. Every figure is printed beside its exact value; ± is one standard error. The measured room is PTB's studio (see
-``_round_robin.py``; skipped where its data are not). Its participants had not seen the measurement and we have: ranks
-are "non-blind". Two peers are used where they are installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's
-engine, in the studio (``pip install rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
+Every figure is printed beside its exact value, and those of the fast tier beside that of the reference; ± is one
+standard error. The measured room is PTB's studio (see ``_round_robin.py``; skipped where its data are not). Its
+participants had not seen the measurement and we have: ranks are "non-blind". Two peers are used where they are
+installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's engine, in the studio (``pip install
+rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
 
     python benchmarks/acoustics.py [--quick] [--ablations] [--threads 2] [--seed 0] [--only closed,rooms,studio]
 """
