@@ -87,3 +87,28 @@ def test_rays_that_pass_carry_what_the_wall_transmits(transmission):
     assert (walks[:, PASSED] == 1).all() and (walks[:, WAY] == 1.0).all()
     # A passage counts as faint, and ends by chance, only where it is faint among passages.
     np.testing.assert_allclose(walks[:, LOUD], weights, rtol=1e-5)
+
+
+@kernel
+def _wait(world, seed, triangle, times, ray, passages):
+    for i in range(times):
+        ray.row[:] = 0.0
+        ray.o[0], ray.o[1], ray.o[2], ray.d[0] = 4.0, 1.5, 2.5, 1.0
+        ray.energy[:] = 1.0
+        ray.walk[LOUD], ray.walk[NUMBER] = 1.0, i
+        count_ray(i, times, passages)
+        split(world, seed, triangle, 1.0, ray, passages)
+
+
+def test_more_passages_than_can_wait_keep_their_energy_on_average():
+    scene, more = rooms_with_a_wall(0.01), 3
+    world = traced_world(scene, np.zeros(7), transmission=True, facets=None, image_order=0)
+    triangle = int(np.flatnonzero((scene.material == 1) & (scene.normals[:, 0] < -0.9))[0])
+    sums = []
+    for seed in range(200):
+        # So many are wanted that every ray is split.
+        passages = new_passages(scene, 100)._replace(wanted=1e9)
+        _wait(world, seed, triangle, len(passages.waiting) + more, new_ray(), passages)
+        sums.append(passages.waiting[:, 12].sum() / 0.01 - len(passages.waiting))
+    assert np.mean(sums) == pytest.approx(more, abs=4 * np.std(sums) / np.sqrt(len(sums)))
+    assert np.std(sums) > 0
