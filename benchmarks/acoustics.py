@@ -1,16 +1,18 @@
-"""The reference tier against closed forms and against a measured room, with SoundSpaces 2.0's engine on the same work.
+"""The reference tier against closed forms and a measured room, and the fast tier against it in rooms side by side.
 
-Every figure is printed beside its exact value; ± is one standard error. The measured room is PTB's studio (see
-``_round_robin.py``; skipped where its data are not). Its participants had not seen the measurement and we have: ranks
-are "non-blind". Two peers are used where they are installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's
-engine, in the studio (``pip install rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
+Every figure is printed beside its exact value, and those of the fast tier beside that of the reference; ± is one
+standard error. The measured room is PTB's studio (see ``_round_robin.py``; skipped where its data are not). Its
+participants had not seen the measurement and we have: ranks are "non-blind". Two peers are used where they are
+installed: pyroomacoustics, for the shoebox, and SoundSpaces 2.0's engine, in the studio (``pip install
+rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
 
-    python benchmarks/acoustics.py [--quick] [--ablations] [--threads 2] [--seed 0] [--only closed,studio]
+    python benchmarks/acoustics.py [--quick] [--ablations] [--threads 2] [--seed 0] [--only closed,rooms,studio]
 """
 
 import argparse
 
 from _closed_forms import closed_forms
+from _rooms import closed_rooms, coupled_rooms
 from _studio import studio
 
 
@@ -21,13 +23,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rays", type=int, default=160_000, help="rays a source in the studio")
     parser.add_argument("--seed", type=int, default=0, help="chooses the rays in the studio")
-    parser.add_argument("--only", default="closed,studio")
+    parser.add_argument("--only", default="closed,rooms,studio")
     options = parser.parse_args()
     parts = options.only.split(",")
     if "closed" in parts:
         print("Closed forms")
         for check in closed_forms(0.04 if options.quick else 1.0, options.threads):
             print(check, flush=True)
+    if "rooms" in parts:
+        print("Fast tier in rooms side by side")
+        for part in (closed_rooms, coupled_rooms):
+            for check in part(0.04 if options.quick else 1.0, options.threads):
+                print(check, flush=True)
     if "studio" in parts:
         rays = 800 if options.quick else options.rays
         studio(rays, options.threads, options.seed, options.quick, options.ablations)

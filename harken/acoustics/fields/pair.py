@@ -11,19 +11,26 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harken.acoustics.fields.field import (
-    FAINTEST,
-    LATE,
-    NEVER,
-    SCATTERING_BAND,
-    THINNING,
-    late_share,
-    meet,
-    traced_world,
-)
+from harken.acoustics.fields.field import LATE
 from harken.acoustics.fields.joining import STEP as CROSSING_STEP
 from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
+from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
 from harken.acoustics.fields.regions import RegionArrays, Regions
+from harken.acoustics.fields.smoothing import late_share
+from harken.acoustics.fields.walks import (
+    DRAW,
+    INSIDE,
+    LAST,
+    MIRRORS,
+    NUMBER,
+    SCATTERING_BAND,
+    WAY,
+    is_leaving,
+    meet,
+    new_ray,
+    start,
+    traced_world,
+)  # fmt: skip
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import (
     BANDS,
@@ -31,15 +38,13 @@ from harken.acoustics.tracing import (
     MIRRORED,
     OFFSET,
     OMNIDIRECTIONAL,
-    POWER,
     Pattern,
     TimeBins,
-    emit,
     radiate,
     uniform,
     visible_ball,
 )
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["trace_pair"]
@@ -51,9 +56,12 @@ throughout a room, as for fields."""
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
-THROUGH = 10.0
-"""A scattered ray to the listener passes a wall with this many times the transmission as its probability, and with
-correspondingly less energy: transmitted sound is faint, and one ray in ten is enough."""
+THINNING = 0.03
+"""Share of its energy from which on a ray may end by chance (`harken.acoustics.fields.walks.start`)."""
+
+THROUGH, AT_LEAST = 10.0, 0.1
+"""A scattered ray to the listener passes a wall with ten times the transmission as its probability, or one in ten if
+that is more, and with correspondingly less energy: transmitted sound is faint, and one ray in ten is enough."""
 
 
 class Place(NamedTuple):
@@ -127,7 +135,9 @@ def _reaches(rays, buffer, surfaces, seed, k, draw, o, x, y, z, distance, share)
             m, loudest = material[triangle], 0.0
             for b in range(BANDS):
                 loudest = max(loudest, coefficients[2, m, b])
-            chance = min(1.0, THROUGH * loudest)
+            if loudest <= 0.0:
+                return False
+            chance = min(1.0, max(THROUGH * loudest, AT_LEAST))
             if uniform(seed, k, draw + crossing) >= chance:
                 return False
             for b in range(BANDS):
@@ -222,60 +232,74 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out):
+def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out, scratch):
     """Trace `count` rays of one end, `here`, to the other, `there`, each a `Place`.
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
-    end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined.
+    end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined. `scratch`
+    is a ray and passages.
     """
-    buffer = ray_buffer()
-    normals, order, air = world.surfaces.normals, world.order, world.air
-    energy, o, d, n, walk = np.empty(BANDS), np.empty(3), np.empty(3), np.empty(3), np.empty(3)
-    scratch, first = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS)), np.empty(3)
-    ends = Ends(o, d, first if back else first[:0], there, speed)
-    met = 0
+    buffer, met = ray_buffer(), 0
+    world, ray, passages = borrowed(world), borrowed(scratch[0]), borrowed(scratch[1])
+    work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS))
+    ends = Ends(ray.o, ray.d, ray.first if back else ray.first[:0], there, speed)
     for i in range(len(bins.lookup)):
         if early[bins.lookup[i]] > 0.0:
             met = i + 1
     audible = met * bins.step * speed
-    reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
     for k in range(count):
-        emit(seed, k, count, d)
-        first[:], o[:] = d, here.position
-        radiate(here.pattern, d, POWER / count, energy)
-        walk[0], walk[1], walk[2] = 0, 0 if order > 0 else NEVER, 0
-        travelled, draw, thinning = 0.0, 3, THINNING / count * POWER
-        while travelled < reach:
-            length, triangle, _, _ = closest_hit(
-                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
-            )
-            leg = np.float64(length) if triangle >= 0 else 1e9
-            if travelled < audible and walk[2] == MIRRORED and walk[1] < 0:
-                for i in range(len(balls)):
-                    _detect(
-                        rays, buffer, air, seed, k, draw + 5, leg, travelled, energy, ends, balls[i], counts[i], bins,
-                        out, scratch,
-                    )  # fmt: skip
-            if triangle < 0:
-                break
-            if left.shape[1] > 0:
-                mirrors = int(walk[1]) if walk[2] > 0 else 0
-                shift = uniform(seed, k, draw + 14)
-                deposit_crossing(
-                    rays, buffer, regions, left, air, speed, travelled, leg, energy, o, d, first, mirrors, shift
-                )
-            leaves = d[0] * normals[triangle, 0] + d[1] * normals[triangle, 1] + d[2] * normals[triangle, 2] > 0
-            if travelled < audible and not (leaves and walk[0] > 0):
-                followed = walk[1] >= 0 and world.covered[triangle]
-                _rain(
-                    rays, buffer, world, seed, k, draw + 6, triangle, length, travelled, followed, energy, ends, early,
-                    bins, out, scratch,
+        start(seed, k, count, world.order, here.position, here.pattern, THINNING, ray)
+        count_ray(k, count, passages)
+        follows = True
+        while follows:
+            _follow(
+                rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, left, out, ray, passages,
+                work,
+            )  # fmt: skip
+            follows = next_passage(ray, passages)
+
+
+@kernel(fastmath=FAST)
+def _follow(
+    rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, left, out, ray, passages, work
+):
+    """Follow one ray of one end until it is late, faint or gone; arguments as `_trace`.
+
+    `audible` is the way on which rays rain on the other end [m].
+    """
+    n, o, d, walk, speed = np.empty(3), ray.o, ray.d, ray.walk, ends.speed
+    reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
+    while walk[WAY] < reach:
+        length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
+        leg = np.float64(length) if triangle >= 0 else 1e9
+        if not lives_on(seed, leg, ray, passages):
+            return
+        travelled, k, draw = walk[WAY], int(walk[NUMBER]), int(walk[DRAW])
+        if travelled < audible and walk[LAST] == MIRRORED and walk[MIRRORS] < 0:
+            for i in range(len(balls)):
+                _detect(
+                    rays, buffer, world.air, seed, k, draw, leg, travelled, ray.energy, ends, balls[i], counts[i], bins,
+                    out, work,
                 )  # fmt: skip
-            travelled += length
-            thinning = meet(world, seed, k, draw, triangle, length, walk, energy, thinning, FAINTEST / count, o, d, n)
-            if thinning < 0:
-                break
-            draw += 15
+        if triangle < 0:
+            return
+        if left.shape[1] > 0:
+            mirrors = int(walk[MIRRORS]) if walk[LAST] > 0 else 0
+            shift = uniform(seed, k, draw + 1)
+            deposit_crossing(
+                rays, buffer, regions, left, world.air, speed, travelled, leg, ray.energy, o, d, ray.first, mirrors,
+                shift,
+            )  # fmt: skip
+        if travelled < audible and not (walk[INSIDE] > 0 and is_leaving(world.surfaces.normals, triangle, d)):
+            followed = walk[MIRRORS] >= 0 and world.covered[triangle]
+            _rain(
+                rays, buffer, world, seed, k, draw + 2, triangle, length, travelled, followed, ray.energy, ends, early,
+                bins, out, work,
+            )  # fmt: skip
+        walk[DRAW] += 10
+        split(world, seed, triangle, length, ray, passages)
+        if not meet(world, seed, triangle, length, ray, n):
+            return
 
 
 def trace_pair(
@@ -323,10 +347,10 @@ def trace_pair(
     )  # fmt: skip
 
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
-        numbers = _NOWHERE if regions is None else regions.kernel_data
+        numbers, scratch = _NOWHERE if regions is None else regions.kernel_data, (new_ray(), new_passages(scene, rays))
         _trace(
             triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
-            np.array(balls), early, counts, bins.kernel_data, numbers, left, out,
+            np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,
         )  # fmt: skip
 
     if regions is None:

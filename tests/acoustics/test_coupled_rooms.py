@@ -1,0 +1,88 @@
+"""Late sound in rooms that an open doorway joins: each keeps its own level and decay, up to half a metre from it."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from harken.acoustics import AcousticSettings, FastPropagation, Listener, Source
+from harken.acoustics.measures import decay_time
+from harken.scene import AcousticMaterial, Scene
+
+WIDTH = 0.005
+SOURCE = [1.2, 1.5, 1.3]
+PLACES = {
+    "with the source": [3.4, 1.5, 3.9],
+    "before the doorway": [4.5, 1.5, 2.45],
+    "behind the doorway": [5.6, 1.5, 2.45],
+    "beside the doorway": [5.7, 1.5, 3.8],
+    "in the other room": [7.9, 1.5, 1.2],
+}
+
+REFERENCE = {
+    (0.3, 0.1): [
+        (-0.48, -16.97, 0.377, 0.343),
+        (-1.05, -15.59, 0.560, 0.367),
+        (-4.43, -12.37, 0.823, 0.738),
+        (-7.31, -12.00, 0.836, 0.976),
+        (-7.70, -11.67, 0.836, 1.004),
+    ],
+    (0.1, 0.3): [
+        (5.15, -0.80, 0.905, 0.919),
+        (4.43, -1.41, 0.900, 0.929),
+        (-1.08, -6.90, 0.910, 0.937),
+        (-7.05, -11.51, 0.913, 1.016),
+        (-7.32, -11.25, 0.901, 1.047),
+    ],
+}
+"""Level [dB], level from 100 ms on [dB], T20 and EDT [s] at the places, at 1 kHz, in the reference tier.
+
+120,000 rays; seeds differ by up to 0.2 dB, 3 % (T20) and 2 % (EDT). T20 of the decay that bends before the doorway
+differs more.
+"""
+
+
+def coupled_rooms(first, second):
+    """Rooms of 5 × 3 × 5 m and 4 × 3 × 5 m with absorption coefficients of their own, and a doorway of 0.9 × 2 m."""
+    parts, t = [], 0.2
+    for x, end, outside, side in ((0, 5.05, (-t, 0), (5.0, 5.05)), (5.05, 9.1, (9.1, 9.1 + t), (5.05, 5.1))):
+        boxes = (
+            ((x, -t, -t), (end, 0, 5 + t)), ((x, 3, -t), (end, 3 + t, 5 + t)),
+            ((x, 0, -t), (end, 3, 0)), ((x, 0, 5), (end, 3, 5 + t)),
+            ((outside[0], -t, -t), (outside[1], 3 + t, 5 + t)),
+            ((side[0], 0, 0), (side[1], 3, 2)), ((side[0], 0, 2.9), (side[1], 3, 5)),
+            ((side[0], 2, 2), (side[1], 3, 2.9)),
+        )  # fmt: skip
+        parts += [trimesh.creation.box(bounds=box) for box in boxes]
+    mesh = trimesh.util.concatenate(parts)
+    walls = [AcousticMaterial(name=f"{a}", absorption=(a,), scattering=(0.5,)) for a in (first, second)]
+    material = np.repeat([0, 1], len(mesh.faces) // 2)
+    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=tuple(walls), material=material)
+
+
+def ears():
+    places = np.stack(np.meshgrid(np.arange(0.25, 9.1, 0.25), [1.5], np.arange(0.25, 5, 0.25)), -1).reshape(-1, 3)
+    in_wall = (np.abs(places[:, 0] - 5.05) < 0.15) & (np.abs(places[:, 2] - 2.45) > 0.35)
+    return places[~in_wall]
+
+
+def measured(energy):
+    late = energy[round(0.1 / WIDTH) :]
+    t20, edt = (float(decay_time(energy, 1 / WIDTH, levels=of, start=0.0)) for of in ((-5.0, -25.0), (0.0, -10.0)))
+    return 10 * np.log10(energy.sum()), 10 * np.log10(late.sum()), t20, edt
+
+
+@pytest.mark.parametrize("kind", ["field", "pair"])
+@pytest.mark.parametrize("absorption", list(REFERENCE))
+def test_each_room_has_the_level_and_decay_of_the_reference(absorption, kind):
+    scene, floor = coupled_rooms(*absorption), ears() if kind == "field" else None
+    heard = []
+    for seed in range(8 if kind == "field" else 4):
+        engine = FastPropagation(scene, AcousticSettings(duration=1.6, seed=seed), ears=floor)
+        responses = [engine.energy(Source(position=SOURCE), Listener(position=p)) for p in PLACES.values()]
+        heard.append([measured(response.over_time(WIDTH)[3]) for response in responses])
+    mean, error = np.mean(heard, 0), np.std(heard, axis=0, ddof=1) / np.sqrt(len(heard))
+    expected = np.array(REFERENCE[absorption])
+    assert (np.abs(mean - expected)[:, :2] < 1.0).all()
+    # Five per cent, where the mean over seeds is sure to within two standard errors.
+    ratio, sure = mean[:, 2:] / expected[:, 2:] - 1.0, 2.0 * error[:, 2:] / expected[:, 2:]
+    assert (np.abs(ratio) < 0.05 + sure).all()

@@ -1,0 +1,102 @@
+"""Late energy smoothed over cells, and read between them."""
+
+import numpy as np
+import pytest
+import trimesh
+
+from harken.acoustics.fields.cells import build_cells, cell_at
+from harken.acoustics.fields.field import EnergyField, read_field
+from harken.acoustics.fields.smoothing import smoothed, windows_of
+from harken.acoustics.tracing import TimeBins
+from harken.scene import AcousticMaterial, Scene
+
+BINS = TimeBins.build(0.6)
+LATE = (0.03, 0.1)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    """Two rooms of 4 × 4 m with an open door of 1 m between them, at z from 1.5 to 2.5."""
+    shell = trimesh.creation.box(bounds=[[0, 0, 0], [8, 3, 4]])
+    walls = [trimesh.creation.box(bounds=[[3.95, 0, a], [4.05, 3, b]]) for a, b in ((0, 1.5), (2.5, 4))]
+    mesh = trimesh.util.concatenate([shell, *walls])
+    wall = AcousticMaterial(name="wall", absorption=(0.1,))
+    return Scene(vertices=mesh.vertices, faces=mesh.faces, materials=(wall,), material=np.zeros(len(mesh.faces), int))
+
+
+@pytest.fixture(scope="module")
+def grid(scene):
+    x, z = np.arange(0.25, 8, 0.5), np.arange(0.25, 4, 0.5)
+    return build_cells(scene.triangles, np.stack(np.meshgrid(x, [1.5], z), -1).reshape(-1, 3))
+
+
+def decay(grid, level, time):
+    """Energies that fall by 60 dB in a time [s] from a level [dB], each ``(cells,)``."""
+    energy = np.zeros((len(grid.anchors), len(BINS.widths), 7, 4), np.float32)
+    curve = 10 ** (np.asarray(level)[:, None] / 10 - 6 * BINS.centres / np.asarray(time)[:, None]) * BINS.widths
+    energy[..., 0] = curve[:, :, None]
+    return energy
+
+
+def decibels(energy):
+    return 10 * np.log10(energy[:, BINS.centres > 0.1, 3, 0].sum(1))
+
+
+def test_each_room_keeps_its_level_and_decay_beside_an_open_door(grid):
+    left = grid.anchors[:, 0] < 4
+    energy = decay(grid, np.where(left, 0.0, -10.0), np.where(left, 1.0, 0.3))
+    smooth = smoothed(energy, grid, BINS, LATE)
+    # A mean over cells in sight would be 5 dB too loud beside the door. Levels are means over 0.8 m: the cells that
+    # touch the plane of the door have something of both rooms.
+    inside = np.abs(grid.anchors[:, 0] - 4) > 0.5
+    np.testing.assert_allclose(decibels(smooth)[inside], decibels(energy)[inside], atol=0.5)
+
+
+def test_a_slope_of_level_within_a_room_remains(grid):
+    slope = -3.0 * grid.anchors[:, 0]
+    energy = decay(grid, slope, np.full(len(slope), 0.5))
+    smooth = decibels(smoothed(energy, grid, BINS, LATE))
+    inside = (grid.anchors[:, 0] > 1) & (np.abs(grid.anchors[:, 0] - 4) > 1) & (grid.anchors[:, 0] < 7)
+    np.testing.assert_allclose(smooth[inside], decibels(energy)[inside], atol=0.5)
+
+
+def test_noise_is_averaged_where_levels_do_not_differ(grid):
+    rng = np.random.default_rng(0)
+    even = decay(grid, np.zeros(len(grid.anchors)), np.full(len(grid.anchors), 0.8))
+    noisy = even * rng.gamma(10.0, 0.1, even.shape[:2])[:, :, None, None].astype(np.float32)
+    smooth = smoothed(noisy, grid, BINS, LATE)
+    late = BINS.centres > 0.1
+    before, after = (np.std(e[:, late, 3, 0] / even[:, late, 3, 0]) for e in (noisy, smooth))
+    assert before == pytest.approx(10**-0.5, rel=0.05)
+    assert after < 0.3 * before
+
+
+def test_early_energy_is_left_alone(grid):
+    energy = decay(grid, np.random.default_rng(1).normal(0, 3, len(grid.anchors)), np.full(len(grid.anchors), 0.5))
+    smooth = smoothed(energy, grid, BINS, LATE)
+    early = BINS.centres < LATE[0]
+    np.testing.assert_array_equal(smooth[:, early], energy[:, early])
+
+
+def test_windows_double_and_cover_all_bins():
+    windows = windows_of(BINS)
+    assert windows[0] == 0 and (np.diff(windows) >= 0).all() and (np.diff(windows) <= 1).all()
+    for time, window in ((0.02, 0), (0.05, 1), (0.1, 2), (0.2, 3), (0.4, 4)):
+        assert windows[np.searchsorted(BINS.edges, time) - 1] == window
+
+
+def test_reading_between_cells_is_linear(scene, grid):
+    energy = decay(grid, np.zeros(len(grid.anchors)), np.full(len(grid.anchors), 0.5))
+    ramp = (1.0 + grid.anchors[:, 0]).astype(np.float32)
+    field = EnergyField(grid=grid, bins=BINS, energy=energy * ramp[:, None, None, None], escaped=0.0)
+    for x in (1.25, 1.4, 1.5, 1.65):
+        heard = read_field(scene, field, np.array([x, 1.5, 2.1]))
+        np.testing.assert_allclose(heard[:, 3, 0] / energy[0, :, 3, 0], 1.0 + x, rtol=2e-3)
+
+
+def test_a_listener_in_a_corner_reads_the_cell_that_it_sees(scene, grid):
+    energy = decay(grid, np.zeros(len(grid.anchors)), np.full(len(grid.anchors), 0.5))
+    field = EnergyField(grid=grid, bins=BINS, energy=energy, escaped=0.0)
+    heard = read_field(scene, field, np.array([0.02, 1.72, 0.02]))
+    corner = cell_at(grid, [0.25, 1.5, 0.25])
+    np.testing.assert_allclose(heard[:, 3, 0], energy[corner, :, 3, 0], rtol=1e-3)
