@@ -25,7 +25,7 @@ from harken.acoustics.fields.walks import (
     new_ray,
     start,
     traced_world,
-)  # fmt: skip
+)
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Pattern, TimeBins
 from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer

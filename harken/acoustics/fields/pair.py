@@ -30,7 +30,7 @@ from harken.acoustics.fields.walks import (
     new_ray,
     start,
     traced_world,
-)  # fmt: skip
+)
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import (
     BANDS,

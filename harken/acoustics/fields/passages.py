@@ -27,7 +27,7 @@ from harken.acoustics.fields.walks import (
     THIN,
     WAY,
     is_leaving,
-)  # fmt: skip
+)
 from harken.acoustics.tracing import BANDS, FAST, OFFSET, POWER, uniform
 from harken.raytracing import kernel
 from harken.scene import Scene
