@@ -274,7 +274,7 @@ def diffuse_fields(scale: float) -> Iterator[Check]:
     worst = np.abs(in_thirds(coherences - cross.real / np.sqrt(left.real * right.real), frequencies)).max()
     what = "ears, coherence off the head's integral over directions, worst third"
     yield Check(case="A10", what=what, value=worst, expected=0.0)
-    yield from reverberation_at_the_ears(head, max(round(12 * scale), 2))
+    yield from reverberation_at_the_ears(head, max(round(60 * scale), 2))
 
 
 def coherence(noise: np.ndarray, rate: int) -> np.ndarray:
