@@ -36,14 +36,35 @@ NEVER = -1
 RARE = 0.02
 """Transmission up to which rays are split at a material; more of it lets them pass by chance."""
 
-INSIDE, MIRRORS, LAST, WAY, THIN, LEAST, LOUD, NUMBER, DRAW, PASSED = range(10)
-"""Entries of `Ray.walk`.
+INSIDE = 0
+"""Entry of `Ray.walk`: solids that the ray is in."""
 
-Solids that the ray is in; successive mirror reflections that image sources follow, `NEVER` where they do not; kind of
-the last reflection, `SCATTERED`, `MIRRORED` or none (0); way travelled [m]; energy below which the ray may end by
-chance; energy below which it ends; energy with which rays of its kind start; its number; the next of its random draws;
-and 0, or once it has passed as the part of a split ray, 1 until it is in the air again and then 2.
-"""
+MIRRORS = 1
+"""Entry of `Ray.walk`: successive mirror reflections that image sources follow, `NEVER` where they do not."""
+
+LAST = 2
+"""Entry of `Ray.walk`: kind of the last reflection, `SCATTERED`, `MIRRORED` or none (0)."""
+
+WAY = 3
+"""Entry of `Ray.walk`: way travelled [m]."""
+
+THIN = 4
+"""Entry of `Ray.walk`: energy below which the ray may end by chance."""
+
+LEAST = 5
+"""Entry of `Ray.walk`: energy below which it ends."""
+
+LOUD = 6
+"""Entry of `Ray.walk`: energy with which rays of its kind start."""
+
+NUMBER = 7
+"""Entry of `Ray.walk`: its number."""
+
+DRAW = 8
+"""Entry of `Ray.walk`: the next of its random draws."""
+
+PASSED = 9
+"""Entry of `Ray.walk`: 0, or once it has passed as the part of a split ray, 1 until it is in the air again and then 2."""
 
 DRAWS = 6
 """Random draws of a ray at one surface: `split` takes the first."""
