@@ -64,7 +64,7 @@ DRAW = 8
 """Entry of `Ray.walk`: the next of its random draws."""
 
 PASSED = 9
-"""Entry of `Ray.walk`: 0, or once it has passed as the part of a split ray, 1 until it is in the air again and then 2."""
+"""Entry of `Ray.walk`: 0, or once it has passed as part of a split ray, 1 until it is in the air again, then 2."""
 
 DRAWS = 6
 """Random draws of a ray at one surface: `split` takes the first."""
