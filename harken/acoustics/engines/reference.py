@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 
 from harken.acoustics.directivity import body_frame
-from harken.acoustics.engines.reference_tracing import MOMENTS, Medium, Surfaces, trace_batch
+from harken.acoustics.engines.reference_detection import MOMENTS, Medium, Surfaces
+from harken.acoustics.engines.reference_tracing import trace_batch
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
