@@ -2,8 +2,9 @@
 
 Paths are followed from the source to point listeners as `harken.acoustics.engines.reference_tracing` describes. The
 straight path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average
-over rays, with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order,
-so the result is bit-identical for any number of threads.
+over rays, with the standard error that the spread of independent batches gives it. A warning is given where what one
+measures from the result has not converged (`harken.acoustics.engines.convergence`). Batches are summed in a fixed
+order, so the result is bit-identical for any number of threads.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from harken.acoustics.directivity import body_frame
+from harken.acoustics.engines.convergence import Convergence, tell
 from harken.acoustics.engines.reference_detection import MOMENTS, Medium, Surfaces
 from harken.acoustics.engines.reference_tracing import trace_batch
 from harken.acoustics.fields.decay import CutDecay
@@ -87,7 +89,8 @@ class ReferenceSettings(EngineSettings):
     """Whether edges beside the line of sight affect the direct sound and sound bends around edges where the source is
     out of view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
     detector_radius: float = 0.3
-    """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
+    """Radius of the ball around a listener in which mirrored sound and, with vector scattering, all reflected sound is
+    averaged [m]."""
     threads: int = 1
     """Threads that trace; the result does not depend on it."""
 
@@ -143,6 +146,8 @@ class EnergyResponse:
     error: float
     """Relative standard error of the traced energy in windows of 10 ms, root mean square over the first 30 dB of the
     decay, of the band where it is greatest; 0 where nothing was traced."""
+    parts: np.ndarray
+    """``(16, bins, bands)`` float64: the traced energy by sixteen equal parts of the rays; `traced` has their mean."""
     paths: tuple[SoundPath, ...]
     """The exact paths, not part of `traced`: the straight one first, then those around edges and mirror
     reflections, shortest first."""
@@ -181,6 +186,18 @@ class EnergyResponse:
     def arrival(self) -> float:
         """When the straight path arrives, or would [s]: the start of the measures of ISO 3382-1."""
         return float(self.delays[0])
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The standard errors of decay times, clarity and other measures, which say whether more rays are needed."""
+        return Convergence.of(
+            self.moments[:, :, 0] - self.traced[:, :, 0],
+            self.parts,
+            rate=1.0 / self.bin,
+            start=self.arrival,
+            bands=self.bands,
+            rays=self.rays,
+        )
 
     def received(self, axis: np.ndarray) -> np.ndarray:
         """Return what a figure-of-eight microphone receives.
@@ -264,6 +281,10 @@ class ReferencePropagation:
 
         Raises:
             SoundError: The source or the listener lies inside a wall or a piece of furniture, or both coincide.
+
+        Warns:
+            HarkenWarning: T20, EDT, C50 or the level of late sound has a standard error of more than one
+                just-noticeable difference; given once for each scene, number of rays and kind of scattering.
         """
         return self.energies(source, [listener])[0]
 
@@ -289,7 +310,10 @@ class ReferencePropagation:
             if aim is None or tally.error().max() <= aim or traced + self.settings.rays > self.settings.max_rays:
                 break
         exact = [tuple(paths_from_engine(self._world_scene, path) for path in paths) for paths in exact]
-        return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
+        responses = tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
+        situation = (self._world_scene.fingerprint, traced, self.settings.scattering)
+        tell([r.convergence for r in responses], self.scene.name, situation, self.settings.max_rays)
+        return responses
 
     def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
@@ -318,7 +342,7 @@ class ReferencePropagation:
 
     def _check_memory(self, listeners: int) -> None:
         settings = self.settings
-        values = listeners * self._bins * len(settings.bands) * MOMENTS * (2 + settings.threads)
+        values = listeners * self._bins * len(settings.bands) * (MOMENTS * (2 + settings.threads) + BATCHES)
         if not listeners > 0 or values > MOST_VALUES:
             raise ConfigurationError(
                 f"{listeners} listeners over {settings.duration:g} s in bins of {settings.bin:g} s need {values:.3g} "
@@ -391,6 +415,7 @@ class ReferencePropagation:
             standard_error=tally.standard_error(tally.total[i, :, :, 0], tally.squares[i]),
             total_error=tally.standard_error(tally.total[i, :, :, 0].sum(0), tally.total_squares[i]),
             error=float(tally.error()[i]),
+            parts=tally.parts[:, i] * (BATCHES / tally.batches),
             paths=paths,
             delays=np.array([path.length for path in paths]) / self.speed,
             path_energy=np.array([path.energy for path in paths])[:, self._band_indices],
@@ -417,11 +442,12 @@ class _Tally:
         self.total = np.zeros((listeners, bins, bands, MOMENTS))
         self.squares, self.total_squares = np.zeros((listeners, bins, bands)), np.zeros((listeners, bands))
         self.windows, self.window_squares = (np.zeros((listeners, -(-bins // window), bands)) for _ in range(2))
-        self.balance = np.zeros((4, bands))
+        self.balance, self.parts = np.zeros((4, bands)), np.zeros((BATCHES, listeners, bins, bands))
 
     def add(self, histogram: np.ndarray, balance: np.ndarray) -> None:
         """Add a batch."""
         windows = np.add.reduceat(histogram[..., 0], np.arange(0, histogram.shape[1], self.window), axis=1)
+        self.parts[self.batches % BATCHES] += histogram[..., 0]
         self.batches += 1
         self.total += histogram
         self.squares += histogram[..., 0] ** 2
