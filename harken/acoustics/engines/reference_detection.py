@@ -31,6 +31,7 @@ __all__ = [
     "ENERGY",
     "INSIDE",
     "LAST",
+    "LEVEL",
     "MASK",
     "MOMENTS",
     "ORDER",
@@ -50,10 +51,11 @@ __all__ = [
 MOMENTS = 9
 """Numbers kept per time bin and band: energy e, e·(x, y, z) and e·(xx, yy, xy, xz, yz) of where it comes from."""
 
-AT, TO, WAY, LAST, ORDER, INSIDE, DRAW, MASK, SINCE, DENSITY, ENERGY = 0, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14
+AT, TO, WAY, LAST, ORDER, INSIDE, DRAW, MASK, SINCE, DENSITY, LEVEL, ENERGY = 0, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
 """Columns of a walk: position, direction, distance travelled, last event, number of mirror-like reflections if there
 was nothing else (otherwise -1), solids around it, random numbers used, bands (bits), distance travelled at the last
-reflection, how densely the directions are filled there into which it bends (infinite where it mirrors), energies."""
+reflection, how densely the directions are filled there into which it bends (infinite where it mirrors), share of its
+energy that it kept on passing through surfaces, energies."""
 
 
 class Surfaces(NamedTuple):

@@ -6,6 +6,12 @@ against each band's own coefficient, and where the answers differ the walk split
 where their coefficients differ. Each band by itself therefore performs a plain random walk, with weights that never
 grow. How walks leave energy at listeners is said in `harken.acoustics.engines.reference_detection`.
 
+After some time most walks carry little of what is left, because they met absorbing surfaces more often than others. A
+walk with less than half of the energy that a walk has on average at that time ends by chance, or goes on with the
+average (Russian roulette with a weight window, Booth and Hendricks 1984, "Importance estimation in forward Monte Carlo
+calculations"). A walk that has passed through a wall is compared with as much less as it lost there, since it may be
+one of few that are heard on the other side.
+
 It shares only `harken.acoustics.tracing` with the fast tier: reflections, losses and detection are implemented here
 independently, because tests compare the fast tier with this one.
 """
@@ -19,6 +25,7 @@ from harken.acoustics.engines.reference_detection import (
     ENERGY,
     INSIDE,
     LAST,
+    LEVEL,
     MASK,
     ORDER,
     SINCE,
@@ -35,14 +42,26 @@ from harken.acoustics.engines.vector_scattering import bend, bent_density
 from harken.acoustics.tracing import FAST, MIRRORED, OFFSET, POWER, SCATTERED, emit, radiate, uniform
 from harken.raytracing import closest_hit, kernel, ray_buffer
 
-__all__ = ["trace_batch"]
+__all__ = ["STEP", "trace_batch"]
 
 DIRECT, BENT = 0, 3
 """What happened last on a walk, besides `SCATTERED` and `MIRRORED`: nothing but passing through, and a reflection bent
 from the mirrored direction towards Lambert's."""
 
+STEP = 0.02
+"""Length of the time steps for which the mean energy of walks is known [s]."""
+
+FAINT = 0.5
+"""Share of the mean energy below which a walk may end by chance."""
+
+FAINTEST = 1e-6
+"""Share of its first energy below which a walk may end by chance in any case."""
+
+LEAST = 1e-300
+"""Energy that is as good as none, by which one can divide."""
+
 ROULETTE_SURVIVES = 0.25
-"""Chance of a faint walk to go on."""
+"""Chance of a walk below that to go on."""
 
 RARELY = 0.01
 """Least share of the walks that pass through what transmits anything."""
@@ -79,8 +98,11 @@ def _leave(walk, n, kind, mask, covered, scattering, chances):
 
 
 @kernel(fastmath=FAST)
-def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
-    """Replace the last walk by one for every group of bands that continues differently; returns the number of walks."""
+def _branch(walks, top, n, masks, level, leaves, covered, vector, scattering, chances):
+    """Replace the last walk by one for every group of bands that continues differently; returns the number of walks.
+
+    `masks` are the bits of the bands that pass, scatter and are mirrored; the first keep `level` of their energy.
+    """
     passing, scattered, mirrored = masks
     spare = walks[len(walks) - 1]
     spare[:] = walks[top - 1]
@@ -88,6 +110,7 @@ def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
     if passing:
         walks[top] = spare
         walks[top, INSIDE] += 0 if leaves else 1
+        walks[top, LEVEL] *= level
         _leave(walks[top], n, DIRECT, passing, covered, 0.0, chances)
         top += 1
     if mirrored:
@@ -114,14 +137,21 @@ def _branch(walks, top, n, masks, leaves, covered, vector, scattering, chances):
 
 
 @kernel(fastmath=FAST)
-def _advance(walk, medium, length, balance):
+def _step(walk, medium, steps):
+    """Return the number of the time step in which a walk is."""
+    return min(int(walk[WAY] / (medium.speed * STEP)), len(steps) - 1)
+
+
+@kernel(fastmath=FAST)
+def _advance(walk, medium, length, balance, present):
     """Move a walk to the end of its leg and apply the loss in air."""
     for axis in range(3):
         walk[AT + axis] += walk[TO + axis] * length
     walk[WAY] += length
-    mask = int(walk[MASK])
+    mask, t = int(walk[MASK]), _step(walk, medium, present)
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
+            present[t, b] += walk[ENERGY + b] * length
             loss = walk[ENERGY + b] * (1.0 - np.exp(-medium.attenuation[b] * length))
             walk[ENERGY + b] -= loss
             balance[1, b] += loss
@@ -129,13 +159,16 @@ def _advance(walk, medium, length, balance):
 
 @kernel(fastmath=FAST)
 def _decide(walk, coefficients, m, chances, balance):
-    """Apply the material's absorption and decide per band what happens; returns the bits of bands that pass or scatter.
+    """Apply the material's absorption and decide per band what happens.
+
+    Returns the bits of the bands that pass and of those that scatter, and the share of their energy that bands which
+    pass keep at most.
 
     In every case a band keeps the share that is reflected or transmitted. Where little is transmitted, more walks
     pass than that share of them, each with less energy: otherwise the faint sound heard next door before sound arrives
     through a door would depend on a few walks in a hundred thousand.
     """
-    mask, passing, scattering = int(walk[MASK]), 0, 0
+    mask, passing, scattering, level = int(walk[MASK]), 0, 0, 0.0
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
             transmission = coefficients[2, m, b]
@@ -145,14 +178,17 @@ def _decide(walk, coefficients, m, chances, balance):
             if transmission > 0.0:
                 share = transmission / remainder
                 chance = max(share, RARELY)
-                if chances[0] < chance:
+                passes = chances[0] < chance
+                weight = share / chance if passes else (1.0 - share) / (1.0 - chance)
+                balance[4, b] += walk[ENERGY + b] * (1.0 - weight)
+                walk[ENERGY + b] *= weight
+                if passes:
                     passing |= 1 << b
-                    walk[ENERGY + b] *= share / chance
+                    level = max(level, weight)
                     continue
-                walk[ENERGY + b] *= (1.0 - share) / (1.0 - chance)
             if chances[1] < coefficients[1, m, b]:
                 scattering |= 1 << b
-    return passing, scattering
+    return passing, scattering, level
 
 
 @kernel(fastmath=FAST)
@@ -197,36 +233,43 @@ def _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, balls
     walk[DRAW] += 4
     _send(world, medium, vector, seed, k, walk, m, listeners, balls, histogram, scratch)
     mask = int(walk[MASK])
-    passing, scattering = _decide(walk, coefficients, m, chances, balance)
+    passing, scattering, level = _decide(walk, coefficients, m, chances, balance)
     if vector:
         scattering = mask & ~passing
     masks = passing, scattering, mask & ~passing & ~scattering
-    return _branch(walks, top, n, masks, leaves, covered[triangle], vector, coefficients[1, m], chances)
+    return _branch(walks, top, n, masks, level, leaves, covered[triangle], vector, coefficients[1, m], chances)
 
 
 @kernel(fastmath=FAST)
-def _survives(walk, seed, k, faintest):
+def _survives(walk, medium, seed, k, faintest, mean, balance):
     """Russian roulette: a faint walk ends by chance, or goes on with the energy of those that ended."""
-    loudest, mask = 0.0, int(walk[MASK])
+    loudest, ratio, mask, t = 0.0, 0.0, int(walk[MASK]), _step(walk, medium, mean)
     for b in range(len(walk) - ENERGY):
         if mask >> b & 1:
             loudest = max(loudest, walk[ENERGY + b])
-    if loudest >= faintest:
-        return True
+            ratio = max(ratio, walk[ENERGY + b] / max(walk[LEVEL] * mean[t, b], LEAST))
     if loudest <= 0.0:
         return False
+    chance = ratio if ratio < FAINT else 1.0
+    if loudest < faintest:
+        chance = min(chance, ROULETTE_SURVIVES)
+    if chance >= 1.0:
+        return True
     walk[DRAW] += 1
-    if uniform(seed, k, int(walk[DRAW]) - 1) >= ROULETTE_SURVIVES:
-        return False
+    survives = uniform(seed, k, int(walk[DRAW]) - 1) < chance
     for b in range(len(walk) - ENERGY):
-        walk[ENERGY + b] /= ROULETTE_SURVIVES
-    return True
+        if mask >> b & 1:
+            before = walk[ENERGY + b]
+            walk[ENERGY + b] = before / chance if survives else 0.0
+            balance[4, b] += before - walk[ENERGY + b]
+    return survives
 
 
 @kernel(fastmath=FAST)
 def _follow(
-    world, medium, vector, image_order, seed, k, walks, faintest, listeners, balls, histogram, balance, scratch
-):
+    world, medium, vector, image_order, seed, k, walks, faintest, mean, listeners, balls, histogram, balance, present,
+    scratch,
+):  # fmt: skip
     """Follow the walk in the first row of `walks`, and those that split off it, until all have ended."""
     reach, top = medium.speed * medium.width * histogram.shape[1], 1
     while top > 0:
@@ -246,9 +289,9 @@ def _follow(
                     balance[2 if triangle < 0 else 3, b] += walk[ENERGY + b]
             top -= 1
             continue
-        _advance(walk, medium, length, balance)
+        _advance(walk, medium, length, balance, present)
         top = _meet(world, medium, vector, seed, k, walks, top, triangle, listeners, balls, histogram, balance, scratch)
-        while top > 0 and not _survives(walks[top - 1], seed, k, faintest):
+        while top > 0 and not _survives(walks[top - 1], medium, seed, k, faintest, mean, balance):
             top -= 1
 
 
@@ -262,12 +305,13 @@ def trace_batch(
     pattern,
     count,
     seed,
-    faintest,
+    mean,
     medium,
     listeners,
     balls,
     histogram,
     balance,
+    present,
 ):
     """Trace `count` rays from a source and add what reaches the listeners.
 
@@ -280,13 +324,14 @@ def trace_batch(
         pattern: How the source radiates in the bands that are traced.
         count: Number of rays.
         seed: Chooses the rays (uint64).
-        faintest: Share of a ray's first energy below which it may end by chance.
+        mean: ``(steps, bands)`` mean energy of a ray in time steps of `STEP`; 0 where it is not known.
         medium: Air and time bins.
         listeners: ``(L, 3)`` [m].
         balls: ``(L, 2)`` radius [m] and visible volume [m³] of the ball around each.
         histogram: ``(L, bins, bands, 9)`` float64, added to.
-        balance: ``(4, bands)`` float64, added to: energy lost to surfaces, lost to air, escaped, still on its way at
-            the end.
+        balance: ``(5, bands)`` float64, added to: energy lost to surfaces, lost to air, escaped, still on its way at
+            the end, and taken by chance less what others were given instead.
+        present: ``(steps, bands)`` float64, added to: energy × way travelled [m] in time steps of `STEP`.
     """
     bands = len(medium.attenuation)
     world = World(rays, ray_buffer(), surfaces)
@@ -297,10 +342,10 @@ def trace_batch(
         walks[0] = 0.0
         walks[0, AT : AT + 3] = source
         emit(seed, k, count, walks[0, TO : TO + 3])
-        walks[0, DRAW] = 3
+        walks[0, DRAW], walks[0, LEVEL] = 3, 1.0
         walks[0, MASK] = (1 << bands) - 1
         radiate(pattern, walks[0, TO : TO + 3], POWER / count, walks[0, ENERGY:])
-        least = faintest * POWER / count
         _follow(
-            world, medium, vector, image_order, seed, k, walks, least, listeners, balls, histogram, balance, scratch
-        )
+            world, medium, vector, image_order, seed, k, walks, FAINTEST * POWER / count, mean, listeners, balls,
+            histogram, balance, present, scratch,
+        )  # fmt: skip
