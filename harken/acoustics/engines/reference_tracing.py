@@ -7,7 +7,7 @@ where their coefficients differ. Each band by itself therefore performs a plain 
 grow. How walks leave energy at listeners is said in `harken.acoustics.engines.reference_detection`.
 
 After some time most walks carry little of what is left, because they met absorbing surfaces more often than others. A
-walk with less than half of the energy that a walk has on average at that time ends by chance, or goes on with the
+walk with less than a quarter of the energy that a walk has on average at that time ends by chance, or goes on with the
 average (Russian roulette with a weight window, Booth and Hendricks 1984, "Importance estimation in forward Monte Carlo
 calculations"). A walk that has passed through a wall is compared with as much less as it lost there, since it may be
 one of few that are heard on the other side.
@@ -48,10 +48,10 @@ DIRECT, BENT = 0, 3
 """What happened last on a walk, besides `SCATTERED` and `MIRRORED`: nothing but passing through, and a reflection bent
 from the mirrored direction towards Lambert's."""
 
-STEP = 0.02
+STEP = 0.01
 """Length of the time steps for which the mean energy of walks is known [s]."""
 
-FAINT = 0.5
+FAINT = 0.25
 """Share of the mean energy below which a walk may end by chance."""
 
 FAINTEST = 1e-6
