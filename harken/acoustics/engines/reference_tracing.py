@@ -3,8 +3,8 @@
 A walk starts at the source and carries the energy of every octave band. Bands travel together until a surface treats
 them differently: whether a band is let through, scattered or mirrored is decided by one random number for all bands
 against each band's own coefficient, and where the answers differ the walk splits. With vector scattering, bands split
-where their coefficients differ. Each band by itself therefore performs a plain random walk, with weights that never
-grow. How walks leave energy at listeners is said in `harken.acoustics.engines.reference_detection`.
+where their coefficients differ. Each band by itself therefore performs a plain random walk.
+How walks leave energy at listeners is said in `harken.acoustics.engines.reference_detection`.
 
 After some time most walks carry little of what is left, because they met absorbing surfaces more often than others. A
 walk with less than a quarter of the energy that a walk has on average at that time ends by chance, or goes on with the
