@@ -370,9 +370,10 @@ def own_error(settings: ReferenceSettings, scale: float) -> Iterator[Check]:
     for name, errors in zip(("stated", "actual"), convergence(settings, counts, truth), strict=True):
         what = f"slope of the {name} error over {counts[0]}–{counts[-1]} rays, log–log"
         yield Check(case="A12", what=what, value=np.polyfit(np.log(counts), np.log(errors), 1)[0], expected=-0.5)
-    total = there.absorbed + there.lost_in_air + there.escaped + there.remaining
-    worst = 100 * np.abs(total - 1).max()
+    total = there.absorbed + there.lost_in_air + there.escaped + there.remaining + there.by_chance
+    worst, random = 100 * np.abs(total - 1).max(), 100 * np.abs(there.by_chance).max()
     yield Check(case="A12", what="energy balance, worst band", value=worst, expected=0.0, unit="%")
+    yield Check(case="A12", what="of it by Russian roulette, worst band", value=random, expected=0.0, unit="%")
     traced = {
         ReferencePropagation(scene, replace(choice, rays=800, threads=n))
         .energy(Source(position=a), Listener(position=b))

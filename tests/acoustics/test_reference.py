@@ -246,7 +246,38 @@ def test_energy_is_conserved(sphere):
     for response in sphere[1]:
         total = response.absorbed + response.lost_in_air + response.escaped + response.remaining
         np.testing.assert_allclose(total, 1.0, atol=1e-3)
+        np.testing.assert_allclose(total + response.by_chance, 1.0, atol=1e-9)
         assert response.escaped.max() < 1e-6
+
+
+@pytest.mark.parametrize("scattering", ["on-off", "vector"])
+def test_faint_rays_that_end_by_chance_change_nothing_on_average(scattering, monkeypatch):
+    # An absorbing floor makes the energies of rays very different; next door, behind a wall, they are all faint.
+    scene = scene_of(
+        (block((0, 0, 0), (9, 3, 5)), made_of(0.1, (0.1, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6))),
+        (sheet((0, 0.01, 0), (0, 0.01, 5), (9, 0.01, 5), (9, 0.01, 0)), made_of(0.8, 0.3, name="carpet")),
+        (sheet((6, 0, 0), (6, 3, 0), (6, 3, 5), (6, 0, 5)), made_of(0.3, 0.5, 0.005, "partition")),
+    )
+    settings = ReferenceSettings(
+        rays=8_000, duration=0.5, bin=0.1, image_order=0, scattering=scattering, bands=(125.0, 1000.0, 4000.0)
+    )
+    source, places = Source(position=(1.5, 1.6, 1.2)), [(4.5, 1.2, 3.5), (7.5, 1.2, 3.0)]
+
+    def heard(seed: int) -> tuple:
+        propagation = ReferencePropagation(scene, replace(settings, seed=seed))
+        return propagation.energies(source, [Listener(position=place) for place in places])
+
+    ended = heard(1)
+    monkeypatch.setattr(
+        ReferencePropagation, "_mean_energy", lambda self, source: np.zeros((50, len(self.settings.bands)))
+    )
+    for one, all_followed in zip(ended, heard(2), strict=True):
+        difference = one.traced[:, :, 0] - all_followed.traced[:, :, 0]
+        error = np.hypot(one.standard_error, all_followed.standard_error)
+        assert_equal_on_average(difference[:4], error[:4])
+        total = one.absorbed + one.lost_in_air + one.escaped + one.remaining
+        np.testing.assert_allclose(total + one.by_chance, 1.0, atol=1e-9)
+        np.testing.assert_allclose(total, 1.0, atol=0.01)
 
 
 def test_error_falls_with_the_root_of_the_number_of_rays():

@@ -2,8 +2,9 @@
 
 Paths are followed from the source to point listeners as `harken.acoustics.engines.reference_tracing` describes. The
 straight path, the paths around edges and, up to an order, mirror reflections are exact; everything else is an average
-over rays, with the standard error that the spread of independent batches gives it. Batches are summed in a fixed order,
-so the result is bit-identical for any number of threads.
+over rays, with the standard error that the spread of independent batches gives it. A warning is given where what one
+measures from the result has not converged (`harken.acoustics.engines.convergence`). Batches are summed in a fixed
+order, so the result is bit-identical for any number of threads.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from typing import Literal
 import numpy as np
 
 from harken.acoustics.directivity import body_frame
-from harken.acoustics.engines.reference_tracing import MOMENTS, Medium, Surfaces, trace_batch
+from harken.acoustics.engines.convergence import Convergence, tell
+from harken.acoustics.engines.reference_detection import MOMENTS, Medium, Surfaces
+from harken.acoustics.engines.reference_tracing import STEP, trace_batch
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, source_gains
@@ -41,8 +44,8 @@ __all__ = ["EnergyResponse", "ReferencePropagation", "ReferenceSettings"]
 BATCHES = 16
 """Independent batches in a round: enough to estimate the standard error to within a fifth."""
 
-FAINTEST = 1e-6
-"""Share of its first energy below which a ray may end by chance."""
+PILOTS = 64, 1024
+"""Least and greatest number of rays that are traced first, to know the mean energy of rays over time."""
 
 WINDOW = 0.01
 """Width of the time windows over which `EnergyResponse.error` is taken [s]."""
@@ -86,7 +89,8 @@ class ReferenceSettings(EngineSettings):
     """Whether edges beside the line of sight affect the direct sound and sound bends around edges where the source is
     out of view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
     detector_radius: float = 0.3
-    """Radius of the ball around a listener in which mirrored sound is averaged [m]."""
+    """Radius of the ball around a listener in which mirrored sound and, with vector scattering, all reflected sound is
+    averaged [m]."""
     threads: int = 1
     """Threads that trace; the result does not depend on it."""
 
@@ -142,6 +146,8 @@ class EnergyResponse:
     error: float
     """Relative standard error of the traced energy in windows of 10 ms, root mean square over the first 30 dB of the
     decay, of the band where it is greatest; 0 where nothing was traced."""
+    parts: np.ndarray
+    """``(16, bins, bands)`` float64: the traced energy by sixteen equal parts of the rays; `traced` has their mean."""
     paths: tuple[SoundPath, ...]
     """The exact paths, not part of `traced`: the straight one first, then those around edges and mirror
     reflections, shortest first."""
@@ -159,6 +165,9 @@ class EnergyResponse:
     """``(bands,)`` share that left the scene through openings."""
     remaining: np.ndarray
     """``(bands,)`` share still travelling at the end."""
+    by_chance: np.ndarray
+    """``(bands,)`` share that rays lost by chance, where they ended or did not pass through a wall, less what others
+    gained instead: 0 on average. With the four before it adds up to 1."""
 
     @cached_property
     def moments(self) -> np.ndarray:
@@ -180,6 +189,18 @@ class EnergyResponse:
     def arrival(self) -> float:
         """When the straight path arrives, or would [s]: the start of the measures of ISO 3382-1."""
         return float(self.delays[0])
+
+    @cached_property
+    def convergence(self) -> Convergence:
+        """The standard errors of decay times, clarity and other measures, which say whether more rays are needed."""
+        return Convergence.of(
+            self.moments[:, :, 0] - self.traced[:, :, 0],
+            self.parts,
+            rate=1.0 / self.bin,
+            start=self.arrival,
+            bands=self.bands,
+            rays=self.rays,
+        )
 
     def received(self, axis: np.ndarray) -> np.ndarray:
         """Return what a figure-of-eight microphone receives.
@@ -263,6 +284,10 @@ class ReferencePropagation:
 
         Raises:
             SoundError: The source or the listener lies inside a wall or a piece of furniture, or both coincide.
+
+        Warns:
+            HarkenWarning: T20, EDT, C50 or the level of late sound has a standard error of more than one
+                just-noticeable difference; given once for each scene, number of rays and kind of scattering.
         """
         return self.energies(source, [listener])[0]
 
@@ -281,14 +306,18 @@ class ReferencePropagation:
             raise SoundError("Source and listener are at the same place, where the direct sound has no finite level.")
         exact = self._exact_paths(source, listeners)
         tally = _Tally(len(listeners), self._bins, len(self._band_indices), max(1, round(WINDOW / self.settings.bin)))
+        mean = self._mean_energy(source)
         while True:
-            self._trace_round(source, listeners, tally)
+            self._trace_round(source, listeners, mean, tally)
             traced = tally.batches * self._rays_per_batch
             aim = self.settings.error
             if aim is None or tally.error().max() <= aim or traced + self.settings.rays > self.settings.max_rays:
                 break
         exact = [tuple(paths_from_engine(self._world_scene, path) for path in paths) for paths in exact]
-        return tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
+        responses = tuple(self._response(tally, i, exact[i], traced) for i in range(len(listeners)))
+        situation = (self._world_scene.fingerprint, traced, self.settings.scattering)
+        tell([r.convergence for r in responses], self.scene.name, situation, self.settings.max_rays)
+        return responses
 
     def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
@@ -317,7 +346,7 @@ class ReferencePropagation:
 
     def _check_memory(self, listeners: int) -> None:
         settings = self.settings
-        values = listeners * self._bins * len(settings.bands) * MOMENTS * (2 + settings.threads)
+        values = listeners * self._bins * len(settings.bands) * (MOMENTS * (2 + settings.threads) + BATCHES)
         if not listeners > 0 or values > MOST_VALUES:
             raise ConfigurationError(
                 f"{listeners} listeners over {settings.duration:g} s in bins of {settings.bin:g} s need {values:.3g} "
@@ -348,41 +377,56 @@ class ReferencePropagation:
             results.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
         return results
 
-    def _trace_round(self, source: Source, listeners: Sequence[Listener], tally: "_Tally") -> None:
-        gains = np.ascontiguousarray(source_gains(source)[:, :, self._band_indices])
-        pattern = Pattern(gains, body_frame(source.heading, source.pitch))
+    def _trace_round(
+        self, source: Source, listeners: Sequence[Listener], mean: np.ndarray, tally: "_Tally"
+    ) -> None:  # fmt: skip
         positions = np.array([listener.position for listener in listeners])
-        radius, rays = self.settings.detector_radius, self.scene.triangles.kernel_data
-        balls = np.array([(radius, visible_ball(rays, p, radius, 8192)) for p in positions])
+        radius, triangles = self.settings.detector_radius, self.scene.triangles.kernel_data
+        balls = np.array([(radius, visible_ball(triangles, p, radius, 8192)) for p in positions])
         seeds = np.random.SeedSequence([self.settings.seed, tally.batches]).generate_state(BATCHES, np.uint64)
-
-        def trace(seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
-            histogram = np.zeros((len(positions), self._bins, len(self._band_indices), MOMENTS))
-            balance = np.zeros((4, len(self._band_indices)))
-            trace_batch(
-                rays,
-                self._surfaces,
-                self.settings.scattering == "vector",
-                self.settings.image_order,
-                source.position.copy(),
-                pattern,
-                self._rays_per_batch,
-                seed,
-                FAINTEST,
-                Medium(self._attenuation[self._band_indices], self.speed, float(self.settings.bin)),
-                positions,
-                balls,
-                histogram,
-                balance,
-            )
-            return histogram, balance
-
         with ThreadPoolExecutor(self.settings.threads) as pool:
-            for histogram, balance in pool.map(trace, seeds):
+            for histogram, balance, _ in pool.map(
+                lambda seed: self._trace(source, positions, balls, self._rays_per_batch, seed, mean), seeds
+            ):
                 tally.add(histogram, balance)
 
+    def _mean_energy(self, source: Source) -> np.ndarray:
+        """Return the mean energy ``(steps, bands)`` of a ray of a batch over time, from a few rays."""
+        rays = int(np.clip(self.settings.rays // 32, *PILOTS))
+        seed = np.random.SeedSequence([self.settings.seed, 0, 1]).generate_state(1, np.uint64)[0]
+        steps = int(np.ceil(self.settings.duration / STEP)) + 1
+        unknown = np.zeros((steps, len(self._band_indices)))
+        _, _, present = self._trace(source, np.empty((0, 3)), np.empty((0, 2)), rays, seed, unknown)
+        return present / (self.speed * STEP * self._rays_per_batch)
+
+    def _trace(
+        self, source: Source, positions: np.ndarray, balls: np.ndarray, rays: int, seed: np.uint64, mean: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Trace a batch; returns what reaches the positions, the balance and the energy present (`trace_batch`)."""
+        gains, bands = np.ascontiguousarray(source_gains(source)[:, :, self._band_indices]), len(self._band_indices)
+        histogram = np.zeros((len(positions), self._bins, bands, MOMENTS))
+        balance, present = np.zeros((5, bands)), np.zeros_like(mean)
+        trace_batch(
+            self.scene.triangles.kernel_data,
+            self._surfaces,
+            self.settings.scattering == "vector",
+            self.settings.image_order,
+            source.position.copy(),
+            Pattern(gains, body_frame(source.heading, source.pitch)),
+            rays,
+            seed,
+            mean,
+            Medium(self._attenuation[self._band_indices], self.speed, float(self.settings.bin)),
+            positions,
+            balls,
+            histogram,
+            balance,
+            present,
+        )
+        return histogram, balance, present
+
     def _response(self, tally: "_Tally", i: int, paths: tuple[SoundPath, ...], rays: int) -> EnergyResponse:
-        absorbed, air, escaped, remaining = tally.balance / (tally.batches * 4 * np.pi)
+        absorbed, air, escaped, remaining, by_chance = tally.balance / (tally.batches * 4 * np.pi)
         return EnergyResponse(
             bands=tuple(self.settings.bands),
             bin=self.settings.bin,
@@ -390,6 +434,7 @@ class ReferencePropagation:
             standard_error=tally.standard_error(tally.total[i, :, :, 0], tally.squares[i]),
             total_error=tally.standard_error(tally.total[i, :, :, 0].sum(0), tally.total_squares[i]),
             error=float(tally.error()[i]),
+            parts=tally.parts[:, i] * (BATCHES / tally.batches),
             paths=paths,
             delays=np.array([path.length for path in paths]) / self.speed,
             path_energy=np.array([path.energy for path in paths])[:, self._band_indices],
@@ -398,6 +443,7 @@ class ReferencePropagation:
             lost_in_air=air,
             escaped=escaped,
             remaining=remaining,
+            by_chance=by_chance,
         )
 
     def _check_place(self, place: Source | Listener) -> None:
@@ -416,11 +462,12 @@ class _Tally:
         self.total = np.zeros((listeners, bins, bands, MOMENTS))
         self.squares, self.total_squares = np.zeros((listeners, bins, bands)), np.zeros((listeners, bands))
         self.windows, self.window_squares = (np.zeros((listeners, -(-bins // window), bands)) for _ in range(2))
-        self.balance = np.zeros((4, bands))
+        self.balance, self.parts = np.zeros((5, bands)), np.zeros((BATCHES, listeners, bins, bands))
 
     def add(self, histogram: np.ndarray, balance: np.ndarray) -> None:
         """Add a batch."""
         windows = np.add.reduceat(histogram[..., 0], np.arange(0, histogram.shape[1], self.window), axis=1)
+        self.parts[self.batches % BATCHES] += histogram[..., 0]
         self.batches += 1
         self.total += histogram
         self.squares += histogram[..., 0] ** 2
