@@ -51,11 +51,41 @@ __all__ = [
 MOMENTS = 9
 """Numbers kept per time bin and band: energy e, e·(x, y, z) and e·(xx, yy, xy, xz, yz) of where it comes from."""
 
-AT, TO, WAY, LAST, ORDER, INSIDE, DRAW, MASK, SINCE, DENSITY, LEVEL, ENERGY = 0, 3, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-"""Columns of a walk: position, direction, distance travelled, last event, number of mirror-like reflections if there
-was nothing else (otherwise -1), solids around it, random numbers used, bands (bits), distance travelled at the last
-reflection, how densely the directions are filled there into which it bends (infinite where it mirrors), share of its
-energy that it kept on passing through surfaces, energies."""
+AT = 0
+"""First of three columns of a walk: its position [m]."""
+
+TO = 3
+"""First of three columns of a walk: its direction."""
+
+WAY = 6
+"""Column of a walk: distance travelled [m]."""
+
+LAST = 7
+"""Column of a walk: what happened last."""
+
+ORDER = 8
+"""Column of a walk: number of mirror-like reflections if there was nothing else, otherwise -1."""
+
+INSIDE = 9
+"""Column of a walk: solids around it."""
+
+DRAW = 10
+"""Column of a walk: random numbers used."""
+
+MASK = 11
+"""Column of a walk: its bands, as bits."""
+
+SINCE = 12
+"""Column of a walk: distance travelled at the last reflection [m]."""
+
+DENSITY = 13
+"""Column of a walk: how densely the directions are filled into which it bent there; infinite where it mirrored."""
+
+LEVEL = 14
+"""Column of a walk: share of its energy that it kept on passing through surfaces."""
+
+ENERGY = 15
+"""First of the columns of a walk that hold the energies of its bands."""
 
 
 class Surfaces(NamedTuple):
