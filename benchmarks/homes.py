@@ -193,7 +193,7 @@ def compare_home(number: int, options: argparse.Namespace, differences: dict, rn
             moments = reference.moments[int((start + TAIL) / reference.bin) :].sum(0)
             tails = [
                 engine._synthesizer.respond(
-                    listener, SoundPaths.of([]), fast.energy, fast.edges, offset=701 * k
+                    listener, SoundPaths.of([]), fast.energy, fast.edges, source=701 * k
                 ).samples[:, int((start + TAIL) * engine.rate) :]
                 for k in range(12)
             ]
