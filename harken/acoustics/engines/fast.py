@@ -100,6 +100,8 @@ class FastPropagation:
         route: Proposes paths for sound around obstacles where the search over edges finds none.
         prepared: Folder in which edges, images and fields are kept; by default the one that ``HARKEN_PREPARED`` in the
             environment names, if any.
+        bare: The engine of ``scene.bare``, from which that of a scene with leaves of doors is made; made here
+            otherwise.
     """
 
     def __init__(
@@ -110,7 +112,9 @@ class FastPropagation:
         ears: np.ndarray | None = None,
         route: Route | None = None,
         prepared: PreparedFolder | None = None,
+        bare: "FastPropagation | None" = None,
     ):
+        self._bare = bare
         self._folder = prepared_folder() if prepared is None else prepared
         self._world_scene, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
         self.route = (
@@ -168,7 +172,9 @@ class FastPropagation:
     @made_once
     def exact(self) -> ExactPaths:
         """The search for exact paths in this scene; made on first use, in a second or less."""
-        settings = self.settings
+        settings, bare = self.settings, self._bare
+        if bare is None and self.scene.bare is not None:
+            bare = FastPropagation(self.scene.bare, settings, prepared=self._folder)
         return ExactPaths(
             self.scene,
             air=self._attenuation,
@@ -179,6 +185,7 @@ class FastPropagation:
             image_rays=settings.image_rays,
             route=self.route if settings.diffraction else None,
             prepared=self._folder,
+            bare=None if bare is None else bare.exact,
         )
 
     def _prepared(self, source: Source) -> ExactSource:
@@ -298,10 +305,14 @@ class FastPropagation:
 
     def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
         """Check a source and a listener and return them in the coordinates of the engine."""
-        return (
-            place_for_engine(self._world_scene, checked_source(source)),
-            place_for_engine(self._world_scene, checked_listener(listener)),
-        )
+        source, listener = checked_source(source), checked_listener(listener)
+        for leaf in self._world_scene.leaves:
+            if leaf.contains(listener.position[None]).any():
+                raise SoundError(
+                    f"The listener at {listener.position.round(3).tolist()} is inside the leaf of {leaf.door.name!r}. "
+                    "Move it into the open."
+                )
+        return place_for_engine(self._world_scene, source), place_for_engine(self._world_scene, listener)
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
         key = _source_key(source), listener.position.tobytes()

@@ -4,6 +4,7 @@ Data of the scene is computed once (`ExactPaths`), data of a source once per sou
 a listener at every step (`ExactPaths.find`).
 """
 
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,6 +72,7 @@ class ExactPaths:
         image_rays: Rays that look for the facets that mirror a source.
         route: Proposes ways around obstacles where the search over edges finds none.
         prepared: Folder in which data of the scene and of sources is kept; none by default.
+        bare: Those of ``scene.bare``, from which those of a scene with leaves of doors are made.
 
     Raises:
         ConfigurationError: A setting is outside its range.
@@ -88,13 +90,17 @@ class ExactPaths:
         image_rays: int = 8_000,
         route: Route | None = None,
         prepared: PreparedFolder = NOWHERE,
+        bare: "ExactPaths | None" = None,
     ):
         self.scene, self.air, self.speed, self.route = scene, np.asarray(air, np.float64), float(speed), route
         self.transmission, self.image_order, self.image_rays = transmission, image_order, image_rays
         self._folder, key = prepared, (scene.fingerprint,)
         self.edges, self.facets = None, None
         if diffraction:
-            graph = prepared.get("edges", key, lambda: EdgeGraph.build(scene), classes=(EdgeGraph, Edges))
+            build = functools.partial(EdgeGraph.build, scene)
+            if bare is not None and bare.edges is not None:
+                build, key = functools.partial(bare.edges.graph.with_leaves, scene), (*key, bare.scene.fingerprint)
+            graph = prepared.get("edges", key, build, classes=(EdgeGraph, Edges))
             self.edges = DiffractionPaths(scene, graph, air=self.air, speed=self.speed)
         if image_order:
             self.facets = prepared.get("facets", key, lambda: Facets.build(scene), classes=(Facets,))

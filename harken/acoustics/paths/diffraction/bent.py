@@ -249,6 +249,25 @@ class EdgeGraph:
         borders = np.searchsorted(first, np.arange(len(edges) + 1)).astype(np.int32)
         return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
 
+    def with_leaves(self, scene: Scene) -> "EdgeGraph":
+        """Return the graph of a scene into which leaves of doors were put; this is that of ``scene.bare``.
+
+        A leaf that comes can only hide edges from each other, so only those that saw each other are asked again, and
+        those next to where a leaf was.
+        """
+        edges, before = self.edges.with_leaves(scene)
+        count, old = len(edges), before >= 0
+        saw = np.zeros((len(self.edges), len(self.edges)), bool)
+        saw[np.repeat(np.arange(len(self.edges)), np.diff(self.borders)), self.neighbours] = True
+        beside = self.edges.gone(scene, within=1.0)
+        saw |= beside[:, None] | beside[None, :]
+        asked = np.ones((count, count), bool)
+        asked[np.ix_(old, old)] = saw[np.ix_(before[old], before[old])]
+        table = pack_edges(scene.triangles, edges)
+        first, neighbours = (part.astype(np.int32) for part in np.nonzero(link_edges(scene.triangles, table, asked)))
+        borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
+        return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
+
 
 class DiffractionPaths:
     """Finds the paths over edges between any two points of a scene.
@@ -286,8 +305,8 @@ class DiffractionPaths:
                 "expected 1 to 5 edges, at least one path and a speed above 0."
             )
         self.scene, self.order, self.most = scene, order, most
-        self._graph = edges if isinstance(edges, EdgeGraph) else EdgeGraph.build(scene, edges)
-        self.edges, self._table = self._graph.edges, self._graph.table
+        self.graph = edges if isinstance(edges, EdgeGraph) else EdgeGraph.build(scene, edges)
+        self.edges, self._table = self.graph.edges, self.graph.table
         coarse, fine = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
         self._rule = coarse.wavenumbers, coarse.nodes, coarse.weights
         self._fine_rule = fine.wavenumbers, fine.nodes, fine.weights
@@ -304,7 +323,7 @@ class DiffractionPaths:
         source = _point(source, "source")
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
         came = np.zeros((self.order, len(self.edges), SLOTS, 2), np.int32)
-        graph = self._table, self._graph.neighbours, self._graph.borders
+        graph = self._table, self.graph.neighbours, self.graph.borders
         reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came)
         reached = np.flatnonzero((ways[..., -1] > 0.0).any((0, 2)))
         return EdgeWays(source=source, reached=reached, ways=ways, came=came)

@@ -16,6 +16,7 @@ from scipy.spatial import KDTree
 from harken.errors import ConfigurationError
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import Scene
+from harken.scene.doors import Leaf, leaf_mesh
 
 __all__ = ["Edges"]
 
@@ -110,6 +111,71 @@ class Edges:
         pieces = _pieces(scene)
         stretches = _wedges(pieces, _lines(pieces, shortest), shortest)
         return _keep_open(scene, stretches, shortest, maximum)
+
+    def with_leaves(self, scene: Scene, *, shortest: float = 0.25) -> tuple["Edges", np.ndarray]:
+        """Return the edges of a scene into which leaves of doors were put, from those of the bare scene.
+
+        Edges of leaves that rest there no more go, those next to leaves are looked at again, and the leaves' own are
+        added.
+
+        Args:
+            scene: The scene; these are the edges of ``scene.bare``.
+            shortest: Least length [m].
+
+        Returns:
+            The edges, and ``(n,)`` int64 which of the bare scene's each of them is, -1 where it is another.
+        """
+        stays = ~self.gone(scene)
+        points = np.stack([self.start + share * (self.end - self.start) for share in np.linspace(0.0, 1.0, 9)])
+        near = np.zeros(len(self), bool)
+        for leaf in scene.leaves:
+            near |= leaf.contains(points.reshape(-1, 3), wider=2 * CLEARANCE).reshape(9, -1).any(0)
+        kept, again = np.flatnonzero(stays & ~near), np.flatnonzero(stays & near)
+        own = [Edges.build(_alone(scene, leaf), shortest=shortest) for leaf in scene.leaves]
+        parts = [self.pick(again), *own]
+        every = _Rows(
+            start=np.concatenate([part.start for part in parts]),
+            end=np.concatenate([part.end for part in parts]),
+            along=np.concatenate([part.along for part in parts]),
+            normal=np.concatenate([part.normal for part in parts]),
+            angle=np.concatenate([part.angle for part in parts]),
+            weight=np.ones(sum(map(len, parts))),
+            line=np.arange(sum(map(len, parts))),
+        )
+        other = _keep_open(scene, every, shortest, len(every.line) * 8 + 1)
+        both = {name: np.concatenate([getattr(self.pick(kept), name), getattr(other, name)]) for name in vars(self)}
+        return Edges(**both), np.concatenate([kept, np.full(len(other), -1)])
+
+    def gone(self, scene: Scene, *, within: float = 0.01) -> np.ndarray:
+        """Return ``(n,)`` bool: which edges lie within some metres of leaves that rest there no more."""
+        assert scene.bare is not None
+        pairs = zip(scene.doors, scene.door_states, strict=True)
+        moved = {door.resting for door, state in pairs if state != "open" and door.resting}
+        result = np.zeros(len(self), bool)
+        for thing in scene.bare.objects:
+            if thing.instance in moved:
+                low, high = thing.lower - within, thing.upper + within
+                middle = 0.5 * (self.start + self.end)
+                result |= ((middle >= low) & (middle <= high)).all(1)
+        return result
+
+    def pick(self, rows: np.ndarray) -> "Edges":
+        """Return some of the edges."""
+        return Edges(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+
+def _alone(scene: Scene, leaf: Leaf) -> Scene:
+    """Return a leaf without anything around it."""
+    vertices, faces = leaf_mesh(leaf)
+    kinds = ("unknown", "door")
+    return Scene(
+        vertices=vertices - scene.origin,
+        faces=faces,
+        materials=(leaf.door.material,),
+        material=np.zeros(len(faces), np.int32),
+        categories=kinds,
+        category=np.ones(len(faces), np.int32),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -112,13 +112,16 @@ def _in_shade(edge, points, leads):
 
 
 @kernel
-def _link_edges(rays, table, linked, scratch):
-    table, linked = borrowed(table), borrowed(linked)
+def _link_edges(rays, table, known, linked, scratch):
+    table, known, linked = borrowed(table), borrowed(known), borrowed(linked)
     buffer, points, here, there = borrowed(scratch)
     for i in range(len(table)):
         for k in range(len(SAMPLES)):
             lifted(table[i], SAMPLES[k] * table[i, LENGTH], points[i, k])
         for j in range(i):
+            if not known[i, j]:
+                linked[i, j] = linked[j, i] = False
+                continue
             if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
                 continue
             visible = False
@@ -129,12 +132,19 @@ def _link_edges(rays, table, linked, scratch):
             linked[i, j] = linked[j, i] = visible
 
 
-def link_edges(triangles: Triangles, table: np.ndarray) -> np.ndarray:
-    """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both."""
+def link_edges(triangles: Triangles, table: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+    """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both.
+
+    Args:
+        triangles: What may lie between them.
+        table: The edges, see `pack_edges`.
+        asked: ``(n, n)`` bool, symmetric: which of them may; all by default.
+    """
+    asked = np.ones((len(table), len(table)), bool) if asked is None else np.ascontiguousarray(asked)
     count, samples = len(table), len(SAMPLES)
     linked = np.zeros((count, count), np.bool_)
     shade = np.empty(samples, np.bool_), np.empty(samples, np.bool_)
-    _link_edges(triangles.kernel_data, table, linked, (aligned_buffer(), np.empty((count, samples, 3)), *shade))
+    _link_edges(triangles.kernel_data, table, asked, linked, (aligned_buffer(), np.empty((count, samples, 3)), *shade))
     return linked
 
 
