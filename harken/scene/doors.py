@@ -15,7 +15,17 @@ from harken.scene.materials import AcousticMaterial
 if TYPE_CHECKING:
     from harken.scene.scene import Scene
 
-__all__ = ["DOOR_STATES", "Door", "DoorState", "Leaf", "check_doors", "checked_states", "leaf_mesh", "move_leaves"]
+__all__ = [
+    "DOOR_STATES",
+    "Door",
+    "DoorState",
+    "Leaf",
+    "check_doors",
+    "checked_states",
+    "leaf_mesh",
+    "move_leaves",
+    "moved_objects",
+]
 
 DoorState = Literal["open", "ajar", "closed"]
 """How a door stands."""
@@ -56,6 +66,10 @@ class Door:
     """What the leaf is made of; its transmission is that of the whole leaf."""
     color: tuple[int, int, int] = (152, 116, 84)
     """Colour of the leaf (sRGB)."""
+    texture: int = -1
+    """Number of its texture among those of `Scene.appearance`, -1 for none."""
+    extent: tuple[float, float] = (1.0, 1.0)
+    """Width and height of one repetition of the texture [m]."""
     resting: int | None = None
     """Number of the object that is the leaf while the door is open, 0 if nothing is seen of it then; None for a leaf
     that stands at a right angle to its opening."""
@@ -280,6 +294,11 @@ def _check_opening(scene: "Scene", door: Door) -> None:
             )
 
 
+def moved_objects(doors: Sequence[Door], states: Sequence[DoorState]) -> set[int]:
+    """Return the numbers of the objects that are leaves of doors while these are open, and are not where they were."""
+    return {door.resting for door, state in zip(doors, states, strict=True) if state != "open" and door.resting}
+
+
 def move_leaves(scene: "Scene", states: Sequence[DoorState]) -> "Scene":
     """Return a scene whose doors, all without leaves except those that rest, stand otherwise.
 
@@ -293,13 +312,14 @@ def move_leaves(scene: "Scene", states: Sequence[DoorState]) -> "Scene":
     from harken.scene.scene import Appearance, SceneObject
 
     leaves = [leaf for door, state in zip(scene.doors, states, strict=True) if (leaf := door.leaf(state))]
-    moved = {door.resting for door, state in zip(scene.doors, states, strict=True) if state != "open" and door.resting}
+    moved = moved_objects(scene.doors, states)
     stays = ~np.isin(scene.instance, list(moved))
     materials, objects = list(scene.materials), [o for o in scene.objects if o.instance not in moved]
     category = scene.categories.index("door") if "door" in scene.categories else 0
     look = scene.appearance
     assert look is not None
     vertices, faces, rows = [scene.vertices.astype(np.float64)], [scene.faces[stays]], []
+    coordinates = [look.uv[stays]]
     highest = max((o.instance for o in scene.objects), default=int(scene.instance.max(initial=0)))
     for number, leaf in enumerate(leaves):
         corners, triangles = leaf_mesh(leaf)
@@ -308,7 +328,8 @@ def move_leaves(scene: "Scene", states: Sequence[DoorState]) -> "Scene":
         instance = leaf.door.resting or highest + 1 + number
         faces.append(triangles + sum(map(len, vertices)))
         vertices.append(corners - scene.origin)
-        rows.append((len(triangles), materials.index(leaf.door.material), instance, leaf.door.color))
+        rows.append((len(triangles), materials.index(leaf.door.material), instance, leaf.door.color, leaf.door.texture))
+        coordinates.append(_texture_coordinates(leaf)[triangles])
         objects.append(
             SceneObject(
                 instance=instance,
@@ -325,17 +346,29 @@ def move_leaves(scene: "Scene", states: Sequence[DoorState]) -> "Scene":
         vertices=np.concatenate(vertices) + scene.origin,
         faces=np.concatenate(faces),
         materials=tuple(materials),
-        material=np.concatenate([scene.material[stays], np.repeat([row[1] for row in rows], [row[0] for row in rows])]),
+        material=np.concatenate([scene.material[stays], _repeated(rows, 1)]),
         category=np.concatenate([scene.category[stays], np.full(count, category)]),
-        instance=np.concatenate([scene.instance[stays], np.repeat([row[2] for row in rows], [row[0] for row in rows])]),
+        instance=np.concatenate([scene.instance[stays], _repeated(rows, 2)]),
         room=np.concatenate([scene.room[stays], np.full(count, -1)]),
         objects=tuple(objects),
         appearance=Appearance(
             colors=np.concatenate([look.colors[stays], plain]),
-            texture=np.concatenate([look.texture[stays], np.full(count, -1, np.int32)]),
-            uv=np.concatenate([look.uv[stays], np.zeros((count, 3, 2), np.float32)]),
+            texture=np.concatenate([look.texture[stays], _repeated(rows, 4)]),
+            uv=np.concatenate(coordinates),
             textures=look.textures,
         ),
         origin=np.zeros(3),
         door_states=tuple(states),
     )
+
+
+def _repeated(rows: Sequence[tuple], column: int) -> np.ndarray:
+    """Return a column of rows, each as often as it has triangles."""
+    return np.repeat(np.array([row[column] for row in rows], np.int32), [row[0] for row in rows])
+
+
+def _texture_coordinates(leaf: Leaf) -> np.ndarray:
+    """Return ``(8, 2)`` float32 texture coordinates of a leaf's corners: along it and upwards."""
+    along, _ = leaf.door.axes(leaf.angle)
+    away = leaf.corners() - np.array(leaf.door.hinge)
+    return (np.stack([away @ along, away[:, 1]], 1) / leaf.door.extent).astype(np.float32)

@@ -68,8 +68,11 @@ class SimulatorProtocol(Protocol):
         """How the doors stand, by name; empty where there are none."""
         ...
 
-    def set_doors(self, states: Mapping[str, DoorState]) -> None:
-        """Open or close doors, by name; those that are not named stay as they are."""
+    def set_doors(self, states: Mapping[str, DoorState], *, anyway: bool = False) -> None:
+        """Open or close doors, by name; those that are not named stay as they are.
+
+        A body that stands in the way is an error, or with `anyway` has to be placed again.
+        """
         ...
 
     def door_ahead(self) -> str | None:

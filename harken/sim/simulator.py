@@ -139,7 +139,7 @@ class Simulator:
         scene = self.world.scene
         return dict(zip((door.name for door in scene.doors), scene.door_states, strict=True))
 
-    def set_doors(self, states: Mapping[str, DoorState]) -> None:
+    def set_doors(self, states: Mapping[str, DoorState], *, anyway: bool = False) -> None:
         """Open or close doors; those that are not named stay as they are.
 
         What is seen, heard and walked on changes at once; sound fades from one state into the other. Little is computed
@@ -147,6 +147,7 @@ class Simulator:
 
         Args:
             states: "open", "ajar" or "closed" by the name of the door.
+            anyway: Whether they move even where the body stands in the way; it then has to be placed again.
 
         Raises:
             UnknownNameError: There is no such door, or no such state.
@@ -165,20 +166,25 @@ class Simulator:
                 f"{self.name}: the simulator was made with propagation=…, an engine of one scene; doors move in "
                 "simulators that use the world's."
             )
-        if self._placed:
-            body, size = self.position, self.world.settings.size
-            column = body + np.linspace(0.05, size.height, 9)[:, None] * [0.0, 1.0, 0.0]
-            for leaf in changed.scene.leaves:
-                if leaf.contains(column, wider=size.radius - 0.01).any():
-                    raise StateError(
-                        f"The body stands at {body.round(3).tolist()}, in the way of {leaf.door.name!r}: it cannot be "
-                        "moved. Let the body step aside first."
-                    )
+        blocked = self._in_the_way(changed) if self._placed else None
+        if blocked is not None and not anyway:
+            raise StateError(
+                f"The body stands at {self.position.round(3).tolist()}, in the way of {blocked!r}: it cannot be moved. "
+                "Let the body step aside first."
+            )
+        self._placed = self._placed and blocked is None
         self._worlds.pop(changed.scene.door_states, None)
         self._worlds[changed.scene.door_states] = changed
         for old in list(self._worlds)[:-DOOR_WORLDS_KEPT]:
             del self._worlds[old]
         self.world, self._propagation = changed, None
+
+    def _in_the_way(self, world: World) -> str | None:
+        """Return the name of a door whose leaf would stand in the body."""
+        size = self.world.settings.size
+        column = self.position + np.linspace(0.05, size.height, 9)[:, None] * [0.0, 1.0, 0.0]
+        leaves = (leaf for leaf in world.scene.leaves if leaf.contains(column, wider=size.radius - 0.01).any())
+        return next((leaf.door.name for leaf in leaves), None)
 
     def door_ahead(self) -> str | None:
         """Return the name of the nearest door within an arm's reach ahead of the body, None where there is none.

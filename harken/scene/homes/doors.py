@@ -39,6 +39,7 @@ def home_doors(plan: Plan, palette: Palette, items: Sequence[Item], leaves: Mapp
             height=opening.heights[1],
             material=home_material(finish.material),
             color=finish.color,
+            extent=finish.extent,
             resting=0 if leaf is None else leaves[opening] + 1,
         )
         room = opening.sides[0] if leaf is None else leaf.room

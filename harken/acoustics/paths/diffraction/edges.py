@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 from harken.errors import ConfigurationError
 from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import Scene
-from harken.scene.doors import Leaf, leaf_mesh
+from harken.scene.doors import Leaf, leaf_mesh, moved_objects
 
 __all__ = ["Edges"]
 
@@ -149,8 +149,7 @@ class Edges:
     def gone(self, scene: Scene, *, within: float = 0.01) -> np.ndarray:
         """Return ``(n,)`` bool: which edges lie within some metres of leaves that rest there no more."""
         assert scene.bare is not None
-        pairs = zip(scene.doors, scene.door_states, strict=True)
-        moved = {door.resting for door, state in pairs if state != "open" and door.resting}
+        moved = moved_objects(scene.doors, scene.door_states)
         result = np.zeros(len(self), bool)
         for thing in scene.bare.objects:
             if thing.instance in moved:
