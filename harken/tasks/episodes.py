@@ -87,7 +87,8 @@ class Episode:
 
 
 def _checked_doors(where: str, doors: Any) -> tuple[tuple[str, DoorState], ...]:
-    rows = tuple(tuple(row) if isinstance(row, list | tuple) else () for row in doors) if doors else ()
+    listed = doors if isinstance(doors, list | tuple) else (doors,)
+    rows = tuple(tuple(row) if isinstance(row, list | tuple) else () for row in listed)
     for row in rows:
         if len(row) != 2 or not isinstance(row[0], str) or row[1] not in DOOR_STATES:
             raise EpisodeError(
