@@ -127,6 +127,7 @@ class World:
         # Not a method of this world, which would then be kept until the garbage collector looks for cycles.
         route = functools.partial(_walkers_way, self.floor, self.settings.ear_height)
         bare = None if self.scene.bare is None else self._bare.propagation
+        assert bare is None or isinstance(bare, FastPropagation)
         return FastPropagation(self.scene, self.settings.acoustics, ears=ears, route=route, bare=bare)
 
     def new_propagation(self) -> Propagation:

@@ -9,7 +9,6 @@ from harken.scene.doors import Door
 from harken.scene.homes.palette import Palette
 from harken.scene.homes.pieces import Box, Item
 from harken.scene.homes.plan import Opening, Plan
-from harken.scene.homes.surfaces import home_material
 
 __all__ = ["home_doors"]
 
@@ -37,7 +36,6 @@ def home_doors(plan: Plan, palette: Palette, items: Sequence[Item], leaves: Mapp
             hinge=hinge,
             latch=latch,
             height=opening.heights[1],
-            material=home_material(finish.material),
             color=finish.color,
             extent=finish.extent,
             resting=0 if leaf is None else leaves[opening] + 1,
