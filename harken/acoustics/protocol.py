@@ -134,7 +134,7 @@ class Listener:
                 "or a MicrophoneArray."
             )
 
-    @property
+    @cached_property
     def frame(self) -> np.ndarray:
         """``(3, 3)`` rotation from the world into the listener's frame: rows right, up and back."""
         return body_frame(self.heading, self.pitch)

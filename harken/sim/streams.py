@@ -260,8 +260,10 @@ class MovingStream:
                 parts = after.parts(propagation)
                 later_paths, later = parts.paths, parts.lines(heading=before.ears.heading + turned * share)
             else:
-                ears = _between(before.ears, after.ears, share)
-                moment = after if i == count else self._moment(propagation, ears, start + (end - start) * share)
+                moment = after
+                if i < count:
+                    ears = _between(before.ears, after.ears, share)
+                    moment = self._moment(propagation, ears, start + (end - start) * share)
                 later_paths, later = moment.parts(propagation).paths, moment.lines(propagation)
             pairs = match_paths(paths, later_paths, (walked + travelled) / count)
             stream, now = self._convolver.stream, self._time + begun

@@ -51,19 +51,33 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [-sh * cp, sp, -ch * cp]], np.float32)
 
 
+@kernel
+def _in_tiles(columns, rows):
+    """Return what columns and rows give to each pixel of a tile of 4 × 4: ``(tiles, 2, 16)`` float32 each.
+
+    Beyond the edge of the image the last pixel is repeated.
+    """
+    across = np.empty((-(-len(columns) // 4), 2, 16), np.float32)
+    down = np.empty((-(-len(rows) // 4), 2, 16), np.float32)
+    for k in range(16):
+        for tile in range(len(across)):
+            across[tile, :, k] = columns[min(4 * tile + k % 4, len(columns) - 1)]
+        for tile in range(len(down)):
+            down[tile, :, k] = rows[min(4 * tile + k // 4, len(rows) - 1)]
+    return across, down
+
+
 @kernel(inline="always")
-def _aim(packet, width, frame, columns, rows, top, left):
-    """Write the directions of a tile of 4 × 4 pixels; beyond the edge of the image the last pixel is repeated."""
-    for i in range(4):
-        row = min(top + i, len(rows) - 1)
-        a, b = rows[row, 0], rows[row, 1]
-        for j in range(4):
-            column = min(left + j, len(columns) - 1)
-            s, c = a * columns[column, 0], a * columns[column, 1]
-            k = 4 * i + j
-            packet[word(width, DIRECTION_X, k)] = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
-            packet[word(width, DIRECTION_Y, k)] = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
-            packet[word(width, DIRECTION_Z, k)] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
+def _aim(packet, width, frame, across, down):
+    """Write the directions of a tile of 4 × 4 pixels, from its columns and rows (`_in_tiles`)."""
+    for axis in range(3):
+        right, up, ahead = frame[0, axis], frame[1, axis], frame[2, axis]
+        for first in range(0, 16, width):
+            at = word(width, DIRECTION_X + axis, first)
+            target, a, b = packet[at : at + width], down[0, first : first + width], down[1, first : first + width]
+            s, c = across[0, first : first + width], across[1, first : first + width]
+            for k in range(width):
+                target[k] = a[k] * s[k] * right + b[k] * up + a[k] * c[k] * ahead
 
 
 @kernel(inline="always")
@@ -128,9 +142,10 @@ def cast_depth(rays, position, frame, columns, rows, depth):
     lanes = packet_width(quick)
     begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
+    across, down = _in_tiles(columns, rows)
     for top in range(0, height, 4):
         for left in range(0, width, 4):
-            _aim(packet, lanes, frame, columns, rows, top, left)
+            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
             cast_packet(quick, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
@@ -148,9 +163,10 @@ def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric
     words, lanes = packet.view(np.int32), packet_width(rays)
     begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
+    across, down = _in_tiles(columns, rows)
     for top in range(0, height, 4):
         for left in range(0, width, 4):
-            _aim(packet, lanes, frame, columns, rows, top, left)
+            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
             cast_packet(rays, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
