@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from harken.checks import checked_number
-from harken.raytracing import closest_hit, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, kernel, ray_buffer
 from harken.raytracing.packets import (
     DIRECTION_X,
     DIRECTION_Y,
@@ -52,31 +52,33 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
 
 
 @kernel
-def _in_tiles(columns, rows):
-    """Return what columns and rows give to each pixel of a tile of 4 × 4: ``(tiles, 2, 16)`` float32 each.
+def _in_tiles(columns, rows, width):
+    """Return what columns and rows give to the pixels of tiles of 4 × 4: ``(tiles, 2, packets, width)`` float32 each.
 
     Beyond the edge of the image the last pixel is repeated.
     """
-    across = np.empty((-(-len(columns) // 4), 2, 16), np.float32)
-    down = np.empty((-(-len(rows) // 4), 2, 16), np.float32)
+    across = np.empty((-(-len(columns) // 4), 2, 16 // width, width), np.float32)
+    down = np.empty((-(-len(rows) // 4), 2, 16 // width, width), np.float32)
     for k in range(16):
+        packet, ray = k // width, k % width
         for tile in range(len(across)):
-            across[tile, :, k] = columns[min(4 * tile + k % 4, len(columns) - 1)]
+            across[tile, :, packet, ray] = columns[min(4 * tile + k % 4, len(columns) - 1)]
         for tile in range(len(down)):
-            down[tile, :, k] = rows[min(4 * tile + k // 4, len(rows) - 1)]
+            down[tile, :, packet, ray] = rows[min(4 * tile + k // 4, len(rows) - 1)]
     return across, down
 
 
 @kernel(inline="always")
 def _aim(packet, width, frame, across, down):
     """Write the directions of a tile of 4 × 4 pixels, from its columns and rows (`_in_tiles`)."""
-    for axis in range(3):
-        right, up, ahead = frame[0, axis], frame[1, axis], frame[2, axis]
-        for first in range(0, 16, width):
-            at = word(width, DIRECTION_X + axis, first)
-            target, a, b = packet[at : at + width], down[0, first : first + width], down[1, first : first + width]
-            s, c = across[0, first : first + width], across[1, first : first + width]
-            for k in range(width):
+    # The shape says again how wide packets are: a loop whose length is a constant is unrolled, and not vectorised.
+    rays = across.shape[2]
+    for part in range(across.shape[1]):
+        s, c, a, b = across[0, part], across[1, part], down[0, part], down[1, part]
+        for axis in range(3):
+            at = word(width, DIRECTION_X + axis, part * width)
+            target, right, up, ahead = packet[at : at + rays], frame[0, axis], frame[1, axis], frame[2, axis]
+            for k in range(rays):
                 target[k] = a[k] * s[k] * right + b[k] * up + a[k] * c[k] * ahead
 
 
@@ -135,35 +137,42 @@ def _mend(rays, position, frame, columns, rows, depth):
 
 
 @kernel
+def _cast_tiles(rays, packet, frame, across, down, depth):
+    """Fill `depth`, inf where nothing is hit, tile by tile; `packet` holds where the rays begin."""
+    packet, across, down, infinity = borrowed(packet), borrowed(across), borrowed(down), np.float32(np.inf)
+    depth, lanes = borrowed(depth), packet_width(rays)
+    height, width = depth.shape
+    for top in range(0, height, 4):
+        for left in range(0, width, 4):
+            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
+            cast_packet(rays, packet, infinity)
+            for i in range(min(4, height - top)):
+                for j in range(min(4, width - left)):
+                    depth[top + i, left + j] = packet[word(lanes, DISTANCE, 4 * i + j)]
+
+
+@kernel
 def cast_depth(rays, position, frame, columns, rows, depth):
     """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit; `rays` are `image_data` and `kernel_data`."""
     quick, sure = rays
     packet, infinity = packet_buffer(), np.float32(np.inf)
     lanes = packet_width(quick)
     begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
-    height, width = depth.shape
-    across, down = _in_tiles(columns, rows)
-    for top in range(0, height, 4):
-        for left in range(0, width, 4):
-            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
-            cast_packet(quick, packet, infinity)
-            for i in range(min(4, height - top)):
-                for j in range(min(4, width - left)):
-                    depth[top + i, left + j] = packet[word(lanes, DISTANCE, 4 * i + j)]
+    across, down = _in_tiles(columns, rows, lanes)
+    _cast_tiles(quick, packet, frame, across, down, depth)
     _mend(sure, position, frame, columns, rows, depth)
-    for y in range(height):
-        for x in range(width):
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
             depth[y, x] = depth[y, x] if depth[y, x] < infinity else np.float32(0.0)
 
 
 @kernel
-def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
-    """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
-    packet, infinity = packet_buffer(), np.float32(np.inf)
+def _cast_tiles_fully(rays, packet, frame, across, down, hits):
+    """Fill distances, triangles and weights tile by tile; `packet` holds where the rays begin."""
+    packet, across, down, infinity = borrowed(packet), borrowed(across), borrowed(down), np.float32(np.inf)
+    depth, triangle, barycentric = borrowed(hits)
     words, lanes = packet.view(np.int32), packet_width(rays)
-    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
-    across, down = _in_tiles(columns, rows)
     for top in range(0, height, 4):
         for left in range(0, width, 4):
             _aim(packet, lanes, frame, across[left // 4], down[top // 4])
@@ -176,6 +185,15 @@ def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric
                     triangle[y, x] = words[word(lanes, TRIANGLE, k)]
                     barycentric[y, x, 0] = packet[word(lanes, U, k)]
                     barycentric[y, x, 1] = packet[word(lanes, V, k)]
+
+
+@kernel
+def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
+    """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
+    packet, lanes = packet_buffer(), packet_width(rays)
+    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
+    across, down = _in_tiles(columns, rows, lanes)
+    _cast_tiles_fully(rays, packet, frame, across, down, (depth, triangle, barycentric))
 
 
 @kernel
