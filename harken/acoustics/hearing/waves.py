@@ -227,34 +227,12 @@ def _add(target, noise, at, level, climb, ramp):
 
 
 @kernel(fastmath=FAST)
-def add_waves(out, field, waves, channels, position, rate, edges, noise, before, first):
-    """Add a field to a response in place, from compiled code or from Python.
-
-    Args:
-        out: ``(channels, samples)`` float32.
-        field: ``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame.
-        waves: What `draw_waves` returned, with the last stream's direction set.
-        channels: Amplitudes with which channels hear the waves, signed, and how much later than the listener's position
-            they do [samples]: two arrays ``(channels, bands, WAVES, grains)`` float32.
-        position: ``(3,)`` of the listener, divided by the speed of sound [s].
-        rate: Sampling rate [Hz].
-        edges: ``(bins + 1,)`` edges of the time bins [s].
-        noise: ``(bands, n + PADDING)`` float32, from `wave_noise`.
-        before: Number of bins that were left out before the first, so that a part of a field gets the waves that it has
-            in the whole.
-        first: Sample before which nothing is added.
-    """
+def _add_bins(out, noise, edges, rate, parts, least, before, first):
+    """Add the waves of all time bins; `parts` are what `_share` and `_begin_waves` have set."""
     # Slices of arrays without a reference count cost nothing, and there are thousands.
-    out, noise, field = borrowed(out), borrowed(noise), borrowed(field)
-    bins, bands, length = field.shape[0], field.shape[1], out.shape[1]
-    size, grains = noise.shape[1] - PADDING, waves[0].shape[1]
-    stage = np.arange(STREAMS) % GRAIN + before
-    amplitudes, loudest = np.empty((bins, bands, WAVES), np.float32), np.empty((bins, bands), np.float32)
-    _share(field, waves[0], stage, (edges[1:] - edges[:-1]) * rate, amplitudes, loudest)
-    levels = np.empty((len(out), bands, grains, WAVES), np.float32)
-    begins = np.empty((len(out), bands, grains, WAVES), np.int32)
-    _begin_waves(waves, channels, position, rate, size, levels, begins)
-    least = np.float32(FAINTEST) * loudest.max()
+    out, noise = borrowed(out), borrowed(noise)
+    amplitudes, loudest, levels, begins = borrowed(parts)
+    bins, bands, length, size = amplitudes.shape[0], amplitudes.shape[1], out.shape[1], noise.shape[1] - PADDING
     at, level, climb = np.empty(WAVES, np.int32), np.empty(WAVES, np.float32), np.empty(WAVES, np.float32)
     ramp = np.arange(PADDING).astype(np.float32)
     start = 0
@@ -278,3 +256,33 @@ def add_waves(out, field, waves, channels, position, rate, edges, noise, before,
                     _add(out[c, begin:stop], noise[b], at, level, climb, ramp)
             begin = stop
         start = max(start, end)
+
+
+@kernel(fastmath=FAST)
+def add_waves(out, field, waves, channels, position, rate, edges, noise, before, first):
+    """Add a field to a response in place, from compiled code or from Python.
+
+    Args:
+        out: ``(channels, samples)`` float32.
+        field: ``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame.
+        waves: What `draw_waves` returned, with the last stream's direction set.
+        channels: Amplitudes with which channels hear the waves, signed, and how much later than the listener's position
+            they do [samples]: two arrays ``(channels, bands, WAVES, grains)`` float32.
+        position: ``(3,)`` of the listener, divided by the speed of sound [s].
+        rate: Sampling rate [Hz].
+        edges: ``(bins + 1,)`` edges of the time bins [s].
+        noise: ``(bands, n + PADDING)`` float32, from `wave_noise`.
+        before: Number of bins that were left out before the first, so that a part of a field gets the waves that it has
+            in the whole.
+        first: Sample before which nothing is added.
+    """
+    bins, bands = field.shape[0], field.shape[1]
+    size, grains = noise.shape[1] - PADDING, waves[0].shape[1]
+    stage = np.arange(STREAMS) % GRAIN + before
+    amplitudes, loudest = np.empty((bins, bands, WAVES), np.float32), np.empty((bins, bands), np.float32)
+    _share(field, waves[0], stage, (edges[1:] - edges[:-1]) * rate, amplitudes, loudest)
+    levels = np.empty((len(out), bands, grains, WAVES), np.float32)
+    begins = np.empty((len(out), bands, grains, WAVES), np.int32)
+    _begin_waves(waves, channels, position, rate, size, levels, begins)
+    parts = amplitudes, loudest, levels, begins
+    _add_bins(out, noise, edges, rate, parts, np.float32(FAINTEST) * loudest.max(), before, first)
