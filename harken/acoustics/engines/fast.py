@@ -349,7 +349,7 @@ class FastPropagation:
 
     def _tail(self, source: Source, listener: Listener) -> np.ndarray:
         histogram = self._energy(source, listener)
-        nearest = math.dist(source.position, listener.position) / self.speed
+        nearest = math.dist(source.position.tolist(), listener.position.tolist()) / self.speed
         # A moving source keeps its waves, so that its tail does not jump.
         number = 0 if source.moving else _number_of(source.position.tobytes())
         return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, source=number)
