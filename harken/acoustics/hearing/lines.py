@@ -34,7 +34,9 @@ def head_lines(
         energies: ``(n, bands)`` energies of the paths.
         exact: ``(n,)`` whether the long filters shape a path, not the short ones.
     """
-    return _head_lines(filters, head, directions, frame, delays, rate, energies, exact)
+    lines = _empty(len(delays), 2, filters, head.filters.shape[2])
+    _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines)
+    return lines
 
 
 def plain_lines(
@@ -60,22 +62,20 @@ def plain_lines(
     return lines
 
 
-@kernel
-def _empty(count, channels, filters, taps):
+def _empty(count: int, channels: int, filters: PathFilters, taps: int) -> DelayLines:
     return DelayLines(
-        np.zeros((count, filters.long.shape[2] - SINC_TAPS + 1), np.float32),
-        np.zeros((count, 2), np.int64),
-        np.zeros((count, channels, taps), np.float32),
-        np.zeros((count, channels, 2), np.int64),
-        np.zeros((count, channels)),
-        np.zeros((count, channels)),
+        own=np.zeros((count, filters.long.shape[2] - SINC_TAPS + 1), np.float32),
+        own_heard=np.zeros((count, 2), np.int64),
+        taps=np.zeros((count, channels, taps), np.float32),
+        heard=np.zeros((count, channels, 2), np.int64),
+        gain=np.zeros((count, channels)),
+        delay=np.zeros((count, channels)),
     )
 
 
 @kernel(fastmath=FAST)
-def _head_lines(filters, head, directions, frame, delays, rate, energies, exact):
-    """Make the lines of paths through a head."""
-    lines = _empty(len(delays), 2, filters, head.filters.shape[2])
+def _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines):
+    """Set what belongs to paths through a head."""
     taps, lag = np.zeros((2, head.filters.shape[2]), np.float32), np.zeros(2, np.float32)
     amplitudes, d = np.sqrt(energies), np.empty(3)
     for i in range(len(delays)):
@@ -90,7 +90,6 @@ def _head_lines(filters, head, directions, frame, delays, rate, energies, exact)
             lines.gain[i, ear] = level * _normalize(lines.taps[i, ear])
             lines.delay[i, ear] = delays[i] + lag[ear] * rate - lines.own.shape[1] // 2
     _prune(lines)
-    return lines
 
 
 @kernel(fastmath=FAST)
