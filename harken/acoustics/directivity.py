@@ -6,6 +6,7 @@ source's level is the one measured on its axis. Its total radiated energy is `Di
 omnidirectional source with the same level on the axis.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,7 +98,7 @@ def body_frame(heading: float, pitch: float = 0.0) -> np.ndarray:
         ConfigurationError: An angle is not finite.
     """
     heading, pitch = checked_number("Heading", heading, unit="radians"), checked_number("Pitch", pitch, unit="radians")
-    ch, sh, cp, sp = np.cos(heading), np.sin(heading), np.cos(pitch), np.sin(pitch)
+    ch, sh, cp, sp = math.cos(heading), math.sin(heading), math.cos(pitch), math.sin(pitch)
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [sh * cp, -sp, ch * cp]])
 
 

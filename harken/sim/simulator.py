@@ -309,7 +309,8 @@ class Simulator:
         Returns:
             ``(channels, samples)`` float32 pressure; for two ears the left is first.
         """
-        return self.hear_each(samples).sum(0)
+        each = self.hear_each(samples)
+        return each[0] if len(each) == 1 else each.sum(0)
 
     def hear_each(self, samples: int) -> np.ndarray:
         """Let time pass and return what the ears heard of each source; `hear` is the sum over the sources.
@@ -333,7 +334,7 @@ class Simulator:
         ears = self.ears
         if not self._streams:
             self._streams = [stream_of(self.propagation, source) for source in self._sources]
-        each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
+        each = np.empty((len(self._sources), ears.channels, samples), np.float32)
         for i, stream in enumerate(self._streams):
             each[i] = stream.advance(self.propagation, ears, samples, jumped=self._jumped)
         self._jumped = False

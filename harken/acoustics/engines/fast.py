@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -359,7 +360,7 @@ class FastPropagation:
 
     def _tail(self, source: Source, listener: Listener) -> np.ndarray:
         histogram = self._energy(source, listener)
-        nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
+        nearest = math.dist(source.position.tolist(), listener.position.tolist()) / self.speed
         # A moving source keeps its waves, so that its tail does not jump.
         number = 0 if source.moving else _number_of(source.position.tobytes())
         return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, source=number)

@@ -25,7 +25,7 @@ from harken.acoustics.paths.straight import NEAREST, Route, diffracted_path, sha
 from harken.acoustics.protocol import PATH_KINDS, SoundPath, SoundPaths, Source
 from harken.acoustics.tracing import Pattern
 from harken.prepared import NOWHERE, PreparedFolder
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["ExactPaths", "ExactSource", "source_gains"]
@@ -243,6 +243,8 @@ def _sequence_identity(kind, sequence, count):
 @kernel
 def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     """Find all exact paths, shortest first: their kinds, lengths, energies, points, their numbers and identities."""
+    # Counting the references to arrays that are passed on would take a twelfth of the time.
+    surfaces, bent, mirrored, ends = borrowed(surfaces), borrowed(bent), borrowed(mirrored), borrowed(ends)
     source, listener = ends
     rule, fine_rule, table, ways, maximum = bent
     facet, tables, weights = mirrored

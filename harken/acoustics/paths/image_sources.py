@@ -20,7 +20,7 @@ from harken.acoustics.paths.straight import NEAREST
 from harken.acoustics.protocol import SoundPath
 from harken.acoustics.tracing import GOLDEN_ANGLE, TURN
 from harken.errors import ConfigurationError, SoundError
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["MAXIMUM_ORDER", "ImageSources", "SpecularPaths", "no_images", "specular_paths"]
@@ -214,6 +214,8 @@ def specular_paths(rays, facet, tables, surfaces, listener, sequences, points, e
     Returns:
         The number of paths.
     """
+    facet, tables, surfaces, listener = borrowed(facet), borrowed(tables), borrowed(surfaces), borrowed(listener)
+    sequences, points, energy = borrowed(sequences), borrowed(points), borrowed(energy)
     buffer = ray_buffer()
     orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)

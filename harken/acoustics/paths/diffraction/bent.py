@@ -18,7 +18,7 @@ from harken.acoustics.paths.diffraction.search import best_ways, reach_edges, un
 from harken.acoustics.paths.diffraction.wedge import WedgeRule
 from harken.acoustics.protocol import SoundPath
 from harken.errors import ConfigurationError
-from harken.raytracing import kernel, ray_buffer
+from harken.raytracing import borrowed, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["DiffractionPaths", "EdgeGraph", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
@@ -180,6 +180,9 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, sequences, poin
     Returns:
         How many places were filled.
     """
+    rule, table, ways, ends, air = borrowed(rule), borrowed(table), borrowed(ways), borrowed(ends), borrowed(air)
+    sequences, points, counts = borrowed(sequences), borrowed(points), borrowed(counts)
+    lengths, energies = borrowed(lengths), borrowed(energies)
     buffer = ray_buffer()
     source, listener = ends
     levels, most = ways[1].shape[0], len(lengths)
