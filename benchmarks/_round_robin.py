@@ -11,16 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _engines import BANDS, Hearing
 
-from harken.acoustics import measures
-from harken.acoustics.engines.reference import EnergyResponse
 from harken.acoustics.protocol import Listener, Source
 from harken.scene import AcousticMaterial, Scene
 
-__all__ = ["BANDS", "MEASURES", "MIDDLE", "STATES", "Studio", "facing", "measure_energy", "measure_samples"]
+__all__ = ["MEASURES", "MIDDLE", "STATES", "Studio", "facing", "upright"]
 
 STATES = ("open", "closed")
-BANDS = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
 MIDDLE = slice(2, 5)
 MEASURES = ("T30/s", "EDT/s", "D/%", "C/dB", "TS/ms", "G/dB")
 """What the bar is counted over; LF and IACC are reported beside it."""
@@ -81,7 +79,7 @@ class Studio:
         """Return the "sources" or "receivers" by name."""
         return {name: upright(np.array(place, float)) for name, place in self.data[kind].items()}
 
-    def run(self, heard_from: Callable[[Scene], Callable], **options: float) -> Values:
+    def run(self, heard_from: Callable[[Scene], Hearing], **options: float) -> Values:
         """Let an engine predict everything.
 
         Args:
@@ -144,33 +142,3 @@ def facing(at: np.ndarray, target: np.ndarray) -> float:
     """Return the heading [rad] from a place towards a target."""
     way = target - at
     return float(np.arctan2(-way[0], -way[2]))
-
-
-def measure_energy(response: EnergyResponse, listener: Listener) -> dict[str, np.ndarray]:
-    """Measure an energy response; the lateral axis is the listener's, who faces the source."""
-    start, rate, energy = response.arrival, 1.0 / response.bin, response.energy[:6]
-    lateral = response.received([np.cos(listener.heading), 0.0, -np.sin(listener.heading)])[:6]
-    begin = int(start * rate)
-    early, upto = begin + round(0.005 * rate), begin + round(0.080 * rate)
-    return {
-        "T30/s": measures.decay_time(energy, rate, levels=(-5.0, -35.0), start=start),
-        "EDT/s": measures.decay_time(energy, rate, levels=(0.0, -10.0), start=start),
-        "D/%": 100.0 * measures.definition(energy, rate, start=start),
-        "C/dB": measures.clarity(energy, rate, limit=0.08, start=start),
-        "TS/ms": 1000.0 * measures.centre_time(energy, rate, start=start),
-        "G/dB": measures.strength(energy),
-        "LF/%": 100.0 * lateral[:, early:upto].sum(1) / energy[:, begin:upto].sum(1),
-    }
-
-
-def measure_samples(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """Measure an impulse response ``(samples,)`` through octave filters."""
-    room = measures.room_measures(samples, rate, BANDS)
-    return {
-        "T30/s": room.t30,
-        "EDT/s": room.edt,
-        "D/%": 100.0 * room.d50,
-        "C/dB": room.c80,
-        "TS/ms": 1000.0 * room.centre_time,
-        "G/dB": room.strength,
-    }

@@ -22,8 +22,9 @@ from scipy.optimize import brentq
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from _closed_forms import WINDOW, coherence, convergence, shoebox_responses, sphere, steady_tail
-from _round_robin import BANDS, MEASURES, STATES, Studio
-from _studio import interaural, mean_errors, participants_errors, reference_in, studio_settings
+from _engines import BANDS, reference_in
+from _round_robin import MEASURES, STATES, Studio
+from _studio import interaural, mean_errors, participants_errors, studio_settings
 from _wedge import SPEED, biot_tolstoy, wedge_errors
 
 from harken.acoustics.engines.reference import ReferenceSettings
