@@ -12,7 +12,6 @@ The absorption is the authors' first estimate, from tables and measurements on s
 the measured decay and is not used. Measured are the means over two loudspeakers and five microphones, in third octaves.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -21,13 +20,13 @@ from typing import TypeVar
 
 import numpy as np
 from _engines import BANDS, Hearing, fast_in, reference_in
-from _round_robin import MIDDLE, upright
+from _round_robin import MIDDLE, data_folder, upright
 
 from harken.acoustics import AcousticSettings, Listener, ReferenceSettings, Source
 from harken.scene import AcousticMaterial, Scene
 from harken.scene.readers.polygons import triangulate
 
-__all__ = ["bras"]
+__all__ = ["JND", "ROOMS", "bras", "engines", "eyring", "measured", "predicted", "scene_of_room"]
 
 JND = {"T20/s": 0.05, "EDT/s": 0.05, "C/dB": 1.0, "D/%": 5.0}
 """Just-noticeable differences (ISO 3382-1, table A.1): of times as a share, of the others as they are."""
@@ -74,7 +73,7 @@ class BrasRoom:
 ROOMS = (
     BrasRoom(
         name="CR2",
-        title="seminar room, 146 m³",
+        title="seminar room",
         number=9,
         sources=((0.931, -2.547), (0.119, 2.880)),
         drivers=(0.460, 0.723, 1.023),
@@ -90,7 +89,7 @@ ROOMS = (
     ),
     BrasRoom(
         name="CR4",
-        title="auditorium, 8,650 m³",
+        title="auditorium",
         number=11,
         sources=((0.0, 4.5), (-2.8, -4.5)),
         drivers=(1.117, 1.380, 1.680),
@@ -106,13 +105,6 @@ ROOMS = (
     ),
 )
 """The two rooms of which geometry, estimated absorption and measurement are published as files that can be read."""
-
-
-def find() -> Path | None:
-    """Return the folder of BRAS, or None where it is not."""
-    setting = os.environ.get("HARKEN_DATA")
-    folder = Path(setting).expanduser() / "bras" if setting else None
-    return folder if folder is not None and folder.is_dir() else None
 
 
 def octaves(folder: Path, room: BrasRoom, surface: str) -> np.ndarray:
@@ -185,27 +177,33 @@ def errors(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return (found - expected) / noticeable
 
 
-def eyring(scene: Scene, attenuation: np.ndarray) -> np.ndarray:
-    """Return the reverberation times ``(6,)`` by Eyring's formula, with the air's attenuation ``(6,)`` [1/m] [s]."""
+def size(scene: Scene) -> tuple[float, float]:
+    """Return the area [m²] of the surfaces and the volume [m³] that they enclose."""
     corners = scene.vertices[scene.faces].astype(float)
-    crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    areas, volume = np.linalg.norm(crossed, axis=1) / 2, (corners[:, 0] * crossed).sum() / 6
-    absorption = np.array([m.absorption[: len(BANDS)] for m in scene.materials])[scene.material]
-    mean = (areas[:, None] * absorption).sum(0) / areas.sum()
-    return 24 * np.log(10) / 343.2 * volume / (-areas.sum() * np.log1p(-mean) + 4 * volume * attenuation)
+    return float(scene.areas.sum()), float(np.linalg.det(corners).sum() / 6)
+
+
+def eyring(scene: Scene, settings: AcousticSettings) -> np.ndarray:
+    """Return the reverberation times ``(6,)`` of a room by Eyring's formula, the air's absorption included [s]."""
+    area, volume = size(scene)
+    absorption = np.array([material.absorption[: len(BANDS)] for material in scene.materials])[scene.material]
+    taken = -area * np.log1p(-(scene.areas[:, None] * absorption).sum(0) / area)
+    air = settings.air
+    return 24 * np.log(10) / air.speed_of_sound * volume / (taken + 4 * volume * air.attenuation(BANDS))
 
 
 def bras(rays: int, threads: int, seed: int) -> None:
     """Print the errors of both tiers in both rooms, and that of Eyring's formula with the same absorption."""
-    folder = find()
+    folder = data_folder("bras")
     if folder is None:
         print("Measured rooms of BRAS: skipped, bras was not found. Set HARKEN_DATA to the folder that holds it.")
         return
     for room in ROOMS:
         scene = scene_of_room(folder, room)
         expected = np.array([measured(folder, room, measure) for measure in JND])
-        print(f"BRAS {room.name}, {room.title}: means over ten pairs, error in JND by octave from {BANDS[0]:g} Hz on")
-        times = eyring(scene, room.settings(AcousticSettings).air.attenuation(BANDS))
+        print(f"BRAS {room.name}, {room.title} of {size(scene)[0]:.1f} m² and {size(scene)[1]:.1f} m³:")
+        print(f"  means over ten pairs, error in JND by octave from {BANDS[0]:g} Hz on")
+        times = eyring(scene, room.settings(AcousticSettings))
         print(f"  Eyring's formula, T20: {errors(np.tile(times, (len(JND), 1)), expected)[0].round(1)}")
         for title, engine in engines(room, rays, threads, seed):
             start = time.perf_counter()

@@ -16,7 +16,7 @@ from _engines import BANDS, Hearing
 from harken.acoustics.protocol import Listener, Source
 from harken.scene import AcousticMaterial, Scene
 
-__all__ = ["MEASURES", "MIDDLE", "STATES", "Studio", "facing", "upright"]
+__all__ = ["MEASURES", "MIDDLE", "STATES", "Studio", "data_folder", "facing", "upright"]
 
 STATES = ("open", "closed")
 MIDDLE = slice(2, 5)
@@ -38,10 +38,8 @@ class Studio:
     @staticmethod
     def find() -> "Studio | None":
         """Return the studio, or None where its data are not."""
-        setting = os.environ.get("HARKEN_DATA")
-        parent = Path(setting).expanduser() if setting else Path(__file__).resolve().parents[2] / "shared" / "data"
-        folder = parent / "ptb_round_robin_3"
-        return Studio(folder) if folder.is_dir() else None
+        folder = data_folder("ptb_round_robin_3")
+        return None if folder is None else Studio(folder)
 
     def scene(self, state: str, scattering: float | None = None) -> Scene:
         """Return the room with its curtains "open" or "closed", made of the materials that all participants were given.
@@ -133,8 +131,15 @@ class Studio:
         return np.array([table[state][f"{band:g}"][measure][position] for band in BANDS], float)
 
 
+def data_folder(name: str) -> Path | None:
+    """Return a folder of data in the one that HARKEN_DATA names, or None where it is not."""
+    setting = os.environ.get("HARKEN_DATA")
+    parent = Path(setting).expanduser() if setting else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return parent / name if (parent / name).is_dir() else None
+
+
 def upright(points: np.ndarray) -> np.ndarray:
-    """Bring PTB's coordinates (z up) into Harken's frame (y up, −z forward)."""
+    """Bring coordinates of PTB or BRAS (z up) into Harken's frame (y up, −z forward)."""
     return points[..., [0, 2, 1]] * [1.0, 1.0, -1.0]
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke run with few rays")
     parser.add_argument("--ablations", action="store_true", help="what each physical choice changes in the studio")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rays", type=int, default=160_000, help="rays a source in the studio; a quarter in BRAS")
+    parser.add_argument("--rays", type=int, default=160_000, help="rays a source in the studio; a sixteenth in BRAS")
     parser.add_argument("--seed", type=int, default=0, help="chooses the rays in measured rooms")
     parser.add_argument("--only", default="closed,rooms,studio,bras")
     options = parser.parse_args()
@@ -41,7 +41,7 @@ def main() -> None:
         rays = 800 if options.quick else options.rays
         studio(rays, options.threads, options.seed, options.quick, options.ablations)
     if "bras" in parts:
-        bras(500 if options.quick else options.rays // 4, options.threads, options.seed)
+        bras(500 if options.quick else options.rays // 16, options.threads, options.seed)
 
 
 if __name__ == "__main__":
