@@ -27,7 +27,6 @@ __all__ = [
     "Directivity",
     "FirstOrder",
     "MeasuredDirectivity",
-    "Oriented",
     "baffled_piston",
     "body_frame",
     "directivity",
@@ -300,34 +299,6 @@ class MeasuredDirectivity:
             share /= share.sum(-1, keepdims=True)
             result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[holder]])
         return result
-
-
-@dataclass(frozen=True, kw_only=True)
-class Oriented:
-    """A body with a directivity that faces somewhere: takes directions in the world's frame.
-
-    Raises:
-        ConfigurationError: An angle is not finite.
-    """
-
-    directivity: Directivity
-    """The body's own directivity."""
-    heading: float = 0.0
-    """Heading [rad]: 0 looks along −z, positive counter-clockwise seen from above."""
-    pitch: float = 0.0
-    """Angle above the horizon [rad]."""
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        check_settings(self)
-
-    def gains(self, directions: np.ndarray) -> np.ndarray:
-        """Return the gains ``(..., bands)`` in directions of the world."""
-        return self.directivity.gains(np.asarray(directions, np.float64) @ body_frame(self.heading, self.pitch).T)
-
-    def mean_energy(self) -> np.ndarray:
-        """Return the mean of the squared gains, ``(bands,)``, which no rotation changes."""
-        return self.directivity.mean_energy()
 
 
 def piston_on_sphere(
