@@ -2,17 +2,19 @@
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from harken.acoustics.engines.convergence import Convergence, tell_excess, trace_enough
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, read_field, trace_field
-from harken.acoustics.fields.pair import trace_pair
+from harken.acoustics.fields.pair import trace_pair, trace_pair_in_parts
 from harken.acoustics.fields.regions import Regions, build_regions
+from harken.acoustics.fields.uncertainty import read_without
 from harken.acoustics.fields.waypoints import blend_waypoints
 from harken.acoustics.hearing.receivers import SynthesizedParts, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
@@ -38,6 +40,8 @@ from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyHistogram", "FastPropagation"]
 
+T = TypeVar("T")
+
 HISTOGRAMS_KEPT = 64
 """Pairs of source and listener whose energies are kept."""
 
@@ -48,6 +52,15 @@ FIELD_DEPENDS = (
     "duration", "image_order", "transmission", "temperature_celsius", "humidity_percent", "pressure_kilopascal", "seed",
 )  # fmt: skip
 """Settings that a field depends on, besides its rays and cells."""
+
+FIRST_RAYS, FIRST_PAIR_RAYS = 1_024, 128
+"""Rays that are traced first where an error decides on their number: for a field, and from each end of a pair."""
+
+JUDGED, SHARE = 12, 0.9
+"""Cells at which a field's error is estimated, and the share of them where it has to be small enough."""
+
+ERROR_WIDTH = 0.002
+"""Width of the time bins from which errors are estimated [s]."""
 
 SOURCES_KEPT = 256
 """Sources whose images and paths around edges are kept; they take little memory."""
@@ -65,6 +78,36 @@ class EnergyHistogram:
     """``(bins + 1,)`` edges of the time bins [s]."""
     delays: np.ndarray
     """``(paths,)`` delays of the exact paths [s]."""
+    arrival: float = 0.0
+    """When the straight path arrives, or would [s]: the start of the measures of ISO 3382-1."""
+    rays: int = 0
+    """Rays that were traced; for pairs, from each end."""
+    without: Callable[[], np.ndarray] | None = None
+    """Returns the energy ``(n, bins, bands)`` that the rays of all parts but one give; None without errors."""
+
+    @functools.cached_property
+    def convergence(self) -> Convergence:
+        """The standard errors of decay times, clarity, the late level and other measures, which the rays' chance makes.
+
+        They are those of what is heard: late energy that is averaged over cells and joined between regions has smaller
+        errors than a single cell. What such averages are off, with any number of rays, is not part of them.
+
+        Raises:
+            ConfigurationError: The engine does not keep what it takes.
+        """
+        if self.without is None:
+            raise ConfigurationError(
+                "This energy comes without standard errors. Set AcousticSettings(errors=True), or max_error_jnd."
+            )
+        still = replace(self, energy=np.zeros_like(self.energy)).over_time(ERROR_WIDTH)
+        rest = np.stack([_spread(energy, self.edges, ERROR_WIDTH) for energy in self.without()])
+        return Convergence.without_parts(
+            (still + rest).transpose(0, 2, 1),
+            rate=1.0 / ERROR_WIDTH,
+            start=self.arrival,
+            bands=OCTAVE_BANDS,
+            rays=self.rays,
+        )
 
     def over_time(self, width: float) -> np.ndarray:
         """Return everything in bins of one width, as `harken.acoustics.measures` takes at the rate 1/width.
@@ -75,15 +118,18 @@ class EnergyHistogram:
         Returns:
             ``(bands, n)`` float64; the energy of a bin of the field is spread evenly over it.
         """
-        count = int(np.ceil(self.edges[-1] / width - 1e-9))
-        grid = np.arange(count + 1) * width
-        summed = np.concatenate([np.zeros((1, self.energy.shape[1])), np.cumsum(self.energy[:, :, 0], 0, np.float64)])
-        spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
-        total = np.diff(spread, axis=1)
+        total = _spread(self.energy[:, :, 0], self.edges, width)
         at = (self.delays / width).astype(int)
-        inside = at < count
+        inside = at < total.shape[1]
         np.add.at(total.T, at[inside], self.paths.energy[inside])
         return total
+
+
+def _spread(energy: np.ndarray, edges: np.ndarray, width: float) -> np.ndarray:
+    """Return energy ``(bins, bands)`` in bins of one width ``(bands, n)``."""
+    grid = np.arange(int(np.ceil(edges[-1] / width - 1e-9)) + 1) * width
+    summed = np.concatenate([np.zeros((1, energy.shape[1])), np.cumsum(energy, 0, np.float64)])
+    return np.diff(np.stack([np.interp(grid, edges, column) for column in summed.T]), axis=1)
 
 
 class FastPropagation:
@@ -124,7 +170,7 @@ class FastPropagation:
         self._synthesizer = synthesizer(self.rate, samples, self.settings.seed, self.speed)
         self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
-        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, _bytes_of)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
@@ -132,6 +178,7 @@ class FastPropagation:
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
         self._found = RecentlyUsed[SoundPaths](HISTOGRAMS_KEPT)
         self._decay = CutDecay(self.settings.duration)
+        self._in_parts = self.settings.errors or self.settings.max_error_jnd is not None
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         triangles, settings = self.scene.triangles, self.settings
@@ -232,18 +279,44 @@ class FastPropagation:
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
-        return self._fields.get((rays, *_source_key(source)), lambda: self._trace(exact, grid, rays))
+        make = functools.partial(self._trace, exact, grid)
+        if self.settings.max_error_jnd is not None:
+            error = functools.partial(self._field_error, source, exact)
+            return self._fields.get((rays, *_source_key(source)), lambda: self._enough(make, error, FIRST_RAYS))
+        return self._fields.get((rays, *_source_key(source)), lambda: make(rays))
 
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
-        def trace() -> tuple[np.ndarray, float]:
-            field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
-            return field.energy, field.escaped
+        def trace() -> tuple[np.ndarray, float, np.ndarray]:
+            arguments: dict[str, Any] = {"rays": rays, "in_parts": self._in_parts, **self._tracing(exact)}
+            field = trace_field(self.scene, exact.position, grid, self._bins, **arguments)
+            return field.energy, field.escaped, field.parts
 
-        settings = [getattr(self.settings, name) for name in FIELD_DEPENDS]
+        settings = [*(getattr(self.settings, name) for name in FIELD_DEPENDS), self._in_parts]
         frame = exact.frame if exact.gains.size else None
         key = self.scene.fingerprint, settings, rays, exact.position, exact.gains, frame, grid.anchors, grid.size
-        energy, escaped = self._folder.get("field", key, trace)
-        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped)
+        energy, escaped, parts = self._folder.get("field", key, trace)
+        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped, rays=rays, parts=parts)
+
+    def _enough(self, trace: Callable[[int], T], error: Callable[[T], float], first: int) -> T:
+        """Trace as many rays as `max_error_jnd` takes."""
+        bound, most = self.settings.max_error_jnd, self.settings.max_rays
+        assert bound is not None
+        traced, found = trace_enough(trace, error, first=first, most=most, bound=bound)
+        if found > bound:
+            tell_excess(found, bound, most, self.scene.name)
+        return traced
+
+    def _field_error(self, source: Source, exact: ExactSource, field: EnergyField) -> float:
+        """Return the error that a field keeps to at most places [just-noticeable differences]."""
+        anchors = field.grid.anchors
+        places = anchors[np.unique(np.linspace(0, len(anchors) - 1, JUDGED).astype(int))]
+        errors = []
+        for place, without in zip(places, read_without(self.scene, field, places), strict=True):
+            paths = self.exact.find(exact, place)
+            nothing = np.zeros((*without.shape[1:], 4), np.float32)
+            energy = _Reflected(nothing, field.rays, functools.partial(np.asarray, without))
+            errors.append(_error_of(self._heard(source, place, paths, energy)))
+        return float(np.quantile(errors, SHARE, method="higher"))
 
     def _tracing(self, exact: ExactSource) -> dict[str, Any]:
         """Return the arguments that `trace_field` and `trace_pair` share."""
@@ -309,11 +382,25 @@ class FastPropagation:
 
     def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
         paths, exact = self._paths(source, position), self._prepared(source)
-        energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
-        if self.settings.reverberation:
-            energy = self._energy_at(source, exact, position)
-            self._decay.tell(energy, self._bins.edges)
-        return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
+        if not self.settings.reverberation:
+            nothing = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+            return self._heard(source, position, paths, _Reflected(nothing, 0, None))
+        histogram = self._heard(source, position, paths, self._energy_at(source, exact, position, paths))
+        self._decay.tell(histogram.energy, self._bins.edges)
+        return histogram
+
+    def _heard(
+        self, source: Source, position: np.ndarray, paths: SoundPaths, reflected: "_Reflected"
+    ) -> EnergyHistogram:
+        return EnergyHistogram(
+            paths=paths,
+            energy=reflected.energy,
+            edges=self._bins.edges,
+            delays=paths.length / self.speed,
+            arrival=float(np.linalg.norm(source.position - position)) / self.speed,
+            rays=reflected.rays,
+            without=reflected.without,
+        )
 
     def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
@@ -359,37 +446,81 @@ class FastPropagation:
         """Return the responses of all sources at all listeners: one row per source, one column per listener."""
         return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
 
-    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
-        """Return the reflected energy ``(bins, bands, 4)`` at a listener: from fields, or traced for the pair."""
+    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray, paths: SoundPaths) -> "_Reflected":
+        """Return the reflected energy at a listener: from fields, or traced for the pair."""
         if self._grid is not None and cell_at(self._grid, position) >= 0:
-            energy = self._read(source, exact, position)
-            if energy is not None:
-                return energy
+            read = self._read(source, exact, position)
+            if read is not None:
+                return read
         self._check_place(position, "listener")
-        return trace_pair(
-            self.scene,
-            source.position,
-            position,
-            self._bins,
-            rays=self.settings.pair_rays,
-            regions=self.regions,
-            **self._tracing(exact),
-        )
+        if self.settings.max_error_jnd is None:
+            return self._pair(source, exact, position, self.settings.pair_rays)
 
-    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
+        def error(pair: _Reflected) -> float:
+            return _error_of(self._heard(source, position, paths, pair))
+
+        return self._enough(functools.partial(self._pair, source, exact, position), error, FIRST_PAIR_RAYS)
+
+    def _pair(self, source: Source, exact: ExactSource, position: np.ndarray, rays: int) -> "_Reflected":
+        arguments: dict[str, Any] = {"rays": rays, "regions": self.regions, **self._tracing(exact)}
+        if not self._in_parts:
+            energy = trace_pair(self.scene, source.position, position, self._bins, **arguments)
+            return _Reflected(energy, rays, None)
+        energy, without = trace_pair_in_parts(self.scene, source.position, position, self._bins, **arguments)
+        return _Reflected(energy, rays, functools.partial(np.asarray, without))
+
+    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> "_Reflected | None":
         """Return the reflected energy at a listener from fields, None where it sees no cell."""
-        assert self._grid is not None
-        if not source.moving:
-            return read_field(self.scene, self._field(source, exact, self._grid, self.settings.rays), position)
-        total, energy = 0.0, None
-        for place, weight in self._waypoints_near(source):
-            there = _standing(source, place.position)
-            field = self._field(there, place, self._coarse_grid, self.settings.waypoint_rays)
+        total, energy, rays = 0.0, None, 0
+        for field, weight in self._fields_around(source, exact):
             part = read_field(self.scene, field, position)
             if part is not None:
-                total += weight
+                total, rays = total + weight, rays + field.rays
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
-        return None if energy is None else energy / np.float32(total)
+        if energy is None:
+            return None
+        without = functools.partial(self._read_without, source, exact, position) if self._in_parts else None
+        return _Reflected(energy / np.float32(total), rays, without)
+
+    def _read_without(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
+        """Return the energy ``(n, bins, bands)`` that would be read without each part of the rays."""
+        total, energy = 0.0, np.zeros((), np.float32)
+        for field, weight in self._fields_around(source, exact):
+            if read_field(self.scene, field, position) is not None:
+                total += weight
+                energy = energy + np.float32(weight) * read_without(self.scene, field, position[None])[0]
+        return energy / np.float32(total)
+
+    def _fields_around(self, source: Source, exact: ExactSource) -> Iterator[tuple[EnergyField, float]]:
+        """Yield the fields that are blended for a source, and their weights."""
+        assert self._grid is not None
+        if not source.moving:
+            yield self._field(source, exact, self._grid, self.settings.rays), 1.0
+            return
+        for place, weight in self._waypoints_near(source):
+            there = _standing(source, place.position)
+            yield self._field(there, place, self._coarse_grid, self.settings.waypoint_rays), weight
+
+
+class _Reflected(NamedTuple):
+    """Reflected energy at a listener."""
+
+    energy: np.ndarray
+    """``(bins, bands, 4)`` energy and vector to where it comes from."""
+    rays: int
+    """Rays that were traced."""
+    without: Callable[[], np.ndarray] | None
+    """As `EnergyHistogram.without`."""
+
+
+def _error_of(histogram: EnergyHistogram) -> float:
+    """Return the error of the least certain of T20, EDT, C50 and the late level [just-noticeable differences]."""
+    convergence = histogram.convergence
+    return convergence.mean(convergence.worst)
+
+
+def _bytes_of(field: EnergyField) -> float:
+    return field.energy.nbytes + field.parts.nbytes
 
 
 def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
