@@ -228,24 +228,20 @@ def join_without(
     at = np.asarray(centres, np.float64)[some] / STEP
     first, last = int(at[0]), int(at[-1]) + 1
     joined = np.zeros((len(out), last - first + 1, BANDS), np.float32)
-    left = [_without_each(end) for end in (source, listener)]
-    _join_without(source.sum(0), listener.sum(0), *left, regions.volume, first, joined)
+    _join_without(source.sum(0), listener.sum(0), source, listener, regions.volume, first, joined)
+    joined *= np.float32((len(out) / (len(out) - 1)) ** 2)
     low = at.astype(int) - first
     share = (at - at.astype(int)).astype(np.float32)[:, None]
     scale = (widths[some] / (4.0 * np.pi * speed * STEP**2)).astype(np.float32)[:, None]
     out[:, some] += scale * _between_steps(joined[:, low], joined[:, low + 1], share)
 
 
-def _without_each(parts: np.ndarray) -> np.ndarray:
-    """Return the energy ``(regions, steps, 3, n, bands)`` of all parts but one, scaled to that of all."""
-    energy = parts[..., :BANDS]
-    rest = np.maximum(energy.sum(0) - energy, 0.0) * np.float32(len(parts) / (len(parts) - 1))
-    return np.ascontiguousarray(np.moveaxis(rest, 0, 3))
-
-
 @kernel(fastmath=FAST)
 def _join_without(forward, backward, source, listener, volume, first, out):
-    """Write what `_join` would without each part of the rays; `forward` and `backward` are those of all."""
+    """Write what `_join` would without each part of the rays; `forward` and `backward` are those of all parts.
+
+    The rest is not scaled to all rays.
+    """
     regions, steps = forward.shape[0], forward.shape[1]
     for i in range(out.shape[1]):
         both = first + i - 1
@@ -264,7 +260,9 @@ def _join_without(forward, backward, source, listener, volume, first, out):
                     if here > 0.0 and there > 0.0:
                         weight = np.float32(1.5 / volume[r])
                         weight *= max(np.float32(1.0) - _rendered(a, b) / (here * there), np.float32(0.0))
-                        x, y = source[r, p, along], listener[r, q, along]
-                        for j in range(len(x)):
+                        for j in range(len(source)):
+                            x, y, target = source[j, r, p, along], listener[j, r, q, along], out[j, i]
                             for band in range(BANDS):
-                                out[j, i, band] += weight * x[j, band] * y[j, band]
+                                # Rounding may leave a little less than nothing.
+                                left = max(a[band] - x[band], np.float32(0.0))
+                                target[band] += weight * left * max(b[band] - y[band], np.float32(0.0))
