@@ -34,6 +34,9 @@ LATE = 0.08
 INAUDIBLE = 1e-3
 """Share of all energy below which late sound is not measured: 30 dB down."""
 
+MOST_DOUBLINGS = 2
+"""Times that a number of rays is doubled at once."""
+
 IMPORTANT = {"t20": "T20", "edt": "EDT", "c50": "C50", "late": "the late level"}
 """Quantities that the warning is about, and what it calls them."""
 
@@ -188,7 +191,8 @@ def trace_enough(
 ) -> tuple[T, float]:
     """Trace with more and more rays until the error is small enough.
 
-    The number is doubled as often as the error of the rays so far says, since errors fall with the root of it.
+    The number is doubled as often as the error of the rays so far says, since errors fall with the root of it, but at
+    most `MOST_DOUBLINGS` times at once: errors of too few rays fall faster.
 
     Args:
         trace: Traces a number of rays.
@@ -206,7 +210,7 @@ def trace_enough(
         found = error(traced)
         if found <= bound or rays >= most:
             return traced, found
-        doublings = max(1, int(np.ceil(2.0 * np.log2(found / bound))))
+        doublings = min(max(1, int(np.ceil(2.0 * np.log2(found / bound)))), MOST_DOUBLINGS)
         rays = min(rays * 2**doublings, most)
 
 

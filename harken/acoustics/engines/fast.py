@@ -3,12 +3,13 @@
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from harken.acoustics.engines.convergence import Convergence, tell_excess, trace_enough
+from harken.acoustics.engines.convergence import tell_excess, trace_enough
+from harken.acoustics.engines.histogram import EnergyHistogram
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, read_field, trace_field
@@ -38,7 +39,7 @@ from harken.once import made_once
 from harken.prepared import PreparedFolder, prepared_folder
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyHistogram", "FastPropagation"]
+__all__ = ["FastPropagation"]
 
 T = TypeVar("T")
 
@@ -59,77 +60,8 @@ FIRST_RAYS, FIRST_PAIR_RAYS = 1_024, 128
 JUDGED, SHARE = 12, 0.9
 """Cells at which a field's error is estimated, and the share of them where it has to be small enough."""
 
-ERROR_WIDTH = 0.002
-"""Width of the time bins from which errors are estimated [s]."""
-
 SOURCES_KEPT = 256
 """Sources whose images and paths around edges are kept; they take little memory."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EnergyHistogram:
-    """The energy that a listener receives over time: exact paths, and the rest in time bins."""
-
-    paths: SoundPaths
-    """The exact paths, not part of `energy`."""
-    energy: np.ndarray
-    """``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame."""
-    edges: np.ndarray
-    """``(bins + 1,)`` edges of the time bins [s]."""
-    delays: np.ndarray
-    """``(paths,)`` delays of the exact paths [s]."""
-    arrival: float = 0.0
-    """When the straight path arrives, or would [s]: the start of the measures of ISO 3382-1."""
-    rays: int = 0
-    """Rays that were traced; for pairs, from each end."""
-    without: Callable[[], np.ndarray] | None = None
-    """Returns the energy ``(n, bins, bands)`` that the rays of all parts but one give; None without errors."""
-
-    @functools.cached_property
-    def convergence(self) -> Convergence:
-        """The standard errors of decay times, clarity, the late level and other measures, which the rays' chance makes.
-
-        They are those of what is heard: late energy that is averaged over cells and joined between regions has smaller
-        errors than a single cell. What such averages are off, with any number of rays, is not part of them.
-
-        Raises:
-            ConfigurationError: The engine does not keep what it takes.
-        """
-        if self.without is None:
-            raise ConfigurationError(
-                "This energy comes without standard errors. Set AcousticSettings(errors=True), or max_error_jnd."
-            )
-        still = replace(self, energy=np.zeros_like(self.energy)).over_time(ERROR_WIDTH)
-        rest = np.stack([_spread(energy, self.edges, ERROR_WIDTH) for energy in self.without()])
-        return Convergence.without_parts(
-            (still + rest).transpose(0, 2, 1),
-            rate=1.0 / ERROR_WIDTH,
-            start=self.arrival,
-            bands=OCTAVE_BANDS,
-            rays=self.rays,
-        )
-
-    def over_time(self, width: float) -> np.ndarray:
-        """Return everything in bins of one width, as `harken.acoustics.measures` takes at the rate 1/width.
-
-        Args:
-            width: Width of the bins [s].
-
-        Returns:
-            ``(bands, n)`` float64; the energy of a bin of the field is spread evenly over it.
-        """
-        total = _spread(self.energy[:, :, 0], self.edges, width)
-        at = (self.delays / width).astype(int)
-        inside = at < total.shape[1]
-        np.add.at(total.T, at[inside], self.paths.energy[inside])
-        return total
-
-
-def _spread(energy: np.ndarray, edges: np.ndarray, width: float) -> np.ndarray:
-    """Return energy ``(bins, bands)`` in bins of one width ``(bands, n)``."""
-    grid = np.arange(int(np.ceil(edges[-1] / width - 1e-9)) + 1) * width
-    summed = np.concatenate([np.zeros((1, energy.shape[1])), np.cumsum(energy, 0, np.float64)])
-    return np.diff(np.stack([np.interp(grid, edges, column) for column in summed.T]), axis=1)
 
 
 class FastPropagation:
