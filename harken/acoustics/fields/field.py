@@ -9,7 +9,7 @@ Only sound that was reflected at least once is kept: the direct sound and what g
 paths, and so are mirror reflections where image sources render them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from harken.acoustics.fields.smoothing import smoothed
 from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
+    PART,
+    PARTS,
     SCATTERING_BAND,
     WAY,
     meet,
@@ -31,7 +33,7 @@ from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Patter
 from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyField", "read_field", "trace_field"]
+__all__ = ["LATE", "EnergyField", "cells_read", "read_field", "trace_field"]
 
 ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 """Bits of a cell that no surface cuts."""
@@ -48,6 +50,9 @@ smoothed, and needs fewer rays."""
 FARTHER = 1e-3
 """Weight of cells that are read because no others are in sight."""
 
+MOST_CELLS = 27
+"""Most cells around a point."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EnergyField:
@@ -61,6 +66,11 @@ class EnergyField:
     """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
     """Share of the source's energy that left the scene through openings (1 kHz)."""
+    rays: int = 0
+    """Number of rays that were traced."""
+    parts: np.ndarray = field(default_factory=lambda: np.zeros((PARTS, 0, 0, 0), np.float32))
+    """``(PARTS, cells, bins, bands)`` float32 energy of each part of the rays before smoothing, which add up to that
+    of all; no cells where its standard error was not asked for (`harken.acoustics.fields.uncertainty`)."""
 
 
 @kernel(fastmath=FAST)
@@ -92,10 +102,11 @@ def _clip(p, d, shape, reach):
 
 
 @kernel(fastmath=FAST)
-def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, walk):
+def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, part, walk):
     """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
 
-    `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
+    `part` is what the ray's part of all leaves, without cells where that is not asked for; `walk` is scratch
+    ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
     """
     size, index, lookup = grid.size, grid.index, bins.lookup
     p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
@@ -121,6 +132,8 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
                 middle = 0.5 * (t + until) * size
                 weight = share * (until - t) * size / grid.volume[number]
                 _leave(field[number, lookup[at]], energy, air, weight, middle, d)
+                if len(part) > 0:
+                    _leave_part(part[number, lookup[at]], energy, air, weight, middle)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -142,7 +155,15 @@ def _leave(target, energy, air, weight, distance, d):
 
 
 @kernel(fastmath=FAST)
-def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, scratch):
+def _leave_part(target, energy, air, weight, distance):
+    """Add a ray's energy to one time bin ``(bands,)`` of a cell."""
+    for b in range(BANDS):
+        loss = air[b] * distance
+        target[b] += np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
+
+
+@kernel(fastmath=FAST)
+def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, parts, ray, passages, scratch):
     """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
     n, steps = scratch[0], scratch[1:5]
     o, d, walk = ray.o, ray.d, ray.walk
@@ -153,7 +174,8 @@ def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, 
         if not lives_on(seed, length, ray, passages):
             return False
         if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
-            _deposit(grid, bins, ray.energy, world.air, walk[WAY], o, d, length, speed, field, steps)
+            part = parts[int(walk[PART])]
+            _deposit(grid, bins, ray.energy, world.air, walk[WAY], o, d, length, speed, field, part, steps)
         split(world, seed, triangle, length, ray, passages)
         if not meet(world, seed, triangle, length, ray, n):
             return False
@@ -161,18 +183,13 @@ def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, 
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, scratch):
+def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, parts, scratch):
     """Trace `count` rays from `source`; returns the energy per band that left the scene.
 
     `scratch` is a buffer from `ray_buffer`, a ray, passages and ``(5, 3)`` float64.
     """
-    world, pattern, grid, bins, field = (
-        borrowed(world),
-        borrowed(pattern),
-        borrowed(grid),
-        borrowed(bins),
-        borrowed(field),
-    )
+    world, pattern, grid, bins = borrowed(world), borrowed(pattern), borrowed(grid), borrowed(bins)
+    field, parts = borrowed(field), borrowed(parts)
     buffer, ray, passages, work = borrowed(scratch)
     escaped = np.zeros(BANDS)
     for k in range(count):
@@ -180,7 +197,7 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
         count_ray(k, count, passages)
         follows = True
         while follows:
-            if _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, work):
+            if _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, parts, ray, passages, work):
                 escaped += ray.energy
             follows = next_passage(ray, passages)
     return escaped
@@ -200,6 +217,7 @@ def trace_field(
     pattern: Pattern = OMNIDIRECTIONAL,
     facets: Facets | None = None,
     image_order: int = 0,
+    in_parts: bool = False,
 ) -> EnergyField:
     """Trace a source through a scene.
 
@@ -216,11 +234,13 @@ def trace_field(
         pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out (`Facets.covered` has the rule).
+        in_parts: Whether the energy of each part of the rays is kept too (`EnergyField.parts`), for the standard error.
 
     Returns:
         The field.
     """
     energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    parts = np.zeros((PARTS, *(energy.shape[:3] if in_parts else (0, 0, 0))), np.float32)
     escaped = _trace(
         scene.triangles.kernel_data,
         traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order),
@@ -233,10 +253,12 @@ def trace_field(
         grid.kernel_data,
         bins.kernel_data,
         energy,
+        parts,
         (aligned_buffer(), new_ray(), new_passages(scene, rays), np.empty((5, 3))),
     )
     smooth = smoothed(energy, grid, bins, LATE)
-    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
+    share = float(escaped[SCATTERING_BAND] / POWER)
+    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=share, rays=rays, parts=parts)
 
 
 @kernel
@@ -250,12 +272,15 @@ def _is_near(origin, size, index, point):
 
 
 @kernel(fastmath=FAST)
-def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
-    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
-    total = 0.0
-    out[:] = 0.0
+def _weigh(rays, buffer, origin, size, index, anchors, point, cells, weights):
+    """Write the cells around `point` that it sees and their weights, of which there are at most `MOST_CELLS`.
+
+    Returns:
+        Their number.
+    """
+    count = 0
     if not _is_near(origin, size, index, point):
-        return total
+        return count
     cx, cy, cz = (
         int(np.floor((point[0] - origin[0]) / size)),
         int(np.floor((point[1] - origin[1]) / size)),
@@ -279,13 +304,25 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                     and is_occluded(rays, buffer, point[0], point[1], point[2], dx, dy, dz, 0.0, 1.0)
                 ):
                     continue
-                total += weight
-                cells = energy[cell]
-                w = np.float32(weight)
-                for t in range(out.shape[0]):
-                    for b in range(out.shape[1]):
-                        for i in range(4):
-                            out[t, b, i] += w * cells[t, b, i]
+                cells[count], weights[count] = cell, weight
+                count += 1
+    return count
+
+
+@kernel(fastmath=FAST)
+def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
+    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
+    cells, weights = np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS)
+    count = _weigh(rays, buffer, origin, size, index, anchors, point, cells, weights)
+    total = 0.0
+    out[:] = 0.0
+    for n in range(count):
+        total += weights[n]
+        part, w = energy[cells[n]], np.float32(weights[n])
+        for t in range(out.shape[0]):
+            for b in range(out.shape[1]):
+                for i in range(4):
+                    out[t, b, i] += w * part[t, b, i]
     if total > 0:
         w = np.float32(1.0 / total)
         for t in range(out.shape[0]):
@@ -293,6 +330,11 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                 for i in range(4):
                     out[t, b, i] *= w
     return total
+
+
+@kernel
+def _weigh_once(rays, origin, size, index, anchors, point, cells, weights):
+    return _weigh(rays, ray_buffer(), origin, size, index, anchors, point, cells, weights)
 
 
 @kernel
@@ -315,3 +357,17 @@ def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarra
     grid = field.grid
     arrays = (grid.origin, grid.size, grid.index, grid.anchors, field.energy, np.asarray(point, np.float64), out)
     return out if _read_once(scene.triangles.kernel_data, *arrays) > 0 else None
+
+
+def cells_read(scene: Scene, grid: CellGrid, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers ``(n,)`` of the cells from which `read_field` reads at a point, and their weights, of sum 1.
+
+    Args:
+        scene: The scene, which decides what sees what.
+        grid: The cells.
+        point: ``(3,)`` position [m].
+    """
+    cells, weights = np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS)
+    arrays = (grid.origin, grid.size, grid.index, grid.anchors, np.asarray(point, np.float64), cells, weights)
+    count = _weigh_once(scene.triangles.kernel_data, *arrays)
+    return cells[:count], weights[:count] / weights[:count].sum()

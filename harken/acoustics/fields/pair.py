@@ -7,13 +7,13 @@ sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`
 image sources are those of energy fields.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from harken.acoustics.fields.field import LATE
 from harken.acoustics.fields.joining import STEP as CROSSING_STEP
-from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
+from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join, join_without
 from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
 from harken.acoustics.fields.regions import RegionArrays, Regions
 from harken.acoustics.fields.smoothing import late_share
@@ -23,6 +23,8 @@ from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
     NUMBER,
+    PART,
+    PARTS,
     SCATTERING_BAND,
     WAY,
     is_leaving,
@@ -47,7 +49,7 @@ from harken.acoustics.tracing import (
 from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["trace_pair"]
+__all__ = ["trace_pair", "trace_pair_in_parts"]
 
 RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
@@ -232,12 +234,14 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out, scratch):
+def _trace(
+    rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, lefts, outs, scratch
+):
     """Trace `count` rays of one end, `here`, to the other, `there`, each a `Place`.
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
-    end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined. `scratch`
-    is a ray and passages.
+    end, `counts` that in which mirrored ones count in each of `balls` around it; `lefts` get what is joined. `outs` and
+    `lefts` are those of each part of the rays, or of all. `scratch` is a ray and passages.
     """
     buffer, met = ray_buffer(), 0
     world, ray, passages = borrowed(world), borrowed(scratch[0]), borrowed(scratch[1])
@@ -250,11 +254,12 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
     for k in range(count):
         start(seed, k, count, world.order, here.position, here.pattern, THINNING, ray)
         count_ray(k, count, passages)
+        part = int(ray.walk[PART]) % len(outs)
         follows = True
         while follows:
             _follow(
-                rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, left, out, ray, passages,
-                work,
+                rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, lefts[part], outs[part],
+                ray, passages, work,
             )  # fmt: skip
             follows = next_passage(ray, passages)
 
@@ -339,32 +344,94 @@ def trace_pair(
     Returns:
         ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
     """
-    out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    outs, left = _trace_ends(
+        scene, source, listener, bins, parts=1, rays=rays, seed=seed, air=air, speed=speed, transmission=transmission,
+        pattern=pattern, facets=facets, image_order=image_order, regions=regions,
+    )  # fmt: skip
+    if regions is not None:
+        _join_late(left[0][0], left[1][0], regions, bins, speed, outs[0])
+    return outs[0]
+
+
+def trace_pair_in_parts(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    speed: float,
+    regions: Regions,
+    **arguments: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trace as `trace_pair` does, and tell how much chance there is in it; arguments as `trace_pair`.
+
+    Returns:
+        What `trace_pair` returns, up to rounding, and the energy ``(PARTS, bins, bands)`` that it would have without
+        each part of the rays of both ends, scaled to that of all.
+    """
+    given: dict[str, Any] = {"speed": speed, "regions": regions, **arguments}
+    outs, left = _trace_ends(scene, source, listener, bins, parts=PARTS, **given)
+    energy = outs.sum(0)
+    without = np.maximum(energy[..., 0] - outs[..., 0], 0.0) * np.float32(PARTS / (PARTS - 1))
+    _join_late(left[0].sum(0), left[1].sum(0), regions, bins, speed, energy)
+    share = late_share(bins, diffuse_between(regions, speed))
+    join_without(left[0], left[1], regions, bins.centres, share * bins.widths, speed=speed, out=without)
+    return energy, without
+
+
+def _join_late(
+    source: np.ndarray, listener: np.ndarray, regions: Regions, bins: TimeBins, speed: float, out: np.ndarray
+) -> None:
+    late = late_share(bins, diffuse_between(regions, speed))
+    join(source, listener, regions, bins.centres, late * bins.widths, speed=speed, out=out)
+
+
+def _trace_ends(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    parts: int,
+    rays: int,
+    seed: int,
+    air: np.ndarray,
+    speed: float,
+    transmission: bool = True,
+    pattern: Pattern = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
+    regions: Regions | None = None,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return what rays bring to the other end ``(parts, bins, bands, 4)``, and what each end leaves to be joined.
+
+    `parts` is `PARTS`, or 1 for all rays together; the other arguments are those of `trace_pair`.
+    """
+    outs = np.zeros((parts, len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     triangles = scene.triangles.kernel_data
     world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
     ends = (
         Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
     )  # fmt: skip
 
-    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
+    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, lefts: np.ndarray) -> None:
         numbers, scratch = _NOWHERE if regions is None else regions.kernel_data, (new_ray(), new_passages(scene, rays))
         _trace(
             triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
-            np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,
+            np.array(balls), early, counts, bins.kernel_data, numbers, lefts, outs, scratch,
         )  # fmt: skip
 
     if regions is None:
         late = late_share(bins, LATE)
         balls = [_ball(triangles, ends[1].position, radius) for radius in RADII]
-        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
-        return out
+        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), np.zeros((parts, 0, 0, 0, 0), np.float32))
+        return outs, []
     left, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):
-        left.append(crossings(regions, float(bins.edges[-1]), world.order))
+        left.append(np.zeros((parts, *crossings(regions, float(bins.edges[-1]), world.order).shape), np.float32))
         early = 0.5 * (1.0 - late)
         trace(here, [_ball(triangles, ends[1 - here].position, RADII[0])], early, early[None], left[here])
-    join(left[0], left[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
-    return out
+    return outs, left
 
 
 def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, float]:
@@ -372,5 +439,4 @@ def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, f
     return radius, max(visible_ball(triangles, place, radius, BALL_RAYS), 1e-6)
 
 
-_NOTHING = np.zeros((0, 0, 0, 0), np.float32)
 _NOWHERE = RegionArrays(np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3))

@@ -22,7 +22,7 @@ from harken.acoustics.fields.cells import CellGrid
 from harken.acoustics.tracing import BANDS, FAST, TimeBins
 from harken.raytracing import kernel
 
-__all__ = ["late_share", "smoothed"]
+__all__ = ["late_share", "smoothed", "smoothed_without"]
 
 SPREAD = 1.5
 """h: natural logarithm of the ratio of levels at which a cell has the weight exp(−1/2); 6.5 dB."""
@@ -59,22 +59,57 @@ def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[
     """
     share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
     borders, numbers = grid.neighbours
-    levels = np.zeros((len(energy), windows[-1] + 1), np.float32)
-    _find_levels(energy, windows, grid.anchors, borders, numbers, levels)
+    own = np.zeros((len(energy), windows[-1] + 1), np.float32)
+    _sum_windows(energy, windows, own)
     result = np.empty_like(energy)
-    _smooth(energy, share, windows, np.log(np.maximum(levels, np.finfo(np.float32).tiny)), borders, numbers, result)
+    _smooth(energy, share, windows, _log_levels(own, grid), borders, numbers, result)
     return result
 
 
+def smoothed_without(
+    parts: np.ndarray, cells: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]
+) -> np.ndarray:
+    """Return what `smoothed` would make of some cells if each part of the rays in turn were missing.
+
+    Args:
+        parts: ``(n, cells, bins, bands)`` float32 energy of each part, which add up to that of all.
+        cells: ``(k,)`` numbers of the cells.
+        grid: All cells.
+        bins: The time bins.
+        between: As `smoothed` takes.
+
+    Returns:
+        ``(n, k, bins, bands)`` float32 energy, scaled to that of all parts.
+    """
+    share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
+    own = np.add.reduceat(parts.sum(-1), np.searchsorted(windows, np.arange(windows[-1] + 1)), axis=2)
+    levels = np.stack([_log_levels(rest, grid) for rest in own.sum(0) - own])
+    result = np.empty((len(parts), len(cells), *parts.shape[2:]), np.float32)
+    _smooth_without(parts, parts.sum(0), cells, share, windows, levels, *grid.neighbours, result)
+    # Differences of sums of floats may fall below 0 by their rounding.
+    return np.maximum(result, 0.0) * np.float32(len(parts) / (len(parts) - 1))
+
+
+def _log_levels(own: np.ndarray, grid: CellGrid) -> np.ndarray:
+    """Return natural logarithms of the mean energy around each cell, of energies ``(cells, windows)`` in all bands."""
+    levels = np.zeros_like(own)
+    _average_nearby(own, grid.anchors, *grid.neighbours, levels)
+    return np.log(np.maximum(levels, np.finfo(np.float32).tiny))
+
+
 @kernel(fastmath=FAST)
-def _find_levels(energy, windows, anchors, borders, numbers, levels):
-    """Write the mean energy ``(cells, windows)`` around each cell, in all bands together."""
-    own = np.zeros(levels.shape, np.float32)
+def _sum_windows(energy, windows, own):
+    """Write the energy ``(cells, windows)`` of each cell, in all bands together."""
     for c in range(len(energy)):
         for t in range(len(windows)):
             for b in range(BANDS):
                 own[c, windows[t]] += energy[c, t, b, 0]
-    for c in range(len(energy)):
+
+
+@kernel(fastmath=FAST)
+def _average_nearby(own, anchors, borders, numbers, levels):
+    """Write the mean of what each cell and those near it have themselves."""
+    for c in range(len(own)):
         count, a = np.float32(0.0), anchors[c]
         for k in range(borders[c], borders[c + 1]):
             n = anchors[numbers[k]]
@@ -113,6 +148,34 @@ def _smooth(energy, share, windows, levels, borders, numbers, out):
                     for b in range(BANDS):
                         for i in range(4):
                             target[b, i] += weight * part[b, i]
+
+
+@kernel(fastmath=FAST)
+def _smooth_without(parts, total, cells, share, windows, levels, borders, numbers, out):
+    """Smooth `total` less each of `parts` at some cells, as `_smooth` does; `levels` ``(n, cells, windows)``."""
+    count = len(parts)
+    for i in range(len(cells)):
+        c = cells[i]
+        first, last, window = borders[c], borders[c + 1], -1
+        weights = np.zeros((count, last - first), np.float32)
+        for t in range(total.shape[1]):
+            own = np.float32(1.0) - share[t]
+            for j in range(count):
+                for b in range(BANDS):
+                    out[j, i, t, b] = own * (total[c, t, b] - parts[j, c, t, b])
+            if share[t] <= 0.0:
+                continue
+            if windows[t] != window:
+                window = windows[t]
+                for j in range(count):
+                    _weigh(levels[j], window, c, numbers[first:last], weights[j])
+            for j in range(count):
+                target = out[j, i, t]
+                for k in range(first, last):
+                    weight, n = share[t] * weights[j, k - first], numbers[k]
+                    if weight > 0.0:
+                        for b in range(BANDS):
+                            target[b] += weight * (total[n, t, b] - parts[j, n, t, b])
 
 
 @kernel(fastmath=FAST)
