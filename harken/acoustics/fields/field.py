@@ -14,21 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
-from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
+from harken.acoustics.fields.flight import LANES, cast_flight, new_flight, surface_met
+from harken.acoustics.fields.passages import lives_on, new_passages, split
 from harken.acoustics.fields.smoothing import smoothed
-from harken.acoustics.fields.walks import (
-    LAST,
-    MIRRORS,
-    SCATTERING_BAND,
-    WAY,
-    meet,
-    new_ray,
-    start,
-    traced_world,
-)
+from harken.acoustics.fields.walks import LAST, MIRRORS, SCATTERING_BAND, WAY, meet, ray_of, traced_world
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Pattern, TimeBins
-from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, is_occluded, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyField", "read_field", "trace_field"]
@@ -99,6 +91,10 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
     """
     size, index, lookup = grid.size, grid.index, bins.lookup
     p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
+    # Most legs pass above or below all cells.
+    low, high = o[1] - grid.origin[1], o[1] + d[1] * length - grid.origin[1]
+    if max(low, high) <= 0.0 or min(low, high) >= index.shape[1] * size:
+        return
     for axis in range(3):
         p[axis] = (o[axis] - grid.origin[axis]) / size
     t, far = _clip(p, d, index.shape, length / size)
@@ -142,29 +138,22 @@ def _leave(target, energy, air, weight, distance, d):
 
 
 @kernel(fastmath=FAST)
-def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, scratch):
-    """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
-    n, steps = scratch[0], scratch[1:5]
-    o, d, walk = ray.o, ray.d, ray.walk
-    while walk[WAY] < duration * speed:
-        length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
-        if triangle < 0:
-            return True
-        if not lives_on(seed, length, ray, passages):
-            return False
-        if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
-            _deposit(grid, bins, ray.energy, world.air, walk[WAY], o, d, length, speed, field, steps)
-        split(world, seed, triangle, length, ray, passages)
-        if not meet(world, seed, triangle, length, ray, n):
-            return False
-    return False
+def _go_on(world, seed, speed, duration, grid, bins, field, length, triangle, ray, passages, scratch):
+    """Let a ray go to the surface that it has met; returns False where it is late, faint or gone."""
+    n, steps, walk = scratch[0], scratch[1:5], ray.walk
+    if not lives_on(seed, length, ray, passages):
+        return False
+    if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
+        _deposit(grid, bins, ray.energy, world.air, walk[WAY], ray.o, ray.d, length, speed, field, steps)
+    split(world, seed, triangle, length, ray, passages)
+    return meet(world, seed, triangle, length, ray, n) and walk[WAY] < duration * speed
 
 
 @kernel(fastmath=FAST)
 def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, scratch):
     """Trace `count` rays from `source`; returns the energy per band that left the scene.
 
-    `scratch` is a buffer from `ray_buffer`, a ray, passages and ``(5, 3)`` float64.
+    `rays` are `Triangles.image_data` and `Triangles.kernel_data`, `scratch` a flight, passages and ``(5, 3)`` float64.
     """
     world, pattern, grid, bins, field = (
         borrowed(world),
@@ -173,16 +162,21 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
         borrowed(bins),
         borrowed(field),
     )
-    buffer, ray, passages, work = borrowed(scratch)
+    flight, passages, work = borrowed(scratch)
     escaped = np.zeros(BANDS)
-    for k in range(count):
-        start(seed, k, count, world.order, source, pattern, THINNING, ray)
-        count_ray(k, count, passages)
-        follows = True
-        while follows:
-            if _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, work):
+    while cast_flight(rays, flight, seed, count, world.order, source, pattern, THINNING, passages):
+        for lane in range(LANES):
+            if not flight.flying[lane]:
+                continue
+            ray = ray_of(flight.rows[lane])
+            length, triangle = surface_met(rays, world, flight, lane)
+            if triangle < 0:
                 escaped += ray.energy
-            follows = next_passage(ray, passages)
+                flight.flying[lane] = False
+            else:
+                flight.flying[lane] = _go_on(
+                    world, seed, speed, duration, grid, bins, field, length, triangle, ray, passages, work
+                )
     return escaped
 
 
@@ -222,7 +216,7 @@ def trace_field(
     """
     energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     escaped = _trace(
-        scene.triangles.kernel_data,
+        (scene.triangles.image_data, scene.triangles.kernel_data),
         traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order),
         np.asarray(source, np.float64),
         pattern,
@@ -233,7 +227,7 @@ def trace_field(
         grid.kernel_data,
         bins.kernel_data,
         energy,
-        (aligned_buffer(), new_ray(), new_passages(scene, rays), np.empty((5, 3))),
+        (new_flight(), new_passages(scene, rays), np.empty((5, 3))),
     )
     smooth = smoothed(energy, grid, bins, LATE)
     return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
