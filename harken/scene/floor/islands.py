@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene.floor import surface
 from harken.scene.floor.grid import COLUMN, CORNER, EAST, NORTH, SOUTH, WEST, FloorGrid
 
@@ -187,6 +187,7 @@ def neighbour(grid, n, k):
 @kernel
 def _label(grid):
     """Number the connected parts: ``(N,)`` int32, -1 for nodes that are not walkable."""
+    grid = borrowed(grid)
     node, value = grid.node, grid.value
     label, stack = np.full(len(node), -1, np.int32), np.empty(len(node), np.int32)
     count = 0

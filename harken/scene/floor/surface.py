@@ -9,7 +9,7 @@ angle therefore keep their place to a small fraction of a cell.
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 
 __all__ = ["clearance", "crossings", "link", "obstacle_vectors", "stand_points"]
 
@@ -249,7 +249,7 @@ def obstacle_vectors(triangles, x0, z0, cell, nx, nz, slope, step, room, reach, 
         node_height: ``(nodes,)`` float32 heights [m].
         vectors: ``(nodes, 2)`` float32 x and z of the vector, lowered in place from infinity.
     """
-    first_polygon, second_polygon = np.empty((8, 3)), np.empty((8, 3))
+    triangles, first_polygon, second_polygon = borrowed(triangles), np.empty((8, 3)), np.empty((8, 3))
     for f in range(len(triangles)):
         t = triangles[f]
         low, high = min(t[0, 1], t[1, 1], t[2, 1]), max(t[0, 1], t[1, 1], t[2, 1])
