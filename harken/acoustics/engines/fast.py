@@ -124,7 +124,7 @@ class FastPropagation:
         self._synthesizer = synthesizer(self.rate, samples, self.settings.seed, self.speed)
         self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
-        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.size)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
@@ -237,13 +237,13 @@ class FastPropagation:
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
         def trace() -> tuple[np.ndarray, float]:
             field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
-            return field.energy, field.escaped
+            return field.traced, field.escaped
 
         settings = [getattr(self.settings, name) for name in FIELD_DEPENDS]
         frame = exact.frame if exact.gains.size else None
         key = self.scene.fingerprint, settings, rays, exact.position, exact.gains, frame, grid.anchors, grid.size
         energy, escaped = self._folder.get("field", key, trace)
-        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped)
+        return EnergyField(grid=grid, bins=self._bins, traced=energy, escaped=escaped)
 
     def _tracing(self, exact: ExactSource) -> dict[str, Any]:
         """Return the arguments that `trace_field` and `trace_pair` share."""

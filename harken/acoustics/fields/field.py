@@ -9,18 +9,21 @@ Only sound that was reflected at least once is kept: the direct sound and what g
 paths, and so are mirror reflections where image sources render them.
 """
 
+import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
 from harken.acoustics.fields.flight import LANES, cast_flight, new_flight, surface_met
 from harken.acoustics.fields.passages import lives_on, new_passages, split
-from harken.acoustics.fields.smoothing import smoothed
+from harken.acoustics.fields.smoothing import SmoothingArrays, smooth_all, smooth_cell, smoothing
 from harken.acoustics.fields.walks import LAST, MIRRORS, SCATTERING_BAND, WAY, meet, ray_of, traced_world
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Pattern, TimeBins
-from harken.raytracing import borrowed, is_occluded, kernel, ray_buffer
+from harken.once import made_once
+from harken.raytracing import aligned_buffer, borrowed, is_occluded, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyField", "read_field", "trace_field"]
@@ -49,10 +52,38 @@ class EnergyField:
     """The cells."""
     bins: TimeBins
     """The time bins."""
-    energy: np.ndarray
-    """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
+    traced: np.ndarray
+    """``(cells, bins, bands, 4)`` float32 as traced: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
     """Share of the source's energy that left the scene through openings (1 kHz)."""
+    late: tuple[float, float] = LATE
+    """Times between which smoothed energy takes over from that of the cell itself [s]."""
+
+    @made_once
+    def smoothing(self) -> SmoothingArrays:
+        """Energies that are smoothed cell by cell, as they are read."""
+        return smoothing(self.traced, self.grid, self.bins, self.late)
+
+    @made_once
+    def reading(self) -> threading.Lock:
+        """Held while cells are smoothed: threads may share a field."""
+        return threading.Lock()
+
+    @property
+    def energy(self) -> np.ndarray:
+        """``(cells, bins, bands, 4)`` float32 as heard, late energy smoothed."""
+        with self.reading:
+            smooth_all(self.smoothing)
+        return self.smoothing.smooth.reshape(self.traced.shape)
+
+    @property
+    def size(self) -> int:
+        """Memory that the field takes once all cells are read [bytes]."""
+        return 2 * self.traced.nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made from the rest."""
+        return {name: getattr(self, name) for name in ("grid", "bins", "traced", "escaped", "late")}
 
 
 @kernel(fastmath=FAST)
@@ -229,8 +260,7 @@ def trace_field(
         energy,
         (new_flight(), new_passages(scene, rays), np.empty((5, 3))),
     )
-    smooth = smoothed(energy, grid, bins, LATE)
-    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
+    return EnergyField(grid=grid, bins=bins, traced=energy, escaped=float(escaped[SCATTERING_BAND] / POWER))
 
 
 @kernel
@@ -244,9 +274,13 @@ def _is_near(origin, size, index, point):
 
 
 @kernel(fastmath=FAST)
-def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
-    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
-    total = 0.0
+def _read(rays, buffer, grid, anchors, smoothing, point, out):
+    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none.
+
+    `out` is ``(bins, bands · 4)``.
+    """
+    grid, anchors, smoothing, point = borrowed(grid), borrowed(anchors), borrowed(smoothing), borrowed(point)
+    origin, size, index, total = grid.origin, grid.size, grid.index, 0.0
     out[:] = 0.0
     if not _is_near(origin, size, index, point):
         return total
@@ -274,24 +308,18 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                 ):
                     continue
                 total += weight
-                cells = energy[cell]
-                w = np.float32(weight)
-                for t in range(out.shape[0]):
-                    for b in range(out.shape[1]):
-                        for i in range(4):
-                            out[t, b, i] += w * cells[t, b, i]
+                smooth_cell(smoothing, cell)
+                _blend(out, np.float32(weight), smoothing.smooth[cell])
     if total > 0:
-        w = np.float32(1.0 / total)
-        for t in range(out.shape[0]):
-            for b in range(out.shape[1]):
-                for i in range(4):
-                    out[t, b, i] *= w
+        out *= np.float32(1.0 / total)
     return total
 
 
-@kernel
-def _read_once(rays, origin, size, index, anchors, energy, point, out):
-    return _read(rays, ray_buffer(), origin, size, index, anchors, energy, point, out)
+@kernel(fastmath=FAST)
+def _blend(out, weight, energy):
+    for t in range(len(out)):
+        for i in range(4 * BANDS):
+            out[t, i] += weight * energy[t, i]
 
 
 def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarray | None:
@@ -305,7 +333,8 @@ def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarra
     Returns:
         ``(bins, bands, 4)`` float32 energy and vector to where it comes from, or None where the point sees no cell.
     """
-    out = np.empty(field.energy.shape[1:], np.float32)
-    grid = field.grid
-    arrays = (grid.origin, grid.size, grid.index, grid.anchors, field.energy, np.asarray(point, np.float64), out)
-    return out if _read_once(scene.triangles.kernel_data, *arrays) > 0 else None
+    out = np.empty(field.traced.shape[1:], np.float32)
+    arrays = field.grid.kernel_data, field.grid.anchors, field.smoothing, np.asarray(point, np.float64)
+    with field.reading:
+        total = _read(scene.triangles.kernel_data, aligned_buffer(), *arrays, out.reshape(len(out), -1))
+    return out if total > 0 else None
