@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from harken.acoustics.directivity import Directivity
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, read_field, trace_field
@@ -413,7 +414,12 @@ def _checked_ears(ears: np.ndarray) -> np.ndarray:
 def _standing(source: Source, place: np.ndarray) -> Source:
     """Return a copy of a moving source that stands at a place and faces one of eight directions."""
     eighth = 0.25 * np.pi
-    return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
+    return _source_at(place.tobytes(), source.directivity, round(source.heading / eighth) * eighth)
+
+
+@functools.lru_cache(maxsize=4096)
+def _source_at(place: bytes, directivity: Directivity | None, heading: float) -> Source:
+    return Source(position=np.frombuffer(place), directivity=directivity, heading=heading)
 
 
 def _source_key(source: Source) -> tuple:

@@ -118,6 +118,18 @@ def _mirror_ray(n, distance, o, d):
 
 
 @kernel
+def _mirror_images(normal, offset, sequences, images, heights):
+    """Mirror the sources ``images[:, 0]`` at one facet after another; rows after the last facet mean nothing."""
+    for c in range(len(sequences)):
+        for j in range(sequences.shape[1]):
+            f, at, to = sequences[c, j], images[c, j], images[c, j + 1]
+            height = normal[f, 0] * at[0] + normal[f, 1] * at[1] + normal[f, 2] * at[2] - offset[f]
+            for axis in range(3):
+                to[axis] = at[axis] - 2.0 * height * normal[f, axis]
+            heights[c, j] = -height
+
+
+@kernel
 def _reach(tables, listener, reached, points):
     """Find the sequences whose points of reflection lie in order and in the boxes of their facets; casts no ray.
 
@@ -353,13 +365,13 @@ class ImageSources:
             self.sequences = self._find_sequences(int(rays), seed, also)
         self.tables = self._mirror()
 
-    def _place(self, source: np.ndarray) -> None:
+    def _place(self, source: np.ndarray, is_open: bool = False) -> None:
         position = np.array(source, np.float64)
         if position.shape != (3,) or not np.isfinite(position).all():
             raise ConfigurationError(
                 f"ImageSources: the source is at {source!r}; expected three finite numbers x, y, z in metres."
             )
-        if self.scene.is_inside_solid(position):
+        if not is_open and self.scene.is_inside_solid(position):
             raise SoundError(
                 f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
                 f"{self.scene.name}, where nothing can sound. Move it into the open."
@@ -381,14 +393,10 @@ class ImageSources:
         orders = (self.sequences >= 0).sum(1).astype(np.int32)
         images, heights = np.empty((len(orders), self.order + 1, 3)), np.empty((len(orders), self.order))
         images[:, 0] = self.source
-        for j in range(self.order):
-            n, at = f.normal[self.sequences[:, j]], images[:, j]
-            height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
-            images[:, j + 1] = at - 2.0 * height[:, None] * n
-            heights[:, j] = -height
+        _mirror_images(f.normal, f.offset, self.sequences, images, heights)
         return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper, f.largest, f.unevenness
 
-    def moved(self, source: np.ndarray) -> "ImageSources":
+    def moved(self, source: np.ndarray, *, is_open: bool = False) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
 
         Takes a hundredth of the time of a new search. Sequences that only exist from the new place are not found, so
@@ -396,6 +404,7 @@ class ImageSources:
 
         Args:
             source: ``(3,)`` position [m].
+            is_open: Whether the place is known to lie in the open, as one does that this source sees.
 
         Raises:
             ConfigurationError: The source is not a position.
@@ -404,7 +413,7 @@ class ImageSources:
         copy = object.__new__(ImageSources)
         copy.scene, copy.facets, copy.order, copy.air = self.scene, self.facets, self.order, self.air
         copy.sequences, copy.surfaces = self.sequences, self.surfaces
-        copy._place(source)
+        copy._place(source, is_open)
         copy.tables = copy._mirror()
         return copy
 
