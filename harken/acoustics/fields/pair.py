@@ -241,8 +241,20 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
     end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined. `scratch`
     is a ray, passages, what `closest_hit` takes, and `Scratch`.
     """
-    world, here, there, balls, early = borrowed(world), borrowed(here), borrowed(there), borrowed(balls), borrowed(early)
-    counts, bins, regions, left, out = borrowed(counts), borrowed(bins), borrowed(regions), borrowed(left), borrowed(out)
+    world, here, there, balls, early = (
+        borrowed(world),
+        borrowed(here),
+        borrowed(there),
+        borrowed(balls),
+        borrowed(early),
+    )
+    counts, bins, regions, left, out = (
+        borrowed(counts),
+        borrowed(bins),
+        borrowed(regions),
+        borrowed(left),
+        borrowed(out),
+    )
     (ray, passages, buffer, work), met = borrowed(scratch), 0
     ends = Ends(ray.o, ray.d, ray.first if back else ray.first[:0], there, speed)
     for i in range(len(bins.lookup)):

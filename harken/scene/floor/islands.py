@@ -84,7 +84,8 @@ def build_grid(
     links = np.empty((count, 4), np.int32)
     surface.link(columns, column, height, nx, max(step, cell), links)
     vectors = np.full((count, 2), np.inf, np.float32)
-    surface.obstacle_vectors(triangles, *lattice, _SLOPE, step, room, 1.5 * cell, columns, height, vectors)
+    polygons = np.empty((2, 8, 3))
+    surface.obstacle_vectors(triangles, *lattice, _SLOPE, step, room, 1.5 * cell, columns, height, polygons, vectors)
     margin = surface.clearance(links, cell, vectors) - np.float32(radius)
 
     keep = _near_walkable(links, margin)
