@@ -82,7 +82,7 @@ class AcousticSettings(EngineSettings):
     """Whether reflected sound is heard; without it only the direct, transmitted and diffracted paths are."""
     field_megabytes: float = 64.0
     """Greatest memory of one source's field [MB]."""
-    cached_megabytes: float = 64.0
+    cached_megabytes: float = 128.0
     """Greatest memory of all fields of an engine [MB]; the least recently used are dropped first."""
 
     def __post_init__(self) -> None:

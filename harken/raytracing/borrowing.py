@@ -44,6 +44,6 @@ Only for arguments that a caller in Python holds until the kernel returns. An ar
 freed after its last use under its own name, and nothing borrowed may be returned."""
 
 
-def aligned_buffer() -> np.ndarray:
+def aligned_buffer(words: int = 32) -> np.ndarray:
     """Return what `ray_buffer` returns inside kernels: scratch for one ray, for a kernel that borrows it."""
-    return ray_buffer.py_func()
+    return ray_buffer.py_func(words)

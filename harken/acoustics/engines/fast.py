@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from harken.acoustics.directivity import Directivity
 from harken.acoustics.engines.convergence import tell_excess, trace_enough
 from harken.acoustics.engines.histogram import EnergyHistogram
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
@@ -107,7 +108,7 @@ class FastPropagation:
         self._synthesizer = synthesizer(self.rate, samples, self.settings.seed, self.speed)
         self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
-        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, _bytes_of)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.size)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
@@ -229,13 +230,13 @@ class FastPropagation:
         def trace() -> tuple[np.ndarray, float, np.ndarray]:
             arguments: dict[str, Any] = {"rays": rays, "in_parts": self._in_parts, **self._tracing(exact)}
             field = trace_field(self.scene, exact.position, grid, self._bins, **arguments)
-            return field.energy, field.escaped, field.parts
+            return field.traced, field.escaped, field.parts
 
         settings = [*(getattr(self.settings, name) for name in FIELD_DEPENDS), self._in_parts]
         frame = exact.frame if exact.gains.size else None
         key = self.scene.fingerprint, settings, rays, exact.position, exact.gains, frame, grid.anchors, grid.size
         energy, escaped, parts = self._folder.get("field", key, trace)
-        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped, rays=rays, parts=parts)
+        return EnergyField(grid=grid, bins=self._bins, traced=energy, escaped=escaped, rays=rays, parts=parts)
 
     def _enough(self, trace: Callable[[int], T], error: Callable[[T], float], first: int) -> T:
         """Trace as many rays as `max_error_jnd` takes."""
@@ -463,10 +464,6 @@ def _error_of(histogram: EnergyHistogram) -> float:
     return convergence.mean(convergence.worst)
 
 
-def _bytes_of(field: EnergyField) -> float:
-    return field.energy.nbytes + field.parts.nbytes
-
-
 def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
     """Ask for a route in the scene's coordinates and return it in the engine's."""
     way = route(source + origin, listener + origin)
@@ -488,7 +485,12 @@ def _checked_ears(ears: np.ndarray) -> np.ndarray:
 def _standing(source: Source, place: np.ndarray) -> Source:
     """Return a copy of a moving source that stands at a place and faces one of eight directions."""
     eighth = 0.25 * np.pi
-    return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
+    return _source_at(place.tobytes(), source.directivity, round(source.heading / eighth) * eighth)
+
+
+@functools.lru_cache(maxsize=4096)
+def _source_at(place: bytes, directivity: Directivity | None, heading: float) -> Source:
+    return Source(position=np.frombuffer(place), directivity=directivity, heading=heading)
 
 
 def _source_key(source: Source) -> tuple:

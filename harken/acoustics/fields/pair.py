@@ -46,7 +46,7 @@ from harken.acoustics.tracing import (
     uniform,
     visible_ball,
 )
-from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["trace_pair", "trace_pair_in_parts"]
@@ -101,6 +101,8 @@ class Scratch(NamedTuple):
     """``(3,)``."""
     gains: np.ndarray
     """``(bands,)``."""
+    normal: np.ndarray
+    """``(3,)``."""
 
 
 @kernel(fastmath=FAST)
@@ -241,11 +243,24 @@ def _trace(
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
     end, `counts` that in which mirrored ones count in each of `balls` around it; `lefts` get what is joined. `outs` and
-    `lefts` are those of each part of the rays, or of all. `scratch` is a ray and passages.
+    `lefts` are those of each part of the rays, or of all. `scratch` is a ray, passages, what `closest_hit` takes, and
+    `Scratch`.
     """
-    buffer, met = ray_buffer(), 0
-    world, ray, passages = borrowed(world), borrowed(scratch[0]), borrowed(scratch[1])
-    work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS))
+    world, here, there, balls, early = (
+        borrowed(world),
+        borrowed(here),
+        borrowed(there),
+        borrowed(balls),
+        borrowed(early),
+    )
+    counts, bins, regions, lefts, outs = (
+        borrowed(counts),
+        borrowed(bins),
+        borrowed(regions),
+        borrowed(lefts),
+        borrowed(outs),
+    )
+    (ray, passages, buffer, work), met = borrowed(scratch), 0
     ends = Ends(ray.o, ray.d, ray.first if back else ray.first[:0], there, speed)
     for i in range(len(bins.lookup)):
         if early[bins.lookup[i]] > 0.0:
@@ -272,7 +287,7 @@ def _follow(
 
     `audible` is the way on which rays rain on the other end [m].
     """
-    n, o, d, walk, speed = np.empty(3), ray.o, ray.d, ray.walk, ends.speed
+    n, o, d, walk, speed = work.normal, ray.o, ray.d, ray.walk, ends.speed
     reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
     while walk[WAY] < reach:
         length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
@@ -415,7 +430,9 @@ def _trace_ends(
     )  # fmt: skip
 
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, lefts: np.ndarray) -> None:
-        numbers, scratch = _NOWHERE if regions is None else regions.kernel_data, (new_ray(), new_passages(scene, rays))
+        numbers = _NOWHERE if regions is None else regions.kernel_data
+        work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS), np.empty(3))
+        scratch = new_ray(), new_passages(scene, rays), aligned_buffer(), work
         _trace(
             triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
             np.array(balls), early, counts, bins.kernel_data, numbers, lefts, outs, scratch,

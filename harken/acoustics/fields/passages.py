@@ -87,7 +87,7 @@ def new_passages(scene: Scene, rays: int) -> Passages:
     tally = np.zeros(6)
     tally[MET], tally[STARTED], tally[PROBED], tally[ALIVE] = EXPECTED_MEETINGS, 1.0, 1.0, 1.0
     least, enough, most = PASSAGES
-    lower, upper = (ends.astype(np.float64) for ends in (scene.vertices.min(0), scene.vertices.max(0)))
+    lower, upper = (corner.astype(np.float64) for corner in scene.bounds)
     extent = np.maximum(upper - lower, BLOCK)
     edge = max(BLOCK, float(np.prod(extent) / MOST_BLOCKS) ** (1 / 3))
     visits = np.zeros(tuple(np.ceil(extent / edge).astype(int)), np.float32)

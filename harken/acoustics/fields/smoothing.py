@@ -14,15 +14,19 @@ bilateral filters (Tomasi & Manduchi 1998). Levels are noisy too: where they dif
     λ = (V / (V + σ²))²
 
 (a shrinkage estimator, after James & Stein 1961).
+
+A cell is smoothed when it is first read: an episode visits few of them.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid
 from harken.acoustics.tracing import BANDS, FAST, TimeBins
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 
-__all__ = ["late_share", "smoothed", "smoothed_without"]
+__all__ = ["SmoothingArrays", "late_share", "smooth_all", "smooth_cell", "smoothed_without", "smoothing"]
 
 SPREAD = 1.5
 """h: natural logarithm of the ratio of levels at which a cell has the weight exp(−1/2); 6.5 dB."""
@@ -48,8 +52,31 @@ def windows_of(bins: TimeBins) -> np.ndarray:
     return np.maximum(np.ceil(np.log(bins.centres / first) / np.log(ratio)), 0.0).astype(np.int64)
 
 
-def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
-    """Return energies in which late ones are gradually replaced by means over the neighbourhood of each cell.
+class SmoothingArrays(NamedTuple):
+    """Energies of cells that are smoothed when they are first read, as kernels take them."""
+
+    traced: np.ndarray
+    """``(cells, bins, bands · 4)`` float32 energies as traced."""
+    smooth: np.ndarray
+    """The same, smoothed, where `done` says so."""
+    done: np.ndarray
+    """``(cells,)`` bool."""
+    share: np.ndarray
+    """``(bins,)`` float32 share of the neighbourhood in each time bin."""
+    windows: np.ndarray
+    """``(bins,)`` int64 window of each time bin."""
+    levels: np.ndarray
+    """``(cells, windows)`` float32 natural logarithm of the mean energy around each cell."""
+    borders: np.ndarray
+    """``(cells + 1,)`` and"""
+    numbers: np.ndarray
+    """``(n,)`` `CellGrid.neighbours`."""
+    weights: np.ndarray
+    """``(most neighbours,)`` float32 scratch."""
+
+
+def smoothing(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]) -> SmoothingArrays:
+    """Prepare the smoothing of energies in which late ones are gradually replaced by means over neighbourhoods.
 
     Args:
         energy: ``(cells, bins, bands, 4)`` float32 energy and vector to where it comes from.
@@ -61,9 +88,18 @@ def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[
     borders, numbers = grid.neighbours
     own = np.zeros((len(energy), windows[-1] + 1), np.float32)
     _sum_windows(energy, windows, own)
-    result = np.empty_like(energy)
-    _smooth(energy, share, windows, _log_levels(own, grid), borders, numbers, result)
-    return result
+    traced = energy.reshape(*energy.shape[:2], -1)
+    return SmoothingArrays(
+        traced,
+        np.empty_like(traced),
+        np.zeros(len(energy), np.bool_),
+        share,
+        windows,
+        _log_levels(own, grid),
+        borders,
+        numbers,
+        np.empty(int(np.diff(borders).max(initial=0)), np.float32),
+    )
 
 
 def smoothed_without(
@@ -120,34 +156,43 @@ def _average_nearby(own, anchors, borders, numbers, levels):
 
 
 @kernel(fastmath=FAST)
-def _smooth(energy, share, windows, levels, borders, numbers, out):
-    """Mix the energies of each cell with the weighed mean over its neighbourhood, of which `share` ``(bins,)`` counts.
+def smooth_cell(arrays, c):
+    """Smooth the energies of cell `c`, unless they are."""
+    if arrays.done[c]:
+        return
+    first, last, window = arrays.borders[c], arrays.borders[c + 1], -1
+    weights, numbers = arrays.weights, arrays.numbers
+    for t in range(len(arrays.share)):
+        late, target = arrays.share[t], arrays.smooth[c, t]
+        _copy(target, np.float32(1.0) - late, arrays.traced[c, t])
+        if late <= 0.0:
+            continue
+        if arrays.windows[t] != window:
+            window = arrays.windows[t]
+            _weigh(arrays.levels, window, c, numbers[first:last], weights)
+        for k in range(first, last):
+            _add(target, late * weights[k - first], arrays.traced[numbers[k], t])
+    arrays.done[c] = True
 
-    `levels` ``(cells, windows)`` are natural logarithms.
-    """
-    most = 0
-    for c in range(len(energy)):
-        most = max(most, borders[c + 1] - borders[c])
-    weights = np.empty(most, np.float32)
-    for c in range(len(energy)):
-        first, last, window = borders[c], borders[c + 1], -1
-        for t in range(energy.shape[1]):
-            target, own = out[c, t], np.float32(1.0) - share[t]
-            for b in range(BANDS):
-                for i in range(4):
-                    target[b, i] = own * energy[c, t, b, i]
-            if share[t] <= 0.0:
-                continue
-            if windows[t] != window:
-                window = windows[t]
-                _weigh(levels, window, c, numbers[first:last], weights)
-            for k in range(first, last):
-                weight = share[t] * weights[k - first]
-                if weight > 0.0:
-                    part = energy[numbers[k], t]
-                    for b in range(BANDS):
-                        for i in range(4):
-                            target[b, i] += weight * part[b, i]
+
+@kernel(fastmath=FAST)
+def _copy(target, weight, energy):
+    for i in range(4 * BANDS):
+        target[i] = weight * energy[i]
+
+
+@kernel(fastmath=FAST)
+def _add(target, weight, energy):
+    for i in range(4 * BANDS):
+        target[i] += weight * energy[i]
+
+
+@kernel(fastmath=FAST)
+def smooth_all(arrays):
+    """Smooth the energies of all cells that are not smoothed yet."""
+    arrays = borrowed(arrays)
+    for c in range(len(arrays.done)):
+        smooth_cell(arrays, c)
 
 
 @kernel(fastmath=FAST)

@@ -20,7 +20,7 @@ from harken.scene import Scene
 __all__ = [
     "DRAW", "INSIDE", "LAST", "LEAST", "LOUD", "MIRRORS", "NEVER", "NUMBER", "PART", "PARTS", "PASSED", "RAY",
     "SCATTERING_BAND", "THIN", "WAY", "Ray", "TracedSurfaces", "TracedWorld",
-    "is_leaving", "meet", "new_ray", "start", "traced_world",
+    "is_leaving", "meet", "new_ray", "ray_of", "start", "traced_world",
 ]  # fmt: skip
 
 FAINTEST = 1e-6
@@ -100,6 +100,12 @@ class Ray(NamedTuple):
 def new_ray() -> Ray:
     """Return a ray for kernels to work with."""
     row = np.zeros(RAY)
+    return Ray(row, row[:3], row[3:6], row[6:9], row[9 : 9 + BANDS], row[9 + BANDS :])
+
+
+@kernel(inline="always")
+def ray_of(row):
+    """Return the ray that a row ``(RAY,)`` holds."""
     return Ray(row, row[:3], row[3:6], row[6:9], row[9 : 9 + BANDS], row[9 + BANDS :])
 
 

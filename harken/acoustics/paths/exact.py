@@ -110,9 +110,9 @@ class ExactPaths:
 
         Args:
             source: The source.
-            near: The prepared source at a place nearby, whose facets and ways over edges are reused: a hundred times
-                faster, for a source that moves. The paths are exact for the source's own place, but paths that only
-                exist from there may be missed.
+            near: The prepared source at a place nearby that the source sees, whose facets and ways over edges are
+                reused: a hundred times faster, for a source that moves. The paths are exact for the source's own place,
+                but paths that only exist from there may be missed.
 
         Raises:
             SoundError: The source lies inside a wall or a piece of furniture, or far outside the scene.
@@ -120,7 +120,7 @@ class ExactPaths:
         if near is None:
             images, ways = self._images_and_ways(source.position)
         else:
-            images = None if near.images is None else near.images.moved(source.position)
+            images = None if near.images is None else near.images.moved(source.position, is_open=True)
             ways = near.ways
         return ExactSource(
             position=source.position,
@@ -244,7 +244,8 @@ def _sequence_identity(kind, sequence, count):
 def _find(rays, surfaces, air, ends, transmission, bent, mirrored, pattern):
     """Find all exact paths, shortest first: their kinds, lengths, energies, points, their numbers and identities."""
     # Counting the references to arrays that are passed on would take a twelfth of the time.
-    surfaces, bent, mirrored, ends = borrowed(surfaces), borrowed(bent), borrowed(mirrored), borrowed(ends)
+    surfaces, air, ends, bent = borrowed(surfaces), borrowed(air), borrowed(ends), borrowed(bent)
+    mirrored, pattern = borrowed(mirrored), borrowed(pattern)
     source, listener = ends
     rule, fine_rule, table, ways, maximum = bent
     facet, tables, weights = mirrored

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.errors import NavigationError
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene.floor.grid import (
     COLUMN,
     CORNER,
@@ -287,6 +287,7 @@ def propagate(grid, goals):
         ``distance (N,)`` float64 (inf where unreachable), ``root (N,)`` int32 (-1 there), the roots ``(R, 4)`` (lattice
         coordinates, height, distance) and each one's parent ``(R,)`` int32 (-1 for a goal).
     """
+    grid = borrowed(grid)
     nodes = len(grid.node)
     distance, root = np.full(nodes, np.inf), np.full(nodes, -1, np.int32)
     failed, state = np.full(nodes, -1, np.int32), np.zeros(nodes, np.uint8)
@@ -448,6 +449,8 @@ def _way_from(grid, distance, root, roots, parent, x, y, z):
 @kernel
 def _distances_at(grid, distance, root, roots, parent, slopes, points, result):
     """Distances from many points into `result`."""
+    grid, distance, root = borrowed(grid), borrowed(distance), borrowed(root)
+    roots, parent, slopes = borrowed(roots), borrowed(parent), borrowed(slopes)
     for k in range(len(points)):
         p = points[k]
         result[k] = _distance_at(grid, distance, root, roots, parent, slopes, p[0], p[1], p[2])

@@ -18,7 +18,7 @@ from harken.acoustics.paths.diffraction.search import best_ways, reach_edges, un
 from harken.acoustics.paths.diffraction.wedge import WedgeRule
 from harken.acoustics.protocol import SoundPath
 from harken.errors import ConfigurationError
-from harken.raytracing import borrowed, kernel, ray_buffer
+from harken.raytracing import aligned_buffer, borrowed, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["DiffractionPaths", "EdgeGraph", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
@@ -327,7 +327,8 @@ class DiffractionPaths:
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
         came = np.zeros((self.order, len(self.edges), SLOTS, 2), np.int32)
         graph = self._table, self.graph.neighbours, self.graph.borders
-        reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came)
+        scratch = aligned_buffer(), np.empty(3), np.empty(3), np.empty(5)
+        reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came, scratch)
         reached = np.flatnonzero((ways[..., -1] > 0.0).any((0, 2)))
         return EdgeWays(source=source, reached=reached, ways=ways, came=came)
 

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from harken.errors import ConfigurationError
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, kernel, ray_buffer
 from harken.scene import Scene
 from harken.scene.doors import Leaf, leaf_mesh, moved_objects
 
@@ -448,20 +448,23 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
 @kernel
 def _probe(rays, normals, points, along, normal, angle, reach, is_open):
     """Set `is_open` for points on edges: whether the air around them is free and they do not lie inside a solid."""
-    buffer = ray_buffer()
+    buffer, o, d = ray_buffer(), np.empty(3), np.empty(3)
+    points, along, normal, normals = borrowed(points), borrowed(along), borrowed(normal), borrowed(normals)
     for i in range(len(points)):
         half = 0.5 * angle[i]
-        o = points[i] + LIFT * (along[i] * np.cos(half) + normal[i] * np.sin(half))
+        for axis in range(3):
+            o[axis] = points[i, axis] + LIFT * (along[i, axis] * np.cos(half) + normal[i, axis] * np.sin(half))
         is_open[i] = True
         backs = 0
         for p in range(PROBES):
             # A sheet's own face lies at both ends of the turn.
             theta = angle[i] * (p + 0.02) / (PROBES - 0.96)
-            d = along[i] * np.cos(theta) + normal[i] * np.sin(theta)
-            if is_occluded(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(CLEARANCE)):
+            for axis in range(3):
+                d[axis] = along[i, axis] * np.cos(theta) + normal[i, axis] * np.sin(theta)
+            near, hit, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(reach))
+            if hit >= 0 and near <= CLEARANCE:
                 is_open[i] = False
                 break
-            _, hit, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(reach))
             if hit >= 0 and normals[hit, 0] * d[0] + normals[hit, 1] * d[1] + normals[hit, 2] * d[2] > 0:
                 backs += 1
         if 2 * backs > PROBES:
