@@ -231,7 +231,7 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
                 flight.flying[lane] = False
             else:
                 flight.flying[lane] = _go_on(
-                    world, seed, speed, duration, grid, bins, field, length, triangle, ray, passages, work
+                    world, seed, speed, duration, grid, bins, field, parts, length, triangle, ray, passages, work
                 )
     return escaped
 
