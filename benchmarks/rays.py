@@ -26,7 +26,7 @@ from harken.acoustics import FastPropagation, Listener, ReferencePropagation, Re
 from harken.scene import generate_home
 from harken.sim import World
 
-__all__ = ["COUNTS", "PAIR_SHARE", "Cost", "costs"]
+__all__ = ["COUNTS", "PAIR_SHARE", "Cost", "costs", "report"]
 
 COUNTS = (1_000, 2_000, 6_000, 20_000)
 """Rays of a field that are compared."""
@@ -99,7 +99,10 @@ def reference(number: int, world: World, folder: Path, rays: int) -> list[Heard]
 
 
 def _read(kept: np.lib.npyio.NpzFile, i: int) -> Heard:
-    energy = kept[f"energy_{i}"] if f"energy_{i}" in kept else kept[f"exact_{i}"] + kept[f"parts_{i}"].mean(0)
+    if f"energy_{i}" in kept:
+        energy = kept[f"energy_{i}"]
+    else:  # exact paths, and sums over rounds of what each part of the rays gives
+        energy = kept[f"exact_{i}"] + kept[f"parts_{i}"].mean(0) / kept[f"rounds_{i}"]
     return Heard(
         source=kept[f"source_{i}"], listeners=kept[f"listeners_{i}"], starts=kept[f"starts_{i}"], energy=energy
     )

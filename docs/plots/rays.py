@@ -2,7 +2,8 @@
 
 python docs/plots/rays.py docs/images [--references FOLDER] [--homes 2]
 
-Writes rays.png into the folder. References that are not in --references are traced first, some minutes a home.
+Writes rays.png into the folder and prints the table. References that are not in --references are traced first, some
+minutes a home.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
-from rays import PAIR_SHARE, Cost, costs
+from rays import PAIR_SHARE, Cost, costs, report
 
 MEASURES = {"T20": "C0", "EDT": "C1", "C50": "C2", "DRR": "C4", "level": "C3"}
 
@@ -60,6 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         found = costs(options.references or Path(temporary), homes=options.homes, seeds=options.seeds)
+    report(found)
     plot(found).savefig(options.folder / "rays.png", dpi=110)
 
 
