@@ -41,7 +41,8 @@ def main() -> None:
         rays = 800 if options.quick else options.rays
         studio(rays, options.threads, options.seed, options.quick, options.ablations)
     if "bras" in parts:
-        bras(500 if options.quick else options.rays // 16, options.threads, options.seed)
+        rays = 500 if options.quick else options.rays // 16
+        bras(rays, options.threads, options.seed, options.quick)
 
 
 if __name__ == "__main__":
