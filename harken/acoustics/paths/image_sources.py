@@ -480,8 +480,9 @@ def _facets_met(scene: Scene, facets: Facets, source: np.ndarray, directions: np
     return met
 
 
+@functools.lru_cache(maxsize=4)
 def _directions(count: int, seed: int) -> np.ndarray:
-    """Return unit vectors ``(count, 3)`` on a spiral over the sphere, jittered."""
+    """Return unit vectors ``(count, 3)`` on a spiral over the sphere, jittered; not to be written to."""
     rng = np.random.default_rng(seed)
     y = 1.0 - 2.0 * (np.arange(count) + rng.random(count)) / count
     phi = np.arange(count) * GOLDEN_ANGLE + TURN * rng.random()
@@ -510,6 +511,10 @@ def _all_sequences(facets: int, order: int) -> np.ndarray:
 def _distinct(met: np.ndarray) -> np.ndarray:
     """Return the distinct beginnings ``(n, order)`` of rows of facets, the short first; -1 after the last."""
     every = [np.empty((0, met.shape[1]), np.int32)]
+    facets = int(met.max(initial=-1)) + 2
+    if facets ** met.shape[1] < 2**62:  # most rows are alike: sorted out as whole numbers first
+        digits = facets ** np.arange(met.shape[1], dtype=np.int64)
+        met = (np.unique((met + 1) @ digits)[:, None] // digits % facets - 1).astype(np.int32)
     prefix = np.zeros(len(met), np.int64)
     for j in range(met.shape[1]):
         met, prefix = met[met[:, j] >= 0], prefix[met[:, j] >= 0]
