@@ -40,8 +40,8 @@ def _borrow(typing: Any, value: Any) -> Any:
 borrowed: Any = intrinsic(_borrow)
 """``borrowed(value)`` returns, inside a kernel, the same arrays (one, or tuples of them) without reference counts.
 
-Only for arguments: the caller, in Python or another kernel, holds them until the kernel returns. An array made inside the
-kernel would be freed after its last use under its own name, and nothing borrowed may be returned."""
+Only for arguments: the caller, in Python or another kernel, holds them until the kernel returns. An array made inside
+the kernel would be freed after its last use under its own name, and nothing borrowed may be returned."""
 
 
 def aligned_buffer(words: int = 32) -> np.ndarray:
