@@ -235,7 +235,7 @@ def trace_field(
         energy,
         (aligned_buffer(), new_ray(), new_passages(scene, rays), np.empty((5, 3))),
     )
-    smooth = smoothed(energy, grid, bins, LATE)
+    smooth = smoothed(energy, grid, bins, LATE, rays)
     return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
 
 

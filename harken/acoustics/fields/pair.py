@@ -347,7 +347,9 @@ def trace_pair(
     )  # fmt: skip
 
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
-        numbers, scratch = _NOWHERE if regions is None else regions.kernel_data, (new_ray(), new_passages(scene, rays))
+        numbers = _NOWHERE if regions is None else regions.kernel_data
+        # Rays of both ends count wherever they meet; windows make them dearer and no better.
+        scratch = new_ray(), new_passages(scene, rays, windowed=False)
         _trace(
             triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
             np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,

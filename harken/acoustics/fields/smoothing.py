@@ -27,10 +27,11 @@ __all__ = ["late_share", "smoothed"]
 SPREAD = 1.5
 """h: natural logarithm of the ratio of levels at which a cell has the weight exp(−1/2); 6.5 dB."""
 
-NOISE = 0.3
-"""σ: natural logarithm of the ratio of levels that noise alone makes; 1.3 dB."""
+NOISE, MANY, NOISIEST = 0.15, 6_000, 0.3
+"""σ: natural logarithm of the ratio of levels that noise alone makes, with this number of rays; 0.65 dB. It falls with
+the root of the number, and is at most the last."""
 
-NEAR = 0.8
+NEAR = 0.55
 """Distance within which cells are averaged for their levels, which makes these less noisy [m]."""
 
 WINDOWS = (0.03, 2.0)
@@ -48,7 +49,9 @@ def windows_of(bins: TimeBins) -> np.ndarray:
     return np.maximum(np.ceil(np.log(bins.centres / first) / np.log(ratio)), 0.0).astype(np.int64)
 
 
-def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
+def smoothed(
+    energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float], rays: int = MANY
+) -> np.ndarray:
     """Return energies in which late ones are gradually replaced by means over the neighbourhood of each cell.
 
     Args:
@@ -56,13 +59,16 @@ def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[
         grid: The cells.
         bins: The time bins.
         between: Times between which the share of the means rises from 0 to 1 [s].
+        rays: Number of rays that left the energies.
     """
     share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
     borders, numbers = grid.neighbours
     levels = np.zeros((len(energy), windows[-1] + 1), np.float32)
     _find_levels(energy, windows, grid.anchors, borders, numbers, levels)
     result = np.empty_like(energy)
-    _smooth(energy, share, windows, np.log(np.maximum(levels, np.finfo(np.float32).tiny)), borders, numbers, result)
+    levels = np.log(np.maximum(levels, np.finfo(np.float32).tiny))
+    noise = np.float32(min(NOISE * (MANY / rays) ** 0.5, NOISIEST) ** 2)
+    _smooth(energy, share, windows, levels, noise, borders, numbers, result)
     return result
 
 
@@ -85,10 +91,10 @@ def _find_levels(energy, windows, anchors, borders, numbers, levels):
 
 
 @kernel(fastmath=FAST)
-def _smooth(energy, share, windows, levels, borders, numbers, out):
+def _smooth(energy, share, windows, levels, noise, borders, numbers, out):
     """Mix the energies of each cell with the weighed mean over its neighbourhood, of which `share` ``(bins,)`` counts.
 
-    `levels` ``(cells, windows)`` are natural logarithms.
+    `levels` ``(cells, windows)`` are natural logarithms, and `noise` the variance of theirs.
     """
     most = 0
     for c in range(len(energy)):
@@ -105,7 +111,7 @@ def _smooth(energy, share, windows, levels, borders, numbers, out):
                 continue
             if windows[t] != window:
                 window = windows[t]
-                _weigh(levels, window, c, numbers[first:last], weights)
+                _weigh(levels, noise, window, c, numbers[first:last], weights)
             for k in range(first, last):
                 weight = share[t] * weights[k - first]
                 if weight > 0.0:
@@ -116,7 +122,7 @@ def _smooth(energy, share, windows, levels, borders, numbers, out):
 
 
 @kernel(fastmath=FAST)
-def _weigh(levels, window, c, cells, weights):
+def _weigh(levels, noise, window, c, cells, weights):
     """Write what the energies of some cells are multiplied by for cell `c` in a window."""
     total, variance = np.float32(0.0), np.float32(0.0)
     for k in range(len(cells)):
@@ -124,7 +130,7 @@ def _weigh(levels, window, c, cells, weights):
         weights[k] = np.exp(np.float32(-0.5 / SPREAD**2) * ratio * ratio)
         total += weights[k]
         variance += weights[k] * ratio * ratio
-    power = (variance / (variance + np.float32(NOISE**2) * total)) ** 2
+    power = (variance / (variance + noise * total)) ** 2
     for k in range(len(cells)):
         ratio = levels[cells[k], window] - levels[c, window]
         weights[k] *= np.exp(-power * ratio) / total
