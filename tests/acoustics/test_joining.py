@@ -160,14 +160,14 @@ def test_a_source_that_faces_away_is_traced_alike_from_both_ends():
 
 
 def test_the_same_seed_gives_the_same_bytes_and_ends_can_be_swapped():
-    scene, late = rooms(*WALL), slice(np.searchsorted(TimeBins.build(0.4).edges, 0.12), None)
+    scene = rooms(*WALL)
     ends = Source(position=[1.0, 1.5, 1.0]), Listener(position=[6.5, 1.2, 2.5])
     settings = AcousticSettings(duration=0.4, pair_rays=4_000)
     there, again = (FastPropagation(scene, settings).energy(*ends).energy for _ in range(2))
     assert there.tobytes() == again.tobytes()
     swapped = Source(position=ends[1].position), Listener(position=ends[0].position)
     back = FastPropagation(scene, settings).energy(*swapped).energy
-    np.testing.assert_allclose(decibels(back[late, :, 0].sum(0), there[late, :, 0].sum(0)), 0.0, atol=0.3)
+    np.testing.assert_allclose(back[:, :, 0], there[:, :, 0], rtol=1e-3, atol=1e-6 * there[:, :, 0].max())
 
 
 def test_a_hall_joins_later_than_a_room():

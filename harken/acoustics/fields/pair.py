@@ -337,7 +337,9 @@ def trace_pair(
             the source only, which is enough for short responses.
 
     Returns:
-        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns. With `regions`
+        and a source that radiates equally in all directions, the energy is the same, up to rounding, if both ends are
+        exchanged.
     """
     out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     triangles = scene.triangles.kernel_data
@@ -346,12 +348,15 @@ def trace_pair(
         Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
     )  # fmt: skip
 
+    # Rays belong to places, not to roles, so that what is heard is the same with the ends exchanged (reciprocity).
+    swapped = tuple(ends[1].position) < tuple(ends[0].position)
+
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
         numbers = _NOWHERE if regions is None else regions.kernel_data
         # Rays of both ends count wherever they meet; windows make them dearer and no better.
         scratch = new_ray(), new_passages(scene, rays, windowed=False)
         _trace(
-            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
+            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + (here ^ swapped), float(speed),
             np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,
         )  # fmt: skip
 
