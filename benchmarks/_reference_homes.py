@@ -10,6 +10,7 @@ import time
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -268,7 +269,7 @@ def _write(file: Path | None, results: list[Traced]) -> None:
     if file is None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {
+    arrays: dict[str, Any] = {
         f"{field.name}_{i}": np.float32(value) if field.name in ("parts", "exact") else value
         for i, result in enumerate(results)
         for field in fields(Traced)

@@ -128,7 +128,23 @@ class Differences:
             print(f"  {name:8s} {middle:10.2f} {ninety:7.2f} {bias}    |{wide:32.2f} {wider:7.2f}{note}")
 
 
-def compare_home(home: Home, traced: list[Traced], differences: dict) -> None:
+@dataclass
+class Comparison:
+    """What is compared over all homes."""
+
+    fast: Differences = field(default_factory=Differences)
+    """The fast tier against the reference."""
+    finer: Differences = field(default_factory=Differences)
+    """The same with `MANY_RAYS`."""
+    errors: Differences = field(default_factory=Differences)
+    """The standard errors of the reference."""
+    angles: list[float] = field(default_factory=list)
+    """Angles between first arrivals [°]."""
+    coherences: list[np.ndarray] = field(default_factory=list)
+    """Differences of the coherence of tails in `COHERENCE_BANDS`."""
+
+
+def compare_home(home: Home, traced: list[Traced], comparison: Comparison) -> None:
     """Compare the pairs of one home."""
     world = home.world
     engine = world.propagation
@@ -138,17 +154,17 @@ def compare_home(home: Home, traced: list[Traced], differences: dict) -> None:
     assert isinstance(engine, FastPropagation) and isinstance(finer, FastPropagation)
     head = Coherence(HeadResponse.kemar(16_000))
     for reference in traced:
-        differences["errors"].add_errors(reference)
+        comparison.errors.add_errors(reference)
         source, energy = Source(position=reference.source), reference.energy
         for i, place in enumerate(reference.listeners):
             listener, start = Listener(position=place), float(reference.starts[i])
             fast = engine.energy(source, listener)
-            differences["fast"].add(fast.over_time(BIN), energy[i], start)
-            differences["finer"].add(finer.energy(source, listener).over_time(BIN), energy[i], start)
+            comparison.fast.add(fast.over_time(BIN), energy[i], start)
+            comparison.finer.add(finer.energy(source, listener).over_time(BIN), energy[i], start)
             ours = first_direction(fast.paths)
             if ours is not None and np.isfinite(reference.directions[i, 0]):
                 cosine = np.clip(np.dot(reference.directions[i], ours[1]), -1.0, 1.0)
-                differences["angle"].append(np.degrees(np.arccos(cosine)))
+                comparison.angles.append(float(np.degrees(np.arccos(cosine))))
             tails = [
                 engine._synthesizer.respond(
                     listener, SoundPaths.of([]), fast.energy, fast.edges, source=701 * k
@@ -156,7 +172,7 @@ def compare_home(home: Home, traced: list[Traced], differences: dict) -> None:
                 for k in range(12)
             ]
             if reference.tails[i][3, 0] > 0 and np.abs(tails[0]).max() > 0:
-                differences["coherence"].append(head.heard(np.array(tails)) - head.expected(reference.tails[i]))
+                comparison.coherences.append(head.heard(np.array(tails)) - head.expected(reference.tails[i]))
 
 
 def main() -> None:
@@ -180,7 +196,7 @@ def main() -> None:
     rounds = Rounds(rays=options.rays, error=options.error, most=options.most, threads=options.threads)
     if options.traced_only:
         rounds = replace(rounds, most=0)
-    differences = {name: Differences() for name in ("fast", "finer", "errors")} | {"angle": [], "coherence": []}
+    comparison = Comparison()
     homes, pairs, start = 0, 0, time.perf_counter()
     try:
         for number in range(options.homes):
@@ -189,17 +205,17 @@ def main() -> None:
                 continue
             traced = traced_home(home, rounds, options.reference)
             if not options.trace_only:
-                compare_home(home, traced, differences)
+                compare_home(home, traced, comparison)
             homes, pairs = homes + 1, pairs + sum(len(t.listeners) for t in traced)
             print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
     except KeyboardInterrupt:
         print("interrupted: what follows is what was compared so far")
     if options.trace_only or homes == 0:
         return
-    differences["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
-    differences["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
-    differences["errors"].report("Standard error of the reference")
-    angle, coherence = np.array(differences["angle"]), np.array(differences["coherence"])
+    comparison.fast.report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
+    comparison.finer.report(f"The same with {MANY_RAYS:,} rays a source")
+    comparison.errors.report("Standard error of the reference")
+    angle, coherence = np.array(comparison.angles), np.array(comparison.coherences)
     print(f"\nDirection of the first arrival: within 10° in {100 * np.mean(angle <= 10):.1f} % of {len(angle)} pairs")
     print("Interaural coherence of the tail, fast less reference: mean over pairs, root mean square")
     for i, band in enumerate(COHERENCE_BANDS):
