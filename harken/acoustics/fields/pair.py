@@ -53,6 +53,11 @@ RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
 throughout a room, as for fields."""
 
+DIFFUSE, MORE = 0.05, 2
+"""Mean scattering coefficient below which late sound counts as not diffuse and is not joined, and how many times as
+many rays are traced then: sound between bare parallel walls stays on its axis, and decays more slowly than a mean over
+directions."""
+
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
@@ -333,8 +338,8 @@ def trace_pair(
         pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out.
-        regions: The scene's regions, for tracing from both ends and joining late sound between them; None traces from
-            the source only, which is enough for short responses.
+        regions: The scene's regions, for tracing from both ends and joining late sound between them where surfaces
+            scatter (`DIFFUSE`); None traces from the source only, which is enough for short responses.
 
     Returns:
         ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns. With `regions`
@@ -348,6 +353,8 @@ def trace_pair(
         Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
     )  # fmt: skip
 
+    if regions is not None and regions.scattering < DIFFUSE:
+        rays *= MORE
     # Rays belong to places, not to roles, so that what is heard is the same with the ends exchanged (reciprocity).
     swapped = tuple(ends[1].position) < tuple(ends[0].position)
 
@@ -360,10 +367,12 @@ def trace_pair(
             np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,
         )  # fmt: skip
 
-    if regions is None:
-        late = late_share(bins, LATE)
-        balls = [_ball(triangles, ends[1].position, radius) for radius in RADII]
-        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
+    if regions is None or regions.scattering < DIFFUSE:
+        late, both = late_share(bins, LATE), regions is not None
+        share = np.full_like(late, 0.5 if both else 1.0)
+        for here in (0, 1) if both else (0,):
+            balls = [_ball(triangles, ends[1 - here].position, radius) for radius in RADII]
+            trace(here, balls, share, share * np.stack([1.0 - late, late]), _NOTHING)
         return out
     left, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):
