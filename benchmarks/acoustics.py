@@ -14,7 +14,7 @@ import argparse
 
 from _bras import bras
 from _closed_forms import closed_forms
-from _rooms import closed_rooms, coupled_rooms
+from _rooms import closed_rooms, coupled_rooms, large_hall
 from _studio import studio
 
 
@@ -34,7 +34,7 @@ def main() -> None:
             print(check, flush=True)
     if "rooms" in parts:
         print("Fast tier in rooms side by side")
-        for part in (closed_rooms, coupled_rooms):
+        for part in (closed_rooms, coupled_rooms, large_hall):
             for check in part(0.04 if options.quick else 1.0, options.threads):
                 print(check, flush=True)
     if "studio" in parts:

@@ -51,7 +51,7 @@ def test_each_room_keeps_its_level_and_decay_beside_an_open_door(grid):
     left = grid.anchors[:, 0] < 4
     energy = decay(grid, np.where(left, 0.0, -10.0), np.where(left, 1.0, 0.3))
     smooth = smoothed(energy, grid)
-    # A mean over cells in sight would be 5 dB too loud beside the door. Levels are means over 0.8 m: the cells that
+    # A mean over cells in sight would be 5 dB too loud beside the door. Levels are means over 0.55 m: the cells that
     # touch the plane of the door have something of both rooms.
     inside = np.abs(grid.anchors[:, 0] - 4) > 0.5
     np.testing.assert_allclose(decibels(smooth)[inside], decibels(energy)[inside], atol=0.5)

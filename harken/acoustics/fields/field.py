@@ -18,7 +18,7 @@ import numpy as np
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
 from harken.acoustics.fields.flight import LANES, cast_flight, new_flight, surface_met
 from harken.acoustics.fields.passages import lives_on, new_passages, split
-from harken.acoustics.fields.smoothing import SmoothingArrays, smooth_all, smooth_cell, smoothing
+from harken.acoustics.fields.smoothing import MANY, SmoothingArrays, smooth_all, smooth_cell, smoothing
 from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
@@ -69,7 +69,7 @@ class EnergyField:
     """``(cells, bins, bands, 4)`` float32 as traced: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
     """Share of the source's energy that left the scene through openings (1 kHz)."""
-    rays: int = 0
+    rays: int = MANY
     """Number of rays that were traced."""
     parts: np.ndarray = field(default_factory=lambda: np.zeros((PARTS, 0, 0, 0), np.float32))
     """``(PARTS, cells, bins, bands)`` float32 energy of each part of the rays before smoothing, which add up to that
@@ -80,7 +80,7 @@ class EnergyField:
     @made_once
     def smoothing(self) -> SmoothingArrays:
         """Energies that are smoothed cell by cell, as they are read."""
-        return smoothing(self.traced, self.grid, self.bins, self.late)
+        return smoothing(self.traced, self.grid, self.bins, self.late, self.rays)
 
     @made_once
     def reading(self) -> threading.Lock:

@@ -55,6 +55,11 @@ RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
 throughout a room, as for fields."""
 
+DIFFUSE, MORE = 0.05, 2
+"""Mean scattering coefficient below which late sound counts as not diffuse and is not joined, and how many times as
+many rays are traced then: sound between bare parallel walls stays on its axis, and decays more slowly than a mean over
+directions."""
+
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
 
@@ -353,17 +358,19 @@ def trace_pair(
         pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out.
-        regions: The scene's regions, for tracing from both ends and joining late sound between them; None traces from
-            the source only, which is enough for short responses.
+        regions: The scene's regions, for tracing from both ends and joining late sound between them where surfaces
+            scatter (`DIFFUSE`); None traces from the source only, which is enough for short responses.
 
     Returns:
-        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns. With `regions`
+        and a source that radiates equally in all directions, the energy is the same, up to rounding, if both ends are
+        exchanged.
     """
     outs, left = _trace_ends(
         scene, source, listener, bins, parts=1, rays=rays, seed=seed, air=air, speed=speed, transmission=transmission,
         pattern=pattern, facets=facets, image_order=image_order, regions=regions,
     )  # fmt: skip
-    if regions is not None:
+    if regions is not None and left:
         _join_late(left[0][0], left[1][0], regions, bins, speed, outs[0])
     return outs[0]
 
@@ -388,6 +395,8 @@ def trace_pair_in_parts(
     outs, left = _trace_ends(scene, source, listener, bins, parts=PARTS, **given)
     energy = outs.sum(0)
     without = np.maximum(energy[..., 0] - outs[..., 0], 0.0) * np.float32(PARTS / (PARTS - 1))
+    if not left:
+        return energy, without
     _join_late(left[0].sum(0), left[1].sum(0), regions, bins, speed, energy)
     share = late_share(bins, diffuse_between(regions, speed))
     join_without(left[0], left[1], regions, bins.centres, share * bins.widths, speed=speed, out=without)
@@ -429,19 +438,28 @@ def _trace_ends(
         Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
     )  # fmt: skip
 
+    if regions is not None and regions.scattering < DIFFUSE:
+        rays *= MORE
+    # Rays belong to places, not to roles, so that what is heard is the same with the ends exchanged (reciprocity).
+    swapped = tuple(ends[1].position) < tuple(ends[0].position)
+
     def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, lefts: np.ndarray) -> None:
         numbers = _NOWHERE if regions is None else regions.kernel_data
         work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS), np.empty(3))
-        scratch = new_ray(), new_passages(scene, rays), aligned_buffer(), work
+        # Rays of both ends count wherever they meet; windows make them dearer and no better.
+        scratch = new_ray(), new_passages(scene, rays, windowed=False), aligned_buffer(), work
         _trace(
-            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
+            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + (here ^ swapped), float(speed),
             np.array(balls), early, counts, bins.kernel_data, numbers, lefts, outs, scratch,
         )  # fmt: skip
 
-    if regions is None:
-        late = late_share(bins, LATE)
-        balls = [_ball(triangles, ends[1].position, radius) for radius in RADII]
-        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), np.zeros((parts, 0, 0, 0, 0), np.float32))
+    if regions is None or regions.scattering < DIFFUSE:
+        late, both = late_share(bins, LATE), regions is not None
+        share = np.full_like(late, 0.5 if both else 1.0)
+        nothing = np.zeros((parts, 0, 0, 0, 0), np.float32)
+        for here in (0, 1) if both else (0,):
+            balls = [_ball(triangles, ends[1 - here].position, radius) for radius in RADII]
+            trace(here, balls, share, share * np.stack([1.0 - late, late]), nothing)
         return outs, []
     left, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):

@@ -26,15 +26,19 @@ from harken.acoustics.fields.cells import CellGrid
 from harken.acoustics.tracing import BANDS, FAST, TimeBins
 from harken.raytracing import borrowed, kernel
 
-__all__ = ["SmoothingArrays", "late_share", "smooth_all", "smooth_cell", "smoothed_without", "smoothing"]
+__all__ = ["MANY", "SmoothingArrays", "late_share", "smooth_all", "smooth_cell", "smoothed_without", "smoothing"]
 
 SPREAD = 1.5
 """h: natural logarithm of the ratio of levels at which a cell has the weight exp(−1/2); 6.5 dB."""
 
-NOISE = 0.3
-"""σ: natural logarithm of the ratio of levels that noise alone makes; 1.3 dB."""
+NOISE, NOISIEST = 0.15, 0.3
+"""σ: natural logarithm of the ratio of levels that noise alone makes, 0.65 dB with `MANY` rays. It falls with the root
+of the number, and is at most the second."""
 
-NEAR = 0.8
+MANY = 6_000
+"""Number of rays for which `NOISE` holds."""
+
+NEAR = 0.55
 """Distance within which cells are averaged for their levels, which makes these less noisy [m]."""
 
 WINDOWS = (0.03, 2.0)
@@ -67,6 +71,8 @@ class SmoothingArrays(NamedTuple):
     """``(bins,)`` int64 window of each time bin."""
     levels: np.ndarray
     """``(cells, windows)`` float32 natural logarithm of the mean energy around each cell."""
+    noise: np.float32
+    """Variance of these that noise alone makes."""
     borders: np.ndarray
     """``(cells + 1,)`` and"""
     numbers: np.ndarray
@@ -75,7 +81,9 @@ class SmoothingArrays(NamedTuple):
     """``(most neighbours,)`` float32 scratch."""
 
 
-def smoothing(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]) -> SmoothingArrays:
+def smoothing(
+    energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float], rays: int = MANY
+) -> SmoothingArrays:
     """Prepare the smoothing of energies in which late ones are gradually replaced by means over neighbourhoods.
 
     Args:
@@ -83,6 +91,7 @@ def smoothing(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple
         grid: The cells.
         bins: The time bins.
         between: Times between which the share of the means rises from 0 to 1 [s].
+        rays: Number of rays that left the energies.
     """
     share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
     borders, numbers = grid.neighbours
@@ -96,6 +105,7 @@ def smoothing(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple
         share,
         windows,
         _log_levels(own, grid),
+        noise_of(rays),
         borders,
         numbers,
         np.empty(int(np.diff(borders).max(initial=0)), np.float32),
@@ -103,16 +113,17 @@ def smoothing(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple
 
 
 def smoothed_without(
-    parts: np.ndarray, cells: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]
+    parts: np.ndarray, cells: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float], rays: int = MANY
 ) -> np.ndarray:
-    """Return what `smoothed` would make of some cells if each part of the rays in turn were missing.
+    """Return what `smoothing` would make of some cells if each part of the rays in turn were missing.
 
     Args:
         parts: ``(n, cells, bins, bands)`` float32 energy of each part, which add up to that of all.
         cells: ``(k,)`` numbers of the cells.
         grid: All cells.
         bins: The time bins.
-        between: As `smoothed` takes.
+        between: As `smoothing` takes.
+        rays: Number of rays that left the energies.
 
     Returns:
         ``(n, k, bins, bands)`` float32 energy, scaled to that of all parts.
@@ -121,9 +132,14 @@ def smoothed_without(
     own = np.add.reduceat(parts.sum(-1), np.searchsorted(windows, np.arange(windows[-1] + 1)), axis=2)
     levels = np.stack([_log_levels(rest, grid) for rest in own.sum(0) - own])
     result = np.empty((len(parts), len(cells), *parts.shape[2:]), np.float32)
-    _smooth_without(parts, parts.sum(0), cells, share, windows, levels, *grid.neighbours, result)
+    _smooth_without(parts, parts.sum(0), cells, share, windows, levels, noise_of(rays), *grid.neighbours, result)
     # Differences of sums of floats may fall below 0 by their rounding.
     return np.maximum(result, 0.0) * np.float32(len(parts) / (len(parts) - 1))
+
+
+def noise_of(rays: int) -> np.float32:
+    """Return σ², the variance of the levels' logarithms that noise alone makes with a number of rays."""
+    return np.float32(min(NOISE * (MANY / rays) ** 0.5, NOISIEST) ** 2)
 
 
 def _log_levels(own: np.ndarray, grid: CellGrid) -> np.ndarray:
@@ -169,7 +185,7 @@ def smooth_cell(arrays, c):
             continue
         if arrays.windows[t] != window:
             window = arrays.windows[t]
-            _weigh(arrays.levels, window, c, numbers[first:last], weights)
+            _weigh(arrays.levels, arrays.noise, window, c, numbers[first:last], weights)
         for k in range(first, last):
             _add(target, late * weights[k - first], arrays.traced[numbers[k], t])
     arrays.done[c] = True
@@ -196,8 +212,8 @@ def smooth_all(arrays):
 
 
 @kernel(fastmath=FAST)
-def _smooth_without(parts, total, cells, share, windows, levels, borders, numbers, out):
-    """Smooth `total` less each of `parts` at some cells, as `_smooth` does; `levels` ``(n, cells, windows)``."""
+def _smooth_without(parts, total, cells, share, windows, levels, noise, borders, numbers, out):
+    """Smooth `total` less each of `parts` at some cells, as `smooth_cell` does; `levels` ``(n, cells, windows)``."""
     count = len(parts)
     for i in range(len(cells)):
         c = cells[i]
@@ -213,7 +229,7 @@ def _smooth_without(parts, total, cells, share, windows, levels, borders, number
             if windows[t] != window:
                 window = windows[t]
                 for j in range(count):
-                    _weigh(levels[j], window, c, numbers[first:last], weights[j])
+                    _weigh(levels[j], noise, window, c, numbers[first:last], weights[j])
             for j in range(count):
                 target = out[j, i, t]
                 for k in range(first, last):
@@ -224,7 +240,7 @@ def _smooth_without(parts, total, cells, share, windows, levels, borders, number
 
 
 @kernel(fastmath=FAST)
-def _weigh(levels, window, c, cells, weights):
+def _weigh(levels, noise, window, c, cells, weights):
     """Write what the energies of some cells are multiplied by for cell `c` in a window."""
     total, variance = np.float32(0.0), np.float32(0.0)
     for k in range(len(cells)):
@@ -232,7 +248,7 @@ def _weigh(levels, window, c, cells, weights):
         weights[k] = np.exp(np.float32(-0.5 / SPREAD**2) * ratio * ratio)
         total += weights[k]
         variance += weights[k] * ratio * ratio
-    power = (variance / (variance + np.float32(NOISE**2) * total)) ** 2
+    power = (variance / (variance + noise * total)) ** 2
     for k in range(len(cells)):
         ratio = levels[cells[k], window] - levels[c, window]
         weights[k] *= np.exp(-power * ratio) / total

@@ -31,7 +31,7 @@ def read_without(scene: Scene, field: EnergyField, points: np.ndarray) -> np.nda
     """
     read = [cells_read(scene, field.grid, point) for point in points]
     cells = np.unique(np.concatenate([numbers[weights > LEAST] for numbers, weights in read]))
-    rest = smoothed_without(field.parts, cells, field.grid, field.bins, LATE)
+    rest = smoothed_without(field.parts, cells, field.grid, field.bins, LATE, field.rays)
     result = np.zeros((len(read), len(rest), *rest.shape[2:]), np.float32)
     for blended, (numbers, weights) in zip(result, read, strict=True):
         kept = weights > LEAST
