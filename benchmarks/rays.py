@@ -6,8 +6,7 @@ number of rays. Pairs are traced with a twelfth of the rays from each end, the r
 step" is a response of a source that was never heard before: its images, paths over edges, field and sound. Times are
 the least of several turns, each number of rays after the other.
 
-The reference is kept in a folder, one file a home, and each home is traced once; an interrupted run goes on with the
-next. Files of `homes.py`, ``home-NNN-….npz``, are taken where they are.
+The reference is kept in a folder, as that of `homes.py`, and each home is traced once; an interrupted run goes on.
 
     python benchmarks/rays.py [--quick] [--homes 2] [--seeds 3] [--references FOLDER]
 """
@@ -20,10 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from homes import JND, SIX, clear_place, first_direction, in_jnd, measure
+from _reference_homes import BIN, JND, SIX, Rounds, Traced, generated, in_jnd, measure, traced_home
 
-from harken.acoustics import FastPropagation, Listener, ReferencePropagation, ReferenceSettings, Source
-from harken.scene import generate_home
+from harken.acoustics import FastPropagation, Listener, Source
 from harken.sim import World
 
 __all__ = ["COUNTS", "PAIR_SHARE", "Cost", "costs", "report"]
@@ -34,28 +32,17 @@ COUNTS = (1_000, 2_000, 6_000, 20_000)
 PAIR_SHARE = 12
 """Rays of a field for one from each end of a pair."""
 
-SOURCES, LISTENERS = 2, 8
-"""Drawn per home."""
+SOURCES, LISTENERS = 2, 10
+"""Drawn per home, as `homes.py` does."""
+
+ROUNDS = Rounds(rays=24_000, error=0.5, most=72_000, threads=1)
+"""How long references are traced."""
+
+QUICK = Rounds(rays=320, error=10.0, most=320, threads=1)
+"""How long they are where it only counts that everything works."""
 
 TURNS = 5
 """Times that each duration is measured."""
-
-BIN = 0.001
-"""Width of the time bins of energies [s]."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """What the reference tier hears of one source."""
-
-    source: np.ndarray
-    """``(3,)`` position [m]."""
-    listeners: np.ndarray
-    """``(n, 3)`` positions [m]."""
-    starts: np.ndarray
-    """``(n,)`` when the first sound arrives [s]."""
-    energy: np.ndarray
-    """``(n, bands, bins)`` float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,44 +57,6 @@ class Cost:
     """For "field" and "pair", by measure: all differences from the reference [just-noticeable differences]."""
 
 
-def reference(number: int, world: World, folder: Path, rays: int) -> list[Heard]:
-    """Return what the reference tier hears in a home, traced where no file has it."""
-    for file in sorted(folder.glob(f"home-{number:03d}-*.npz")):
-        with np.load(file) as kept:
-            return [_read(kept, i) for i in range(sum(name.startswith("source_") for name in kept))]
-    rng, settings = np.random.default_rng(number), world.settings.acoustics
-    slow = ReferencePropagation(
-        world.scene, ReferenceSettings(rate=16_000, duration=settings.duration, bin=BIN, rays=rays)
-    )
-    heard = []
-    for _ in range(SOURCES):
-        source = clear_place(world, rng)
-        places = [clear_place(world, rng) for _ in range(LISTENERS)]
-        places = [place for place in places if np.linalg.norm(place - source) > 0.5]
-        responses = slow.energies(Source(position=source), [Listener(position=place) for place in places])
-        starts = []
-        for response, place in zip(responses, places, strict=True):
-            first = first_direction(response.paths)
-            starts.append((np.linalg.norm(source - place) if first is None else first[0]) / world.propagation.speed)
-        energy = np.array([response.energy for response in responses], np.float32)
-        heard.append(Heard(source=source, listeners=np.array(places), starts=np.array(starts), energy=energy))
-    arrays = {f"{name}_{i}": value for i, h in enumerate(heard) for name, value in vars(h).items()}
-    partial = folder / f"home-{number:03d}-rays.partial.npz"
-    np.savez(partial, **arrays)
-    partial.replace(folder / f"home-{number:03d}-rays.npz")
-    return heard
-
-
-def _read(kept: np.lib.npyio.NpzFile, i: int) -> Heard:
-    if f"energy_{i}" in kept:
-        energy = kept[f"energy_{i}"]
-    else:  # exact paths, and sums over rounds of what each part of the rays gives
-        energy = kept[f"exact_{i}"] + kept[f"parts_{i}"].mean(0) / kept[f"rounds_{i}"]
-    return Heard(
-        source=kept[f"source_{i}"], listeners=kept[f"listeners_{i}"], starts=kept[f"starts_{i}"], energy=energy
-    )
-
-
 def engines(world: World, rays: int, seed: int) -> Iterator[tuple[str, FastPropagation]]:
     """Yield an engine that reads fields and one that traces pairs."""
     engine = world.propagation
@@ -118,18 +67,18 @@ def engines(world: World, rays: int, seed: int) -> Iterator[tuple[str, FastPropa
         yield name, FastPropagation(world.scene, settings, ears=places, route=engine.route)
 
 
-def differences(engine: FastPropagation, heard: Heard) -> dict[str, list[float]]:
+def differences(engine: FastPropagation, heard: Traced) -> dict[str, list[float]]:
     """Return the differences of an engine's measures from the reference's [just-noticeable differences]."""
     found: dict[str, list[float]] = {name: [] for name in JND}
     for place, start, energy in zip(heard.listeners, heard.starts, heard.energy, strict=True):
         own = engine.energy(Source(position=heard.source), Listener(position=place)).over_time(BIN)
-        ours, theirs = (measure(e, BIN, float(start)) for e in (own, energy.astype(np.float64)))
+        ours, theirs = (measure(e, float(start)) for e in (own, energy))
         for name in JND:
             found[name] += [float(d) for d in in_jnd(name, ours[name][SIX], theirs[name][SIX])]
     return found
 
 
-def durations(world: World, heard: Heard, counts: tuple[int, ...]) -> dict[int, dict[str, float]]:
+def durations(world: World, heard: Traced, counts: tuple[int, ...]) -> dict[int, dict[str, float]]:
     """Return the least durations by number of rays [ms]."""
     times: dict[int, dict[str, float]] = {
         rays: dict.fromkeys(("field", "pair", "first step"), np.inf) for rays in counts
@@ -158,7 +107,7 @@ def _taken(do: Callable[..., object], *arguments: object) -> float:
 
 
 def costs(
-    folder: Path, *, homes: int, seeds: int, reference_rays: int = 24_000, counts: tuple[int, ...] = COUNTS
+    folder: Path, *, homes: int, seeds: int, rounds: Rounds = ROUNDS, counts: tuple[int, ...] = COUNTS
 ) -> list[Cost]:
     """Measure errors and durations by number of rays.
 
@@ -166,14 +115,14 @@ def costs(
         folder: Where references are kept.
         homes: Number of generated homes, from the first of the test split on.
         seeds: Choices of rays per pair.
-        reference_rays: Rays a source of references that are not there yet.
+        rounds: How long references are traced that are not there yet.
         counts: Rays of a field.
     """
     errors = {n: {kind: {name: [] for name in JND} for kind in ("field", "pair")} for n in counts}
     times = {}
     for number in range(homes):
-        world = World(scene=generate_home(number, split="test"))
-        heard = reference(number, world, folder, reference_rays)
+        home = generated(number, SOURCES, LISTENERS)
+        world, heard = home.world, traced_home(home, rounds, folder)
         for rays in counts:
             for seed in range(seeds):
                 for kind, engine in engines(world, rays, 1_000 * seed):
@@ -210,8 +159,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.references or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        rays, counts = (320, COUNTS[:2]) if options.quick else (24_000, COUNTS)
-        report(costs(folder, homes=options.homes, seeds=options.seeds, reference_rays=rays, counts=counts))
+        rounds, counts = (QUICK, COUNTS[:2]) if options.quick else (ROUNDS, COUNTS)
+        report(costs(folder, homes=options.homes, seeds=options.seeds, rounds=rounds, counts=counts))
 
 
 if __name__ == "__main__":
