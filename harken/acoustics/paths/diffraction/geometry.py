@@ -112,15 +112,46 @@ def _in_shade(edge, points, leads):
 
 
 @kernel
-def _link_edges(rays, table, known, linked, scratch):
-    table, known, linked = borrowed(table), borrowed(known), borrowed(linked)
-    buffer, points, here, there = borrowed(scratch)
+def _beside(boxes, a, b):
+    """Whether two boxes lie on one side of every other, so that no line between them meets it."""
+    for box in boxes:
+        apart = False
+        for axis in range(3):
+            apart = apart or max(a[1, axis], b[1, axis]) < box[0, axis] or min(a[0, axis], b[0, axis]) > box[1, axis]
+        if not apart:
+            return False
+    return True
+
+
+@kernel
+def _meets(boxes, a, b):
+    """Whether the line between two points passes through a box."""
+    for box in boxes:
+        enters, leaves = 0.0, 1.0
+        for axis in range(3):
+            way = b[axis] - a[axis]
+            if abs(way) < 1e-12:
+                if a[axis] < box[0, axis] or a[axis] > box[1, axis]:
+                    leaves = -1.0
+                continue
+            first, second = (box[0, axis] - a[axis]) / way, (box[1, axis] - a[axis]) / way
+            enters, leaves = max(enters, min(first, second)), min(leaves, max(first, second))
+        if enters <= leaves:
+            return True
+    return False
+
+
+@kernel
+def _link_edges(rays, table, known, boxes, linked, scratch):
+    table, known, boxes, linked = borrowed(table), borrowed(known), borrowed(boxes), borrowed(linked)
+    buffer, points, spans, here, there = borrowed(scratch)
     for i in range(len(table)):
         for k in range(len(SAMPLES)):
             lifted(table[i], SAMPLES[k] * table[i, LENGTH], points[i, k])
+        for axis in range(3):
+            spans[i, 0, axis], spans[i, 1, axis] = points[i, :, axis].min(), points[i, :, axis].max()
         for j in range(i):
-            if not known[i, j]:
-                linked[i, j] = linked[j, i] = False
+            if not known[i, j] and _beside(boxes, spans[i], spans[j]):
                 continue
             if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
                 continue
@@ -128,23 +159,29 @@ def _link_edges(rays, table, known, linked, scratch):
             for k in range(len(SAMPLES)):
                 for m in range(len(SAMPLES)):
                     if not visible and here[k] and there[m]:
-                        visible = sees(rays, buffer, points[i, k], points[j, m])
+                        a, b = points[i, k], points[j, m]
+                        visible = (known[i, j] or _meets(boxes, a, b)) and sees(rays, buffer, a, b)
             linked[i, j] = linked[j, i] = visible
 
 
-def link_edges(triangles: Triangles, table: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+def link_edges(
+    triangles: Triangles, table: np.ndarray, *, asked: np.ndarray | None = None, freed: np.ndarray | None = None
+) -> np.ndarray:
     """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both.
 
     Args:
         triangles: What may lie between them.
         table: The edges, see `pack_edges`.
-        asked: ``(n, n)`` bool, symmetric: which of them may; all by default.
+        asked: ``(n, n)`` bool, symmetric: pairs that may see each other; all by default.
+        freed: ``(k, 2, 3)`` least and greatest corners of boxes [m]: other pairs may see each other through these only.
     """
-    asked = np.ones((len(table), len(table)), bool) if asked is None else np.ascontiguousarray(asked)
     count, samples = len(table), len(SAMPLES)
+    known = np.ones((count, count), bool) if asked is None else np.ascontiguousarray(asked)
+    boxes = np.zeros((0, 2, 3)) if freed is None else np.ascontiguousarray(freed, np.float64)
     linked = np.zeros((count, count), np.bool_)
     shade = np.empty(samples, np.bool_), np.empty(samples, np.bool_)
-    _link_edges(triangles.kernel_data, table, asked, linked, (aligned_buffer(), np.empty((count, samples, 3)), *shade))
+    scratch = aligned_buffer(), np.empty((count, samples, 3)), np.empty((count, 2, 3)), *shade
+    _link_edges(triangles.kernel_data, table, known, boxes, linked, scratch)
     return linked
 
 
