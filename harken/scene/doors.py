@@ -24,6 +24,7 @@ __all__ = [
     "leaf_mesh",
     "move_leaves",
     "moved_objects",
+    "vacated",
 ]
 
 DoorState = Literal["open", "ajar", "closed"]
@@ -307,6 +308,24 @@ def _check_opening(scene: "Scene", door: Door) -> None:
 def moved_objects(doors: Sequence[Door], states: Sequence[DoorState]) -> set[int]:
     """Return the numbers of the objects that are leaves of doors while these are open, and are not where they were."""
     return {door.resting for door, state in zip(doors, states, strict=True) if state != "open" and door.resting}
+
+
+def vacated(scene: "Scene") -> np.ndarray:
+    """Return the boxes in which leaves of open doors rest that stand elsewhere now.
+
+    Args:
+        scene: A scene of which `Scene.bare` has those doors open.
+
+    Returns:
+        ``(k, 2, 3)`` float64 least and greatest corners, a centimetre wider than the leaves, relative to the scene's
+        origin [m].
+    """
+    assert scene.bare is not None
+    boxes = []
+    for number in sorted(moved_objects(scene.doors, scene.door_states)):
+        corners = scene.bare.vertices[scene.bare.faces[scene.bare.instance == number]].reshape(-1, 3)
+        boxes.append((corners.min(0) - 0.01, corners.max(0) + 0.01))
+    return np.array(boxes, np.float64).reshape(-1, 2, 3)
 
 
 def move_leaves(scene: "Scene", states: Sequence[DoorState]) -> "Scene":

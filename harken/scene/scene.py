@@ -339,7 +339,16 @@ class Scene:
         return bare if not any(leaves) else replace(move_leaves(bare, chosen), bare=bare)
 
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
-        """Return the same scene with other materials."""
+        """Return the same scene with other materials.
+
+        Raises:
+            SceneError: Leaves of doors stand in the scene.
+        """
+        if self.bare is not None:
+            raise SceneError(
+                f"{self.name}: leaves of doors stand in the scene; choose materials with its doors open, such as "
+                "scene.bare.with_materials(…), then move the doors."
+            )
         return replace(self, materials=materials, material=material, labels=())
 
 

@@ -151,8 +151,8 @@ class Simulator:
 
         Raises:
             UnknownNameError: There is no such door, or no such state.
-            StateError: The body stands where a leaf would be, or the simulator was given an engine of its own, which
-                knows one scene; nothing has changed.
+            StateError: The body or a source is where a leaf would be, or the simulator was given an engine of its
+                own, which knows one scene; nothing has changed.
         """
         if not isinstance(states, Mapping):
             raise ConfigurationError(
@@ -172,6 +172,12 @@ class Simulator:
                 f"The body stands at {self.position.round(3).tolist()}, in the way of {blocked!r}: it cannot be moved. "
                 "Let the body step aside first."
             )
+        buried = None if anyway else self._buried_source(changed)
+        if buried is not None:
+            raise StateError(
+                f"A source sounds at {buried[0].round(3).tolist()}, in the way of {buried[1]!r}: it cannot be moved. "
+                "Move the source first."
+            )
         self._placed = self._placed and blocked is None
         self._worlds.pop(changed.scene.door_states, None)
         self._worlds[changed.scene.door_states] = changed
@@ -185,6 +191,12 @@ class Simulator:
         column = self.position + np.linspace(0.05, size.height, 9)[:, None] * [0.0, 1.0, 0.0]
         leaves = (leaf for leaf in world.scene.leaves if leaf.contains(column, wider=size.radius - 0.01).any())
         return next((leaf.door.name for leaf in leaves), None)
+
+    def _buried_source(self, world: World) -> tuple[np.ndarray, str] | None:
+        """Return the place of a source at rest that a leaf would enclose, and the name of its door."""
+        places = [np.asarray(source.position) for source in self._sources if source.trajectory is None]
+        pairs = ((place, leaf) for place in places for leaf in world.scene.leaves)
+        return next(((place, leaf.door.name) for place, leaf in pairs if leaf.contains(place[None]).any()), None)
 
     def door_ahead(self) -> str | None:
         """Return the name of the nearest door within an arm's reach ahead of the body, None where there is none.

@@ -237,7 +237,7 @@ class NavigationTask:
             sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
             seconds = self.sounds.clip(sound).duration
         doors = draw_doors(self.simulator, rng) if self.settings.doors == "random" else ()
-        set_doors(self.simulator, () if self.settings.opens_doors else doors)
+        set_doors(self.simulator, doors)
         start, goal, distance = self._sample_places(rng)
         body = self.settings.body
         return Episode(
@@ -255,16 +255,20 @@ class NavigationTask:
     def _sample_places(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
-        ground, lift = simulator.ground, np.array([0.0, simulator.ear_height, 0.0])
+        ground, lift = self.walk.ground, np.array([0.0, simulator.ear_height, 0.0])
+
+        def in_a_leaf(place: np.ndarray) -> bool:
+            return ground is not simulator.ground and not simulator.ground.is_free(place)
+
         for _ in range(20):
             goal = ground.random_point(rng)
-            if simulator.is_inside_solid(goal + lift):
+            if simulator.is_inside_solid(goal + lift) or in_a_leaf(goal):
                 continue
             for _ in range(10):
                 start = ground.random_point(rng)
                 distance = ground.distance(start, goal)
                 best = max(best, distance if np.isfinite(distance) else -1.0)
-                if np.isfinite(distance) and distance >= least:
+                if np.isfinite(distance) and distance >= least and not in_a_leaf(start):
                     return start, goal, float(distance)
         raise EpisodeError(
             f"{simulator.name}: no start and goal are {least:g} m apart; the farthest pair of 200 was {best:.2f} m. "

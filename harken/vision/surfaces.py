@@ -9,7 +9,7 @@ import numpy as np
 
 from harken.errors import SceneError
 from harken.raytracing import kernel
-from harken.scene.doors import moved_objects
+from harken.scene.doors import moved_objects, vacated
 from harken.scene.scene import Appearance, Scene
 from harken.vision.light import bake_light, light_again
 from harken.vision.lightmap import LightGrid, interpolate_light, light_grid
@@ -114,10 +114,8 @@ def _new_light(scene: Scene) -> tuple[LightGrid, np.ndarray]:
         normals=np.concatenate([before.normals, own.normals]),
     )
     again = np.arange(len(grid.positions)) >= len(light)
-    for thing in scene.bare.objects:
-        if thing.instance in gone:
-            low, high = thing.lower - scene.origin - RELIT, thing.upper - scene.origin + RELIT
-            again |= ((grid.positions >= low) & (grid.positions <= high)).all(1)
+    for low, high in vacated(scene):
+        again |= ((grid.positions >= low - RELIT) & (grid.positions <= high + RELIT)).all(1)
     every = np.concatenate([light, np.zeros((len(own.positions), 2, 3), np.float32)])
     return grid, light_again(scene, grid, again, every, albedo)
 

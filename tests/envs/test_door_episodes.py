@@ -59,6 +59,15 @@ def test_the_oracle_opens_doors_where_bodies_can():
     env.close()
 
 
+def test_goals_are_never_drawn_where_leaves_stand():
+    env = an_env(doors="random", opens_doors=True)
+    episode = env.episode(16)
+    env.reset(options={"episode": 16})
+    for leaf in env.simulator.world.scene.leaves:
+        assert not leaf.contains(np.array(episode.goal_position)[None] + [0.0, 1.5, 0.0], wider=0.1).any()
+    env.close()
+
+
 def test_using_no_door_is_a_collision_and_a_door_can_be_shut_again():
     env = an_env(opens_doors=True)
     env.reset(options={"episode": 0})

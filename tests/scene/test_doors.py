@@ -5,6 +5,8 @@ import pytest
 import trimesh
 from doorways import HINGE, OAK, a_door, two_rooms
 
+from harken.acoustics.paths.diffraction.bent import EdgeGraph
+from harken.acoustics.paths.diffraction.geometry import link_edges
 from harken.errors import SceneError, UnknownNameError
 from harken.scene import AcousticMaterial, Body, Door, FloorGround, Scene, WalkableFloor, generate_home
 from harken.scene.floor.leaves import floor_with_leaves
@@ -153,3 +155,18 @@ def test_doors_of_scenes_far_from_the_origin_are_where_they_should_be():
         middle = moved.center[None]
         assert scene.triangles.occluded(middle - [0.3, 0, 0], middle + [0.3, 0, 0])[0] == (state == "closed")
         assert scene.local.leaves[0].contains(middle - scene.origin)[0] == (state == "closed")
+
+
+def test_edges_see_each_other_where_a_leaf_has_rested():
+    home = generate_home(110, split="train")
+    closed = home.with_door_states({"door 1": "closed"})
+    graph = EdgeGraph.build(home).with_leaves(closed)
+    linked = np.zeros((len(graph.edges), len(graph.edges)), bool)
+    linked[np.repeat(np.arange(len(graph.edges)), np.diff(graph.borders)), graph.neighbours] = True
+    assert np.array_equal(linked, link_edges(closed.triangles, graph.table))
+
+
+def test_materials_are_not_exchanged_under_leaves():
+    closed = two_rooms().with_doors([a_door()], {"door": "closed"})
+    with pytest.raises(SceneError, match="leaves of doors stand"):
+        closed.with_materials(closed.materials, closed.material)

@@ -151,3 +151,12 @@ def test_homes_open_and_close_without_end():
         simulator.place(simulator.ground.random_point(rng), 0.0)
         assert np.isfinite(simulator.hear(4000)).all()
     assert len(simulator._worlds) <= 4
+
+
+def test_a_leaf_does_not_move_into_a_source():
+    simulator = a_simulator()
+    simulator.place(HERE, 0.0)
+    simulator.set_sources([SoundSource(position=[4.05, 1.5, 2.0], samples=np.ones(100, np.float32))])
+    with pytest.raises(StateError, match=r"A source sounds at .* in the way of 'door'"):
+        simulator.set_doors({"door": "closed"})
+    assert simulator.doors == {"door": "open"}

@@ -20,6 +20,7 @@ from harken.acoustics.protocol import SoundPath
 from harken.errors import ConfigurationError
 from harken.raytracing import aligned_buffer, borrowed, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
+from harken.scene.doors import vacated
 
 __all__ = ["DiffractionPaths", "EdgeGraph", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
@@ -255,19 +256,18 @@ class EdgeGraph:
     def with_leaves(self, scene: Scene) -> "EdgeGraph":
         """Return the graph of a scene into which leaves of doors were put; this is that of ``scene.bare``.
 
-        A leaf that comes can only hide edges from each other, so only those that saw each other are asked again, and
-        those next to where a leaf was.
+        A leaf that comes can only hide edges from each other, so those that saw each other are asked again, those
+        between which a leaf has rested until now, and the leaves' own.
         """
         edges, before = self.edges.with_leaves(scene)
         count, old = len(edges), before >= 0
         saw = np.zeros((len(self.edges), len(self.edges)), bool)
         saw[np.repeat(np.arange(len(self.edges)), np.diff(self.borders)), self.neighbours] = True
-        beside = self.edges.gone(scene, within=1.0)
-        saw |= beside[:, None] | beside[None, :]
         asked = np.ones((count, count), bool)
         asked[np.ix_(old, old)] = saw[np.ix_(before[old], before[old])]
         table = pack_edges(scene.triangles, edges)
-        first, neighbours = (part.astype(np.int32) for part in np.nonzero(link_edges(scene.triangles, table, asked)))
+        linked = link_edges(scene.triangles, table, asked=asked, freed=vacated(scene))
+        first, neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
         borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
         return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
 

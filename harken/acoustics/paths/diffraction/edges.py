@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 from harken.errors import ConfigurationError
 from harken.raytracing import borrowed, closest_hit, kernel, ray_buffer
 from harken.scene import Scene
-from harken.scene.doors import Leaf, leaf_mesh, moved_objects
+from harken.scene.doors import leaf_mesh, vacated
 
 __all__ = ["Edges"]
 
@@ -125,14 +125,17 @@ class Edges:
         Returns:
             The edges, and ``(n,)`` int64 which of the bare scene's each of them is, -1 where it is another.
         """
-        stays = ~self.gone(scene)
+        middle = 0.5 * (self.start + self.end)
+        stays = np.ones(len(self), bool)
+        for low, high in vacated(scene):
+            stays &= ~((middle >= low) & (middle <= high)).all(1)
         points = np.stack([self.start + share * (self.end - self.start) for share in np.linspace(0.0, 1.0, 9)])
         near = np.zeros(len(self), bool)
         for leaf in scene.leaves:
             near |= leaf.contains(points.reshape(-1, 3), wider=2 * CLEARANCE).reshape(9, -1).any(0)
         kept, again = np.flatnonzero(stays & ~near), np.flatnonzero(stays & near)
-        own = [Edges.build(_alone(scene, leaf), shortest=shortest) for leaf in scene.leaves]
-        parts = [self.pick(again), *own]
+        own = Edges.build(_alone(scene), shortest=shortest) if scene.leaves else self.pick(again[:0])
+        parts = [self.pick(again), own]
         every = _Rows(
             start=np.concatenate([part.start for part in parts]),
             end=np.concatenate([part.end for part in parts]),
@@ -146,33 +149,21 @@ class Edges:
         both = {name: np.concatenate([getattr(self.pick(kept), name), getattr(other, name)]) for name in vars(self)}
         return Edges(**both), np.concatenate([kept, np.full(len(other), -1)])
 
-    def gone(self, scene: Scene, *, within: float = 0.01) -> np.ndarray:
-        """Return ``(n,)`` bool: which edges lie within some metres of leaves that rest there no more."""
-        assert scene.bare is not None
-        moved = moved_objects(scene.doors, scene.door_states)
-        result = np.zeros(len(self), bool)
-        for thing in scene.bare.objects:
-            if thing.instance in moved:
-                low, high = thing.lower - within, thing.upper + within
-                middle = 0.5 * (self.start + self.end)
-                result |= ((middle >= low) & (middle <= high)).all(1)
-        return result
-
     def pick(self, rows: np.ndarray) -> "Edges":
         """Return some of the edges."""
         return Edges(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
 
 
-def _alone(scene: Scene, leaf: Leaf) -> Scene:
-    """Return a leaf without anything around it."""
-    vertices, faces = leaf_mesh(leaf)
-    kinds = ("unknown", "door")
+def _alone(scene: Scene) -> Scene:
+    """Return a scene's leaves without anything around them."""
+    meshes = [leaf_mesh(leaf) for leaf in scene.leaves]
+    faces = np.concatenate([faces + 8 * number for number, (_, faces) in enumerate(meshes)])
     return Scene(
-        vertices=vertices - scene.origin,
+        vertices=np.concatenate([vertices for vertices, _ in meshes]) - scene.origin,
         faces=faces,
-        materials=(leaf.door.material,),
+        materials=(scene.leaves[0].door.material,),
         material=np.zeros(len(faces), np.int32),
-        categories=kinds,
+        categories=("unknown", "door"),
         category=np.ones(len(faces), np.int32),
     )
 

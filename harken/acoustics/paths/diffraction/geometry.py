@@ -137,15 +137,45 @@ def _crosses(vertices, faces, triangle, a, b):
 
 
 @kernel
-def _any_view(rays, buffer, surfaces, a, b, here, there, blockers):
-    """Whether any of the points `a` sees any of `b`, of those that count.
+def _beside(boxes, a, b):
+    """Whether two boxes lie on one side of every other, so that no line between them meets it."""
+    for box in boxes:
+        apart = False
+        for axis in range(3):
+            apart = apart or max(a[1, axis], b[1, axis]) < box[0, axis] or min(a[0, axis], b[0, axis]) > box[1, axis]
+        if not apart:
+            return False
+    return True
+
+
+@kernel
+def _meets(boxes, a, b):
+    """Whether the line between two points passes through a box."""
+    for box in boxes:
+        enters, leaves = 0.0, 1.0
+        for axis in range(3):
+            way = b[axis] - a[axis]
+            if abs(way) < 1e-12:
+                if a[axis] < box[0, axis] or a[axis] > box[1, axis]:
+                    leaves = -1.0
+                continue
+            first, second = (box[0, axis] - a[axis]) / way, (box[1, axis] - a[axis]) / way
+            enters, leaves = max(enters, min(first, second)), min(leaves, max(first, second))
+        if enters <= leaves:
+            return True
+    return False
+
+
+@kernel
+def _any_view(rays, buffer, surfaces, boxes, a, b, here, there, blockers):
+    """Whether any of the points `a` sees any of `b`, of those that count, and through a box unless there are none.
 
     `blockers` ``(2,)`` are the triangles that were in the way last: the same wall is in the way of most pairs.
     """
     vertices, faces = surfaces
     for k in range(len(a)):
         for m in range(len(b)):
-            if not (here[k] and there[m]):
+            if not (here[k] and there[m]) or (len(boxes) and not _meets(boxes, a[k], b[m])):
                 continue
             if _crosses(vertices, faces, blockers[0], a[k], b[m]):
                 continue
@@ -163,41 +193,49 @@ def _any_view(rays, buffer, surfaces, a, b, here, there, blockers):
 
 
 @kernel
-def _link_edges(rays, surfaces, table, asked, linked, scratch):
-    table, asked, linked, surfaces = borrowed(table), borrowed(asked), borrowed(linked), borrowed(surfaces)
-    buffer, points, limits, here, there, blockers = borrowed(scratch)
+def _link_edges(rays, surfaces, table, known, boxes, linked, scratch):
+    table, known, boxes, linked = borrowed(table), borrowed(known), borrowed(boxes), borrowed(linked)
+    surfaces = borrowed(surfaces)
+    buffer, points, spans, limits, here, there, blockers = borrowed(scratch)
     for i in range(len(table)):
         for k in range(len(SAMPLES)):
             lifted(table[i], SAMPLES[k] * table[i, LENGTH], points[i, k])
+        for axis in range(3):
+            spans[i, 0, axis], spans[i, 1, axis] = points[i, :, axis].min(), points[i, :, axis].max()
         for j in range(i):
-            if not asked[i, j]:
-                linked[i, j] = linked[j, i] = False
+            if not known[i, j] and _beside(boxes, spans[i], spans[j]):
                 continue
             if not _in_shade(table[i], limits[i], points[j], there):
                 continue
             if not _in_shade(table[j], limits[j], points[i], here):
                 continue
-            linked[i, j] = _any_view(rays, buffer, surfaces, points[i], points[j], here, there, blockers)
+            freed = boxes[:0] if known[i, j] else boxes
+            linked[i, j] = _any_view(rays, buffer, surfaces, freed, points[i], points[j], here, there, blockers)
             linked[j, i] = linked[i, j]
 
 
-def link_edges(triangles: Triangles, table: np.ndarray, asked: np.ndarray | None = None) -> np.ndarray:
+def link_edges(
+    triangles: Triangles, table: np.ndarray, *, asked: np.ndarray | None = None, freed: np.ndarray | None = None
+) -> np.ndarray:
     """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both.
 
     Args:
         triangles: What may lie between them.
         table: The edges, see `pack_edges`.
-        asked: ``(n, n)`` bool, symmetric: which of them may; all by default.
+        asked: ``(n, n)`` bool, symmetric: pairs that may see each other; all by default.
+        freed: ``(k, 2, 3)`` least and greatest corners of boxes [m]: other pairs may see each other through these only.
     """
-    asked = np.ones((len(table), len(table)), bool) if asked is None else np.ascontiguousarray(asked)
     count, samples = len(table), len(SAMPLES)
+    known = np.ones((count, count), bool) if asked is None else np.ascontiguousarray(asked)
+    boxes = np.zeros((0, 2, 3)) if freed is None else np.ascontiguousarray(freed, np.float64)
     linked = np.zeros((count, count), np.bool_)
     shade = np.empty(samples, np.bool_), np.empty(samples, np.bool_)
     surfaces = np.asarray(triangles.vertices, np.float64), triangles.faces
     limit = np.minimum(table[:, ANGLE] - np.pi + TANGENT, np.pi)
     limits = np.stack([np.cos(limit), np.sin(limit)], 1)
-    scratch = aligned_buffer(), np.empty((count, samples, 3)), limits, *shade, np.zeros(2, np.int64)
-    _link_edges(triangles.kernel_data, surfaces, table, asked, linked, scratch)
+    room = np.empty((count, samples, 3)), np.empty((count, 2, 3))
+    scratch = aligned_buffer(), *room, limits, *shade, np.zeros(2, np.int64)
+    _link_edges(triangles.kernel_data, surfaces, table, known, boxes, linked, scratch)
     return linked
 
 
