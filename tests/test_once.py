@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harken.once import made_once
+from harken.once import kept, made_once
 
 
 class _Slow:
@@ -70,3 +70,32 @@ def test_what_fails_is_tried_again():
 
 def test_the_class_shows_the_docstring():
     assert _Slow.value.__doc__ == "A number."
+
+
+class _Kept:
+    def __init__(self, wait):
+        self.wait, self.made = wait, 0
+
+    @kept
+    def value(self) -> int:
+        """A number."""
+        self.wait()
+        self.made += 1
+        return self.made
+
+
+def test_what_is_kept_is_made_once_for_each_object():
+    one, other = _Kept(lambda: None), _Kept(lambda: None)
+    assert [one.value, one.value, other.value] == [1, 1, 1]
+    assert _Kept.value.__doc__ == "A number."
+
+
+def test_threads_do_not_wait_for_values_of_other_objects():
+    meet = threading.Barrier(2, timeout=10.0)
+    objects = [_Kept(meet.wait), _Kept(meet.wait)]
+    threads = [threading.Thread(target=lambda kept=kept: kept.value) for kept in objects]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [kept.made for kept in objects] == [1, 1]

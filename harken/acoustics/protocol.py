@@ -4,7 +4,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args, overload, runtime_checkable
 
@@ -16,6 +15,7 @@ from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import ConfigurationError, SoundError
+from harken.once import kept
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 from harken.sound.delay_lines import DelayLines
@@ -135,7 +135,7 @@ class Listener:
                 "or a MicrophoneArray."
             )
 
-    @cached_property
+    @kept
     def frame(self) -> np.ndarray:
         """``(3, 3)`` rotation from the world into the listener's frame: rows right, up and back."""
         return body_frame(self.heading, self.pitch)
@@ -241,12 +241,12 @@ class SoundPaths(Sequence[SoundPath]):
         """``(n,)`` number of reflections, or of edges."""
         return self.point_count - 2
 
-    @cached_property
+    @kept
     def direction(self) -> np.ndarray:
         """``(n, 3)`` unit vectors from the listener to where the sound comes from."""
         return _directions(self.points, self.point_count - 2, self.point_count - 1)
 
-    @cached_property
+    @kept
     def departure(self) -> np.ndarray:
         """``(n, 3)`` unit vectors from the source to where the sound goes."""
         return _directions(self.points, np.ones(len(self), np.int64), np.zeros(len(self), np.int64))

@@ -1,6 +1,5 @@
 """The energy that a listener receives over time in the fast tier, and how certain it is."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -9,6 +8,7 @@ import numpy as np
 from harken.acoustics.engines.convergence import Convergence
 from harken.acoustics.protocol import SoundPaths
 from harken.errors import ConfigurationError
+from harken.once import kept
 from harken.scene import OCTAVE_BANDS
 
 __all__ = ["EnergyHistogram"]
@@ -36,7 +36,7 @@ class EnergyHistogram:
     without: Callable[[], np.ndarray] | None = None
     """Returns the energy ``(n, bins, bands)`` that the rays of all parts but one give; None without errors."""
 
-    @functools.cached_property
+    @kept
     def convergence(self) -> Convergence:
         """The standard errors of decay times, clarity, the late level and other measures, which the rays' chance makes.
 

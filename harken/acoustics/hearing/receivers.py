@@ -6,7 +6,6 @@ receiver defines how its channels weigh and delay a direction, and which coheren
 
 import functools
 from collections.abc import Callable
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +28,7 @@ from harken.acoustics.hearing.waves import (
 from harken.acoustics.protocol import PATH_KINDS, ImpulseResponse, Listener, ListenerFormat, SoundPaths, channels_of
 from harken.acoustics.tracing import FAST
 from harken.errors import ConfigurationError
+from harken.once import kept
 from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 from harken.sound.delay_lines import DelayLines
@@ -106,11 +106,11 @@ class Synthesizer:
         self.rate, self.samples, self.seed, self.speed = rate, samples, seed, speed
         self._receivers: dict[ListenerFormat, Receiver] = {}
 
-    @cached_property
+    @kept
     def _filters(self) -> PathFilters:
         return path_filters(self.rate)
 
-    @cached_property
+    @kept
     def _noise(self) -> np.ndarray:
         return wave_noise(self.rate, self.samples, self.seed)
 
@@ -250,12 +250,12 @@ class SynthesizedParts:
         self.paths = paths
         self._synthesizer, self._listener, self._make_tail = synthesizer, listener, tail
 
-    @cached_property
+    @kept
     def tail(self) -> np.ndarray:
         """``(channels, n)`` float32 response without the exact paths."""
         return self._make_tail()
 
-    @cached_property
+    @kept
     def samples(self) -> np.ndarray:
         """``(channels, n)`` float32 response with them."""
         out = self.tail.copy()
