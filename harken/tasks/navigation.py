@@ -49,6 +49,8 @@ class NavigationSettings:
     """Reward per metre that the geodesic distance to the goal falls."""
     least_distance: float = 2.0
     """Least geodesic distance from start to goal of a sampled episode [m]."""
+    goals_per_home: int = 0
+    """Places of a home among which goals are drawn, so that training hears each of them often; 0 for anywhere."""
     observation_time: float = 1.0
     """Length of the waveform that is observed [s], up to 60: the step's sound, padded with zeros at the end."""
     max_depth: float = 10.0
@@ -65,6 +67,7 @@ class NavigationSettings:
             step_reward=(-1e9, 1e9),
             distance_reward=(-1e9, 1e9),
             least_distance=(0.0, 1e6),
+            goals_per_home=(0, 1_000_000),
             observation_time=(1e-3, 60.0),
             max_depth=(1e-3, 10_000.0),
         )
@@ -223,7 +226,7 @@ class NavigationTask:
         if self.sounds is not None:
             sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
             seconds = self.sounds.clip(sound).duration
-        start, goal, distance = self._sample_places(rng)
+        start, goal, distance = self._sample_places(rng, scene)
         body = self.settings.body
         return Episode(
             episode_id=episode_id,
@@ -236,12 +239,13 @@ class NavigationTask:
             geodesic_distance=distance,
         )
 
-    def _sample_places(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    def _sample_places(self, rng: np.random.Generator, scene: str) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
         ground, lift = simulator.ground, np.array([0.0, simulator.ear_height, 0.0])
+        goals = self.settings.goals_per_home
         for _ in range(20):
-            goal = ground.random_point(rng)
+            goal = ground.random_point(rng if goals == 0 else _generator(scene, int(rng.integers(goals))))
             if simulator.is_inside_solid(goal + lift):
                 continue
             for _ in range(10):
@@ -386,6 +390,11 @@ class NavigationTask:
 
     def picture(self) -> None:
         """Return nothing: people look at the view beside a plan."""
+
+
+def _generator(scene: str, number: int) -> np.random.Generator:
+    """Return the generator of one of the places that belong to a scene."""
+    return np.random.default_rng([*scene.encode(), number])
 
 
 def efficiency(shortest: float, walked: float) -> float:
