@@ -5,6 +5,7 @@ worst seed is printed too. Diffuse-field theory gives another, for means over wh
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import trimesh
@@ -18,10 +19,11 @@ from harken.acoustics import (
     ReferenceSettings,
     Source,
 )
+from harken.acoustics.engines.reference import EnergyResponse
 from harken.acoustics.measures import decay_time
 from harken.scene import Scene
 
-__all__ = ["closed_rooms", "coupled_rooms"]
+__all__ = ["closed_rooms", "coupled_rooms", "large_hall"]
 
 WIDTH = 0.005
 """Width of the time bins in which energies are compared [s]."""
@@ -163,3 +165,38 @@ def compared(what: str, heard: Sequence[np.ndarray], slow: np.ndarray) -> Iterat
             error=error,
             unit=unit,
         )
+
+
+WINDOW = 0.01
+"""Width of the time windows in which a hall is compared [s]."""
+
+
+def large_hall(scale: float, threads: int) -> Iterator[Check]:
+    """Yield errors in windows of 10 ms, over the first 30 dB of the decay in a hall of 15,000 m³, of both tiers."""
+    scene = scene_of((inverted((0, 0, 0), (40, 15, 25)), (0.2, 0.3, 0.0)))
+    source, listener = Source(position=(8, 1.5, 11)), Listener(position=(29, 1.2, 15))
+    rays, duration = round(20_000 * scale), 2.0
+    settings = ReferenceSettings(rays=rays, duration=duration, bin=WINDOW, threads=threads)
+
+    def slow(count: int, seed: int) -> EnergyResponse:
+        engine = ReferencePropagation(scene, replace(settings, rays=count, seed=seed))
+        return engine.energy(source, listener)
+
+    long = slow(64 * rays, 99)
+    converged = long.energy[BAND]
+    to_come = np.cumsum(converged[::-1])[::-1]
+    counted = (converged > 0) & (to_come > 1e-3 * to_come[0])
+
+    def error(energy: np.ndarray) -> float:
+        return float(100 * np.sqrt(np.mean((energy[counted] / converged[counted] - 1) ** 2)))
+
+    fast = FastPropagation(scene, AcousticSettings(duration=duration, pair_rays=rays))
+    found = {
+        "reference": slow(rays, 0).energy[BAND],
+        "pair of the fast tier": fast.energy(source, listener).over_time(WINDOW)[BAND],
+    }
+    what = f"hall of 15,000 m³, what is compared with, {long.rays} rays, its standard error, worst band"
+    yield Check(case="R", what=what, value=100 * long.error, expected=None, unit="%")
+    for name, energy in found.items():
+        what = f"hall of 15,000 m³, {name}, {rays} rays, error in windows of 10 ms"
+        yield Check(case="R", what=what, value=error(energy[: len(converged)]), expected=0.0, unit="%")

@@ -11,16 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from _engines import BANDS, Hearing
 
-from harken.acoustics import measures
-from harken.acoustics.engines.reference import EnergyResponse
 from harken.acoustics.protocol import Listener, Source
 from harken.scene import AcousticMaterial, Scene
 
-__all__ = ["BANDS", "MEASURES", "MIDDLE", "STATES", "Studio", "facing", "measure_energy", "measure_samples"]
+__all__ = ["MEASURES", "MIDDLE", "STATES", "Studio", "data_folder", "facing", "upright"]
 
 STATES = ("open", "closed")
-BANDS = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
 MIDDLE = slice(2, 5)
 MEASURES = ("T30/s", "EDT/s", "D/%", "C/dB", "TS/ms", "G/dB")
 """What the bar is counted over; LF and IACC are reported beside it."""
@@ -40,10 +38,8 @@ class Studio:
     @staticmethod
     def find() -> "Studio | None":
         """Return the studio, or None where its data are not."""
-        setting = os.environ.get("HARKEN_DATA")
-        parent = Path(setting).expanduser() if setting else Path(__file__).resolve().parents[2] / "shared" / "data"
-        folder = parent / "ptb_round_robin_3"
-        return Studio(folder) if folder.is_dir() else None
+        folder = data_folder("ptb_round_robin_3")
+        return None if folder is None else Studio(folder)
 
     def scene(self, state: str, scattering: float | None = None) -> Scene:
         """Return the room with its curtains "open" or "closed", made of the materials that all participants were given.
@@ -81,7 +77,7 @@ class Studio:
         """Return the "sources" or "receivers" by name."""
         return {name: upright(np.array(place, float)) for name, place in self.data[kind].items()}
 
-    def run(self, heard_from: Callable[[Scene], Callable], **options: float) -> Values:
+    def run(self, heard_from: Callable[[Scene], Hearing], **options: float) -> Values:
         """Let an engine predict everything.
 
         Args:
@@ -135,8 +131,15 @@ class Studio:
         return np.array([table[state][f"{band:g}"][measure][position] for band in BANDS], float)
 
 
+def data_folder(name: str) -> Path | None:
+    """Return a folder of data in the one that HARKEN_DATA names, or None where it is not."""
+    setting = os.environ.get("HARKEN_DATA")
+    parent = Path(setting).expanduser() if setting else Path(__file__).resolve().parents[2] / "shared" / "data"
+    return parent / name if (parent / name).is_dir() else None
+
+
 def upright(points: np.ndarray) -> np.ndarray:
-    """Bring PTB's coordinates (z up) into Harken's frame (y up, −z forward)."""
+    """Bring coordinates of PTB or BRAS (z up) into Harken's frame (y up, −z forward)."""
     return points[..., [0, 2, 1]] * [1.0, 1.0, -1.0]
 
 
@@ -144,33 +147,3 @@ def facing(at: np.ndarray, target: np.ndarray) -> float:
     """Return the heading [rad] from a place towards a target."""
     way = target - at
     return float(np.arctan2(-way[0], -way[2]))
-
-
-def measure_energy(response: EnergyResponse, listener: Listener) -> dict[str, np.ndarray]:
-    """Measure an energy response; the lateral axis is the listener's, who faces the source."""
-    start, rate, energy = response.arrival, 1.0 / response.bin, response.energy[:6]
-    lateral = response.received([np.cos(listener.heading), 0.0, -np.sin(listener.heading)])[:6]
-    begin = int(start * rate)
-    early, upto = begin + round(0.005 * rate), begin + round(0.080 * rate)
-    return {
-        "T30/s": measures.decay_time(energy, rate, levels=(-5.0, -35.0), start=start),
-        "EDT/s": measures.decay_time(energy, rate, levels=(0.0, -10.0), start=start),
-        "D/%": 100.0 * measures.definition(energy, rate, start=start),
-        "C/dB": measures.clarity(energy, rate, limit=0.08, start=start),
-        "TS/ms": 1000.0 * measures.centre_time(energy, rate, start=start),
-        "G/dB": measures.strength(energy),
-        "LF/%": 100.0 * lateral[:, early:upto].sum(1) / energy[:, begin:upto].sum(1),
-    }
-
-
-def measure_samples(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
-    """Measure an impulse response ``(samples,)`` through octave filters."""
-    room = measures.room_measures(samples, rate, BANDS)
-    return {
-        "T30/s": room.t30,
-        "EDT/s": room.edt,
-        "D/%": 100.0 * room.d50,
-        "C/dB": room.c80,
-        "TS/ms": 1000.0 * room.centre_time,
-        "G/dB": room.strength,
-    }

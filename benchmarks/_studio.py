@@ -1,65 +1,36 @@
-"""The measured studio: Harken's reference tier, what each physical choice changes, and SoundSpaces 2.0's engine."""
+"""The measured studio: both of Harken's tiers, what each physical choice changes, and SoundSpaces 2.0's engine."""
 
 import importlib.util
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from _round_robin import BANDS, MEASURES, MIDDLE, STATES, Studio, facing, measure_energy, measure_samples
+from _engines import BANDS, fast_in, peer_in, reference_in
+from _round_robin import MEASURES, MIDDLE, STATES, Studio, facing
 
+from harken.acoustics import AcousticSettings
 from harken.acoustics.engines.reference import ReferencePropagation, ReferenceSettings
 from harken.acoustics.measures import interaural_coherence
 from harken.acoustics.protocol import Listener, Source
-from harken.errors import HarkenWarning
-from harken.scene import OCTAVE_BANDS, Scene
+from harken.scene import OCTAVE_BANDS
 
-__all__ = ["interaural", "mean_errors", "participants_errors", "reference_in", "studio", "studio_settings"]
+__all__ = ["interaural", "mean_errors", "participants_errors", "studio", "studio_settings"]
+
+
+DURATION = 1.8
+"""How long sound is followed in the studio [s]."""
+
+SEEDS = 4
+"""Seeds with which the fast tier is run."""
 
 
 def studio_settings(rays: int, threads: int, **changes: object) -> ReferenceSettings:
     """The one setting for everything in the studio: vector scattering, diffraction, the room's air, 1 ms bins."""
     settings = ReferenceSettings(
-        rays=rays, threads=threads, duration=1.8, scattering="vector", image_order=0, pressure_kilopascal=100.0,
+        rays=rays, threads=threads, duration=DURATION, scattering="vector", image_order=0, pressure_kilopascal=100.0,
         bands=BANDS,
     )  # fmt: skip
     return replace(settings, **changes)  # type: ignore[arg-type]
-
-
-def reference_in(settings: ReferenceSettings) -> Callable[[Scene], Callable]:
-    def enter(scene: Scene) -> Callable:
-        propagation = ReferencePropagation(scene, settings)
-
-        def hear(source: Source, listeners: list[Listener]) -> list[dict]:
-            responses = propagation.energies(source, listeners)
-            return [measure_energy(r, listener) for r, listener in zip(responses, listeners, strict=True)]
-
-        return hear
-
-    return enter
-
-
-def peer_in(rays: int) -> Callable[[Scene], Callable]:
-    """SoundSpaces 2.0's engine with its own eight bands, omnidirectional, measured through octave filters."""
-
-    def enter(scene: Scene) -> Callable:
-        from harken.acoustics.engines.soundspaces2 import SoundSpaces2Propagation, SoundSpaces2Settings
-
-        settings = SoundSpaces2Settings(rate=44_100, duration=2.0, rays=rays, bands=8)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", HarkenWarning)
-            propagation = SoundSpaces2Propagation(scene, settings)
-
-            def hear(source: Source, listeners: list[Listener]) -> list[dict]:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", HarkenWarning)
-                    heard = [propagation.impulse_response(source, listener) for listener in listeners]
-                return [measure_samples(r.samples[0], r.rate) for r in heard]
-
-        return hear
-
-    return enter
 
 
 def mean_errors(table: np.ndarray) -> tuple[float, float]:
@@ -110,6 +81,7 @@ def studio(rays: int, threads: int, seed: int, quick: bool, ablations: bool) -> 
     spent = time.perf_counter() - start
     title = f"Harken, reference tier, vector scattering, {rays} rays a source ({spent:.0f} s)"
     report(room, values, title, participants)
+    fast_tier(room, participants, seed)
     if not quick:
         # Next-event estimation makes on–off scattering less noisy, so a quarter of the rays will do.
         on_off = replace(settings, scattering="on-off", image_order=2, rays=max(rays // 4, 1_000))
@@ -126,6 +98,19 @@ def studio(rays: int, threads: int, seed: int, quick: bool, ablations: bool) -> 
         report(room, values, f"SoundSpaces 2.0's engine ({time.perf_counter() - start:.0f} s)", participants)
     if ablations:
         ablate(room, replace(settings, rays=max(rays // 4, 1_000)))
+
+
+def fast_tier(room: Studio, participants: dict, seed: int) -> None:
+    """Print the errors of the fast tier with its own settings, from fields and from pairs, and those of other seeds."""
+    for kind in ("field", "pair"):
+        predictions = []
+        for number in range(seed, seed + SEEDS):
+            settings = AcousticSettings(duration=DURATION, pressure_kilopascal=100.0, seed=number)
+            predictions.append(room.run(fast_in(settings, kind == "field")))
+        report(room, predictions[0], f"Harken, fast tier, {kind}", participants)
+        scores = np.array([room.score(values) for values in predictions])
+        low, high = scores.min(0), scores.max(0)
+        print(f"  {SEEDS} seeds: {low[0]:.3f} to {high[0]:.3f} all bands, {low[1]:.3f} to {high[1]:.3f} 500–2000 Hz")
 
 
 def interaural(room: Studio, rays: int, threads: int) -> np.ndarray:

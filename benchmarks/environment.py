@@ -2,7 +2,8 @@
 
 The environment's step is what an agent trains on: 128×128 depth, 0.25 s of binaural sound at 16 kHz through a 1 s
 response, and its spectrogram, with a static source. What an untrained agent gets is printed as well: uniformly random
-actions end an episode after four steps, and every reset brings a new source, every fifth a new home.
+actions end an episode after four steps, and every reset brings a new source, every fifth a new home. What two threads
+of one process reach together needs two cores that do nothing else.
 
 The peer does less: a binaural response a step, in the setting that SoundSpaces 2.0 trains with (500 rays, temporal
 coherence), no picture, no convolution, no spectrogram. It is not a dependency:
@@ -14,13 +15,17 @@ coherence), no picture, no convolution, no spectrogram. It is not a dependency:
 import argparse
 import importlib.util
 import itertools
+import multiprocessing
 import os
+import queue
 import resource
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -206,6 +211,45 @@ def phases(env: TaskEnv, count: int) -> dict[str, float]:
     return times
 
 
+def together(envs: list[TaskEnv], steps: int, *, processes: bool = False) -> float:
+    """Return steps a second of environments that walk at once, all of them together, each on a thread or process."""
+    context = multiprocessing.get_context("fork") if processes else None
+    begin = threading.Barrier(len(envs)) if context is None else context.Barrier(len(envs))
+    rates: queue.Queue[float] = queue.Queue()
+    done: Any = rates if context is None else context.Queue()
+
+    def work(env: TaskEnv, seed: int) -> None:
+        begin.wait()
+        done.put(walk(env, steps, np.random.default_rng(seed)))
+
+    kind: Any = threading.Thread if context is None else context.Process
+    workers = [kind(target=work, args=(env, seed)) for seed, env in enumerate(envs)]
+    for worker in workers:
+        worker.start()
+    total = sum(done.get() for _ in workers)
+    for worker in workers:
+        worker.join()
+    return total
+
+
+def print_threads(scene: Scene, steps: int, rounds: int) -> None:
+    """Print what two threads reach together, beside two processes: other work on the cores slows both."""
+    world = World(scene=scene)
+    envs = [environment_in(world), environment_in(world)]
+    for env in envs:
+        walk(env, 20, np.random.default_rng(0))
+    rates = [(together(envs[:1], steps), together(envs, steps), _of_processes(envs, steps)) for _ in range(rounds)]
+    one, threads, processes = np.median(rates, axis=0)
+    print(f"  two threads of one process, over one  {threads / one:9.2f}")
+    print(f"  two processes, over one               {processes / one:9.2f}")
+
+
+def _of_processes(envs: list[TaskEnv], steps: int) -> float:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return np.nan
+    return together(envs, steps, processes=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -232,6 +276,8 @@ def main() -> None:
         print(f"    first step of an episode (new source) {1e3 * (time.perf_counter() - start):7.0f} ms")
         rate = moving_rate(scene, steps // 2, rng)
         print(f"  the same with a source that walks      {rate:8.0f} steps/s")
+        if size == sizes[0]:
+            print_threads(scene, steps, rounds)
         if peers[0] is None:
             print("  SoundSpaces 2.0's engine: not installed (pip install rlr-audio-propagation==0.0.1)")
         else:

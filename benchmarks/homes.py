@@ -3,84 +3,51 @@
 In every home, sources and listeners are drawn on the floor. Both tiers give each pair's energies over time in octave
 bands, from which ISO 3382-1's measures follow; the difference is counted in just-noticeable differences: decay times
 5 %, clarity and level 1 dB, direct-to-reverberant ratio 2 dB. "Mid" is the mean of the octaves 500 and 1000 Hz, as
-ISO 3382-1 asks for a single number. The reference is traced twice, with other rays: its own difference is the floor.
+ISO 3382-1 asks for a single number. The reference is traced until the median standard error of every measure is small
+(`--error`), and kept in a folder (`--reference`), where a later run finds it; `--trace-only` fills the folder,
+`--traced-only` takes only what is there. Half an hour of one core traces a home.
 
 The first arrival's direction is compared with that of the earliest exact path of the reference within 20 dB of its
 strongest, the interaural coherence of the tail (80 ms after the first arrival and later) with what the reference's
 directional moments give through the head's measured filters.
 
-    python benchmarks/homes.py [--quick] [--homes 20] [--rays 24000] [--threads 2]
+    python benchmarks/homes.py [--quick] [--homes 20] [--reference FOLDER] [--threads 2]
 """
 
 import argparse
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
+from _reference_homes import (
+    BIN,
+    JND,
+    SIX,
+    TAIL,
+    Home,
+    Rounds,
+    Traced,
+    first_direction,
+    generated,
+    in_jnd,
+    is_traced,
+    measure,
+    single_number,
+    standard_errors,
+    traced_home,
+)
 
-from harken.acoustics import FastPropagation, Listener, ReferencePropagation, ReferenceSettings, SoundPaths, Source
+from harken.acoustics import FastPropagation, Listener, SoundPaths, Source
 from harken.acoustics.hearing.hrtf import HeadResponse
-from harken.acoustics.measures import clarity, decay_time, direct_to_reverberant_ratio
-from harken.errors import SoundError
-from harken.scene import OCTAVE_BANDS, generate_home
+from harken.scene import OCTAVE_BANDS
 from harken.sim import World, WorldSettings
-
-JND = {"T20": 0.05, "EDT": 0.05, "C50": 1.0, "DRR": 2.0, "level": 1.0}
-"""Just-noticeable differences: shares of decay times, decibels of the rest."""
-
-MIDDLE = [OCTAVE_BANDS.index(band) for band in (500.0, 1000.0)]
-SIX = [OCTAVE_BANDS.index(band) for band in (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)]
 
 MANY_RAYS = 24_000
 """Rays of the fast tier where time does not matter."""
 
-TAIL = 0.08
-"""Time after the first arrival at which the tail begins [s]."""
-
 COHERENCE_BANDS = (250.0, 500.0, 1000.0, 2000.0)
 """Octaves whose interaural coherence is compared [Hz]."""
-
-
-def measure(energy: np.ndarray, width: float, start: float) -> dict[str, np.ndarray]:
-    """Return the measures per band ``(bands,)`` of energies ``(bands, n)``; NaN where there is nothing to measure."""
-    measures = {}
-    for name, ask in (
-        ("T20", lambda e: decay_time(e, 1 / width, levels=(-5.0, -25.0), start=start)),
-        ("EDT", lambda e: decay_time(e, 1 / width, levels=(0.0, -10.0), start=start)),
-        ("C50", lambda e: clarity(e, 1 / width, start=start)),
-        ("DRR", lambda e: direct_to_reverberant_ratio(e, 1 / width, start=start)),
-    ):
-        values = np.full(len(energy), np.nan)
-        for band, row in enumerate(energy):
-            try:
-                values[band] = float(ask(row))
-            except SoundError:
-                continue
-        measures[name] = values
-    with np.errstate(divide="ignore"):
-        measures["level"] = 10 * np.log10(energy.sum(1))
-    return measures
-
-
-def single_number(values: np.ndarray, energy: np.ndarray, name: str) -> float:
-    """Return the mean of 500 and 1000 Hz, or the level of all bands together."""
-    return float(10 * np.log10(energy.sum())) if name == "level" else float(values[MIDDLE].mean())
-
-
-def in_jnd(name: str, ours: np.ndarray | float, theirs: np.ndarray | float) -> np.ndarray:
-    """Return differences in just-noticeable differences."""
-    difference = np.asarray(ours) / theirs - 1.0 if name in ("T20", "EDT") else np.subtract(ours, theirs)
-    return np.abs(difference) / JND[name]
-
-
-def first_direction(paths) -> tuple[float, np.ndarray] | None:
-    """Return length and direction of the earliest path within 20 dB of the strongest, None without paths."""
-    strongest = max((path.energy.sum() for path in paths), default=0.0)
-    early = [path for path in paths if strongest > 0 and path.energy.sum() >= 0.01 * strongest]
-    if not early:
-        return None
-    first = min(early, key=lambda path: path.length)
-    return first.length, first.direction
 
 
 class Coherence:
@@ -132,14 +99,20 @@ class Differences:
     bands: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})
     signed: dict[str, list] = field(default_factory=lambda: {name: [] for name in JND})
 
-    def add(self, ours: np.ndarray, theirs: np.ndarray, width: float, start: float) -> None:
-        """Add a pair's energies ``(bands, n)``, in bins of `width`, measured from `start` on [s]."""
-        a, b = measure(ours, width, start), measure(theirs, width, start)
+    def add(self, ours: np.ndarray, theirs: np.ndarray, start: float) -> None:
+        """Add a pair's energies ``(bands, n)``, measured from `start` on [s]."""
+        a, b = measure(ours, start), measure(theirs, start)
         for name in JND:
             own, reference = single_number(a[name], ours, name), single_number(b[name], theirs, name)
             self.single[name].append(float(in_jnd(name, own, reference)))
             self.signed[name].append(np.sign(own - reference) * float(in_jnd(name, own, reference)))
             self.bands[name] += [float(d) for d in in_jnd(name, a[name][SIX], b[name][SIX])]
+
+    def add_errors(self, traced: Traced) -> None:
+        """Add the standard errors of the reference instead."""
+        for mine, errors in zip((self.single, self.bands), standard_errors(traced), strict=True):
+            for name in JND:
+                mine[name] += list(errors[name])
 
     def report(self, title: str) -> None:
         """Print medians and 90th percentiles."""
@@ -151,93 +124,98 @@ class Differences:
             middle, ninety = np.nanpercentile(single, (50, 90))
             wide, wider = np.nanpercentile(bands, (50, 90))
             note = f"  ({lost} pairs without)" if lost else ""
-            bias = np.nanmedian(self.signed[name])
-            print(f"  {name:8s} {middle:10.2f} {ninety:7.2f} {bias:+8.2f}    |{wide:32.2f} {wider:7.2f}{note}")
+            bias = f"{np.nanmedian(self.signed[name]):+8.2f}" if self.signed[name] else 8 * " "
+            print(f"  {name:8s} {middle:10.2f} {ninety:7.2f} {bias}    |{wide:32.2f} {wider:7.2f}{note}")
 
 
-def compare_home(number: int, options: argparse.Namespace, differences: dict, rng: np.random.Generator) -> int:
-    """Compare the pairs of one home; returns how many there were."""
-    world = World(scene=generate_home(number, split="test"))
+@dataclass
+class Comparison:
+    """What is compared over all homes."""
+
+    fast: Differences = field(default_factory=Differences)
+    """The fast tier against the reference."""
+    finer: Differences = field(default_factory=Differences)
+    """The same with `MANY_RAYS`."""
+    errors: Differences = field(default_factory=Differences)
+    """The standard errors of the reference."""
+    angles: list[float] = field(default_factory=list)
+    """Angles between first arrivals [°]."""
+    coherences: list[np.ndarray] = field(default_factory=list)
+    """Differences of the coherence of tails in `COHERENCE_BANDS`."""
+
+
+def compare_home(home: Home, traced: list[Traced], comparison: Comparison) -> None:
+    """Compare the pairs of one home."""
+    world = home.world
     engine = world.propagation
-    assert isinstance(engine, FastPropagation)
     finer = World(
         scene=world.scene, settings=WorldSettings(acoustics=replace(world.settings.acoustics, rays=MANY_RAYS))
     ).propagation
-    assert isinstance(finer, FastPropagation)
-    settings = ReferenceSettings(
-        rate=16_000, duration=world.settings.acoustics.duration, bin=0.001, rays=options.rays, threads=options.threads
-    )
-    head, pairs = Coherence(HeadResponse.kemar(16_000)), 0
-    for _ in range(options.sources):
-        source = Source(position=clear_place(world, rng))
-        listeners = [Listener(position=clear_place(world, rng)) for _ in range(options.listeners)]
-        listeners = [r for r in listeners if np.linalg.norm(r.position - source.position) > 0.5]
-        slow = ReferencePropagation(world.scene, settings).energies(source, listeners)
-        again = ReferencePropagation(world.scene, ReferenceSettings(**{**vars(settings), "seed": 1}))
-        twice = again.energies(source, listeners) if options.floor else slow
-        for listener, reference, repetition in zip(listeners, slow, twice, strict=True):
+    assert isinstance(engine, FastPropagation) and isinstance(finer, FastPropagation)
+    head = Coherence(HeadResponse.kemar(16_000))
+    for reference in traced:
+        comparison.errors.add_errors(reference)
+        source, energy = Source(position=reference.source), reference.energy
+        for i, place in enumerate(reference.listeners):
+            listener, start = Listener(position=place), float(reference.starts[i])
             fast = engine.energy(source, listener)
-            arrival = first_direction(reference.paths)
-            start = (
-                np.linalg.norm(source.position - listener.position) if arrival is None else arrival[0]
-            ) / engine.speed
-            differences["fast"].add(fast.over_time(0.001), reference.energy, 0.001, start)
-            many = finer.energy(source, listener).over_time(0.001)
-            differences["finer"].add(many, reference.energy, 0.001, start)
-            if options.floor:
-                differences["floor"].add(repetition.energy, reference.energy, 0.001, start)
+            comparison.fast.add(fast.over_time(BIN), energy[i], start)
+            comparison.finer.add(finer.energy(source, listener).over_time(BIN), energy[i], start)
             ours = first_direction(fast.paths)
-            if arrival is not None and ours is not None:
-                cosine = np.clip(np.dot(arrival[1], ours[1]), -1.0, 1.0)
-                differences["angle"].append(np.degrees(np.arccos(cosine)))
-            moments = reference.moments[int((start + TAIL) / reference.bin) :].sum(0)
+            if ours is not None and np.isfinite(reference.directions[i, 0]):
+                cosine = np.clip(np.dot(reference.directions[i], ours[1]), -1.0, 1.0)
+                comparison.angles.append(float(np.degrees(np.arccos(cosine))))
             tails = [
                 engine._synthesizer.respond(
                     listener, SoundPaths.of([]), fast.energy, fast.edges, source=701 * k
                 ).samples[:, int((start + TAIL) * engine.rate) :]
                 for k in range(12)
             ]
-            if moments[3, 0] > 0 and np.abs(tails[0]).max() > 0:
-                differences["coherence"].append(head.heard(np.array(tails)) - head.expected(moments))
-            pairs += 1
-    return pairs
-
-
-def clear_place(world: World, rng: np.random.Generator) -> np.ndarray:
-    """Return a random place of a head on the floor, in the open."""
-    while True:
-        place = np.array(world.floor.random_point(rng)) + [0.0, world.settings.ear_height, 0.0]
-        if not world.scene.is_inside_solid(place):
-            return place
+            if reference.tails[i][3, 0] > 0 and np.abs(tails[0]).max() > 0:
+                comparison.coherences.append(head.heard(np.array(tails)) - head.expected(reference.tails[i]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one home, few rays: shows only that it works")
     parser.add_argument("--homes", type=int, default=20)
-    parser.add_argument("--sources", type=int, default=4, help="per home")
-    parser.add_argument("--listeners", type=int, default=5, help="per source")
-    parser.add_argument("--rays", type=int, default=24_000, help="of the reference, per source")
+    parser.add_argument("--sources", type=int, default=2, help="per home")
+    parser.add_argument("--listeners", type=int, default=10, help="per source")
+    parser.add_argument("--rays", type=int, default=24_000, help="of a round of the reference, per source")
+    parser.add_argument(
+        "--error", type=float, default=0.3, help="median standard error at which a source is done [JND]"
+    )
+    parser.add_argument("--most", type=int, default=144_000, help="rays of the reference per source, at most")
+    parser.add_argument("--reference", type=Path, help="folder in which what the reference hears is kept, by home")
+    parser.add_argument("--trace-only", action="store_true", help="fill that folder and compare nothing")
+    parser.add_argument("--traced-only", action="store_true", help="compare the homes in that folder, trace nothing")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--no-floor", dest="floor", action="store_false", help="trace the reference once only")
     options = parser.parse_args()
     if options.quick:
-        options.homes, options.sources, options.listeners, options.rays = 1, 1, 3, 320
-    differences = {"fast": Differences(), "finer": Differences(), "floor": Differences(), "angle": [], "coherence": []}
-    rng, pairs, start = np.random.default_rng(0), 0, time.perf_counter()
-    homes = 0
+        options.homes, options.sources, options.listeners, options.rays, options.most = 1, 1, 3, 320, 320
+    rounds = Rounds(rays=options.rays, error=options.error, most=options.most, threads=options.threads)
+    if options.traced_only:
+        rounds = replace(rounds, most=0)
+    comparison = Comparison()
+    homes, pairs, start = 0, 0, time.perf_counter()
     try:
         for number in range(options.homes):
-            pairs += compare_home(number, options, differences, rng)
-            homes += 1
+            home = generated(number, options.sources, options.listeners)
+            if options.traced_only and not is_traced(home, options.reference):
+                continue
+            traced = traced_home(home, rounds, options.reference)
+            if not options.trace_only:
+                compare_home(home, traced, comparison)
+            homes, pairs = homes + 1, pairs + sum(len(t.listeners) for t in traced)
             print(f"home {number}: {pairs} pairs, {time.perf_counter() - start:.0f} s", flush=True)
     except KeyboardInterrupt:
         print("interrupted: what follows is what was compared so far")
-    differences["fast"].report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
-    differences["finer"].report(f"The same with {MANY_RAYS:,} rays a source")
-    if options.floor:
-        differences["floor"].report("The reference against itself with other rays: what its own noise leaves")
-    angle, coherence = np.array(differences["angle"]), np.array(differences["coherence"])
+    if options.trace_only or homes == 0:
+        return
+    comparison.fast.report(f"Fast tier against the reference, {pairs} pairs in {homes} homes")
+    comparison.finer.report(f"The same with {MANY_RAYS:,} rays a source")
+    comparison.errors.report("Standard error of the reference")
+    angle, coherence = np.array(comparison.angles), np.array(comparison.coherences)
     print(f"\nDirection of the first arrival: within 10° in {100 * np.mean(angle <= 10):.1f} % of {len(angle)} pairs")
     print("Interaural coherence of the tail, fast less reference: mean over pairs, root mean square")
     for i, band in enumerate(COHERENCE_BANDS):

@@ -28,3 +28,9 @@ def repository() -> Path:
 def round_robin() -> Path:
     """The measured studio of PTB's third round robin: the meshes, materials and measurements of a real room."""
     return find_data("ptb_round_robin_3")
+
+
+@pytest.fixture(scope="session")
+def bras() -> Path:
+    """Two rooms of BRAS, the Benchmark for Room Acoustical Simulation: meshes, materials and measurements."""
+    return find_data("bras")

@@ -1,9 +1,10 @@
-"""Plot the validation of docs/validation.md: closed forms, the wedge, convergence, and with --full the measured studio.
+"""Plot the validation of docs/validation.md: closed forms, the wedge, convergence, and with --full the measured rooms.
 
 python docs/plots/validation.py docs/images [--full] [--threads 2]
 
-Writes validation_*.png into the folder and nothing else, within three minutes on one core. --full adds the studio, with
-160,000 rays a source (some ten minutes a core), where HARKEN_DATA names the folder that holds ptb_round_robin_3.
+Writes validation_*.png into the folder and nothing else, within three minutes on one core. --full adds the measured
+rooms, with 160,000 rays a source in the studio (some fifteen minutes a core), where HARKEN_DATA names the folder that
+holds ptb_round_robin_3 and bras.
 """
 
 import argparse
@@ -21,11 +22,14 @@ from scipy.optimize import brentq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
+from _bras import JND, ROOMS, engines, eyring, measured, predicted, scene_of_room
 from _closed_forms import WINDOW, coherence, convergence, shoebox_responses, sphere, steady_tail
-from _round_robin import BANDS, MEASURES, STATES, Studio
-from _studio import interaural, mean_errors, participants_errors, reference_in, studio_settings
+from _engines import BANDS, reference_in
+from _round_robin import MEASURES, STATES, Studio, data_folder
+from _studio import interaural, mean_errors, participants_errors, studio_settings
 from _wedge import SPEED, biot_tolstoy, wedge_errors
 
+from harken.acoustics import AcousticSettings
 from harken.acoustics.engines.reference import ReferenceSettings
 from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.hearing.microphones import MicrophoneArray
@@ -261,6 +265,37 @@ def mean_over_positions(room: Studio, values: dict, source: str, state: str, mea
     return float(np.mean([values[state, position][measure][band] for position in room.data["positions"]]))
 
 
+def plot_bras(folder: Path, threads: int) -> plt.Figure:
+    """Reverberation and clarity in two rooms of BRAS by band, measured and predicted."""
+    figure, axes = plt.subplots(2, 2, figsize=(10, 7), sharex=True, sharey="row", layout="constrained")
+    shown = {
+        "reference tier, vector": ("C3", "D"),
+        "reference tier, on–off": ("C1", "s"),
+        "fast tier, field": ("C0", "o"),
+    }
+    for column, room in enumerate(ROOMS):
+        scene = scene_of_room(folder, room)
+        times, clarity = axes[:, column]
+        times.semilogx(BANDS, measured(folder, room, "T20/s"), "k-", lw=2, label="measured, mean of ten pairs")
+        clarity.semilogx(BANDS, measured(folder, room, "C/dB"), "k-", lw=2)
+        for title, engine in engines(room, 10_000, threads, 0):
+            for name, (color, marker) in shown.items():
+                if title.startswith(name):
+                    found = dict(zip(JND, predicted(scene, room, engine), strict=True))
+                    style = {"color": color, "marker": marker, "ms": 5, "ls": "--", "lw": 1.2}
+                    times.semilogx(BANDS, found["T20/s"], label=name, **style)
+                    clarity.semilogx(BANDS, found["C/dB"], **style)
+        times.semilogx(BANDS, eyring(scene, room.settings(AcousticSettings)), "0.5", ls=":", label="Eyring's formula")
+        times.set(title=f"{room.name}, {room.title}")
+        clarity.set(xlabel="octave band [Hz]")
+        clarity.set_xticks(BANDS, [f"{b:g}" for b in BANDS])
+        clarity.minorticks_off()
+    axes[0, 0].set(ylabel="T20 [s]", ylim=(0, None))
+    axes[1, 0].set(ylabel="C80 [dB]")
+    axes[0, 0].legend(fontsize=8)
+    return finished(figure)
+
+
 def finished(figure: plt.Figure) -> plt.Figure:
     for axes in figure.axes:
         axes.grid(alpha=0.3)
@@ -284,6 +319,11 @@ def main() -> None:
         plots["studio"] = lambda: plot_studio(room, options.threads)
     elif options.full:
         print("studio: skipped, ptb_round_robin_3 was not found. Set HARKEN_DATA to the folder that holds it.")
+    rooms = data_folder("bras") if options.full else None
+    if rooms is not None:
+        plots["bras"] = lambda: plot_bras(rooms, options.threads)
+    elif options.full:
+        print("bras: skipped, bras was not found. Set HARKEN_DATA to the folder that holds it.")
     for name, plot in plots.items():
         plot().savefig(options.folder / f"validation_{name}.png", dpi=100)
 

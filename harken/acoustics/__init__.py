@@ -1,6 +1,7 @@
 """Sound in rooms: propagation, heads, and what room acousticians measure."""
 
-from harken.acoustics.engines.fast import EnergyHistogram, FastPropagation
+from harken.acoustics.engines.fast import FastPropagation
+from harken.acoustics.engines.histogram import EnergyHistogram
 from harken.acoustics.engines.reference import EnergyResponse, ReferencePropagation, ReferenceSettings
 from harken.acoustics.hearing.ambisonics import Ambisonics
 from harken.acoustics.hearing.hrtf import HeadResponse

@@ -15,12 +15,12 @@ Two kinds of weights follow from it:
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import irfft, next_fast_len
 
 from harken.errors import ConfigurationError
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["amplitude_weights", "apply_band_gains", "band_edges", "band_filters", "band_noise", "energy_weights"]
+__all__ = ["amplitude_weights", "band_edges", "band_filters", "energy_weights"]
 
 
 def band_edges(bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
@@ -82,61 +82,6 @@ def amplitude_weights(frequencies: np.ndarray, bands: Sequence[float] = OCTAVE_B
     Arguments, result and errors are those of `energy_weights`, of which this is the square.
     """
     return energy_weights(frequencies, bands) ** 2
-
-
-def apply_band_gains(
-    signal: np.ndarray, gains: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_BANDS
-) -> np.ndarray:
-    """Give each band of a signal its own gain, without moving the signal in time (zero phase).
-
-    The spectrum is multiplied by Σ_b gain_b · amplitude_weights_b. Ringing before the first sample and after the last
-    is cut.
-
-    Args:
-        signal: ``(..., samples)``.
-        gains: ``(..., bands)`` gains of the amplitude: square roots of energies. Leading axes broadcast.
-        rate: Sampling rate [Hz].
-        bands: Centre frequencies [Hz], rising.
-
-    Returns:
-        ``(..., samples)`` float32.
-
-    Raises:
-        ConfigurationError: There is not one gain per band, or the rate is not positive.
-    """
-    signal, gains = np.asarray(signal), np.asarray(gains, np.float64)
-    _check_rate(rate)
-    if gains.ndim == 0 or gains.shape[-1] != len(bands):
-        raise ConfigurationError(f"Gains have shape {gains.shape}; expected (..., {len(bands)}), one per octave band.")
-    samples = signal.shape[-1]
-    size = next_fast_len(2 * samples, real=True)
-    spectrum = gains @ amplitude_weights(np.fft.rfftfreq(size, 1.0 / rate), bands)
-    return irfft(rfft(signal, size) * spectrum, size)[..., :samples].astype(np.float32)
-
-
-def band_noise(noise: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
-    """Split noise into octave bands whose energies add up to the noise's own.
-
-    The filters are circular (the end rings into the beginning), so stationary noise stays stationary up to its ends.
-    Bands above the Nyquist frequency come out silent.
-
-    Args:
-        noise: ``(channels, samples)`` or ``(samples,)``.
-        rate: Sampling rate [Hz].
-        bands: Centre frequencies [Hz], rising.
-
-    Returns:
-        ``(bands, *noise.shape)`` float32.
-
-    Raises:
-        ConfigurationError: The bands do not rise, or the rate is not positive.
-    """
-    noise = np.asarray(noise)
-    _check_rate(rate)
-    samples = noise.shape[-1]
-    weights = energy_weights(np.fft.rfftfreq(samples, 1.0 / rate), bands)
-    spectrum = weights.reshape(len(bands), *[1] * (noise.ndim - 1), -1) * rfft(noise)
-    return irfft(spectrum, samples).astype(np.float32)
 
 
 def band_filters(rate: float, taps: int, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:

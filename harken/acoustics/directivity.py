@@ -6,6 +6,7 @@ source's level is the one measured on its axis. Its total radiated energy is `Di
 omnidirectional source with the same level on the axis.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,6 @@ __all__ = [
     "Directivity",
     "FirstOrder",
     "MeasuredDirectivity",
-    "Oriented",
     "baffled_piston",
     "body_frame",
     "directivity",
@@ -97,7 +97,7 @@ def body_frame(heading: float, pitch: float = 0.0) -> np.ndarray:
         ConfigurationError: An angle is not finite.
     """
     heading, pitch = checked_number("Heading", heading, unit="radians"), checked_number("Pitch", pitch, unit="radians")
-    ch, sh, cp, sp = np.cos(heading), np.sin(heading), np.cos(pitch), np.sin(pitch)
+    ch, sh, cp, sp = math.cos(heading), math.sin(heading), math.cos(pitch), math.sin(pitch)
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [sh * cp, -sp, ch * cp]])
 
 
@@ -299,34 +299,6 @@ class MeasuredDirectivity:
             share /= share.sum(-1, keepdims=True)
             result[start : start + 256] = np.einsum("ki,kib->kb", share, self.values[triangles[holder]])
         return result
-
-
-@dataclass(frozen=True, kw_only=True)
-class Oriented:
-    """A body with a directivity that faces somewhere: takes directions in the world's frame.
-
-    Raises:
-        ConfigurationError: An angle is not finite.
-    """
-
-    directivity: Directivity
-    """The body's own directivity."""
-    heading: float = 0.0
-    """Heading [rad]: 0 looks along −z, positive counter-clockwise seen from above."""
-    pitch: float = 0.0
-    """Angle above the horizon [rad]."""
-
-    def __post_init__(self) -> None:
-        """Check the fields."""
-        check_settings(self)
-
-    def gains(self, directions: np.ndarray) -> np.ndarray:
-        """Return the gains ``(..., bands)`` in directions of the world."""
-        return self.directivity.gains(np.asarray(directions, np.float64) @ body_frame(self.heading, self.pitch).T)
-
-    def mean_energy(self) -> np.ndarray:
-        """Return the mean of the squared gains, ``(bands,)``, which no rotation changes."""
-        return self.directivity.mean_energy()
 
 
 def piston_on_sphere(

@@ -16,6 +16,7 @@ from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.acoustics.hearing.microphones import MicrophoneArray
 from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import ConfigurationError, SoundError
+from harken.raytracing import kernel
 from harken.scene import OCTAVE_BANDS
 from harken.sound.delay_lines import DelayLines
 
@@ -134,7 +135,7 @@ class Listener:
                 "or a MicrophoneArray."
             )
 
-    @property
+    @cached_property
     def frame(self) -> np.ndarray:
         """``(3, 3)`` rotation from the world into the listener's frame: rows right, up and back."""
         return body_frame(self.heading, self.pitch)
@@ -243,17 +244,25 @@ class SoundPaths(Sequence[SoundPath]):
     @cached_property
     def direction(self) -> np.ndarray:
         """``(n, 3)`` unit vectors from the listener to where the sound comes from."""
-        rows = np.arange(len(self))
-        return _unit(self.points[rows, self.point_count - 2] - self.points[rows, self.point_count - 1])
+        return _directions(self.points, self.point_count - 2, self.point_count - 1)
 
     @cached_property
     def departure(self) -> np.ndarray:
         """``(n, 3)`` unit vectors from the source to where the sound goes."""
-        return _unit(self.points[:, 1] - self.points[:, 0])
+        return _directions(self.points, np.ones(len(self), np.int64), np.zeros(len(self), np.int64))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)), 1e-9)[:, None]
+@kernel
+def _directions(points, to, origin):
+    """Return the unit vectors ``(n, 3)`` to points of paths from others, which are given by their numbers."""
+    directions = np.empty((len(points), 3))
+    for i in range(len(points)):
+        dx = points[i, to[i], 0] - points[i, origin[i], 0]
+        dy = points[i, to[i], 1] - points[i, origin[i], 1]
+        dz = points[i, to[i], 2] - points[i, origin[i], 2]
+        length = max(np.sqrt(dx * dx + dy * dy + dz * dz), 1e-9)
+        directions[i, 0], directions[i, 1], directions[i, 2] = dx / length, dy / length, dz / length
+    return directions
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -40,10 +40,10 @@ def _borrow(typing: Any, value: Any) -> Any:
 borrowed: Any = intrinsic(_borrow)
 """``borrowed(value)`` returns, inside a kernel, the same arrays (one, or tuples of them) without reference counts.
 
-Only for arguments that a caller in Python holds until the kernel returns. An array made inside the kernel would be
-freed after its last use under its own name, and nothing borrowed may be returned."""
+Only for arguments: the caller, in Python or another kernel, holds them until the kernel returns. An array made inside
+the kernel would be freed after its last use under its own name, and nothing borrowed may be returned."""
 
 
-def aligned_buffer() -> np.ndarray:
+def aligned_buffer(words: int = 32) -> np.ndarray:
     """Return what `ray_buffer` returns inside kernels: scratch for one ray, for a kernel that borrows it."""
-    return ray_buffer.py_func()
+    return ray_buffer.py_func(words)

@@ -77,9 +77,9 @@ class Triangles:
 
     @made_once
     def image_data(self) -> Any:
-        """What kernels that cast images take: faster than `packet_data`, but a ray in millions slips through.
+        """What kernels that cast many packets take: faster than `packet_data`, but a ray in millions slips through.
 
-        Sound must not leak out of a closed room, so only cameras use it, and they repair the affected pixels.
+        Who uses it casts again, with `kernel_data`, what may have slipped: pixels of images, sound in a closed room.
         """
         if embree.AVAILABLE:
             scene = embree.build(self, self.vertices, self.faces, robust=False)

@@ -1,5 +1,6 @@
 """Scenes: triangles with materials and meaning, floors to walk on, readers, and the generator of homes."""
 
+from harken.scene.doors import DOOR_STATES, Door, DoorState
 from harken.scene.floor.geodesic import DistanceField, Path
 from harken.scene.floor.graph import NavigationGraph
 from harken.scene.floor.walkable import Body, WalkableFloor
@@ -15,6 +16,7 @@ from harken.scene.vocabulary import CATEGORIES, SOUNDING_CATEGORIES
 
 __all__ = [
     "CATEGORIES",
+    "DOOR_STATES",
     "MATERIALS",
     "OCTAVE_BANDS",
     "SOUNDING_CATEGORIES",
@@ -22,6 +24,8 @@ __all__ = [
     "Appearance",
     "Body",
     "DistanceField",
+    "Door",
+    "DoorState",
     "FloorGround",
     "GridGround",
     "Ground",

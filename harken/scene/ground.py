@@ -152,7 +152,9 @@ class FloorGround:
     def moves(self, position: Point, headings: Sequence[float], distance: float) -> np.ndarray:
         """Return where walks along several headings end ``(n, 3)``."""
         distance = checked_number("The distance", distance, 0.0, unit="m", error=NavigationError)
-        return self.floor.moves(position, [distance * forward_vector(self.turned(heading)) for heading in headings])
+        turned = np.array([self.turned(heading) for heading in headings])
+        ways = np.stack([-np.sin(turned), np.zeros(len(turned)), -np.cos(turned)], 1)
+        return self.floor.moves(position, distance * ways)
 
     def distance(self, start: Point, goal: Point) -> float:
         """Return the length of the shortest way over the floor [m], inf where there is none."""

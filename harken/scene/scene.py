@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from harken.errors import ConfigurationError, SceneError
 from harken.once import made_once
 from harken.raytracing import Triangles
 from harken.raytracing.triangles import ShiftedTriangles
+from harken.scene.doors import Door, DoorState, Leaf, check_doors, checked_states, move_leaves
 from harken.scene.labels import LabelUse
 from harken.scene.materials import AcousticMaterial
 
@@ -116,6 +118,12 @@ class Scene:
     """Human-readable name: a file's stem or "home train 17"."""
     source: str = ""
     """Where the scene came from: a path, or the call that generated it."""
+    doors: tuple[Door, ...] = ()
+    """The doors; `with_doors` puts some into openings, and generated homes have theirs."""
+    door_states: tuple[DoorState, ...] = ()
+    """How each of `doors` stands."""
+    bare: "Scene | None" = None
+    """The scene without the leaves that `with_door_states` has put into it, None where it has put none."""
     origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
     """``(3,)`` float64 origin of `vertices`, in whole metres [m]. Zero where the farthest vertex is nearer
     than 64 m or than four times the greatest half side of the scene's box; else chosen near its middle."""
@@ -198,6 +206,9 @@ class Scene:
     def _moved(self) -> "Scene":
         moved = copy.copy(self)
         object.__setattr__(moved, "origin", np.zeros(3))
+        object.__setattr__(moved, "doors", tuple(door.moved(-self.origin) for door in self.doors))
+        if self.bare is not None:
+            object.__setattr__(moved, "bare", self.bare.local)
         return moved
 
     @made_once
@@ -288,8 +299,56 @@ class Scene:
             f"{len(self.materials)} materials, {len(self.objects)} objects, {len(self.rooms)} rooms>"
         )
 
+    @made_once
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The leaves that `with_door_states` has put into the scene."""
+        if self.bare is None:
+            return ()
+        pairs = zip(self.doors, self.door_states, strict=True)
+        return tuple(leaf for door, state in pairs if (leaf := door.leaf(state)) is not None)
+
+    def with_doors(self, doors: Sequence[Door], states: Mapping[str, DoorState] | None = None) -> "Scene":
+        """Return the scene with doors in openings of its walls.
+
+        Args:
+            doors: The doors.
+            states: How they stand, by name; open where it does not say.
+
+        Raises:
+            SceneError: The scene has doors already, or these do not fit; see `harken.scene.doors.check_doors`.
+            UnknownNameError: There is no such door, or no such state.
+        """
+        if self.doors:
+            raise SceneError(f"{self.name} has doors already: {', '.join(door.name for door in self.doors)}.")
+        check_doors(self, doors)
+        checked_states(doors, states or {})
+        return replace(self, doors=tuple(doors)).with_door_states(states or {})
+
+    def with_door_states(self, states: Mapping[str, DoorState]) -> "Scene":
+        """Return the scene with its doors as they shall stand, which is fast; the result depends on nothing else.
+
+        Args:
+            states: How doors stand, by name: "open", "ajar" or "closed"; open where it does not say.
+
+        Raises:
+            UnknownNameError: There is no such door, or no such state.
+        """
+        bare = self if self.bare is None else self.bare
+        chosen = checked_states(bare.doors, states)
+        leaves = [door.leaf(state) for door, state in zip(bare.doors, chosen, strict=True)]
+        return bare if not any(leaves) else replace(move_leaves(bare, chosen), bare=bare)
+
     def with_materials(self, materials: tuple[AcousticMaterial, ...], material: np.ndarray) -> "Scene":
-        """Return the same scene with other materials."""
+        """Return the same scene with other materials.
+
+        Raises:
+            SceneError: Leaves of doors stand in the scene.
+        """
+        if self.bare is not None:
+            raise SceneError(
+                f"{self.name}: leaves of doors stand in the scene; choose materials with its doors open, such as "
+                "scene.bare.with_materials(…), then move the doors."
+            )
         return replace(self, materials=materials, material=material, labels=())
 
 

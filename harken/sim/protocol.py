@@ -1,12 +1,13 @@
 """The interface between a simulated world and the agents and tasks in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from harken.acoustics import ImpulseResponse, Listener, Source
 from harken.acoustics.engines.echo import EchoSettings
+from harken.scene.doors import DoorState
 from harken.scene.ground import Ground
 from harken.sim.mount import Mount
 from harken.sim.sources import SoundSource
@@ -60,6 +61,22 @@ class SimulatorProtocol(Protocol):
     @property
     def sources(self) -> tuple[SoundSource, ...]:
         """The sound sources."""
+        ...
+
+    @property
+    def doors(self) -> Mapping[str, DoorState]:
+        """How the doors stand, by name; empty where there are none."""
+        ...
+
+    def set_doors(self, states: Mapping[str, DoorState], *, anyway: bool = False) -> None:
+        """Open or close doors, by name; those that are not named stay as they are.
+
+        A body that stands in the way is an error, or with `anyway` has to be placed again.
+        """
+        ...
+
+    def door_ahead(self) -> str | None:
+        """Return the name of the door that the body can reach, if any."""
         ...
 
     def place(self, position: np.ndarray, heading: float) -> None:

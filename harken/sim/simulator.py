@@ -1,7 +1,7 @@
 """The embedded simulator."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from harken.acoustics.engines.echo import EchoSettings
 from harken.acoustics.protocol import ListenerFormat, SourceLike, checked_listener, checked_source
 from harken.checks import checked_count, checked_number, checked_point, wrapped_angle
 from harken.errors import ConfigurationError, HarkenWarning, NavigationError, SoundError, StateError, UnknownNameError
-from harken.scene import Scene
+from harken.scene import DoorState, Scene
 from harken.scene.ground import Ground
 from harken.sim.mount import Mount
 from harken.sim.settings import WorldSettings
@@ -30,6 +30,16 @@ FARTHEST_WALK = 1000.0
 
 NOTICED = 0.1
 """Distance between the requested and the actual position of a body from which on a warning is given [m]."""
+
+
+ARM = 1.0
+"""Distance within which a body reaches a door [m]."""
+
+ASIDE = np.radians(60.0)
+"""Angle from where the body faces to the middle of a door that it reaches [rad]."""
+
+DOOR_WORLDS_KEPT = 4
+"""How many states of doors a simulator keeps the worlds of."""
 
 
 class Simulator:
@@ -67,7 +77,7 @@ class Simulator:
         self.world = world if isinstance(world, World) else World(scene=world, settings=_world_settings(options))
         self.camera = camera or Camera()
         self.mount = mount or Mount(height=self.ear_height)
-        self._propagation = propagation
+        self._propagation, self._has_own_propagation = propagation, propagation is not None
         self.hearing: ListenerFormat = hearing
         self.position = np.zeros(3)
         self.heading = 0.0
@@ -76,6 +86,7 @@ class Simulator:
         self._sources: list[SoundSource] = []
         self._streams: list[HeardStream] = []
         self._sample_count = 0
+        self._worlds: dict[tuple[DoorState, ...], World] = {}
 
     def __repr__(self) -> str:
         """Return a short description of the body's place."""
@@ -121,6 +132,93 @@ class Simulator:
     def sources(self) -> tuple[SoundSource, ...]:
         """The sound sources."""
         return tuple(self._sources)
+
+    @property
+    def doors(self) -> Mapping[str, DoorState]:
+        """How the doors stand, by name; empty where there are none."""
+        scene = self.world.scene
+        return dict(zip((door.name for door in scene.doors), scene.door_states, strict=True))
+
+    def set_doors(self, states: Mapping[str, DoorState], *, anyway: bool = False) -> None:
+        """Open or close doors; those that are not named stay as they are.
+
+        What is seen, heard and walked on changes at once; sound fades from one state into the other. Little is computed
+        again, and worlds of the last `DOOR_WORLDS_KEPT` states are kept.
+
+        Args:
+            states: "open", "ajar" or "closed" by the name of the door.
+            anyway: Whether they move even where the body stands in the way; it then has to be placed again.
+
+        Raises:
+            UnknownNameError: There is no such door, or no such state.
+            StateError: The body or a source is where a leaf would be, or the simulator was given an engine of its
+                own, which knows one scene; nothing has changed.
+        """
+        if not isinstance(states, Mapping):
+            raise ConfigurationError(
+                f"States of doors are {states!r}; expected a mapping such as {{'door 1': 'ajar'}}."
+            )
+        changed = self.world.with_door_states({**self.doors, **states})
+        if changed is self.world:
+            return
+        if self._has_own_propagation:
+            raise StateError(
+                f"{self.name}: the simulator was made with propagation=…, an engine of one scene; doors move in "
+                "simulators that use the world's."
+            )
+        blocked = self._in_the_way(changed) if self._placed else None
+        if blocked is not None and not anyway:
+            raise StateError(
+                f"The body stands at {self.position.round(3).tolist()}, in the way of {blocked!r}: it cannot be moved. "
+                "Let the body step aside first."
+            )
+        buried = None if anyway else self._buried_source(changed)
+        if buried is not None:
+            raise StateError(
+                f"A source sounds at {buried[0].round(3).tolist()}, in the way of {buried[1]!r}: it cannot be moved. "
+                "Move the source first."
+            )
+        self._placed = self._placed and blocked is None
+        self._worlds.pop(changed.scene.door_states, None)
+        self._worlds[changed.scene.door_states] = changed
+        for old in list(self._worlds)[:-DOOR_WORLDS_KEPT]:
+            del self._worlds[old]
+        self.world, self._propagation = changed, None
+
+    def _in_the_way(self, world: World) -> str | None:
+        """Return the name of a door whose leaf would stand in the body."""
+        size = self.world.settings.size
+        column = self.position + np.linspace(0.05, size.height, 9)[:, None] * [0.0, 1.0, 0.0]
+        leaves = (leaf for leaf in world.scene.leaves if leaf.contains(column, wider=size.radius - 0.01).any())
+        return next((leaf.door.name for leaf in leaves), None)
+
+    def _buried_source(self, world: World) -> tuple[np.ndarray, str] | None:
+        """Return the place of a source at rest that a leaf would enclose, and the name of its door."""
+        places = [np.asarray(source.position) for source in self._sources if source.trajectory is None]
+        pairs = ((place, leaf) for place in places for leaf in world.scene.leaves)
+        return next(((place, leaf.door.name) for place, leaf in pairs if leaf.contains(place[None]).any()), None)
+
+    def door_ahead(self) -> str | None:
+        """Return the name of the nearest door within an arm's reach ahead of the body, None where there is none.
+
+        It is reached at most `ARM` from the body and at most `ASIDE` aside of where it faces.
+        """
+        self._check_placed()
+        ahead = np.array([-np.sin(self.heading), -np.cos(self.heading)])
+        nearest, name = ARM, None
+        for door in self.world.scene.doors:
+            foot = self.position[1] - door.hinge[1]
+            if not -0.5 <= foot <= door.height - 0.5:
+                continue
+            ends = np.array([door.hinge, door.latch])[:, [0, 2]]
+            way = ends[1] - ends[0]
+            share = np.clip((self.position[[0, 2]] - ends[0]) @ way / (way @ way), 0.0, 1.0)
+            towards = ends[0] + share * way - self.position[[0, 2]]
+            middle = door.center[[0, 2]] - self.position[[0, 2]]
+            distance = float(np.hypot(*towards))
+            if distance < nearest and middle @ ahead >= np.cos(ASIDE) * np.hypot(*middle):
+                nearest, name = distance, door.name
+        return name
 
     def place(self, position: np.ndarray, heading: float) -> None:
         """Put the body on the floor near a position; warns if it had to be moved from the requested place.
@@ -223,7 +321,8 @@ class Simulator:
         Returns:
             ``(channels, samples)`` float32 pressure; for two ears the left is first.
         """
-        return self.hear_each(samples).sum(0)
+        each = self.hear_each(samples)
+        return each[0] if len(each) == 1 else each.sum(0)
 
     def hear_each(self, samples: int) -> np.ndarray:
         """Let time pass and return what the ears heard of each source; `hear` is the sum over the sources.
@@ -247,7 +346,7 @@ class Simulator:
         ears = self.ears
         if not self._streams:
             self._streams = [stream_of(self.propagation, source) for source in self._sources]
-        each = np.zeros((len(self._sources), ears.channels, samples), np.float32)
+        each = np.empty((len(self._sources), ears.channels, samples), np.float32)
         for i, stream in enumerate(self._streams):
             each[i] = stream.advance(self.propagation, ears, samples, jumped=self._jumped)
         self._jumped = False

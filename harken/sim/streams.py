@@ -91,6 +91,11 @@ class FadingStream:
         self._convolver: StreamingConvolver | None = None
         self._response: tuple[tuple, np.ndarray] | None = None
         self._time = 0
+        self._engine: Propagation | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the engine."""
+        return {**vars(self), "_engine": None}
 
     def advance(self, propagation: Propagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
@@ -110,6 +115,9 @@ class FadingStream:
             moved = self._source.at((self._time + ahead) / propagation.rate)
             return propagation.impulse_response(moved, ears).samples
         pose = ears.position.tobytes(), ears.heading
+        if self._engine is not propagation and self._engine is not None:
+            self._response = None  # the world has changed
+        self._engine = propagation
         if self._response is None or self._response[0] != pose:
             self._response = pose, propagation.impulse_response(self._source.at(0.0), ears).samples
         return self._response[1]
@@ -177,21 +185,34 @@ class MovingStream:
         self._convolver: StreamingConvolver | None = None
         self._last: _Moment | None = None
         self._time = 0
+        self._engine: MovingPropagation | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the engine."""
+        return {**vars(self), "_engine": None}
 
     def advance(self, propagation: MovingPropagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
         moves, begin = self._source.trajectory is not None, ears
         block = _divided(samples, round(TAIL_BLOCK * propagation.rate)) if moves else samples
+        changed = self._engine is not None and self._engine is not propagation
+        if changed and self._last is not None and self._engine is not None:
+            self._last.parts(self._engine)  # what was heard so far, in the world as it was
+        self._engine, jumped = propagation, jumped or changed
         if self._last is not None and not jumped and self._last.ears.format == ears.format:
             begin = self._last.ears
         out = np.empty((ears.channels, samples), np.float32)
         for start in range(0, samples, block):
             until = start + block
             there = ears if until == samples else _between(begin, ears, until / samples)
-            out[:, start:until] = self._advance(propagation, there, block, jumped and start == 0)
+            out[:, start:until] = self._advance(
+                propagation, there, block, jumped and start == 0, changed and start == 0
+            )
         return out
 
-    def _advance(self, propagation: MovingPropagation, ears: Listener, samples: int, jumped: bool) -> np.ndarray:
+    def _advance(
+        self, propagation: MovingPropagation, ears: Listener, samples: int, jumped: bool, changed: bool
+    ) -> np.ndarray:
         """Let the time of one block pass."""
         if self._convolver is None:
             self._convolver = _convolver(self._source, propagation.rate, samples)
@@ -199,7 +220,7 @@ class MovingStream:
         before = self._moment(propagation, ears, start) if self._last is None else self._last
         jumped = jumped and self._last is not None
         after = self._moment(propagation, ears, end)
-        if after.pose == before.pose and after.velocity is None:
+        if after.pose == before.pose and after.velocity is None and not changed:
             after = before
         if after is before:
             response = after.parts(propagation).samples
@@ -230,8 +251,7 @@ class MovingStream:
 
     def _leaps(self, before: _Moment, after: _Moment, start: float, end: float) -> bool:
         """Whether source or listener change place too fast to have moved there, or the listener hears otherwise."""
-        walked = math.dist(after.ears.position, before.ears.position)
-        moved = math.dist(after.source.position, before.source.position)
+        walked, moved = _apart(after.ears, before.ears), _apart(after.source, before.source)
         if after.ears.format != before.ears.format or walked > FASTEST * (end - start):
             return True
         return moved > self._travelled(before, after, start, end) + 1e-6
@@ -247,7 +267,7 @@ class MovingStream:
     ) -> None:  # fmt: skip
         """Add the paths to `out`, from moment to moment between two times [s]."""
         assert self._convolver is not None
-        walked, samples = math.dist(after.ears.position, before.ears.position), out.shape[1]
+        walked, samples = _apart(after.ears, before.ears), out.shape[1]
         travelled = self._travelled(before, after, start, end)
         turned = wrapped_angle(after.ears.heading - before.ears.heading)
         count = math.ceil(max(walked / STRIDE, travelled / STRIDE, abs(turned) / SWING) - SPARE)
@@ -260,13 +280,20 @@ class MovingStream:
                 parts = after.parts(propagation)
                 later_paths, later = parts.paths, parts.lines(heading=before.ears.heading + turned * share)
             else:
-                ears = _between(before.ears, after.ears, share)
-                moment = after if i == count else self._moment(propagation, ears, start + (end - start) * share)
+                moment = after
+                if i < count:
+                    ears = _between(before.ears, after.ears, share)
+                    moment = self._moment(propagation, ears, start + (end - start) * share)
                 later_paths, later = moment.parts(propagation).paths, moment.lines(propagation)
             pairs = match_paths(paths, later_paths, (walked + travelled) / count)
             stream, now = self._convolver.stream, self._time + begun
             add_gliding(stream, now, lines, later, pairs, out, first=begun, block=until - begun)
             paths, lines, begun = later_paths, later, until
+
+
+def _apart(one: Listener | Source, other: Listener | Source) -> float:
+    """Return the distance between two places [m]."""
+    return math.dist(one.position.tolist(), other.position.tolist())  # several times faster than with arrays
 
 
 def _between(one: Listener, other: Listener, share: float) -> Listener:

@@ -1,7 +1,9 @@
 """A world: a scene with the data derived from it, which is computed once and shared by all simulators."""
 
 import functools
-from collections.abc import Sequence
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +15,11 @@ from harken.acoustics.recent import RecentlyUsed
 from harken.errors import NavigationError
 from harken.once import made_once
 from harken.prepared import prepared_folder
-from harken.scene import Body, NavigationGraph, Scene, WalkableFloor
+from harken.scene import Body, DoorState, NavigationGraph, Scene, WalkableFloor
+from harken.scene.doors import checked_states
 from harken.scene.floor.grid import FloorGrid
 from harken.scene.floor.islands import Island
+from harken.scene.floor.leaves import floor_with_leaves
 from harken.scene.ground import FloorGround, GridGround, Ground
 from harken.sim.settings import WorldSettings
 from harken.vision import Camera, Renderer
@@ -37,6 +41,46 @@ class World:
     """The scene."""
     settings: WorldSettings = field(default_factory=WorldSettings)
     """The settings it is prepared for."""
+    bare: "World | None" = None
+    """The world of the scene without leaves of doors, from which this one's data are made; made when it is missing."""
+
+    def with_door_states(self, states: Mapping[str, DoorState]) -> "World":
+        """Return the world with its doors as they shall stand.
+
+        Much of what was prepared is used again, and worlds are shared as long as somebody uses them. The result
+        depends on the bare scene and the states only, not on what was before.
+
+        Args:
+            states: How doors stand, by name; open where it does not say.
+
+        Raises:
+            UnknownNameError: There is no such door, or no such state.
+        """
+        bare = self if self.scene.bare is None else self._bare
+        chosen = checked_states(bare.scene.doors, states)
+        if chosen == self.scene.door_states:
+            return self
+        with bare._others_lock:
+            other = bare._others.get(chosen)
+            if other is None:
+                scene = bare.scene.with_door_states(dict(zip((d.name for d in bare.scene.doors), chosen, strict=True)))
+                other = bare if scene is bare.scene else World(scene=scene, settings=self.settings, bare=bare)
+                if other is not bare:
+                    bare._others[chosen] = other
+        return other
+
+    @made_once
+    def _bare(self) -> "World":
+        assert self.scene.bare is not None
+        return self.bare or World(scene=self.scene.bare, settings=self.settings)
+
+    @made_once
+    def _others(self) -> "weakref.WeakValueDictionary[tuple[DoorState, ...], World]":
+        return weakref.WeakValueDictionary()
+
+    @made_once
+    def _others_lock(self) -> threading.RLock:
+        return threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out derived data: it is computed again when needed."""
@@ -50,6 +94,8 @@ class World:
     @made_once
     def floor(self) -> WalkableFloor:
         """Where bodies can walk."""
+        if self.scene.bare is not None:
+            return floor_with_leaves(self._bare.floor, self.scene.leaves)
         key = self.scene.fingerprint, self.scene.origin, self.scene.name, self.settings.size
         classes = WalkableFloor, FloorGrid, Island, Body
         build = functools.partial(WalkableFloor.build, self.scene, self.settings.size)
@@ -73,10 +119,16 @@ class World:
         return self.new_propagation() if self.settings.propagation != "harken" else self._fast_propagation()
 
     def _fast_propagation(self) -> FastPropagation:
-        ears = self.floor.cells + [0.0, self.settings.ear_height, 0.0]
+        # Closed doors leave rooms that no way leads to; they are heard in all the same.
+        ears = (self.floor if self.scene.bare is None else self._bare.floor).cells
+        ears = ears + [0.0, self.settings.ear_height, 0.0]
+        for leaf in self.scene.leaves:
+            ears = ears[~leaf.contains(ears, wider=0.05)]
         # Not a method of this world, which would then be kept until the garbage collector looks for cycles.
         route = functools.partial(_walkers_way, self.floor, self.settings.ear_height)
-        return FastPropagation(self.scene, self.settings.acoustics, ears=ears, route=route)
+        bare = None if self.scene.bare is None else self._bare.propagation
+        assert bare is None or isinstance(bare, FastPropagation)
+        return FastPropagation(self.scene, self.settings.acoustics, ears=ears, route=route, bare=bare)
 
     def new_propagation(self) -> Propagation:
         """Return the sound engine for one body: Harken's engine is shared by all bodies, others keep a history."""

@@ -9,7 +9,7 @@ from typing import Literal
 from harken.acoustics.protocol import ListenerFormat
 from harken.errors import EpisodeError
 from harken.prepared import prepared_folder
-from harken.scene import AcousticMaterial, Appearance, Room, Scene, SceneObject, generate_home
+from harken.scene import AcousticMaterial, Appearance, Door, Room, Scene, SceneObject, generate_home
 from harken.sim.mount import Mount
 from harken.sim.protocol import SimulatorProtocol
 from harken.sim.settings import WorldSettings
@@ -107,7 +107,7 @@ def _load_scene(scene: str, up: UpAxis, scale: float) -> Scene:
             "for example 'home:test:12'."
         )
     split = checked_split(split)
-    classes = Scene, AcousticMaterial, Appearance, Room, SceneObject
+    classes = Scene, AcousticMaterial, Appearance, Room, SceneObject, Door
     return prepared_folder().get(
         "home", (split, int(number)), lambda: generate_home(int(number), split=split), classes=classes
     )

@@ -12,6 +12,7 @@ import numpy as np
 from harken.checks import checked_number, checked_path, checked_point
 from harken.errors import EpisodeError
 from harken.files import decompressed, parse_json, read_bytes, write_bytes
+from harken.scene import DOOR_STATES, DoorState
 from harken.sim import Trajectory
 
 __all__ = ["Episode", "read_episodes", "write_episodes"]
@@ -51,6 +52,8 @@ class Episode:
     """How long it sounds [s]; None for as long as the episode lasts. It stays the goal when it is silent."""
     trajectory: tuple[tuple[float, float, float, float], ...] = ()
     """The goal's path: time [s] and x, y, z [m] of places on the floor, in rising time; empty for a goal at rest."""
+    doors: tuple[tuple[str, DoorState], ...] = ()
+    """Name and state of doors that are not open when it begins."""
     geodesic_distance: float = 0.0
     """Length of the shortest path from start to goal [m]."""
 
@@ -73,6 +76,7 @@ class Episode:
             duration = checked_number(f"{where} duration", self.duration, 0.0, 1e6, unit="s", error=EpisodeError)
             object.__setattr__(self, "duration", duration)
         object.__setattr__(self, "trajectory", _checked_way(where, self.trajectory))
+        object.__setattr__(self, "doors", _checked_doors(where, self.doors))
 
     def goal_way(self, lift: float = 0.0) -> Trajectory | None:
         """Return the goal's path over time, raised above the floor [m]; None for a goal at rest."""
@@ -80,6 +84,17 @@ class Episode:
             return None
         way = np.array(self.trajectory)
         return Trajectory(times=way[:, 0], positions=way[:, 1:] + [0.0, lift, 0.0])
+
+
+def _checked_doors(where: str, doors: Any) -> tuple[tuple[str, DoorState], ...]:
+    listed = doors if isinstance(doors, list | tuple) else (doors,)
+    rows = tuple(tuple(row) if isinstance(row, list | tuple) else () for row in listed)
+    for row in rows:
+        if len(row) != 2 or not isinstance(row[0], str) or row[1] not in DOOR_STATES:
+            raise EpisodeError(
+                f"{where} doors are {doors!r:.80}; expected pairs of a name and a state, {', '.join(DOOR_STATES)}."
+            )
+    return rows  # type: ignore[return-value]
 
 
 def _checked_way(where: str, way: Any) -> tuple[tuple[float, float, float, float], ...]:

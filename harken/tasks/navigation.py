@@ -6,7 +6,7 @@ Rules, reward and measures are those of SoundSpaces (Chen et al. 2020) and Habit
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from harken.tasks.oracle import make_oracle
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_sensors, walk_sensors
 from harken.tasks.sounds import Sounds
-from harken.tasks.walk import Action, Walk, checked_action
+from harken.tasks.walk import WALKING, Action, Walk, checked_action, draw_doors, set_doors
 
 __all__ = ["NavigationSettings", "NavigationTask", "efficiency", "progress"]
 
@@ -51,6 +51,11 @@ class NavigationSettings:
     """Least geodesic distance from start to goal of a sampled episode [m]."""
     goals_per_home: int = 0
     """Places of a home among which goals are drawn, so that training hears each of them often; 0 for anywhere."""
+    doors: Literal["open", "random"] = "open"
+    """How doors stand when an episode begins: all open, or each drawn, half of them open, the others ajar or closed."""
+    opens_doors: bool = False
+    """Whether the body opens and closes the door ahead with an action of its own. Where it does not, an episode's
+    start and goal are on the same side of closed doors."""
     observation_time: float = 1.0
     """Length of the waveform that is observed [s], up to 60: the step's sound, padded with zeros at the end."""
     max_depth: float = 10.0
@@ -92,7 +97,8 @@ class NavigationTask:
     generated: a different, never repeated set for each split.
 
     ## Action Space
-    ``Discrete(4)``: 0 stop, 1 move forward, 2 turn left, 3 turn right.
+    ``Discrete(4)``: 0 stop, 1 move forward, 2 turn left, 3 turn right. With the setting `opens_doors` there is a fifth,
+    4 use door: it opens the door within a metre ahead, or closes it if it is open.
 
     ## Observation Space
     A ``Dict`` of the sensors asked for:
@@ -181,7 +187,11 @@ class NavigationTask:
     @property
     def actions(self) -> Choice:
         """What can be done in a step."""
-        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in Action))
+        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self._choices))
+
+    @property
+    def _choices(self) -> tuple[Action, ...]:
+        return tuple(Action) if self.settings.opens_doors else WALKING
 
     @property
     def sensors(self) -> Mapping[str, Sensor]:
@@ -190,7 +200,7 @@ class NavigationTask:
         sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
-            oracle_sensor(self._oracle_action),
+            oracle_sensor(self._oracle_action, self._choices),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
@@ -207,9 +217,12 @@ class NavigationTask:
 
     def enter(self, simulator: SimulatorProtocol) -> None:
         """Continue in another world."""
-        self._simulator = simulator
-        self.walk = Walk(simulator, self.settings.body)
-        self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
+        self._simulator, ground = simulator, None
+        if self.settings.opens_doors:
+            set_doors(simulator, ())
+            ground = simulator.ground
+        self.walk = Walk(simulator, self.settings.body, ground)
+        self.oracle = make_oracle(self.walk.ground, self.settings.body, self.settings.success_distance)
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> Episode:
         """Draw an episode in the world.
@@ -226,6 +239,8 @@ class NavigationTask:
         if self.sounds is not None:
             sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
             seconds = self.sounds.clip(sound).duration
+        doors = draw_doors(self.simulator, rng) if self.settings.doors == "random" else ()
+        set_doors(self.simulator, doors)
         start, goal, distance = self._sample_places(rng, scene)
         body = self.settings.body
         return Episode(
@@ -236,23 +251,28 @@ class NavigationTask:
             goal_position=tuple(goal.tolist()),
             sound=sound,
             sound_offset=float(rng.uniform(0.0, seconds)) if seconds > 0 else 0.0,
+            doors=doors,
             geodesic_distance=distance,
         )
 
     def _sample_places(self, rng: np.random.Generator, scene: str) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
-        ground, lift = simulator.ground, np.array([0.0, simulator.ear_height, 0.0])
+        ground, lift = self.walk.ground, np.array([0.0, simulator.ear_height, 0.0])
+
+        def in_a_leaf(place: np.ndarray) -> bool:
+            return ground is not simulator.ground and not simulator.ground.is_free(place)
+
         goals = self.settings.goals_per_home
         for _ in range(20):
             goal = ground.random_point(rng if goals == 0 else _generator(scene, int(rng.integers(goals))))
-            if simulator.is_inside_solid(goal + lift):
+            if simulator.is_inside_solid(goal + lift) or in_a_leaf(goal):
                 continue
             for _ in range(10):
                 start = ground.random_point(rng)
                 distance = ground.distance(start, goal)
                 best = max(best, distance if np.isfinite(distance) else -1.0)
-                if np.isfinite(distance) and distance >= least:
+                if np.isfinite(distance) and distance >= least and not in_a_leaf(start):
                     return start, goal, float(distance)
         raise EpisodeError(
             f"{simulator.name}: no start and goal are {least:g} m apart; the farthest pair of 200 was {best:.2f} m. "
@@ -280,6 +300,9 @@ class NavigationTask:
             EpisodeError: There is no path from start to goal, or its sound does not belong to the environment.
         """
         simulator = self.simulator
+        set_doors(simulator, episode.doors)
+        if not self.settings.opens_doors and simulator.doors:
+            self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
         self.walk.begin(
             episode.start_position, episode.start_heading, np.array(episode.goal_position), episode=episode.episode_id
         )
@@ -311,7 +334,15 @@ class NavigationTask:
         return self.waveform
 
     def _oracle_action(self) -> int:
-        return self.oracle.action(self.simulator.position, self.simulator.heading)
+        simulator = self.simulator
+        action = self.oracle.action(simulator.position, simulator.heading)
+        if not self.settings.opens_doors or action != Action.MOVE_FORWARD:
+            return action
+        ahead = simulator.door_ahead()
+        if ahead is None or simulator.doors[ahead] == "open":
+            return action
+        _, blocked = simulator.ground.move(simulator.position, simulator.heading, self.settings.body.forward_step)
+        return int(Action.USE_DOOR) if blocked else action
 
     def step(self, action: Any) -> Outcome:
         """Take one action, let the time of a step pass, and reward it.
@@ -323,7 +354,7 @@ class NavigationTask:
             ActionError: The action is not one of `Action`.
             EpisodeError: No path leads from the body to the goal.
         """
-        move = Action(checked_action(action, Action))
+        move = Action(checked_action(action, self._choices))
         settings, before = self.settings, self.walk.distance
         self.walk.act(move)
         self.stopped = move == Action.STOP

@@ -1,12 +1,12 @@
 """Sensors that several tasks have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from harken.sound import spectrogram, spectrogram_shape
 from harken.tasks.protocol import Choice, Numbers, Sensor
-from harken.tasks.walk import Action, Walk
+from harken.tasks.walk import WALKING, Action, Walk
 from harken.vision import Camera
 
 __all__ = ["FARTHEST", "LOUDEST", "image_sensors", "oracle_sensor", "sound_sensors", "walk_sensors"]
@@ -103,7 +103,7 @@ def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ..
     )
 
 
-def oracle_sensor(action: Callable[[], int]) -> Sensor:
-    """Return "oracle", privileged: the next action of the shortest path."""
-    names = tuple(choice.name.lower().replace("_", " ") for choice in Action)
+def oracle_sensor(action: Callable[[], int], choices: Sequence[Action] = WALKING) -> Sensor:
+    """Return "oracle", privileged: the next action of the shortest path, one of some choices."""
+    names = tuple(choice.name.lower().replace("_", " ") for choice in choices)
     return Sensor(name="oracle", space=Choice(names=names), privileged=True, read=lambda views: np.int64(action()))

@@ -1,15 +1,18 @@
 """A body on its way to a place: its actions, the way it has walked and the way that remains."""
 
 import math
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
-from harken.errors import ActionError, EpisodeError
+from harken.errors import ActionError, EpisodeError, StateError
+from harken.scene import DoorState
+from harken.scene.ground import Ground
 from harken.sim import BodySettings, SimulatorProtocol
 
-__all__ = ["Action", "Walk", "ahead_and_left", "checked_action", "relative_pose"]
+__all__ = ["WALKING", "Action", "Walk", "ahead_and_left", "checked_action", "draw_doors", "relative_pose", "set_doors"]
 
 
 class Action(IntEnum):
@@ -19,6 +22,11 @@ class Action(IntEnum):
     MOVE_FORWARD = 1
     TURN_LEFT = 2
     TURN_RIGHT = 3
+    USE_DOOR = 4
+
+
+WALKING: tuple[Action, ...] = (Action.STOP, Action.MOVE_FORWARD, Action.TURN_LEFT, Action.TURN_RIGHT)
+"""What a body does that opens no doors."""
 
 
 def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], what: str = "Action") -> IntEnum:
@@ -48,10 +56,12 @@ class Walk:
     Args:
         simulator: The world.
         body: What the body is like.
+        ground: Where distances are measured, such as the floor with all doors open for a body that opens them; the
+            simulator's own by default.
     """
 
-    def __init__(self, simulator: SimulatorProtocol, body: BodySettings):
-        self.simulator, self._body = simulator, body
+    def __init__(self, simulator: SimulatorProtocol, body: BodySettings, ground: Ground | None = None):
+        self.simulator, self._body, self._ground = simulator, body, ground
         self.goal = np.zeros(3)
         self.start_position, self.start_heading = np.zeros(3), 0.0
         self.start_distance = self.distance = self.path_length = 0.0
@@ -73,7 +83,7 @@ class Walk:
         self.simulator.place(np.array(position), heading)
         self.start_position, self.start_heading = np.array(position, np.float64), float(heading)
         self.goal = np.array(goal, np.float64)
-        distance = self.simulator.ground.distance(self.simulator.position, self.goal)
+        distance = self.ground.distance(self.simulator.position, self.goal)
         if not math.isfinite(distance):
             raise EpisodeError(
                 f"Episode {episode!r}: there is no way from start {tuple(self.start_position.tolist())} to goal "
@@ -81,6 +91,11 @@ class Walk:
             )
         self.start_distance = self.distance = distance
         self.path_length, self.steps, self.collisions, self.collided = 0.0, 0, 0, False
+
+    @property
+    def ground(self) -> Ground:
+        """Where distances are measured."""
+        return self.simulator.ground if self._ground is None else self._ground
 
     def act(self, action: Action | None) -> None:
         """Do an action, or nothing, and count it."""
@@ -92,11 +107,24 @@ class Walk:
             simulator.turn(body.turn_angle)
         elif action == Action.TURN_RIGHT:
             simulator.turn(-body.turn_angle)
+        elif action == Action.USE_DOOR:
+            self.collided = not self._use_door()
         self.steps += 1
         self.collisions += self.collided
         if simulator.position.tolist() != before.tolist():
             self.path_length += simulator.ground.length(before, simulator.position)
             self._measure_distance()
+
+    def _use_door(self) -> bool:
+        """Open the door ahead, or close it if it stands open; returns whether that was possible."""
+        name = self.simulator.door_ahead()
+        if name is None:
+            return False
+        try:
+            self.simulator.set_doors({name: "closed" if self.simulator.doors[name] == "open" else "open"})
+        except StateError:
+            return False
+        return True
 
     def move_goal(self, goal: np.ndarray) -> None:
         """Follow a goal that has moved to another place ``(3,)`` [m]."""
@@ -106,7 +134,7 @@ class Walk:
 
     def _measure_distance(self) -> None:
         simulator = self.simulator
-        distance = simulator.ground.distance(simulator.position, self.goal)
+        distance = self.ground.distance(simulator.position, self.goal)
         if not math.isfinite(distance):  # the reward would be infinite now and NaN at the next step
             raise EpisodeError(
                 f"From {simulator.position.round(3).tolist()} in {simulator.name} no way leads to the goal "
@@ -125,6 +153,18 @@ class Walk:
             last: The fourth number, such as the time that has passed [s].
         """
         return relative_pose(self.simulator, self.start_position, self.start_heading, last)
+
+
+def draw_doors(simulator: SimulatorProtocol, rng: np.random.Generator) -> tuple[tuple[str, DoorState], ...]:
+    """Draw how doors stand, half of them open; returns name and state of the others."""
+    drawn = ((name, int(rng.integers(4))) for name in simulator.doors)
+    return tuple((name, "ajar" if number == 2 else "closed") for name, number in drawn if number >= 2)
+
+
+def set_doors(simulator: SimulatorProtocol, states: Iterable[tuple[str, DoorState]]) -> None:
+    """Open all doors of a world except some, before the body is placed."""
+    if simulator.doors:
+        simulator.set_doors({**dict.fromkeys(simulator.doors, "open"), **dict(states)}, anyway=True)
 
 
 def relative_pose(simulator: SimulatorProtocol, position: np.ndarray, heading: float, last: float) -> np.ndarray:

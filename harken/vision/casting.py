@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from harken.checks import checked_number
-from harken.raytracing import closest_hit, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, kernel, ray_buffer
 from harken.raytracing.packets import (
     DIRECTION_X,
     DIRECTION_Y,
@@ -51,19 +51,35 @@ def pose_frame(heading: float, pitch: float) -> np.ndarray:
     return np.array([[ch, 0.0, -sh], [sh * sp, cp, ch * sp], [-sh * cp, sp, -ch * cp]], np.float32)
 
 
+@kernel
+def _in_tiles(columns, rows, width):
+    """Return what columns and rows give to the pixels of tiles of 4 × 4: ``(tiles, 2, packets, width)`` float32 each.
+
+    Beyond the edge of the image the last pixel is repeated.
+    """
+    across = np.empty((-(-len(columns) // 4), 2, 16 // width, width), np.float32)
+    down = np.empty((-(-len(rows) // 4), 2, 16 // width, width), np.float32)
+    for k in range(16):
+        packet, ray = k // width, k % width
+        for tile in range(len(across)):
+            across[tile, :, packet, ray] = columns[min(4 * tile + k % 4, len(columns) - 1)]
+        for tile in range(len(down)):
+            down[tile, :, packet, ray] = rows[min(4 * tile + k // 4, len(rows) - 1)]
+    return across, down
+
+
 @kernel(inline="always")
-def _aim(packet, width, frame, columns, rows, top, left):
-    """Write the directions of a tile of 4 × 4 pixels; beyond the edge of the image the last pixel is repeated."""
-    for i in range(4):
-        row = min(top + i, len(rows) - 1)
-        a, b = rows[row, 0], rows[row, 1]
-        for j in range(4):
-            column = min(left + j, len(columns) - 1)
-            s, c = a * columns[column, 0], a * columns[column, 1]
-            k = 4 * i + j
-            packet[word(width, DIRECTION_X, k)] = s * frame[0, 0] + b * frame[1, 0] + c * frame[2, 0]
-            packet[word(width, DIRECTION_Y, k)] = s * frame[0, 1] + b * frame[1, 1] + c * frame[2, 1]
-            packet[word(width, DIRECTION_Z, k)] = s * frame[0, 2] + b * frame[1, 2] + c * frame[2, 2]
+def _aim(packet, width, frame, across, down):
+    """Write the directions of a tile of 4 × 4 pixels, from its columns and rows (`_in_tiles`)."""
+    # The shape says again how wide packets are: a loop whose length is a constant is unrolled, and not vectorised.
+    rays = across.shape[2]
+    for part in range(across.shape[1]):
+        s, c, a, b = across[0, part], across[1, part], down[0, part], down[1, part]
+        for axis in range(3):
+            at = word(width, DIRECTION_X + axis, part * width)
+            target, right, up, ahead = packet[at : at + rays], frame[0, axis], frame[1, axis], frame[2, axis]
+            for k in range(rays):
+                target[k] = a[k] * s[k] * right + b[k] * up + a[k] * c[k] * ahead
 
 
 @kernel(inline="always")
@@ -121,36 +137,45 @@ def _mend(rays, position, frame, columns, rows, depth):
 
 
 @kernel
+def _cast_tiles(rays, packet, frame, across, down, depth):
+    """Fill `depth`, inf where nothing is hit, tile by tile; `packet` holds where the rays begin."""
+    packet, across, down, infinity = borrowed(packet), borrowed(across), borrowed(down), np.float32(np.inf)
+    depth, lanes = borrowed(depth), packet_width(rays)
+    height, width = depth.shape
+    for top in range(0, height, 4):
+        for left in range(0, width, 4):
+            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
+            cast_packet(rays, packet, infinity)
+            for i in range(min(4, height - top)):
+                for j in range(min(4, width - left)):
+                    depth[top + i, left + j] = packet[word(lanes, DISTANCE, 4 * i + j)]
+
+
+@kernel
 def cast_depth(rays, position, frame, columns, rows, depth):
     """Fill `depth` ``(height, width)`` [m], 0 where nothing is hit; `rays` are `image_data` and `kernel_data`."""
     quick, sure = rays
     packet, infinity = packet_buffer(), np.float32(np.inf)
     lanes = packet_width(quick)
     begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
-    height, width = depth.shape
-    for top in range(0, height, 4):
-        for left in range(0, width, 4):
-            _aim(packet, lanes, frame, columns, rows, top, left)
-            cast_packet(quick, packet, infinity)
-            for i in range(min(4, height - top)):
-                for j in range(min(4, width - left)):
-                    depth[top + i, left + j] = packet[word(lanes, DISTANCE, 4 * i + j)]
+    across, down = _in_tiles(columns, rows, lanes)
+    _cast_tiles(quick, packet, frame, across, down, depth)
     _mend(sure, position, frame, columns, rows, depth)
-    for y in range(height):
-        for x in range(width):
+    for y in range(depth.shape[0]):
+        for x in range(depth.shape[1]):
             depth[y, x] = depth[y, x] if depth[y, x] < infinity else np.float32(0.0)
 
 
 @kernel
-def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
-    """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
-    packet, infinity = packet_buffer(), np.float32(np.inf)
+def _cast_tiles_fully(rays, packet, frame, across, down, hits):
+    """Fill distances, triangles and weights tile by tile; `packet` holds where the rays begin."""
+    packet, across, down, infinity = borrowed(packet), borrowed(across), borrowed(down), np.float32(np.inf)
+    depth, triangle, barycentric = borrowed(hits)
     words, lanes = packet.view(np.int32), packet_width(rays)
-    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
     height, width = depth.shape
     for top in range(0, height, 4):
         for left in range(0, width, 4):
-            _aim(packet, lanes, frame, columns, rows, top, left)
+            _aim(packet, lanes, frame, across[left // 4], down[top // 4])
             cast_packet(rays, packet, infinity)
             for i in range(min(4, height - top)):
                 for j in range(min(4, width - left)):
@@ -160,6 +185,15 @@ def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric
                     triangle[y, x] = words[word(lanes, TRIANGLE, k)]
                     barycentric[y, x, 0] = packet[word(lanes, U, k)]
                     barycentric[y, x, 1] = packet[word(lanes, V, k)]
+
+
+@kernel
+def cast_hits(rays, position, frame, columns, rows, depth, triangle, barycentric):
+    """Fill also the triangle ``(height, width)``, -1 for none, and the weights of its second and third corner."""
+    packet, lanes = packet_buffer(), packet_width(rays)
+    begin_packets(packet, lanes, position[0], position[1], position[2], _NEAR)
+    across, down = _in_tiles(columns, rows, lanes)
+    _cast_tiles_fully(rays, packet, frame, across, down, (depth, triangle, barycentric))
 
 
 @kernel

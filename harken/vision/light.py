@@ -12,7 +12,7 @@ from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
 from harken.scene.scene import Room, Scene
 from harken.vision.lightmap import LightGrid, interpolate_light
 
-__all__ = ["bake_light"]
+__all__ = ["bake_light", "light_again"]
 
 _LAMP_RAYS = 4
 _LAMPS_PER_SAMPLE = 2
@@ -55,6 +55,40 @@ def bake_light(scene: Scene, grid: LightGrid, albedo: np.ndarray) -> np.ndarray:
     light += direct_rgb
     # A soft shoulder keeps walls beside lamps from being overexposed.
     return (1.2 * (1.0 - np.exp(-light / 0.75))).astype(np.float32)
+
+
+def light_again(scene: Scene, grid: LightGrid, again: np.ndarray, light: np.ndarray, albedo: np.ndarray) -> np.ndarray:
+    """Compute the light on some samples of a scene whose other samples keep theirs.
+
+    Args:
+        scene: The scene.
+        grid: Its samples.
+        again: ``(S,)`` bool: those that are lit again.
+        light: ``(S, 2, 3)`` float32 light on the others.
+        albedo: ``(F, 3)`` float32, as for `bake_light`.
+
+    Returns:
+        ``(S, 2, 3)`` float32 light on all samples.
+    """
+    rays = scene.triangles.kernel_data
+    lamps = np.array([_lamp(room) for room in scene.rooms], np.float32).reshape(-1, 5)
+    positions, normals = grid.positions[again], grid.normals[again]
+    direct = np.zeros((len(positions), 2), np.float32)
+    _light_directly(rays, positions, normals, lamps, direct)
+    own, openness = np.empty((len(positions), 2, 3), np.float32), np.empty((len(positions), 2), np.float32)
+    every = light.copy()
+    every[again] = direct[:, :, None]
+    _gather(
+        *(rays, positions, normals, _hemisphere(_MOST), np.float32(0.35 if len(lamps) else 0.95)),
+        *((grid.intervals, grid.start, grid.sample), every, albedo, scene.normals, own, openness),
+    )
+    own = 1.2 * (1.0 - np.exp(-(own + direct[:, :, None]) / 0.75))
+    for side in range(2):  # samples in walls and frames
+        buried = openness[:, side] < _BURIED
+        if buried.any() and not buried.all():
+            own[buried, side] = own[~buried, side].mean(0)
+    every[again] = own
+    return every
 
 
 def _lamp(room: Room) -> tuple[float, float, float, float, float]:

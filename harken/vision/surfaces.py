@@ -2,20 +2,25 @@
 
 import threading
 import weakref
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harken.errors import SceneError
 from harken.raytracing import kernel
+from harken.scene.doors import moved_objects, vacated
 from harken.scene.scene import Appearance, Scene
-from harken.vision.light import bake_light
-from harken.vision.lightmap import interpolate_light, light_grid
+from harken.vision.light import bake_light, light_again
+from harken.vision.lightmap import LightGrid, interpolate_light, light_grid
 
 __all__ = ["SKY", "mean_colors", "shade", "surface_arrays"]
 
 SKY = np.array([206, 222, 238], np.uint8)
 """Colour (sRGB) where nothing is hit."""
+
+RELIT = 0.4
+"""How far from where a leaf was the light is computed again [m]."""
 
 _LEVELS = 10
 
@@ -47,8 +52,11 @@ _STEPS = _level_steps()
 _LINEAR = _decode(np.arange(256) / 255).astype(np.float32)
 _SRGB = np.round(255 * _encode(np.arange(4097) / 4096)).astype(np.uint8)
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _baked: "weakref.WeakKeyDictionary[Scene, tuple[Any, ...]]" = weakref.WeakKeyDictionary()
+
+
+_lit: "weakref.WeakKeyDictionary[Scene, tuple[LightGrid, np.ndarray]]" = weakref.WeakKeyDictionary()
 
 
 def surface_arrays(scene: Scene) -> tuple[Any, ...]:
@@ -62,8 +70,7 @@ def surface_arrays(scene: Scene) -> tuple[Any, ...]:
 def _surface_arrays(scene: Scene) -> tuple[Any, ...]:
     look = _checked_appearance(scene)
     pixels, table = _pack_textures(look)
-    grid = light_grid(scene)
-    light = bake_light(scene, grid, _LINEAR[mean_colors(scene)])
+    grid, light = _light(scene)
     return (
         np.ascontiguousarray(look.colors, np.uint8),
         np.ascontiguousarray(look.texture, np.int32),
@@ -75,6 +82,48 @@ def _surface_arrays(scene: Scene) -> tuple[Any, ...]:
         (grid.intervals, grid.start, grid.sample, light),
         (_LINEAR, _SRGB),
     )
+
+
+def _light(scene: Scene) -> tuple[LightGrid, np.ndarray]:
+    """Return where the light of a scene is sampled, and the light there.
+
+    Where doors have moved, only leaves are lit, and what is near the places of those that rested elsewhere: baking
+    everything again would take a second.
+    """
+    with _lock:
+        if scene not in _lit:
+            _lit[scene] = _new_light(scene)
+        return _lit[scene]
+
+
+def _new_light(scene: Scene) -> tuple[LightGrid, np.ndarray]:
+    albedo = _LINEAR[mean_colors(scene)]
+    if scene.bare is None:
+        grid = light_grid(scene)
+        return grid, bake_light(scene, grid, albedo)
+    before, light = _light(scene.bare)
+    gone = moved_objects(scene.doors, scene.door_states)
+    stays = ~np.isin(scene.bare.instance, list(gone))
+    kept = int(stays.sum())
+    own = light_grid(replace(scene, faces=scene.faces[kept:], **_rows(scene, kept)))
+    grid = LightGrid(
+        intervals=np.concatenate([before.intervals[stays], own.intervals]),
+        start=np.concatenate([before.start[stays], own.start + np.int32(len(before.sample))]),
+        sample=np.concatenate([before.sample, own.sample + np.int32(len(light))]),
+        positions=np.concatenate([before.positions, own.positions]),
+        normals=np.concatenate([before.normals, own.normals]),
+    )
+    again = np.arange(len(grid.positions)) >= len(light)
+    for low, high in vacated(scene):
+        again |= ((grid.positions >= low - RELIT) & (grid.positions <= high + RELIT)).all(1)
+    every = np.concatenate([light, np.zeros((len(own.positions), 2, 3), np.float32)])
+    return grid, light_again(scene, grid, again, every, albedo)
+
+
+def _rows(scene: Scene, first: int) -> dict[str, Any]:
+    """Return what a scene of the triangles from `first` on has in place of the scene's own."""
+    names = ("material", "category", "instance", "room")
+    return {**{name: getattr(scene, name)[first:] for name in names}, "appearance": None, "bare": None, "doors": ()}
 
 
 def _checked_appearance(scene: Scene) -> Appearance:

@@ -11,9 +11,6 @@ from harken.acoustics.hearing.ambisonics import (
     encode,
     encode_direction,
     energy_map,
-    expected_covariance,
-    expected_energies,
-    noise_gains,
     order_of,
     rotate,
     rotation_matrix,
@@ -138,49 +135,6 @@ def test_turning_the_head_moves_the_field_the_other_way():
     assert rounded @ rounded.T == pytest.approx(np.eye(16), abs=1e-12)
 
 
-@pytest.mark.parametrize("normalization", ["sn3d", "n3d"])
-def test_a_diffuse_field_has_the_covariance_of_many_plane_waves(normalization):
-    waves = encode(sphere_directions(20000), 3, normalization)
-    covariance = expected_covariance(np.array([2.0, 0.0, 0.0, 0.0]), 3, normalization)
-    assert 2.0 * waves.T @ waves / 20000 == pytest.approx(covariance, abs=1e-4)
-
-
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_a_fields_covariance_holds_its_energy_and_its_vector(order):
-    rng = np.random.default_rng(2)
-    vectors = rng.standard_normal((6, 7, 3)) * 0.3
-    field = np.concatenate([np.linalg.norm(vectors, axis=-1, keepdims=True) + rng.random((6, 7, 1)), vectors], -1)
-    covariance = expected_covariance(field, order)
-    assert covariance[..., 0, 0] == pytest.approx(field[..., 0])
-    # W with X, Y, Z is the vector in AmbiX axes: ahead, left, up.
-    assert covariance[..., 0, 3] == pytest.approx(-field[..., 3])
-    assert covariance[..., 0, 1] == pytest.approx(-field[..., 1])
-    assert covariance[..., 0, 2] == pytest.approx(field[..., 2])
-    energies = expected_energies(field, order)
-    assert energies == pytest.approx(np.diagonal(covariance, axis1=-2, axis2=-1))
-    # In SN3D the channels of any one order share the energy of W.
-    for n in range(order + 1):
-        assert energies[..., n * n : (n + 1) ** 2].sum(-1) == pytest.approx(field[..., 0])
-    assert np.linalg.eigvalsh(covariance).min() > -1e-12
-
-
-def test_noises_mixed_with_the_gains_have_the_covariance():
-    field = np.array([1.5, 0.3, 0.2, -0.8])
-    diffuse, beam = noise_gains(field, 2)
-    rng, count = np.random.default_rng(0), 200_000
-    signal = diffuse[:, None] * rng.standard_normal((9, count)) + beam[:, None] * rng.standard_normal(count)
-    # A covariance of 200,000 samples scatters by √(2/200,000)·1.5 = 0.005 at most; 45 of them stay within four times.
-    assert signal @ signal.T / count == pytest.approx(expected_covariance(field, 2), abs=0.02)
-
-
-def test_a_vector_longer_than_its_energy_is_all_beam():
-    diffuse, beam = noise_gains(np.array([1.0, 0.0, 0.0, -1.2]), 1)
-    assert (diffuse == 0).all()
-    assert beam == pytest.approx(encode(AHEAD, 1))
-    silent = noise_gains(np.zeros(4), 3)
-    assert all((gains == 0).all() for gains in silent)
-
-
 @pytest.mark.parametrize("beam", ["max-re", "plane-wave"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_the_energy_map_peaks_at_the_source_with_its_energy(order, beam):
@@ -286,9 +240,6 @@ def test_decoding_gives_the_same_bytes_twice(head):
         lambda: rotation_matrix(2.0 * np.eye(3), 1),
         lambda: rotation_matrix(np.eye(4), 1),
         lambda: rotate(np.zeros(4), np.eye(3)),
-        lambda: noise_gains(np.array([-1.0, 0, 0, 0]), 1),
-        lambda: noise_gains(np.ones(3), 1),
-        lambda: noise_gains(np.array([1.0, np.nan, 0, 0]), 1),
         lambda: energy_map(np.zeros((4, 3)), AHEAD, beam="in-phase"),  # type: ignore[arg-type]
         lambda: energy_map(np.zeros((5, 3)), AHEAD),
         lambda: BinauralDecoder.build(HeadResponse.kemar(RATE), 0),

@@ -8,7 +8,6 @@ from harken.acoustics.directivity import (
     Directivity,
     FirstOrder,
     MeasuredDirectivity,
-    Oriented,
     baffled_piston,
     body_frame,
     directivity,
@@ -137,15 +136,6 @@ def test_the_body_frame_follows_headings_and_pitches():
         assert frame @ [np.cos(heading), 0.0, -np.sin(heading)] == pytest.approx([1.0, 0.0, 0.0], abs=1e-12)
 
 
-def test_an_oriented_body_takes_directions_of_the_world():
-    turned = Oriented(directivity=directivity("cardioid"), heading=np.pi / 2)  # looks to −x
-    assert turned.gains(LEFT) == pytest.approx(np.ones(7))
-    assert turned.gains(-LEFT) == pytest.approx(np.zeros(7), abs=1e-12)
-    raised = Oriented(directivity=directivity("cardioid"), heading=0.3, pitch=np.pi / 2)
-    assert raised.gains(UP) == pytest.approx(np.ones(7))
-    assert raised.mean_energy() == pytest.approx(np.full(7, 1 / 3))
-
-
 def test_a_measured_directivity_is_exact_where_measured_and_close_between():
     directions = sphere_directions(500)
     pattern = FirstOrder(alpha=0.5)
@@ -195,7 +185,6 @@ def test_sphere_directions_are_even():
         lambda: MeasuredDirectivity(directions=np.eye(3), values=np.ones((3, 7))),
         lambda: MeasuredDirectivity(directions=sphere_directions(50), values=np.ones((20, 7))),
         lambda: MeasuredDirectivity(directions=sphere_directions(50), values=np.zeros((50, 7))),
-        lambda: Oriented(directivity=FirstOrder(), heading=float("inf")),
         lambda: piston_on_sphere(0.05, 0.1),
         lambda: piston_on_sphere(0.0, 0.0),
         lambda: baffled_piston(-1.0),

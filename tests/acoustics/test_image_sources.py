@@ -258,9 +258,7 @@ def test_in_a_furnished_home_hardly_a_ray_goes_a_way_that_is_not_known():
     room = max(home.rooms, key=lambda room: np.ptp(room.polygon, 0).prod())
     source = np.array([room.polygon[:, 0].mean(), 1.5, room.polygon[:, 1].mean()])
     sources = ImageSources(home, facets, source, order=2)
-    met = np.empty((100_000, 2), np.int32)
-    directions = image_sources._directions(len(met), 1)
-    image_sources._shoot(home.triangles.kernel_data, facets.normal, facets.facet, source, directions, met)
+    met = image_sources._facets_met(home, facets, source, image_sources._directions(100_000, 1), 2)
     known = set(map(tuple, sources.sequences.tolist()))
     first = [tuple(row) for row in np.stack([met[:, 0], np.full(len(met), -1)], 1).tolist() if row[0] >= 0]
     second = [tuple(row) for row in met.tolist() if row[1] >= 0]

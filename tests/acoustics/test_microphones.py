@@ -3,7 +3,7 @@ import pytest
 
 from harken.acoustics.directivity import Axisymmetric, FirstOrder, sphere_directions, talker
 from harken.acoustics.hearing.ambisonics import encode
-from harken.acoustics.hearing.microphones import ARRAYS, MicrophoneArray, microphone_array
+from harken.acoustics.hearing.microphones import MicrophoneArray, microphone_array
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene import OCTAVE_BANDS
 
@@ -78,47 +78,6 @@ def test_other_patterns_are_integrated_over_the_sphere():
     assert covariance[:, 0, 0].real == pytest.approx(talker().mean_energy(), rel=1e-3)
 
 
-@pytest.mark.parametrize("name", [*ARRAYS, "linear", "circular"])
-def test_mixing_matrices_give_the_covariance_of_each_band(name):
-    array = microphone_array(name)
-    matrices = array.mixing_matrices()
-    assert matrices.shape == (7, len(array), len(array))
-    assert (np.triu(matrices, 1) == 0).all()
-    covariance = matrices @ np.swapaxes(matrices, 1, 2)
-    # Over an octave the coherence moves about the one at the centre; far below the first zero it hardly does.
-    at_centres = array.diffuse_covariance(np.array(OCTAVE_BANDS)).real
-    assert covariance[0] == pytest.approx(at_centres[0], abs=0.02)
-    assert np.diagonal(covariance, axis1=1, axis2=2) == pytest.approx(
-        np.diagonal(at_centres, axis1=1, axis2=2), rel=2e-6
-    )
-
-
-def test_diffuse_noise_has_the_coherence_at_every_frequency():
-    array = MicrophoneArray(
-        positions=np.array([[-0.09, 0, 0], [0.09, 0, 0], [0.0, 0, 0]]),
-        orientations=np.array([[np.pi / 2, 0], [-np.pi / 2, 0], [0.0, 0.0]]),
-        directivities=(FirstOrder(alpha=0.5), FirstOrder(), FirstOrder(alpha=0.0)),
-    )
-    rate, size, count = 16000, 512, 1500
-    noise = array.diffuse_noise(size * count, rate, np.random.default_rng(0))
-    spectra = np.fft.rfft(noise.reshape(3, count, size) * np.hanning(size))
-    measured = np.einsum("ikf,jkf->fij", spectra, spectra.conj()) / count / (np.hanning(size) ** 2).sum()
-    frequencies = np.fft.rfftfreq(size, 1.0 / rate)
-    expected = array.diffuse_covariance(frequencies)
-    # Complex averages of 1,500 segments scatter by 1/√1500 = 0.026; 2,300 of them stay within 4.5 of that.
-    assert np.abs(measured - expected)[2:-2].max() < 4.5 * 0.026
-    assert np.abs((measured - expected)[2:-2].mean(0)).max() < 0.01
-    # The cardioid in front of the other makes an imaginary part, which a real mixture could not.
-    assert np.abs(expected[:, 0, 1].imag).max() > 0.1
-
-
-def test_noise_depends_on_the_generator_only():
-    array = microphone_array("respeaker-4")
-    first, second, other = (array.diffuse_noise(1001, 16000, np.random.default_rng(s)) for s in (5, 5, 6))
-    assert first.shape == (4, 1001) and first.dtype == np.float32
-    assert first.tobytes() == second.tobytes() != other.tobytes()
-
-
 def test_em32_positions_sample_harmonics_evenly():
     array = microphone_array("em32")
     assert np.linalg.norm(array.positions, axis=-1) == pytest.approx(np.full(32, 0.042))
@@ -157,9 +116,6 @@ def test_named_arrays_lie_where_they_are_said_to():
         lambda: microphone_array("em32").diffuse_covariance(np.array([-1.0])),
         lambda: microphone_array("em32").diffuse_covariance(np.float64(100.0)),
         lambda: microphone_array("em32").steering_vectors(np.ones(3), FREQUENCIES, bands=(500.0, 1000.0)),
-        lambda: microphone_array("ear-pair").diffuse_noise(0, 16000, np.random.default_rng(0)),
-        lambda: microphone_array("ear-pair").diffuse_noise(10, -1, np.random.default_rng(0)),
-        lambda: microphone_array("ear-pair").mixing_matrices((500.0, 100.0)),
     ],
 )
 def test_bad_input_is_refused(make):

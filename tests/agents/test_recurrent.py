@@ -108,7 +108,16 @@ def test_gradients_are_those_of_sb3_contrib(monkeypatch):
     callback.init_callback(theirs)
     assert theirs.collect_rollouts(envs, callback, theirs.rollout_buffer, 40)
     ours._setup_learn(10**6, None)
-    for name in ("observations", "actions", "rewards", "episode_starts", "values", "log_probs", "advantages", "returns"):
+    for name in (
+        "observations",
+        "actions",
+        "rewards",
+        "episode_starts",
+        "values",
+        "log_probs",
+        "advantages",
+        "returns",
+    ):
         setattr(ours.rollout_buffer, name, getattr(theirs.rollout_buffer, name))
     ours.rollout_buffer.full, ours.rollout_buffer._states = True, theirs._last_lstm_states.__class__(*states)
     ours.rollout_buffer.observations = {k: v.copy() for k, v in theirs.rollout_buffer.observations.items()}

@@ -13,11 +13,15 @@ from harken.raytracing.packets import (
     WIDTHS,
     U,
     V,
+    aim_lane,
     begin_packets,
     cast_packet,
     embree_packets,
+    idle_lane,
+    lane_hit,
     packet_buffer,
     packet_width,
+    scattered_packet,
     word,
 )
 
@@ -117,6 +121,37 @@ def platform_flags() -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+
+
+@kernel
+def cast_one_by_one(rays, packet, origins, directions, every, distance, triangle):
+    width = packet_width(rays)
+    for i in range(0, len(directions), 16):
+        for j in range(16):
+            if (i + j) % every == 0:
+                aim_lane(packet, width, j, origins[i + j], directions[i + j])
+            else:
+                idle_lane(packet, j)
+        cast_packet(rays, packet, np.float32(np.inf))
+        for j in range(16):
+            if (i + j) % every == 0:
+                distance[i + j], triangle[i + j] = lane_hit(packet, width, j)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_rays_that_go_their_own_ways_meet_what_single_rays_meet(rays, triangles, every):
+    rng = np.random.default_rng(6)
+    origins, directions = rng.uniform(-4, 4, (16 * 60, 3)), rng.normal(size=(16 * 60, 3))
+    distance, triangle = np.full(len(origins), np.nan, np.float32), np.full(len(origins), -2, np.int32)
+    cast_one_by_one(rays, scattered_packet(), origins, directions, every, distance, triangle)
+    expected = triangles.closest(origins, directions)
+    cast = np.arange(len(origins)) % every == 0
+    assert (triangle[~cast] == -2).all()
+    np.testing.assert_array_equal(triangle[cast], expected[1][cast])
+    met = cast & (triangle >= 0)
+    assert met.sum() > 0.3 * cast.sum()
+    # Single precision, for rays that start metres from the origin and may hit after millimetres.
+    np.testing.assert_allclose(distance[met], expected[0][met], rtol=1e-5, atol=1e-5)
 
 
 @needs_embree

@@ -3,11 +3,13 @@
 It implements `harken.sim.SimulatorProtocol` and `harken.scene.ground.Ground` and nothing else.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from harken.acoustics import ImpulseResponse
 from harken.checks import wrapped_angle
-from harken.errors import NavigationError
+from harken.errors import NavigationError, UnknownNameError
 from harken.vision import Plan
 
 SIDE = 10.0
@@ -73,6 +75,14 @@ class PlainSimulator:
     @property
     def time(self):
         return self._samples / self.rate
+
+    doors: ClassVar[dict[str, str]] = {}
+
+    def set_doors(self, states, *, anyway=False):
+        raise UnknownNameError("door", next(iter(states)), [])
+
+    def door_ahead(self):
+        return None
 
     def place(self, position, heading):
         self.position, self.heading = self.ground.snap(position), wrapped_angle(self.ground.turned(heading))

@@ -10,13 +10,16 @@ of
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from harken.acoustics.measures import JUST_NOTICEABLE_DIFFERENCES, centre_time, clarity, decay_time, strength
 from harken.errors import HarkenWarning, SoundError
 
-__all__ = ["BOUND", "Convergence", "tell"]
+__all__ = ["BOUND", "Convergence", "tell", "tell_excess", "trace_enough"]
+
+T = TypeVar("T")
 
 BOUND = 1.0
 """Standard error of T20, EDT, C50 or the late level [just-noticeable differences], root mean square over bands, above
@@ -30,6 +33,9 @@ LATE = 0.08
 
 INAUDIBLE = 1e-3
 """Share of all energy below which late sound is not measured: 30 dB down."""
+
+MOST_DOUBLINGS = 2
+"""Times that a number of rays is doubled at once."""
 
 IMPORTANT = {"t20": "T20", "edt": "EDT", "c50": "C50", "late": "the late level"}
 """Quantities that the warning is about, and what it calls them."""
@@ -98,8 +104,23 @@ class Convergence:
             bands: Centre frequencies of the bands [Hz].
             rays: Rays traced for all parts.
         """
-        n = len(parts)
-        without = exact + (parts.sum(0) - parts) / (n - 1)
+        without = exact + (parts.sum(0) - parts) / (len(parts) - 1)
+        return Convergence.without_parts(without, rate=rate, start=start, bands=bands, rays=rays)
+
+    @staticmethod
+    def without_parts(
+        without: np.ndarray, *, rate: float, start: float, bands: Sequence[float], rays: int
+    ) -> "Convergence":
+        """Estimate the errors from responses without each part of the rays.
+
+        Args:
+            without: ``(n, bins, bands)`` all energy, estimated by the rays of all parts but one.
+            rate: As `of` takes, and so the others.
+            start: Arrival of the straight path [s].
+            bands: Centre frequencies of the bands [Hz].
+            rays: Rays traced for all parts.
+        """
+        n = len(without)
         without = np.ascontiguousarray(without.transpose(2, 0, 1))
         quantities = _quantities(rate, start)
         errors = {name: np.full(len(bands), np.nan) for name in quantities}
@@ -160,6 +181,55 @@ def tell(convergences: Sequence[Convergence], scene: str, situation: tuple, most
         f"Traced sound has not converged in {scene}: with {worst.rays} rays, the standard error of "
         f"{IMPORTANT[worst.worst]} is {worst.mean(worst.worst):.1f} just-noticeable differences; expected at most "
         f"{BOUND:g}. Set ReferenceSettings(rays={needed}{more}), or see `EnergyResponse.convergence`.",
+        HarkenWarning,
+        stacklevel=3,
+    )
+
+
+def trace_enough(
+    trace: Callable[[int], T], error: Callable[[T], float], *, first: int, most: int, bound: float
+) -> tuple[T, float]:
+    """Trace with more and more rays until the error is small enough.
+
+    The number is doubled as often as the error of the rays so far says, since errors fall with the root of it, but at
+    most `MOST_DOUBLINGS` times at once: errors of too few rays fall faster.
+
+    Args:
+        trace: Traces a number of rays.
+        error: Returns the error of what was traced.
+        first: Rays at first.
+        most: Rays that are not exceeded.
+        bound: Greatest error.
+
+    Returns:
+        What was traced last, and its error, greater than `bound` where `most` rays are not enough.
+    """
+    rays = min(first, most)
+    while True:
+        traced = trace(rays)
+        found = error(traced)
+        if found <= bound or rays >= most:
+            return traced, found
+        doublings = min(max(1, int(np.ceil(2.0 * np.log2(found / bound)))), MOST_DOUBLINGS)
+        rays = min(rays * 2**doublings, most)
+
+
+def tell_excess(error: float, bound: float, rays: int, scene: str) -> None:
+    """Warn that the greatest number of rays was not enough for an error, once for each scene.
+
+    Args:
+        error: The error [just-noticeable differences].
+        bound: What was asked for.
+        rays: The greatest number of rays.
+        scene: What the warning calls the scene.
+    """
+    if (scene, bound, rays) in _TOLD:
+        return
+    _TOLD.add((scene, bound, rays))
+    warnings.warn(
+        f"Traced sound is less certain than it should be in {scene}: with max_rays={rays}, its standard error is "
+        f"{error:.2g} just-noticeable differences; expected at most max_error_jnd={bound:g}. Raise max_rays to about "
+        f"{rays * max(2, int(np.ceil((error / bound) ** 2)))}, or max_error_jnd.",
         HarkenWarning,
         stacklevel=3,
     )

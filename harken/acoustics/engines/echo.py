@@ -22,7 +22,7 @@ import numpy as np
 from scipy.signal import fftconvolve, resample_poly
 
 from harken.acoustics.directivity import Directivity, body_frame
-from harken.acoustics.engines.fast import EnergyHistogram
+from harken.acoustics.engines.histogram import EnergyHistogram
 from harken.acoustics.fields.pair import trace_pair
 from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource, source_gains

@@ -2,17 +2,22 @@
 
 import functools
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from harken.acoustics.directivity import Directivity
+from harken.acoustics.engines.convergence import tell_excess, trace_enough
+from harken.acoustics.engines.histogram import EnergyHistogram
 from harken.acoustics.fields.cells import CellGrid, build_cells, cell_at
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.fields.field import EnergyField, read_field, trace_field
-from harken.acoustics.fields.pair import trace_pair
+from harken.acoustics.fields.pair import trace_pair, trace_pair_in_parts
 from harken.acoustics.fields.regions import Regions, build_regions
+from harken.acoustics.fields.uncertainty import read_without
 from harken.acoustics.fields.waypoints import blend_waypoints
 from harken.acoustics.hearing.receivers import SynthesizedParts, synthesizer
 from harken.acoustics.paths.exact import ExactPaths, ExactSource
@@ -36,7 +41,9 @@ from harken.once import made_once
 from harken.prepared import PreparedFolder, prepared_folder
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyHistogram", "FastPropagation"]
+__all__ = ["FastPropagation"]
+
+T = TypeVar("T")
 
 HISTOGRAMS_KEPT = 64
 """Pairs of source and listener whose energies are kept."""
@@ -49,41 +56,14 @@ FIELD_DEPENDS = (
 )  # fmt: skip
 """Settings that a field depends on, besides its rays and cells."""
 
+FIRST_RAYS, FIRST_PAIR_RAYS = 1_024, 128
+"""Rays that are traced first where an error decides on their number: for a field, and from each end of a pair."""
+
+JUDGED, SHARE = 12, 0.9
+"""Cells at which a field's error is estimated, and the share of them where it has to be small enough."""
+
 SOURCES_KEPT = 256
 """Sources whose images and paths around edges are kept; they take little memory."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class EnergyHistogram:
-    """The energy that a listener receives over time: exact paths, and the rest in time bins."""
-
-    paths: SoundPaths
-    """The exact paths, not part of `energy`."""
-    energy: np.ndarray
-    """``(bins, bands, 4)`` float32 energy and vector (x, y, z) to where it comes from, in the world's frame."""
-    edges: np.ndarray
-    """``(bins + 1,)`` edges of the time bins [s]."""
-    delays: np.ndarray
-    """``(paths,)`` delays of the exact paths [s]."""
-
-    def over_time(self, width: float) -> np.ndarray:
-        """Return everything in bins of one width, as `harken.acoustics.measures` takes at the rate 1/width.
-
-        Args:
-            width: Width of the bins [s].
-
-        Returns:
-            ``(bands, n)`` float64; the energy of a bin of the field is spread evenly over it.
-        """
-        count = int(np.ceil(self.edges[-1] / width - 1e-9))
-        grid = np.arange(count + 1) * width
-        summed = np.concatenate([np.zeros((1, self.energy.shape[1])), np.cumsum(self.energy[:, :, 0], 0, np.float64)])
-        spread = np.stack([np.interp(grid, self.edges, column) for column in summed.T])
-        total = np.diff(spread, axis=1)
-        at = (self.delays / width).astype(int)
-        inside = at < count
-        np.add.at(total.T, at[inside], self.paths.energy[inside])
-        return total
 
 
 class FastPropagation:
@@ -100,6 +80,8 @@ class FastPropagation:
         route: Proposes paths for sound around obstacles where the search over edges finds none.
         prepared: Folder in which edges, images and fields are kept; by default the one that ``HARKEN_PREPARED`` in the
             environment names, if any.
+        bare: The engine of ``scene.bare``, from which that of a scene with leaves of doors is made; made here
+            otherwise.
     """
 
     def __init__(
@@ -110,7 +92,9 @@ class FastPropagation:
         ears: np.ndarray | None = None,
         route: Route | None = None,
         prepared: PreparedFolder | None = None,
+        bare: "FastPropagation | None" = None,
     ):
+        self._bare = bare
         self._folder = prepared_folder() if prepared is None else prepared
         self._world_scene, self.scene, self.settings = scene, scene.local, settings or AcousticSettings()
         self.route = (
@@ -124,7 +108,7 @@ class FastPropagation:
         self._synthesizer = synthesizer(self.rate, samples, self.settings.seed, self.speed)
         self._ears = None if ears is None else _checked_ears(ears) - scene.origin
         self._grid = None if self._ears is None else self._build_grid(self._ears, self.settings.cell)
-        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.energy.nbytes)
+        self._fields = RecentlyUsed[EnergyField](self.settings.cached_megabytes * 1e6, lambda f: f.size)
         self._sources = RecentlyUsed[ExactSource](SOURCES_KEPT)
         self._waypoints = RecentlyUsed[ExactSource | None](SOURCES_KEPT)
         self._blends = RecentlyUsed[list[tuple[ExactSource, float]]](HISTOGRAMS_KEPT)
@@ -132,6 +116,7 @@ class FastPropagation:
         self._histograms = RecentlyUsed[EnergyHistogram](HISTOGRAMS_KEPT)
         self._found = RecentlyUsed[SoundPaths](HISTOGRAMS_KEPT)
         self._decay = CutDecay(self.settings.duration)
+        self._in_parts = self.settings.errors or self.settings.max_error_jnd is not None
 
     def _build_grid(self, ears: np.ndarray, size: float) -> CellGrid:
         triangles, settings = self.scene.triangles, self.settings
@@ -168,7 +153,9 @@ class FastPropagation:
     @made_once
     def exact(self) -> ExactPaths:
         """The search for exact paths in this scene; made on first use, in a second or less."""
-        settings = self.settings
+        settings, bare = self.settings, self._bare
+        if bare is None and self.scene.bare is not None:
+            bare = FastPropagation(self.scene.bare, settings, prepared=self._folder)
         return ExactPaths(
             self.scene,
             air=self._attenuation,
@@ -179,6 +166,7 @@ class FastPropagation:
             image_rays=settings.image_rays,
             route=self.route if settings.diffraction else None,
             prepared=self._folder,
+            bare=None if bare is None else bare.exact,
         )
 
     def _prepared(self, source: Source) -> ExactSource:
@@ -232,18 +220,44 @@ class FastPropagation:
         return self._field(source, self._prepared(source), self._grid, self.settings.rays)
 
     def _field(self, source: Source, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
-        return self._fields.get((rays, *_source_key(source)), lambda: self._trace(exact, grid, rays))
+        make = functools.partial(self._trace, exact, grid)
+        if self.settings.max_error_jnd is not None:
+            error = functools.partial(self._field_error, source, exact)
+            return self._fields.get((rays, *_source_key(source)), lambda: self._enough(make, error, FIRST_RAYS))
+        return self._fields.get((rays, *_source_key(source)), lambda: make(rays))
 
     def _trace(self, exact: ExactSource, grid: CellGrid, rays: int) -> EnergyField:
-        def trace() -> tuple[np.ndarray, float]:
-            field = trace_field(self.scene, exact.position, grid, self._bins, rays=rays, **self._tracing(exact))
-            return field.energy, field.escaped
+        def trace() -> tuple[np.ndarray, float, np.ndarray]:
+            arguments: dict[str, Any] = {"rays": rays, "in_parts": self._in_parts, **self._tracing(exact)}
+            field = trace_field(self.scene, exact.position, grid, self._bins, **arguments)
+            return field.traced, field.escaped, field.parts
 
-        settings = [getattr(self.settings, name) for name in FIELD_DEPENDS]
+        settings = [*(getattr(self.settings, name) for name in FIELD_DEPENDS), self._in_parts]
         frame = exact.frame if exact.gains.size else None
         key = self.scene.fingerprint, settings, rays, exact.position, exact.gains, frame, grid.anchors, grid.size
-        energy, escaped = self._folder.get("field", key, trace)
-        return EnergyField(grid=grid, bins=self._bins, energy=energy, escaped=escaped)
+        energy, escaped, parts = self._folder.get("field", key, trace)
+        return EnergyField(grid=grid, bins=self._bins, traced=energy, escaped=escaped, rays=rays, parts=parts)
+
+    def _enough(self, trace: Callable[[int], T], error: Callable[[T], float], first: int) -> T:
+        """Trace as many rays as `max_error_jnd` takes."""
+        bound, most = self.settings.max_error_jnd, self.settings.max_rays
+        assert bound is not None
+        traced, found = trace_enough(trace, error, first=first, most=most, bound=bound)
+        if found > bound:
+            tell_excess(found, bound, most, self.scene.name)
+        return traced
+
+    def _field_error(self, source: Source, exact: ExactSource, field: EnergyField) -> float:
+        """Return the error that a field keeps to at most places [just-noticeable differences]."""
+        anchors = field.grid.anchors
+        places = anchors[np.unique(np.linspace(0, len(anchors) - 1, JUDGED).astype(int))]
+        errors = []
+        for place, without in zip(places, read_without(self.scene, field, places), strict=True):
+            paths = self.exact.find(exact, place)
+            nothing = np.zeros((*without.shape[1:], 4), np.float32)
+            energy = _Reflected(nothing, field.rays, functools.partial(np.asarray, without))
+            errors.append(_error_of(self._heard(source, place, paths, energy)))
+        return float(np.quantile(errors, SHARE, method="higher"))
 
     def _tracing(self, exact: ExactSource) -> dict[str, Any]:
         """Return the arguments that `trace_field` and `trace_pair` share."""
@@ -298,10 +312,14 @@ class FastPropagation:
 
     def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
         """Check a source and a listener and return them in the coordinates of the engine."""
-        return (
-            place_for_engine(self._world_scene, checked_source(source)),
-            place_for_engine(self._world_scene, checked_listener(listener)),
-        )
+        source, listener = checked_source(source), checked_listener(listener)
+        for leaf in self._world_scene.leaves:
+            if leaf.contains(listener.position[None]).any():
+                raise SoundError(
+                    f"The listener at {listener.position.round(3).tolist()} is inside the leaf of {leaf.door.name!r}. "
+                    "Move it into the open."
+                )
+        return place_for_engine(self._world_scene, source), place_for_engine(self._world_scene, listener)
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:
         key = _source_key(source), listener.position.tobytes()
@@ -309,11 +327,25 @@ class FastPropagation:
 
     def _histogram(self, source: Source, position: np.ndarray) -> EnergyHistogram:
         paths, exact = self._paths(source, position), self._prepared(source)
-        energy = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
-        if self.settings.reverberation:
-            energy = self._energy_at(source, exact, position)
-            self._decay.tell(energy, self._bins.edges)
-        return EnergyHistogram(paths=paths, energy=energy, edges=self._bins.edges, delays=paths.length / self.speed)
+        if not self.settings.reverberation:
+            nothing = np.zeros((len(self._bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+            return self._heard(source, position, paths, _Reflected(nothing, 0, None))
+        histogram = self._heard(source, position, paths, self._energy_at(source, exact, position, paths))
+        self._decay.tell(histogram.energy, self._bins.edges)
+        return histogram
+
+    def _heard(
+        self, source: Source, position: np.ndarray, paths: SoundPaths, reflected: "_Reflected"
+    ) -> EnergyHistogram:
+        return EnergyHistogram(
+            paths=paths,
+            energy=reflected.energy,
+            edges=self._bins.edges,
+            delays=paths.length / self.speed,
+            arrival=float(np.linalg.norm(source.position - position)) / self.speed,
+            rays=reflected.rays,
+            without=reflected.without,
+        )
 
     def impulse_response(self, source: SourceLike, listener: Listener) -> ImpulseResponse:
         """Return what a listener hears of an impulse at a source.
@@ -348,7 +380,7 @@ class FastPropagation:
 
     def _tail(self, source: Source, listener: Listener) -> np.ndarray:
         histogram = self._energy(source, listener)
-        nearest = float(np.linalg.norm(source.position - listener.position)) / self.speed
+        nearest = math.dist(source.position.tolist(), listener.position.tolist()) / self.speed
         # A moving source keeps its waves, so that its tail does not jump.
         number = 0 if source.moving else _number_of(source.position.tobytes())
         return self._synthesizer.tail(listener, histogram.energy, histogram.edges, first=nearest, source=number)
@@ -359,37 +391,77 @@ class FastPropagation:
         """Return the responses of all sources at all listeners: one row per source, one column per listener."""
         return tuple(tuple(self.impulse_response(s, listener) for listener in listeners) for s in sources)
 
-    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
-        """Return the reflected energy ``(bins, bands, 4)`` at a listener: from fields, or traced for the pair."""
+    def _energy_at(self, source: Source, exact: ExactSource, position: np.ndarray, paths: SoundPaths) -> "_Reflected":
+        """Return the reflected energy at a listener: from fields, or traced for the pair."""
         if self._grid is not None and cell_at(self._grid, position) >= 0:
-            energy = self._read(source, exact, position)
-            if energy is not None:
-                return energy
+            read = self._read(source, exact, position)
+            if read is not None:
+                return read
         self._check_place(position, "listener")
-        return trace_pair(
-            self.scene,
-            source.position,
-            position,
-            self._bins,
-            rays=self.settings.pair_rays,
-            regions=self.regions,
-            **self._tracing(exact),
-        )
+        if self.settings.max_error_jnd is None:
+            return self._pair(source, exact, position, self.settings.pair_rays)
 
-    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray | None:
+        def error(pair: _Reflected) -> float:
+            return _error_of(self._heard(source, position, paths, pair))
+
+        return self._enough(functools.partial(self._pair, source, exact, position), error, FIRST_PAIR_RAYS)
+
+    def _pair(self, source: Source, exact: ExactSource, position: np.ndarray, rays: int) -> "_Reflected":
+        arguments: dict[str, Any] = {"rays": rays, "regions": self.regions, **self._tracing(exact)}
+        if not self._in_parts:
+            energy = trace_pair(self.scene, source.position, position, self._bins, **arguments)
+            return _Reflected(energy, rays, None)
+        energy, without = trace_pair_in_parts(self.scene, source.position, position, self._bins, **arguments)
+        return _Reflected(energy, rays, functools.partial(np.asarray, without))
+
+    def _read(self, source: Source, exact: ExactSource, position: np.ndarray) -> "_Reflected | None":
         """Return the reflected energy at a listener from fields, None where it sees no cell."""
-        assert self._grid is not None
-        if not source.moving:
-            return read_field(self.scene, self._field(source, exact, self._grid, self.settings.rays), position)
-        total, energy = 0.0, None
-        for place, weight in self._waypoints_near(source):
-            there = _standing(source, place.position)
-            field = self._field(there, place, self._coarse_grid, self.settings.waypoint_rays)
+        total, energy, rays = 0.0, None, 0
+        for field, weight in self._fields_around(source, exact):
             part = read_field(self.scene, field, position)
             if part is not None:
-                total += weight
+                total, rays = total + weight, rays + field.rays
                 energy = part * np.float32(weight) if energy is None else energy + part * np.float32(weight)
-        return None if energy is None else energy / np.float32(total)
+        if energy is None:
+            return None
+        without = functools.partial(self._read_without, source, exact, position) if self._in_parts else None
+        return _Reflected(energy / np.float32(total), rays, without)
+
+    def _read_without(self, source: Source, exact: ExactSource, position: np.ndarray) -> np.ndarray:
+        """Return the energy ``(n, bins, bands)`` that would be read without each part of the rays."""
+        total, energy = 0.0, np.zeros((), np.float32)
+        for field, weight in self._fields_around(source, exact):
+            if read_field(self.scene, field, position) is not None:
+                total += weight
+                energy = energy + np.float32(weight) * read_without(self.scene, field, position[None])[0]
+        return energy / np.float32(total)
+
+    def _fields_around(self, source: Source, exact: ExactSource) -> Iterator[tuple[EnergyField, float]]:
+        """Yield the fields that are blended for a source, and their weights."""
+        assert self._grid is not None
+        if not source.moving:
+            yield self._field(source, exact, self._grid, self.settings.rays), 1.0
+            return
+        for place, weight in self._waypoints_near(source):
+            there = _standing(source, place.position)
+            yield self._field(there, place, self._coarse_grid, self.settings.waypoint_rays), weight
+
+
+class _Reflected(NamedTuple):
+    """Reflected energy at a listener."""
+
+    energy: np.ndarray
+    """``(bins, bands, 4)`` energy and vector to where it comes from."""
+    rays: int
+    """Rays that were traced."""
+    without: Callable[[], np.ndarray] | None
+    """As `EnergyHistogram.without`."""
+
+
+def _error_of(histogram: EnergyHistogram) -> float:
+    """Return the error of the least certain of T20, EDT, C50 and the late level [just-noticeable differences]."""
+    convergence = histogram.convergence
+    return convergence.mean(convergence.worst)
 
 
 def _moved_route(route: Route, origin: np.ndarray, source: np.ndarray, listener: np.ndarray) -> np.ndarray | None:
@@ -413,7 +485,12 @@ def _checked_ears(ears: np.ndarray) -> np.ndarray:
 def _standing(source: Source, place: np.ndarray) -> Source:
     """Return a copy of a moving source that stands at a place and faces one of eight directions."""
     eighth = 0.25 * np.pi
-    return Source(position=place, directivity=source.directivity, heading=round(source.heading / eighth) * eighth)
+    return _source_at(place.tobytes(), source.directivity, round(source.heading / eighth) * eighth)
+
+
+@functools.lru_cache(maxsize=4096)
+def _source_at(place: bytes, directivity: Directivity | None, heading: float) -> Source:
+    return Source(position=np.frombuffer(place), directivity=directivity, heading=heading)
 
 
 def _source_key(source: Source) -> tuple:

@@ -9,29 +9,34 @@ Only sound that was reflected at least once is kept: the direct sound and what g
 paths, and so are mirror reflections where image sources render them.
 """
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
-from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
-from harken.acoustics.fields.smoothing import smoothed
+from harken.acoustics.fields.flight import LANES, cast_flight, new_flight, surface_met
+from harken.acoustics.fields.passages import lives_on, new_passages, split
+from harken.acoustics.fields.smoothing import MANY, SmoothingArrays, smooth_all, smooth_cell, smoothing
 from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
+    PART,
+    PARTS,
     SCATTERING_BAND,
     WAY,
     meet,
-    new_ray,
-    start,
+    ray_of,
     traced_world,
 )
 from harken.acoustics.paths.facets import Facets
 from harken.acoustics.tracing import BANDS, FAST, OMNIDIRECTIONAL, POWER, Pattern, TimeBins
-from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel, ray_buffer
+from harken.once import made_once
+from harken.raytracing import aligned_buffer, borrowed, is_occluded, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["EnergyField", "read_field", "trace_field"]
+__all__ = ["LATE", "EnergyField", "cells_read", "read_field", "trace_field"]
 
 ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
 """Bits of a cell that no surface cuts."""
@@ -48,6 +53,9 @@ smoothed, and needs fewer rays."""
 FARTHER = 1e-3
 """Weight of cells that are read because no others are in sight."""
 
+MOST_CELLS = 27
+"""Most cells around a point."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EnergyField:
@@ -57,10 +65,43 @@ class EnergyField:
     """The cells."""
     bins: TimeBins
     """The time bins."""
-    energy: np.ndarray
-    """``(cells, bins, bands, 4)`` float32: energy, and the vector (x, y, z) to where it comes from."""
+    traced: np.ndarray
+    """``(cells, bins, bands, 4)`` float32 as traced: energy, and the vector (x, y, z) to where it comes from."""
     escaped: float
     """Share of the source's energy that left the scene through openings (1 kHz)."""
+    rays: int = MANY
+    """Number of rays that were traced."""
+    parts: np.ndarray = field(default_factory=lambda: np.zeros((PARTS, 0, 0, 0), np.float32))
+    """``(PARTS, cells, bins, bands)`` float32 energy of each part of the rays before smoothing, which add up to that
+    of all; no cells where its standard error was not asked for (`harken.acoustics.fields.uncertainty`)."""
+    late: tuple[float, float] = LATE
+    """Times between which smoothed energy takes over from that of the cell itself [s]."""
+
+    @made_once
+    def smoothing(self) -> SmoothingArrays:
+        """Energies that are smoothed cell by cell, as they are read."""
+        return smoothing(self.traced, self.grid, self.bins, self.late, self.rays)
+
+    @made_once
+    def reading(self) -> threading.Lock:
+        """Held while cells are smoothed: threads may share a field."""
+        return threading.Lock()
+
+    @property
+    def energy(self) -> np.ndarray:
+        """``(cells, bins, bands, 4)`` float32 as heard, late energy smoothed."""
+        with self.reading:
+            smooth_all(self.smoothing)
+        return self.smoothing.smooth.reshape(self.traced.shape)
+
+    @property
+    def size(self) -> int:
+        """Memory that the field takes once all cells are read [bytes]."""
+        return 2 * self.traced.nbytes + self.parts.nbytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made from the rest."""
+        return {name: getattr(self, name) for name in ("grid", "bins", "traced", "escaped", "rays", "parts", "late")}
 
 
 @kernel(fastmath=FAST)
@@ -92,13 +133,18 @@ def _clip(p, d, shape, reach):
 
 
 @kernel(fastmath=FAST)
-def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, walk):
+def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, part, walk):
     """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
 
-    `walk` is scratch ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
+    `part` is what the ray's part of all leaves, without cells where that is not asked for; `walk` is scratch
+    ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
     """
     size, index, lookup = grid.size, grid.index, bins.lookup
     p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
+    # Most legs pass above or below all cells.
+    low, high = o[1] - grid.origin[1], o[1] + d[1] * length - grid.origin[1]
+    if max(low, high) <= 0.0 or min(low, high) >= index.shape[1] * size:
+        return
     for axis in range(3):
         p[axis] = (o[axis] - grid.origin[axis]) / size
     t, far = _clip(p, d, index.shape, length / size)
@@ -121,6 +167,8 @@ def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, wal
                 middle = 0.5 * (t + until) * size
                 weight = share * (until - t) * size / grid.volume[number]
                 _leave(field[number, lookup[at]], energy, air, weight, middle, d)
+                if len(part) > 0:
+                    _leave_part(part[number, lookup[at]], energy, air, weight, middle)
         t = until
         cell[axis] += 1.0 if d[axis] > 0 else -1.0
         border[axis] += pace[axis]
@@ -142,47 +190,49 @@ def _leave(target, energy, air, weight, distance, d):
 
 
 @kernel(fastmath=FAST)
-def _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, scratch):
-    """Follow one ray until it is late, faint or gone; returns whether it left the scene."""
-    n, steps = scratch[0], scratch[1:5]
-    o, d, walk = ray.o, ray.d, ray.walk
-    while walk[WAY] < duration * speed:
-        length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
-        if triangle < 0:
-            return True
-        if not lives_on(seed, length, ray, passages):
-            return False
-        if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
-            _deposit(grid, bins, ray.energy, world.air, walk[WAY], o, d, length, speed, field, steps)
-        split(world, seed, triangle, length, ray, passages)
-        if not meet(world, seed, triangle, length, ray, n):
-            return False
-    return False
+def _leave_part(target, energy, air, weight, distance):
+    """Add a ray's energy to one time bin ``(bands,)`` of a cell."""
+    for b in range(BANDS):
+        loss = air[b] * distance
+        target[b] += np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, scratch):
+def _go_on(world, seed, speed, duration, grid, bins, field, parts, length, triangle, ray, passages, scratch):
+    """Let a ray go to the surface that it has met; returns False where it is late, faint or gone."""
+    n, steps, walk = scratch[0], scratch[1:5], ray.walk
+    if not lives_on(seed, length, ray, passages):
+        return False
+    if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
+        part = parts[int(walk[PART])]
+        _deposit(grid, bins, ray.energy, world.air, walk[WAY], ray.o, ray.d, length, speed, field, part, steps)
+    split(world, seed, triangle, length, ray, passages)
+    return meet(world, seed, triangle, length, ray, n) and walk[WAY] < duration * speed
+
+
+@kernel(fastmath=FAST)
+def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, parts, scratch):
     """Trace `count` rays from `source`; returns the energy per band that left the scene.
 
-    `scratch` is a buffer from `ray_buffer`, a ray, passages and ``(5, 3)`` float64.
+    `rays` are `Triangles.image_data` and `Triangles.kernel_data`, `scratch` a flight, passages and ``(5, 3)`` float64.
     """
-    world, pattern, grid, bins, field = (
-        borrowed(world),
-        borrowed(pattern),
-        borrowed(grid),
-        borrowed(bins),
-        borrowed(field),
-    )
-    buffer, ray, passages, work = borrowed(scratch)
+    world, pattern, grid, bins = borrowed(world), borrowed(pattern), borrowed(grid), borrowed(bins)
+    field, parts = borrowed(field), borrowed(parts)
+    flight, passages, work = borrowed(scratch)
     escaped = np.zeros(BANDS)
-    for k in range(count):
-        start(seed, k, count, world.order, source, pattern, THINNING, ray)
-        count_ray(k, count, passages)
-        follows = True
-        while follows:
-            if _follow(rays, buffer, world, seed, speed, duration, grid, bins, field, ray, passages, work):
+    while cast_flight(rays, flight, seed, count, world.order, source, pattern, THINNING, passages):
+        for lane in range(LANES):
+            if not flight.flying[lane]:
+                continue
+            ray = ray_of(flight.rows[lane])
+            length, triangle = surface_met(rays, world, flight, lane)
+            if triangle < 0:
                 escaped += ray.energy
-            follows = next_passage(ray, passages)
+                flight.flying[lane] = False
+            else:
+                flight.flying[lane] = _go_on(
+                    world, seed, speed, duration, grid, bins, field, parts, length, triangle, ray, passages, work
+                )
     return escaped
 
 
@@ -200,6 +250,7 @@ def trace_field(
     pattern: Pattern = OMNIDIRECTIONAL,
     facets: Facets | None = None,
     image_order: int = 0,
+    in_parts: bool = False,
 ) -> EnergyField:
     """Trace a source through a scene.
 
@@ -216,13 +267,15 @@ def trace_field(
         pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out (`Facets.covered` has the rule).
+        in_parts: Whether the energy of each part of the rays is kept too (`EnergyField.parts`), for the standard error.
 
     Returns:
         The field.
     """
     energy = np.zeros((len(grid.anchors), len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    parts = np.zeros((PARTS, *(energy.shape[:3] if in_parts else (0, 0, 0))), np.float32)
     escaped = _trace(
-        scene.triangles.kernel_data,
+        (scene.triangles.image_data, scene.triangles.kernel_data),
         traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order),
         np.asarray(source, np.float64),
         pattern,
@@ -233,10 +286,11 @@ def trace_field(
         grid.kernel_data,
         bins.kernel_data,
         energy,
-        (aligned_buffer(), new_ray(), new_passages(scene, rays), np.empty((5, 3))),
+        parts,
+        (new_flight(), new_passages(scene, rays), np.empty((5, 3))),
     )
-    smooth = smoothed(energy, grid, bins, LATE)
-    return EnergyField(grid=grid, bins=bins, energy=smooth, escaped=float(escaped[SCATTERING_BAND] / POWER))
+    share = float(escaped[SCATTERING_BAND] / POWER)
+    return EnergyField(grid=grid, bins=bins, traced=energy, escaped=share, rays=rays, parts=parts)
 
 
 @kernel
@@ -250,12 +304,15 @@ def _is_near(origin, size, index, point):
 
 
 @kernel(fastmath=FAST)
-def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
-    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none."""
-    total = 0.0
-    out[:] = 0.0
+def _weigh(rays, buffer, origin, size, index, anchors, point, cells, weights):
+    """Write the cells around `point` that it sees and their weights, of which there are at most `MOST_CELLS`.
+
+    Returns:
+        Their number.
+    """
+    count = 0
     if not _is_near(origin, size, index, point):
-        return total
+        return count
     cx, cy, cz = (
         int(np.floor((point[0] - origin[0]) / size)),
         int(np.floor((point[1] - origin[1]) / size)),
@@ -279,25 +336,43 @@ def _read(rays, buffer, origin, size, index, anchors, energy, point, out):
                     and is_occluded(rays, buffer, point[0], point[1], point[2], dx, dy, dz, 0.0, 1.0)
                 ):
                     continue
-                total += weight
-                cells = energy[cell]
-                w = np.float32(weight)
-                for t in range(out.shape[0]):
-                    for b in range(out.shape[1]):
-                        for i in range(4):
-                            out[t, b, i] += w * cells[t, b, i]
+                cells[count], weights[count] = cell, weight
+                count += 1
+    return count
+
+
+@kernel(fastmath=FAST)
+def _read(rays, buffer, grid, anchors, smoothing, point, found, out):
+    """Blend the cells around `point` that it sees; returns the sum of weights, 0 where it sees none.
+
+    `found` are room for numbers of cells and their weights, `out` is ``(bins, bands · 4)``.
+    """
+    grid, anchors, smoothing, point = borrowed(grid), borrowed(anchors), borrowed(smoothing), borrowed(point)
+    cells, weights = borrowed(found)
+    count = _weigh(rays, buffer, grid.origin, grid.size, grid.index, anchors, point, cells, weights)
+    total = 0.0
+    out[:] = 0.0
+    for n in range(count):
+        total += weights[n]
+        smooth_cell(smoothing, cells[n])
+        _blend(out, np.float32(weights[n]), smoothing.smooth[cells[n]])
     if total > 0:
-        w = np.float32(1.0 / total)
-        for t in range(out.shape[0]):
-            for b in range(out.shape[1]):
-                for i in range(4):
-                    out[t, b, i] *= w
+        out *= np.float32(1.0 / total)
     return total
 
 
 @kernel
-def _read_once(rays, origin, size, index, anchors, energy, point, out):
-    return _read(rays, ray_buffer(), origin, size, index, anchors, energy, point, out)
+def _weigh_once(rays, buffer, grid, anchors, point, found):
+    grid, anchors, point = borrowed(grid), borrowed(anchors), borrowed(point)
+    cells, weights = borrowed(found)
+    return _weigh(rays, buffer, grid.origin, grid.size, grid.index, anchors, point, cells, weights)
+
+
+@kernel(fastmath=FAST)
+def _blend(out, weight, energy):
+    for t in range(len(out)):
+        for i in range(4 * BANDS):
+            out[t, i] += weight * energy[t, i]
 
 
 def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarray | None:
@@ -311,7 +386,22 @@ def read_field(scene: Scene, field: EnergyField, point: np.ndarray) -> np.ndarra
     Returns:
         ``(bins, bands, 4)`` float32 energy and vector to where it comes from, or None where the point sees no cell.
     """
-    out = np.empty(field.energy.shape[1:], np.float32)
-    grid = field.grid
-    arrays = (grid.origin, grid.size, grid.index, grid.anchors, field.energy, np.asarray(point, np.float64), out)
-    return out if _read_once(scene.triangles.kernel_data, *arrays) > 0 else None
+    out, found = np.empty(field.traced.shape[1:], np.float32), (np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS))
+    arrays = field.grid.kernel_data, field.grid.anchors, field.smoothing, np.asarray(point, np.float64), found
+    with field.reading:
+        total = _read(scene.triangles.kernel_data, aligned_buffer(), *arrays, out.reshape(len(out), -1))
+    return out if total > 0 else None
+
+
+def cells_read(scene: Scene, grid: CellGrid, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers ``(n,)`` of the cells from which `read_field` reads at a point, and their weights, of sum 1.
+
+    Args:
+        scene: The scene, which decides what sees what.
+        grid: The cells.
+        point: ``(3,)`` position [m].
+    """
+    cells, weights = np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS)
+    arrays = grid.kernel_data, grid.anchors, np.asarray(point, np.float64), (cells, weights)
+    count = _weigh_once(scene.triangles.kernel_data, aligned_buffer(), *arrays)
+    return cells[:count], weights[:count] / weights[:count].sum()

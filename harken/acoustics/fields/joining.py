@@ -27,7 +27,7 @@ from harken.acoustics.fields.regions import Regions, region_at
 from harken.acoustics.tracing import BANDS, FAST
 from harken.raytracing import kernel
 
-__all__ = ["STEP", "crossings", "deposit_crossing", "diffuse_between", "join"]
+__all__ = ["STEP", "crossings", "deposit_crossing", "diffuse_between", "join", "join_without"]
 
 DIFFUSE = (0.05, 0.1)
 """Times between which the energy of rays that meet the other end is gradually replaced by joined energy [s]; later in
@@ -133,13 +133,19 @@ def _join(forward, backward, volume, first, out):
 
 
 @kernel(fastmath=FAST)
-def _meet(a, b, here, there, weight, target):
-    """Add `weight` times the product of two rows to `target`."""
+def _rendered(a, b):
+    """Return the part of the product of two rows, over all bands, that image sources render."""
     rendered, classes = np.float32(0.0), len(a) - BANDS - 3
     for j in range(classes):
         for k in range(classes - j):
             rendered += a[BANDS + 3 + j] * b[BANDS + 3 + k]
-    weight *= max(np.float32(1.0) - rendered / (here * there), np.float32(0.0))
+    return rendered
+
+
+@kernel(fastmath=FAST)
+def _meet(a, b, here, there, weight, target):
+    """Add `weight` times the product of two rows to `target`."""
+    weight *= max(np.float32(1.0) - _rendered(a, b) / (here * there), np.float32(0.0))
     x, y, z = b[BANDS] / there, b[BANDS + 1] / there, b[BANDS + 2] / there
     for band in range(BANDS):
         e = weight * a[band] * b[band]
@@ -177,16 +183,86 @@ def join(
     first, last = int(at[0]), int(at[-1]) + 1
     joined = np.zeros((last - first + 1, *out.shape[1:]), np.float32)
     _join(source, listener, regions.volume, first, joined)
-    # Between whole steps it decays exponentially.
     low = at.astype(int) - first
     share = (at - at.astype(int)).astype(np.float32)[:, None]
     before, after = joined[low], joined[low + 1]
-    energy = np.where(
-        (before[:, :, 0] > 0.0) & (after[:, :, 0] > 0.0),
-        before[:, :, 0] ** (1.0 - share) * after[:, :, 0] ** share,
-        (1.0 - share) * before[:, :, 0] + share * after[:, :, 0],
-    )
+    energy = _between_steps(before[:, :, 0], after[:, :, 0], share)
     vector = (1.0 - share)[:, :, None] * before + share[:, :, None] * after
     scale = (widths[some] / (4.0 * np.pi * speed * STEP**2)).astype(np.float32)[:, None]
     ratio = energy / np.maximum(vector[:, :, 0], np.finfo(np.float32).tiny)
     out[some] += (scale * ratio)[:, :, None] * vector
+
+
+def _between_steps(before: np.ndarray, after: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return energies between two whole steps, where they decay exponentially."""
+    both = (before > 0.0) & (after > 0.0)
+    return np.where(both, before ** (1.0 - share) * after**share, (1.0 - share) * before + share * after)
+
+
+def join_without(
+    source: np.ndarray,
+    listener: np.ndarray,
+    regions: Regions,
+    centres: np.ndarray,
+    widths: np.ndarray,
+    *,
+    speed: float,
+    out: np.ndarray,
+) -> None:
+    """Add the energy that would result if each part of the rays of both ends in turn were missing.
+
+    The rest is taken for all; the share that image sources render stays that of all rays.
+
+    Args:
+        source: ``(n, ...)`` deposits of each part of the source's rays, see `crossings`.
+        listener: Those of the listener's rays.
+        regions: Where.
+        centres: As `join` takes.
+        widths: As `join` takes.
+        speed: Speed of sound [m/s].
+        out: ``(n, bins, bands)`` float32 energy, added to.
+    """
+    some = np.flatnonzero(widths > 0.0)
+    if len(some) == 0:
+        return
+    at = np.asarray(centres, np.float64)[some] / STEP
+    first, last = int(at[0]), int(at[-1]) + 1
+    joined = np.zeros((len(out), last - first + 1, BANDS), np.float32)
+    _join_without(source.sum(0), listener.sum(0), source, listener, regions.volume, first, joined)
+    joined *= np.float32((len(out) / (len(out) - 1)) ** 2)
+    low = at.astype(int) - first
+    share = (at - at.astype(int)).astype(np.float32)[:, None]
+    scale = (widths[some] / (4.0 * np.pi * speed * STEP**2)).astype(np.float32)[:, None]
+    out[:, some] += scale * _between_steps(joined[:, low], joined[:, low + 1], share)
+
+
+@kernel(fastmath=FAST)
+def _join_without(forward, backward, source, listener, volume, first, out):
+    """Write what `_join` would without each part of the rays; `forward` and `backward` are those of all parts.
+
+    The rest is not scaled to all rays.
+    """
+    regions, steps = forward.shape[0], forward.shape[1]
+    for i in range(out.shape[1]):
+        both = first + i - 1
+        if both < 0:
+            continue
+        for p in (both // 2, (both + 1) // 2):
+            q = both - p
+            if p >= steps or q >= steps:
+                continue
+            for r in range(regions):
+                if volume[r] <= 0.0:
+                    continue
+                for along in range(3):
+                    a, b = forward[r, p, along], backward[r, q, along]
+                    here, there = _sum_of(a), _sum_of(b)
+                    if here > 0.0 and there > 0.0:
+                        weight = np.float32(1.5 / volume[r])
+                        weight *= max(np.float32(1.0) - _rendered(a, b) / (here * there), np.float32(0.0))
+                        for j in range(len(source)):
+                            x, y, target = source[j, r, p, along], listener[j, r, q, along], out[j, i]
+                            for band in range(BANDS):
+                                # Rounding may leave a little less than nothing.
+                                left = max(a[band] - x[band], np.float32(0.0))
+                                target[band] += weight * left * max(b[band] - y[band], np.float32(0.0))

@@ -7,13 +7,13 @@ sound is joined where rays of both ends cross (`harken.acoustics.fields.joining`
 image sources are those of energy fields.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from harken.acoustics.fields.field import LATE
 from harken.acoustics.fields.joining import STEP as CROSSING_STEP
-from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join
+from harken.acoustics.fields.joining import crossings, deposit_crossing, diffuse_between, join, join_without
 from harken.acoustics.fields.passages import count_ray, lives_on, new_passages, next_passage, split
 from harken.acoustics.fields.regions import RegionArrays, Regions
 from harken.acoustics.fields.smoothing import late_share
@@ -23,6 +23,8 @@ from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
     NUMBER,
+    PART,
+    PARTS,
     SCATTERING_BAND,
     WAY,
     is_leaving,
@@ -44,14 +46,19 @@ from harken.acoustics.tracing import (
     uniform,
     visible_ball,
 )
-from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import aligned_buffer, borrowed, closest_hit, is_occluded, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["trace_pair"]
+__all__ = ["trace_pair", "trace_pair_in_parts"]
 
 RADII = (0.9, 3.0)
 """Radii of the balls around the listener in which early and late mirrored rays count [m]: late energy is similar
 throughout a room, as for fields."""
+
+DIFFUSE, MORE = 0.05, 2
+"""Mean scattering coefficient below which late sound counts as not diffuse and is not joined, and how many times as
+many rays are traced then: sound between bare parallel walls stays on its axis, and decays more slowly than a mean over
+directions."""
 
 BALL_RAYS = 256
 """Rays that find how much of the ball the listener sees."""
@@ -99,6 +106,8 @@ class Scratch(NamedTuple):
     """``(3,)``."""
     gains: np.ndarray
     """``(bands,)``."""
+    normal: np.ndarray
+    """``(3,)``."""
 
 
 @kernel(fastmath=FAST)
@@ -232,16 +241,31 @@ def _detect(rays, buffer, air, seed, k, draw, length, travelled, energy, ends, b
 
 
 @kernel(fastmath=FAST)
-def _trace(rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, left, out, scratch):
+def _trace(
+    rays, world, here, there, back, count, seed, speed, balls, early, counts, bins, regions, lefts, outs, scratch
+):
     """Trace `count` rays of one end, `here`, to the other, `there`, each a `Place`.
 
     Sound goes from here to there, or `back`. `early` is the share of each time bin in which rays rain on the other
-    end, `counts` that in which mirrored ones count in each of `balls` around it; `left` gets what is joined. `scratch`
-    is a ray and passages.
+    end, `counts` that in which mirrored ones count in each of `balls` around it; `lefts` get what is joined. `outs` and
+    `lefts` are those of each part of the rays, or of all. `scratch` is a ray, passages, what `closest_hit` takes, and
+    `Scratch`.
     """
-    buffer, met = ray_buffer(), 0
-    world, ray, passages = borrowed(world), borrowed(scratch[0]), borrowed(scratch[1])
-    work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS))
+    world, here, there, balls, early = (
+        borrowed(world),
+        borrowed(here),
+        borrowed(there),
+        borrowed(balls),
+        borrowed(early),
+    )
+    counts, bins, regions, lefts, outs = (
+        borrowed(counts),
+        borrowed(bins),
+        borrowed(regions),
+        borrowed(lefts),
+        borrowed(outs),
+    )
+    (ray, passages, buffer, work), met = borrowed(scratch), 0
     ends = Ends(ray.o, ray.d, ray.first if back else ray.first[:0], there, speed)
     for i in range(len(bins.lookup)):
         if early[bins.lookup[i]] > 0.0:
@@ -250,11 +274,12 @@ def _trace(rays, world, here, there, back, count, seed, speed, balls, early, cou
     for k in range(count):
         start(seed, k, count, world.order, here.position, here.pattern, THINNING, ray)
         count_ray(k, count, passages)
+        part = int(ray.walk[PART]) % len(outs)
         follows = True
         while follows:
             _follow(
-                rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, left, out, ray, passages,
-                work,
+                rays, buffer, world, ends, seed, audible, balls, early, counts, bins, regions, lefts[part], outs[part],
+                ray, passages, work,
             )  # fmt: skip
             follows = next_passage(ray, passages)
 
@@ -267,7 +292,7 @@ def _follow(
 
     `audible` is the way on which rays rain on the other end [m].
     """
-    n, o, d, walk, speed = np.empty(3), ray.o, ray.d, ray.walk, ends.speed
+    n, o, d, walk, speed = work.normal, ray.o, ray.d, ray.walk, ends.speed
     reach = max(audible, left.shape[1] * CROSSING_STEP * speed)
     while walk[WAY] < reach:
         length, triangle, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30))
@@ -333,38 +358,115 @@ def trace_pair(
         pattern: How the source radiates.
         facets: The facets whose reflections are heard as image sources, and so left out here.
         image_order: Mirror reflections in a row that are left out.
-        regions: The scene's regions, for tracing from both ends and joining late sound between them; None traces from
-            the source only, which is enough for short responses.
+        regions: The scene's regions, for tracing from both ends and joining late sound between them where surfaces
+            scatter (`DIFFUSE`); None traces from the source only, which is enough for short responses.
 
     Returns:
-        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns.
+        ``(bins, bands, 4)`` float32 energy and vector to where it comes from, as `read_field` returns. With `regions`
+        and a source that radiates equally in all directions, the energy is the same, up to rounding, if both ends are
+        exchanged.
     """
-    out = np.zeros((len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
+    outs, left = _trace_ends(
+        scene, source, listener, bins, parts=1, rays=rays, seed=seed, air=air, speed=speed, transmission=transmission,
+        pattern=pattern, facets=facets, image_order=image_order, regions=regions,
+    )  # fmt: skip
+    if regions is not None and left:
+        _join_late(left[0][0], left[1][0], regions, bins, speed, outs[0])
+    return outs[0]
+
+
+def trace_pair_in_parts(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    speed: float,
+    regions: Regions,
+    **arguments: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trace as `trace_pair` does, and tell how much chance there is in it; arguments as `trace_pair`.
+
+    Returns:
+        What `trace_pair` returns, up to rounding, and the energy ``(PARTS, bins, bands)`` that it would have without
+        each part of the rays of both ends, scaled to that of all.
+    """
+    given: dict[str, Any] = {"speed": speed, "regions": regions, **arguments}
+    outs, left = _trace_ends(scene, source, listener, bins, parts=PARTS, **given)
+    energy = outs.sum(0)
+    without = np.maximum(energy[..., 0] - outs[..., 0], 0.0) * np.float32(PARTS / (PARTS - 1))
+    if not left:
+        return energy, without
+    _join_late(left[0].sum(0), left[1].sum(0), regions, bins, speed, energy)
+    share = late_share(bins, diffuse_between(regions, speed))
+    join_without(left[0], left[1], regions, bins.centres, share * bins.widths, speed=speed, out=without)
+    return energy, without
+
+
+def _join_late(
+    source: np.ndarray, listener: np.ndarray, regions: Regions, bins: TimeBins, speed: float, out: np.ndarray
+) -> None:
+    late = late_share(bins, diffuse_between(regions, speed))
+    join(source, listener, regions, bins.centres, late * bins.widths, speed=speed, out=out)
+
+
+def _trace_ends(
+    scene: Scene,
+    source: np.ndarray,
+    listener: np.ndarray,
+    bins: TimeBins,
+    *,
+    parts: int,
+    rays: int,
+    seed: int,
+    air: np.ndarray,
+    speed: float,
+    transmission: bool = True,
+    pattern: Pattern = OMNIDIRECTIONAL,
+    facets: Facets | None = None,
+    image_order: int = 0,
+    regions: Regions | None = None,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return what rays bring to the other end ``(parts, bins, bands, 4)``, and what each end leaves to be joined.
+
+    `parts` is `PARTS`, or 1 for all rays together; the other arguments are those of `trace_pair`.
+    """
+    outs = np.zeros((parts, len(bins.widths), len(OCTAVE_BANDS), 4), np.float32)
     triangles = scene.triangles.kernel_data
     world = traced_world(scene, air, transmission=transmission, facets=facets, image_order=image_order)
     ends = (
         Place(np.asarray(source, np.float64), pattern), Place(np.asarray(listener, np.float64), OMNIDIRECTIONAL),
     )  # fmt: skip
 
-    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, left: np.ndarray) -> None:
-        numbers, scratch = _NOWHERE if regions is None else regions.kernel_data, (new_ray(), new_passages(scene, rays))
+    if regions is not None and regions.scattering < DIFFUSE:
+        rays *= MORE
+    # Rays belong to places, not to roles, so that what is heard is the same with the ends exchanged (reciprocity).
+    swapped = tuple(ends[1].position) < tuple(ends[0].position)
+
+    def trace(here: int, balls: list, early: np.ndarray, counts: np.ndarray, lefts: np.ndarray) -> None:
+        numbers = _NOWHERE if regions is None else regions.kernel_data
+        work = Scratch(np.empty(3), np.empty(BANDS), np.empty(3), np.empty(BANDS), np.empty(3))
+        # Rays of both ends count wherever they meet; windows make them dearer and no better.
+        scratch = new_ray(), new_passages(scene, rays, windowed=False), aligned_buffer(), work
         _trace(
-            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + here, float(speed),
-            np.array(balls), early, counts, bins.kernel_data, numbers, left, out, scratch,
+            triangles, world, ends[here], ends[1 - here], here == 1, rays, seed + (here ^ swapped), float(speed),
+            np.array(balls), early, counts, bins.kernel_data, numbers, lefts, outs, scratch,
         )  # fmt: skip
 
-    if regions is None:
-        late = late_share(bins, LATE)
-        balls = [_ball(triangles, ends[1].position, radius) for radius in RADII]
-        trace(0, balls, np.ones_like(late), np.stack([1.0 - late, late]), _NOTHING)
-        return out
+    if regions is None or regions.scattering < DIFFUSE:
+        late, both = late_share(bins, LATE), regions is not None
+        share = np.full_like(late, 0.5 if both else 1.0)
+        nothing = np.zeros((parts, 0, 0, 0, 0), np.float32)
+        for here in (0, 1) if both else (0,):
+            balls = [_ball(triangles, ends[1 - here].position, radius) for radius in RADII]
+            trace(here, balls, share, share * np.stack([1.0 - late, late]), nothing)
+        return outs, []
     left, late = [], late_share(bins, diffuse_between(regions, speed))
     for here in (0, 1):
-        left.append(crossings(regions, float(bins.edges[-1]), world.order))
+        left.append(np.zeros((parts, *crossings(regions, float(bins.edges[-1]), world.order).shape), np.float32))
         early = 0.5 * (1.0 - late)
         trace(here, [_ball(triangles, ends[1 - here].position, RADII[0])], early, early[None], left[here])
-    join(left[0], left[1], regions, bins.centres, late * bins.widths, speed=speed, out=out)
-    return out
+    return outs, left
 
 
 def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, float]:
@@ -372,5 +474,4 @@ def _ball(triangles: object, place: np.ndarray, radius: float) -> tuple[float, f
     return radius, max(visible_ball(triangles, place, radius, BALL_RAYS), 1e-6)
 
 
-_NOTHING = np.zeros((0, 0, 0, 0), np.float32)
 _NOWHERE = RegionArrays(np.zeros((0, 0, 0), np.int32), np.zeros((0, 0, 0), np.bool_), np.zeros(3), np.ones(3))

@@ -28,6 +28,7 @@ from harken.acoustics.fields.walks import (
     WAY,
     is_leaving,
 )
+from harken.acoustics.fields.weight_window import THINNED, WeightWindow, divided, new_weight_window
 from harken.acoustics.tracing import BANDS, FAST, OFFSET, POWER, uniform
 from harken.raytracing import kernel
 from harken.scene import Scene
@@ -64,7 +65,7 @@ passages that have come into the air, and those of them that lived on.
 
 
 class Passages(NamedTuple):
-    """Rays that have passed through a surface and wait to be followed."""
+    """Rays that have passed through a surface, or are parts of divided ones, and wait to be followed."""
 
     waiting: np.ndarray
     """``(PENDING, n)`` as `Ray.row`."""
@@ -80,19 +81,30 @@ class Passages(NamedTuple):
     """``(3,)`` least corner of the first block [m]."""
     pace: float
     """Blocks per metre."""
+    window: WeightWindow
+    """The energies that rays should have."""
+    windowed: bool
+    """Whether they are kept to that."""
 
 
-def new_passages(scene: Scene, rays: int) -> Passages:
-    """Return the empty passages of a source that sends a number of rays."""
+def new_passages(scene: Scene, rays: int, *, windowed: bool = True) -> Passages:
+    """Return the empty passages of a source that sends a number of rays.
+
+    Args:
+        scene: The scene.
+        rays: The number of rays.
+        windowed: Whether the energies of rays are kept near one another (`harken.acoustics.fields.weight_window`).
+    """
     tally = np.zeros(6)
     tally[MET], tally[STARTED], tally[PROBED], tally[ALIVE] = EXPECTED_MEETINGS, 1.0, 1.0, 1.0
     least, enough, most = PASSAGES
-    lower, upper = (ends.astype(np.float64) for ends in (scene.vertices.min(0), scene.vertices.max(0)))
+    lower, upper = (corner.astype(np.float64) for corner in scene.bounds)
     extent = np.maximum(upper - lower, BLOCK)
     edge = max(BLOCK, float(np.prod(extent) / MOST_BLOCKS) ** (1 / 3))
     visits = np.zeros(tuple(np.ceil(extent / edge).astype(int)), np.float32)
     wanted = min(most, max(least, enough / rays))
-    return Passages(np.zeros((PENDING, RAY)), tally, wanted, POWER / rays, visits, lower, 1.0 / edge)
+    window = new_weight_window(scene, rays)
+    return Passages(np.zeros((PENDING, RAY)), tally, wanted, POWER / rays, visits, lower, 1.0 / edge, window, windowed)
 
 
 @kernel(fastmath=FAST)
@@ -113,6 +125,16 @@ def next_passage(ray, passages):
 
 
 @kernel(fastmath=FAST)
+def _wait(ray, passages):
+    """Put a copy of a ray, with a number of its own, to those that wait."""
+    row = passages.waiting[int(passages.tally[WAITING])]
+    row[:] = ray.row
+    passages.tally[WAITING] += 1
+    passages.tally[NUMBERS] += 1
+    row[9 + BANDS + NUMBER] = passages.tally[NUMBERS]
+
+
+@kernel(fastmath=FAST)
 def _visits(passages, o, d, at):
     """Return the numbers (i, j, k) of the block at a way along a ray."""
     shape, lower = passages.visits.shape, passages.lower
@@ -126,10 +148,16 @@ def _visits(passages, o, d, at):
 def lives_on(seed, length, ray, passages):
     """Count the leg that a ray is about to go, and decide whether a passage that has come into the air lives on.
 
+    Rays that carry too much are divided before (`harken.acoustics.fields.weight_window`).
+
     Where other rays go too, what passes is faint beside them, and one passage in ten is enough: it lives on with the
     chance of its energy, relative to that of other rays, over the number of their visits.
     """
     walk, visits = ray.walk, passages.visits
+    if passages.windowed:
+        room = len(passages.waiting) - int(passages.tally[WAITING])
+        for _ in range(divided(passages.window, length, ray, passages.tally[STARTED], room)):
+            _wait(ray, passages)
     if walk[PASSED] == 0:
         if walk[WAY] < COUNTED:
             visits[_visits(passages, ray.o, ray.d, 0.5 * length)] += np.float32(1.0)
@@ -210,3 +238,5 @@ def _pass(world, seed, triangle, length, share, scale, ray, passages):
     passed[WAY] += length
     for i in (THIN, LEAST, LOUD):
         passed[i] *= share * scale
+    if passages.windowed:  # the window of other rays is not for what is faint for having passed
+        passed[THIN] = min(passed[THIN], THINNED * passed[LOUD])

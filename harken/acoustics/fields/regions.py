@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from harken.acoustics.fields.walks import SCATTERING_BAND
 from harken.raytracing import is_occluded, kernel, ray_buffer
 from harken.scene import Scene
 
@@ -55,6 +56,8 @@ class Regions:
     """``(regions,)`` air in each [m³], less by the share of all air that belongs to none."""
     free_path: float
     """Mean free path 4V/S of all air [m] (Kosten 1960)."""
+    scattering: float
+    """Mean scattering coefficient of what surfaces reflect, at 1 kHz."""
 
     @property
     def kernel_data(self) -> RegionArrays:
@@ -101,9 +104,18 @@ def build_regions(scene: Scene) -> Regions:
     # The air of the regions also stands for corners that see no middle.
     volume *= np.prod(size) / SAMPLES * (volume.sum() / max(air, 1))
     a, b, c = np.moveaxis(scene.vertices[scene.faces].astype(np.float64), 1, 0)
-    area = 0.5 * float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum())
-    path = 4.0 * air / SAMPLES * float(np.prod(size)) / max(area, 1e-9)
-    return Regions(origin=lower, size=size, number=blocks.number, divided=blocks.divided, volume=volume, free_path=path)
+    areas = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    absorption, scattering = scene.coefficients[:2, scene.material, SCATTERING_BAND].astype(np.float64)
+    reflected = areas * (1.0 - absorption)
+    return Regions(
+        origin=lower,
+        size=size,
+        number=blocks.number,
+        divided=blocks.divided,
+        volume=volume,
+        free_path=4.0 * air / SAMPLES * float(np.prod(size)) / max(float(areas.sum()), 1e-9),
+        scattering=float((reflected * scattering).sum() / max(reflected.sum(), 1e-9)),
+    )
 
 
 @kernel

@@ -14,23 +14,31 @@ bilateral filters (Tomasi & Manduchi 1998). Levels are noisy too: where they dif
     λ = (V / (V + σ²))²
 
 (a shrinkage estimator, after James & Stein 1961).
+
+A cell is smoothed when it is first read: an episode visits few of them.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from harken.acoustics.fields.cells import CellGrid
 from harken.acoustics.tracing import BANDS, FAST, TimeBins
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 
-__all__ = ["late_share", "smoothed"]
+__all__ = ["MANY", "SmoothingArrays", "late_share", "smooth_all", "smooth_cell", "smoothed_without", "smoothing"]
 
 SPREAD = 1.5
 """h: natural logarithm of the ratio of levels at which a cell has the weight exp(−1/2); 6.5 dB."""
 
-NOISE = 0.3
-"""σ: natural logarithm of the ratio of levels that noise alone makes; 1.3 dB."""
+NOISE, NOISIEST = 0.15, 0.3
+"""σ: natural logarithm of the ratio of levels that noise alone makes, 0.65 dB with `MANY` rays. It falls with the root
+of the number, and is at most the second."""
 
-NEAR = 0.8
+MANY = 6_000
+"""Number of rays for which `NOISE` holds."""
+
+NEAR = 0.55
 """Distance within which cells are averaged for their levels, which makes these less noisy [m]."""
 
 WINDOWS = (0.03, 2.0)
@@ -48,33 +56,112 @@ def windows_of(bins: TimeBins) -> np.ndarray:
     return np.maximum(np.ceil(np.log(bins.centres / first) / np.log(ratio)), 0.0).astype(np.int64)
 
 
-def smoothed(energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float]) -> np.ndarray:
-    """Return energies in which late ones are gradually replaced by means over the neighbourhood of each cell.
+class SmoothingArrays(NamedTuple):
+    """Energies of cells that are smoothed when they are first read, as kernels take them."""
+
+    traced: np.ndarray
+    """``(cells, bins, bands · 4)`` float32 energies as traced."""
+    smooth: np.ndarray
+    """The same, smoothed, where `done` says so."""
+    done: np.ndarray
+    """``(cells,)`` bool."""
+    share: np.ndarray
+    """``(bins,)`` float32 share of the neighbourhood in each time bin."""
+    windows: np.ndarray
+    """``(bins,)`` int64 window of each time bin."""
+    levels: np.ndarray
+    """``(cells, windows)`` float32 natural logarithm of the mean energy around each cell."""
+    noise: np.float32
+    """Variance of these that noise alone makes."""
+    borders: np.ndarray
+    """``(cells + 1,)`` and"""
+    numbers: np.ndarray
+    """``(n,)`` `CellGrid.neighbours`."""
+    weights: np.ndarray
+    """``(most neighbours,)`` float32 scratch."""
+
+
+def smoothing(
+    energy: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float], rays: int = MANY
+) -> SmoothingArrays:
+    """Prepare the smoothing of energies in which late ones are gradually replaced by means over neighbourhoods.
 
     Args:
         energy: ``(cells, bins, bands, 4)`` float32 energy and vector to where it comes from.
         grid: The cells.
         bins: The time bins.
         between: Times between which the share of the means rises from 0 to 1 [s].
+        rays: Number of rays that left the energies.
     """
     share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
     borders, numbers = grid.neighbours
-    levels = np.zeros((len(energy), windows[-1] + 1), np.float32)
-    _find_levels(energy, windows, grid.anchors, borders, numbers, levels)
-    result = np.empty_like(energy)
-    _smooth(energy, share, windows, np.log(np.maximum(levels, np.finfo(np.float32).tiny)), borders, numbers, result)
-    return result
+    own = np.zeros((len(energy), windows[-1] + 1), np.float32)
+    _sum_windows(energy, windows, own)
+    traced = energy.reshape(*energy.shape[:2], -1)
+    return SmoothingArrays(
+        traced,
+        np.empty_like(traced),
+        np.zeros(len(energy), np.bool_),
+        share,
+        windows,
+        _log_levels(own, grid),
+        noise_of(rays),
+        borders,
+        numbers,
+        np.empty(int(np.diff(borders).max(initial=0)), np.float32),
+    )
+
+
+def smoothed_without(
+    parts: np.ndarray, cells: np.ndarray, grid: CellGrid, bins: TimeBins, between: tuple[float, float], rays: int = MANY
+) -> np.ndarray:
+    """Return what `smoothing` would make of some cells if each part of the rays in turn were missing.
+
+    Args:
+        parts: ``(n, cells, bins, bands)`` float32 energy of each part, which add up to that of all.
+        cells: ``(k,)`` numbers of the cells.
+        grid: All cells.
+        bins: The time bins.
+        between: As `smoothing` takes.
+        rays: Number of rays that left the energies.
+
+    Returns:
+        ``(n, k, bins, bands)`` float32 energy, scaled to that of all parts.
+    """
+    share, windows = late_share(bins, between).astype(np.float32), windows_of(bins)
+    own = np.add.reduceat(parts.sum(-1), np.searchsorted(windows, np.arange(windows[-1] + 1)), axis=2)
+    levels = np.stack([_log_levels(rest, grid) for rest in own.sum(0) - own])
+    result = np.empty((len(parts), len(cells), *parts.shape[2:]), np.float32)
+    _smooth_without(parts, parts.sum(0), cells, share, windows, levels, noise_of(rays), *grid.neighbours, result)
+    # Differences of sums of floats may fall below 0 by their rounding.
+    return np.maximum(result, 0.0) * np.float32(len(parts) / (len(parts) - 1))
+
+
+def noise_of(rays: int) -> np.float32:
+    """Return σ², the variance of the levels' logarithms that noise alone makes with a number of rays."""
+    return np.float32(min(NOISE * (MANY / rays) ** 0.5, NOISIEST) ** 2)
+
+
+def _log_levels(own: np.ndarray, grid: CellGrid) -> np.ndarray:
+    """Return natural logarithms of the mean energy around each cell, of energies ``(cells, windows)`` in all bands."""
+    levels = np.zeros_like(own)
+    _average_nearby(own, grid.anchors, *grid.neighbours, levels)
+    return np.log(np.maximum(levels, np.finfo(np.float32).tiny))
 
 
 @kernel(fastmath=FAST)
-def _find_levels(energy, windows, anchors, borders, numbers, levels):
-    """Write the mean energy ``(cells, windows)`` around each cell, in all bands together."""
-    own = np.zeros(levels.shape, np.float32)
+def _sum_windows(energy, windows, own):
+    """Write the energy ``(cells, windows)`` of each cell, in all bands together."""
     for c in range(len(energy)):
         for t in range(len(windows)):
             for b in range(BANDS):
                 own[c, windows[t]] += energy[c, t, b, 0]
-    for c in range(len(energy)):
+
+
+@kernel(fastmath=FAST)
+def _average_nearby(own, anchors, borders, numbers, levels):
+    """Write the mean of what each cell and those near it have themselves."""
+    for c in range(len(own)):
         count, a = np.float32(0.0), anchors[c]
         for k in range(borders[c], borders[c + 1]):
             n = anchors[numbers[k]]
@@ -85,38 +172,75 @@ def _find_levels(energy, windows, anchors, borders, numbers, levels):
 
 
 @kernel(fastmath=FAST)
-def _smooth(energy, share, windows, levels, borders, numbers, out):
-    """Mix the energies of each cell with the weighed mean over its neighbourhood, of which `share` ``(bins,)`` counts.
+def smooth_cell(arrays, c):
+    """Smooth the energies of cell `c`, unless they are."""
+    if arrays.done[c]:
+        return
+    first, last, window = arrays.borders[c], arrays.borders[c + 1], -1
+    weights, numbers = arrays.weights, arrays.numbers
+    for t in range(len(arrays.share)):
+        late, target = arrays.share[t], arrays.smooth[c, t]
+        _copy(target, np.float32(1.0) - late, arrays.traced[c, t])
+        if late <= 0.0:
+            continue
+        if arrays.windows[t] != window:
+            window = arrays.windows[t]
+            _weigh(arrays.levels, arrays.noise, window, c, numbers[first:last], weights)
+        for k in range(first, last):
+            _add(target, late * weights[k - first], arrays.traced[numbers[k], t])
+    arrays.done[c] = True
 
-    `levels` ``(cells, windows)`` are natural logarithms.
-    """
-    most = 0
-    for c in range(len(energy)):
-        most = max(most, borders[c + 1] - borders[c])
-    weights = np.empty(most, np.float32)
-    for c in range(len(energy)):
+
+@kernel(fastmath=FAST)
+def _copy(target, weight, energy):
+    for i in range(4 * BANDS):
+        target[i] = weight * energy[i]
+
+
+@kernel(fastmath=FAST)
+def _add(target, weight, energy):
+    for i in range(4 * BANDS):
+        target[i] += weight * energy[i]
+
+
+@kernel(fastmath=FAST)
+def smooth_all(arrays):
+    """Smooth the energies of all cells that are not smoothed yet."""
+    arrays = borrowed(arrays)
+    for c in range(len(arrays.done)):
+        smooth_cell(arrays, c)
+
+
+@kernel(fastmath=FAST)
+def _smooth_without(parts, total, cells, share, windows, levels, noise, borders, numbers, out):
+    """Smooth `total` less each of `parts` at some cells, as `smooth_cell` does; `levels` ``(n, cells, windows)``."""
+    count = len(parts)
+    for i in range(len(cells)):
+        c = cells[i]
         first, last, window = borders[c], borders[c + 1], -1
-        for t in range(energy.shape[1]):
-            target, own = out[c, t], np.float32(1.0) - share[t]
-            for b in range(BANDS):
-                for i in range(4):
-                    target[b, i] = own * energy[c, t, b, i]
+        weights = np.zeros((count, last - first), np.float32)
+        for t in range(total.shape[1]):
+            own = np.float32(1.0) - share[t]
+            for j in range(count):
+                for b in range(BANDS):
+                    out[j, i, t, b] = own * (total[c, t, b] - parts[j, c, t, b])
             if share[t] <= 0.0:
                 continue
             if windows[t] != window:
                 window = windows[t]
-                _weigh(levels, window, c, numbers[first:last], weights)
-            for k in range(first, last):
-                weight = share[t] * weights[k - first]
-                if weight > 0.0:
-                    part = energy[numbers[k], t]
-                    for b in range(BANDS):
-                        for i in range(4):
-                            target[b, i] += weight * part[b, i]
+                for j in range(count):
+                    _weigh(levels[j], noise, window, c, numbers[first:last], weights[j])
+            for j in range(count):
+                target = out[j, i, t]
+                for k in range(first, last):
+                    weight, n = share[t] * weights[j, k - first], numbers[k]
+                    if weight > 0.0:
+                        for b in range(BANDS):
+                            target[b] += weight * (total[n, t, b] - parts[j, n, t, b])
 
 
 @kernel(fastmath=FAST)
-def _weigh(levels, window, c, cells, weights):
+def _weigh(levels, noise, window, c, cells, weights):
     """Write what the energies of some cells are multiplied by for cell `c` in a window."""
     total, variance = np.float32(0.0), np.float32(0.0)
     for k in range(len(cells)):
@@ -124,7 +248,7 @@ def _weigh(levels, window, c, cells, weights):
         weights[k] = np.exp(np.float32(-0.5 / SPREAD**2) * ratio * ratio)
         total += weights[k]
         variance += weights[k] * ratio * ratio
-    power = (variance / (variance + np.float32(NOISE**2) * total)) ** 2
+    power = (variance / (variance + noise * total)) ** 2
     for k in range(len(cells)):
         ratio = levels[cells[k], window] - levels[c, window]
         weights[k] *= np.exp(-power * ratio) / total

@@ -18,9 +18,9 @@ from harken.raytracing import kernel
 from harken.scene import Scene
 
 __all__ = [
-    "DRAW", "INSIDE", "LAST", "LEAST", "LOUD", "MIRRORS", "NEVER", "NUMBER", "PASSED", "RAY",
+    "DRAW", "INSIDE", "LAST", "LEAST", "LOUD", "MIRRORS", "NEVER", "NUMBER", "PART", "PARTS", "PASSED", "RAY",
     "SCATTERING_BAND", "THIN", "WAY", "Ray", "TracedSurfaces", "TracedWorld",
-    "is_leaving", "meet", "new_ray", "start", "traced_world",
+    "is_leaving", "meet", "new_ray", "ray_of", "start", "traced_world",
 ]  # fmt: skip
 
 FAINTEST = 1e-6
@@ -66,10 +66,17 @@ DRAW = 8
 PASSED = 9
 """Entry of `Ray.walk`: 0, or once it has passed as part of a split ray, 1 until it is in the air again, then 2."""
 
+PART = 10
+"""Entry of `Ray.walk`: the part of the source's rays that it belongs to, 0 to `PARTS` − 1, with all that passes."""
+
+PARTS = 16
+"""Parts into which rays are divided, of which the standard error of what they give is estimated
+(`harken.acoustics.fields.uncertainty`)."""
+
 DRAWS = 6
 """Random draws of a ray at one surface: `split` takes the first."""
 
-RAY = 9 + BANDS + 10
+RAY = 9 + BANDS + 11
 """Length of `Ray.row`."""
 
 
@@ -87,12 +94,18 @@ class Ray(NamedTuple):
     energy: np.ndarray
     """``(bands,)``."""
     walk: np.ndarray
-    """``(10,)`` the rest of its state: `INSIDE`, `MIRRORS` and so on."""
+    """``(11,)`` the rest of its state: `INSIDE`, `MIRRORS` and so on."""
 
 
 def new_ray() -> Ray:
     """Return a ray for kernels to work with."""
     row = np.zeros(RAY)
+    return Ray(row, row[:3], row[3:6], row[6:9], row[9 : 9 + BANDS], row[9 + BANDS :])
+
+
+@kernel(inline="always")
+def ray_of(row):
+    """Return the ray that a row ``(RAY,)`` holds."""
     return Ray(row, row[:3], row[3:6], row[6:9], row[9 : 9 + BANDS], row[9 + BANDS :])
 
 
@@ -110,6 +123,7 @@ def start(seed, k, count, order, place, pattern, thinning, ray):
     walk[INSIDE], walk[MIRRORS], walk[LAST], walk[WAY] = 0, 0 if order > 0 else NEVER, 0, 0.0
     walk[THIN], walk[LEAST] = thinning * POWER / count, FAINTEST / count
     walk[LOUD], walk[NUMBER], walk[DRAW], walk[PASSED] = POWER / count, k, 3, 0
+    walk[PART] = k % PARTS
 
 
 @kernel(fastmath=FAST)

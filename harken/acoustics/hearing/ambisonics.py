@@ -29,9 +29,6 @@ __all__ = [
     "encode",
     "encode_direction",
     "energy_map",
-    "expected_covariance",
-    "expected_energies",
-    "noise_gains",
     "order_of",
     "rotate",
     "rotation_matrix",
@@ -225,61 +222,6 @@ def rotate(signal: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return (rotation_matrix(rotation, order_of(len(signal))) @ signal).astype(np.float32)
 
 
-def noise_gains(field: np.ndarray, order: int, normalization: Normalization = "sn3d") -> tuple[np.ndarray, np.ndarray]:
-    """Return the amplitudes of noises that reproduce an energy field's distribution over directions.
-
-    A field of which the energy W and the vector J = Σ energy·direction are known is taken for a diffuse part, W − |J|,
-    and one beam from J/|J| with |J| (the model of Merimaa and Pulkki 2005, "Spatial impulse response rendering I", with
-    diffuseness 1 − |J|/W). Channel i is then ``diffuse_i · n_i + beam_i · n`` with independent noises n_i and n of
-    variance one. Where |J| exceeds W, which only happens through Monte-Carlo noise, the whole field is the beam.
-
-    Args:
-        field: ``(..., 4)`` energy and vector (x, y, z) to where it comes from, in the listener's frame.
-        order: 0 to 3.
-        normalization: "sn3d" or "n3d".
-
-    Returns:
-        ``(..., channels)`` amplitudes of the noises of the diffuse part, 0 or more, and ``(..., channels)`` those of
-        the beam's one noise, signed.
-
-    Raises:
-        ConfigurationError: The order or the normalisation does not exist, the field has no four numbers at the end, or
-            an energy is negative or not finite.
-    """
-    energy, beam, directions = _beam_and_rest(field)
-    scale = _scale(order, normalization)
-    shares = (scale / np.sqrt(2 * channel_orders(order) + 1)) * np.ones((*energy.shape, 1))
-    return np.sqrt(energy - beam)[..., None] * shares, np.sqrt(beam)[..., None] * encode(
-        directions, order, normalization
-    )
-
-
-def expected_covariance(field: np.ndarray, order: int, normalization: Normalization = "sn3d") -> np.ndarray:
-    """Return the covariance of the channels that an energy field has, on the model of `noise_gains`.
-
-    The covariance of W with (X, Y, Z) is J itself for SN3D, whatever the model.
-
-    Args:
-        field: ``(..., 4)`` energy and vector to where it comes from, in the listener's frame.
-        order: 0 to 3.
-        normalization: "sn3d" or "n3d".
-
-    Returns:
-        ``(..., channels, channels)`` float64, positive semidefinite.
-
-    Raises:
-        ConfigurationError: As `noise_gains`.
-    """
-    diffuse, beam = noise_gains(field, order, normalization)
-    return np.eye(diffuse.shape[-1]) * diffuse[..., None] ** 2 + beam[..., :, None] * beam[..., None, :]
-
-
-def expected_energies(field: np.ndarray, order: int, normalization: Normalization = "sn3d") -> np.ndarray:
-    """Return the energy of each channel, ``(..., channels)``: the diagonal of `expected_covariance`."""
-    diffuse, beam = noise_gains(field, order, normalization)
-    return diffuse**2 + beam**2
-
-
 def energy_map(
     signal: np.ndarray, directions: np.ndarray, *, beam: Literal["max-re", "plane-wave"] = "max-re"
 ) -> np.ndarray:
@@ -434,19 +376,6 @@ def _signal(samples: np.ndarray) -> np.ndarray:
         raise ConfigurationError(f"Ambisonic signal of shape {signal.shape}; expected (channels, samples).")
     order_of(len(signal))
     return signal
-
-
-def _beam_and_rest(field: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the energy, the beam's part of it and the beam's direction."""
-    values = np.asarray(field, np.float64)
-    if values.shape[-1:] != (4,) or not np.isfinite(values).all() or (values[..., 0] < 0).any():
-        raise ConfigurationError(
-            f"Energy field of shape {values.shape}; expected (..., 4): energy, 0 or more, and its vector, all finite."
-        )
-    energy, vector = values[..., 0], values[..., 1:]
-    length = np.linalg.norm(vector, axis=-1)
-    ahead = np.broadcast_to([0.0, 0.0, -1.0], vector.shape)
-    return energy, np.minimum(length, energy), np.where(length[..., None] > 0, vector, ahead)
 
 
 def _ears(head: HeadResponse, direction: np.ndarray, frequencies: np.ndarray, size: int) -> np.ndarray:

@@ -9,10 +9,10 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import next_fast_len, rfft
 from scipy.spatial import ConvexHull, KDTree, QhullError, SphericalVoronoi
 
-from harken.acoustics.bands import band_edges, energy_weights
+from harken.acoustics.bands import energy_weights
 from harken.acoustics.directivity import number_array
 from harken.acoustics.tracing import FAST
 from harken.checks import checked_count
@@ -200,33 +200,6 @@ class HeadResponse:
         interpolate_head(self.tables, d[0], d[1], d[2], filters, delays)
         return filters, delays
 
-    @lru_cache(maxsize=8)  # noqa: B019 - few heads exist, and they live as long as the process
-    def energy_harmonics(self, bands: tuple[float, ...] = OCTAVE_BANDS) -> np.ndarray:
-        """Return coefficients of the energy that an ear receives from a field given by its energy and energy vector.
-
-        The band energy |H(d)|² of each ear is fitted by c0 + c1·d with least squares over the sphere. A field with the
-        energy W and the energy vector J = Σ energy·d, which points to where the energy comes from, then gives an ear
-        the energy c0·W + c1·J. The fit can turn negative for energy from a single direction in the head's shadow: take
-        max(0, c0·W + c1·J).
-
-        Args:
-            bands: Centre frequencies of the octave bands [Hz]. A band that begins above 0.45·rate repeats the last one
-                that does not.
-
-        Returns:
-            ``(bands, 2, 4)`` float32: per band and ear c0 and c1 along x, y and z of the head frame; read-only.
-
-        Raises:
-            ConfigurationError: The centres do not rise.
-        """
-        energies = self._band_energies(bands)
-        functions = np.concatenate([np.ones((len(self.directions), 1)), self.directions], 1)
-        weighted = functions * self.solid_angles[:, None]
-        solved = np.linalg.solve(weighted.T @ functions, weighted.T @ energies.reshape(len(functions), -1))
-        result = np.moveaxis(solved.reshape(4, len(bands), 2), 0, -1).astype(np.float32)
-        result.flags.writeable = False
-        return result
-
     def diffuse_spectra(self, size: int) -> np.ndarray:
         """Return the power spectra and the cross spectrum of the ears in a diffuse field.
 
@@ -253,44 +226,6 @@ class HeadResponse:
             spectra += weight * np.stack([np.abs(left) ** 2, np.abs(right) ** 2, left * right.conj() * turned])
         return spectra
 
-    def diffuse_noise(self, samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Return noise as the ears receive it in a diffuse field, with the head's colouration and interaural coherence.
-
-        The field is the one of `diffuse_spectra`: a microphone would receive white noise of variance one. In a band,
-        each ear's variance is c0 of `energy_harmonics` times the microphone's. Two white noises are mixed per frequency
-        by a factor of the cross-spectral matrix, so that its coherence is met exactly (after Menzer and Faller 2010,
-        "Investigations on an early-reflection-free model for BRIRs").
-
-        Args:
-            samples: Length [samples], 1 or more.
-            rng: Source of the noise.
-
-        Returns:
-            ``(2, samples)`` float32, stationary to its ends.
-
-        Raises:
-            ConfigurationError: The length is below 1.
-        """
-        if samples < 1:
-            raise ConfigurationError(f"Noise of {samples} samples was asked for; expected 1 or more.")
-        size = next_fast_len(samples + 2 * self.taps, real=True)
-        left, right, cross = self._mixing_spectra
-        grid, fine = np.linspace(0.0, 1.0, len(left)), np.linspace(0.0, 1.0, size // 2 + 1)
-        white = rfft(rng.standard_normal((2, size)))
-        # The responses are a few milliseconds long, so that their spectra are smooth between the points computed.
-        mixed = np.stack([np.interp(fine, grid, left) * white[0], np.interp(fine, grid, right) * white[1]])
-        mixed[1] += np.interp(fine, grid, cross) * white[0]
-        return irfft(mixed, size)[:, :samples].astype(np.float32)
-
-    @cached_property
-    def _mixing_spectra(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Cholesky factor of the cross-spectral matrix: left from the first noise, right from the second and first."""
-        left, right, cross = self.diffuse_spectra(next_fast_len(8 * self.taps, real=True))
-        first = np.sqrt(np.maximum(left.real, 1e-12))
-        shared = cross.conj() / first
-        own = np.sqrt(np.maximum(right.real - np.abs(shared) ** 2, 0.0))
-        return first, own, shared
-
     @cached_property
     def _triangulation(self) -> tuple[np.ndarray, np.ndarray]:
         """Triangles that join the directions into a closed surface, and their neighbours, both ``(T, 3)`` int32."""
@@ -312,22 +247,6 @@ class HeadResponse:
                 "once; keep one filter for each."
             )
         return hull.simplices.astype(np.int32), hull.neighbors.astype(np.int32)
-
-    def _band_energies(self, bands: tuple[float, ...]) -> np.ndarray:
-        """Mean of |H|² over each band's frequencies, (n, bands, 2)."""
-        size = next_fast_len(max(8 * self.taps, int(16 * self.rate / bands[0])), real=True)
-        frequencies = np.fft.rfftfreq(size, 1.0 / self.rate)
-        edges = np.asarray(bands) / np.sqrt(2.0)
-        count = max(int((edges < 0.45 * self.rate).sum()), 1)
-        band_edges(bands)
-        energies = np.empty((len(self.directions), len(bands), 2))
-        for ear in range(2):
-            power = np.abs(rfft(self.filters[:, ear], size)) ** 2
-            for b in range(count):
-                inside = (frequencies >= edges[b]) & (frequencies < min(2.0 * edges[b], 0.45 * self.rate))
-                energies[:, b, ear] = power[:, inside].mean(-1)
-        energies[:, count:] = energies[:, count - 1 : count]
-        return energies
 
 
 def _cell_centres(rows: int, columns: int) -> np.ndarray:

@@ -35,7 +35,7 @@ def head_lines(
         exact: ``(n,)`` whether the long filters shape a path, not the short ones.
     """
     lines = _empty(len(delays), 2, filters, head.filters.shape[2])
-    _fill_head_lines(filters, head, directions, frame, delays, rate, np.sqrt(energies), exact, lines)
+    _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines)
     return lines
 
 
@@ -74,11 +74,15 @@ def _empty(count: int, channels: int, filters: PathFilters, taps: int) -> DelayL
 
 
 @kernel(fastmath=FAST)
-def _fill_head_lines(filters, head, directions, frame, delays, rate, amplitudes, exact, lines):
+def _fill_head_lines(filters, head, directions, frame, delays, rate, energies, exact, lines):
     """Set what belongs to paths through a head."""
     taps, lag = np.zeros((2, head.filters.shape[2]), np.float32), np.zeros(2, np.float32)
+    amplitudes, d = np.sqrt(energies), np.empty(3)
     for i in range(len(delays)):
-        d = frame @ directions[i]
+        for axis in range(3):
+            d[axis] = 0.0
+            for k in range(3):
+                d[axis] += frame[axis, k] * directions[i, k]
         interpolate_head(head, d[0], d[1], d[2], taps, lag)
         level = _shape(filters, exact[i], amplitudes[i], lines.own[i])
         for ear in range(2):

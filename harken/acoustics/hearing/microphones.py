@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import spherical_jn
 
-from harken.acoustics.bands import band_edges, energy_weights
+from harken.acoustics.bands import band_edges
 from harken.acoustics.directivity import (
     Directivity,
     FirstOrder,
@@ -26,7 +25,6 @@ from harken.scene import OCTAVE_BANDS
 
 __all__ = ["ARRAYS", "MicrophoneArray", "microphone_array"]
 
-_LOAD = 1e-6
 _SPEED = 343.2
 
 
@@ -175,75 +173,6 @@ class MicrophoneArray:
         root = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2).real)
         return covariance / (root[:, :, None] * root[:, None, :])
 
-    def mixing_matrices(self, bands: Sequence[float] = OCTAVE_BANDS, speed: float = _SPEED) -> np.ndarray:
-        """Return matrices that mix independent noises into the array's signals of a diffuse field, one per octave band.
-
-        The covariance is averaged over each band and its real part factorised (Cholesky): a real matrix in time cannot
-        give the imaginary part, which is zero for microphones of point-symmetric pattern and for coincident ones.
-        `diffuse_noise` keeps it.
-
-        Args:
-            bands: Centre frequencies of the bands, and of the directivities' [Hz].
-            speed: Speed of sound [m/s].
-
-        Returns:
-            ``(bands, n, n)`` float64, lower triangular: M·Mᵀ is the covariance, to 60 dB below its diagonal.
-
-        Raises:
-            ConfigurationError: The bands do not rise, or are not the directivities'.
-        """
-        band_edges(bands)
-        result = np.empty((len(bands), len(self), len(self)))
-        for band, centre in enumerate(bands):
-            frequencies = np.linspace(0.5 * centre, 2.0 * centre, 64)
-            weights = energy_weights(frequencies, _with_neighbours(bands))[band + 1] ** 2
-            covariance = np.einsum("f,fij->ij", weights, self.diffuse_covariance(frequencies, speed, bands).real)
-            result[band] = np.linalg.cholesky(_loaded(covariance / weights.sum()))
-        return result
-
-    def diffuse_noise(
-        self,
-        samples: int,
-        rate: int,
-        rng: np.random.Generator,
-        speed: float = _SPEED,
-        bands: Sequence[float] = (),
-    ) -> np.ndarray:
-        """Return noise as the array receives it in a diffuse field of white noise, coherent at every frequency.
-
-        Independent noises are mixed per frequency by a factor of the cross-spectral matrix (Habets, Cohen and Gannot
-        2008, "Generating nonstationary multisensor signals under a spatial coherence constraint", J. Acoust. Soc. Am.
-        124, 2911).
-
-        Args:
-            samples: Length [samples], 1 or more.
-            rate: Sampling rate [Hz].
-            rng: Source of the noise.
-            speed: Speed of sound [m/s].
-            bands: Centre frequencies of the directivities' bands [Hz]; the octave bands if not given.
-
-        Returns:
-            ``(n, samples)`` float32, stationary to its ends; an omnidirectional microphone has variance one.
-
-        Raises:
-            ConfigurationError: The length is below 1, the rate not positive, or the bands are not the directivities'.
-        """
-        if samples < 1 or not 0 < rate < np.inf:
-            raise ConfigurationError(f"Noise of {samples} samples at {rate} Hz; expected 1 or more, above 0 Hz.")
-        size = next_fast_len(samples, real=True)
-        white = rfft(rng.standard_normal((len(self), size)))
-        fine = np.fft.rfftfreq(size, 1.0 / rate)
-        # The covariance changes over c/distance; the grid is much finer than that.
-        reach = 2.0 * np.linalg.norm(self.positions, axis=-1).max()
-        points = min(len(fine), 64 + int(8.0 * rate * reach / speed))
-        grid = np.linspace(0.0, 0.5 * rate, points)
-        factors = np.linalg.cholesky(_loaded(self.diffuse_covariance(grid, speed, bands)))
-        mixed = np.zeros_like(white)
-        for i in range(len(self)):
-            for j in range(i + 1):
-                mixed[i] += np.interp(fine, grid, factors[:, i, j]) * white[j]
-        return irfft(mixed, size)[:, :samples].astype(np.float32)
-
     def _first_order_covariance(self, frequencies: np.ndarray, speed: float) -> np.ndarray:
         """Covariance of patterns α + β·cos: means of exp(ix·cos), and of it times one and two direction cosines."""
         alpha = np.array([pattern.alpha for pattern in self.directivities if isinstance(pattern, FirstOrder)])
@@ -359,14 +288,3 @@ def _frequencies(frequencies: np.ndarray) -> np.ndarray:
     if f.ndim != 1 or not np.isfinite(f).all() or (f < 0).any():
         raise ConfigurationError(f"Frequencies are {frequencies!r}; expected a list of hertz, 0 or more.")
     return f
-
-
-def _loaded(covariance: np.ndarray) -> np.ndarray:
-    """Return the matrices with a little independent noise in every microphone, which makes them regular."""
-    power = np.diagonal(covariance, axis1=-2, axis2=-1).real.mean(-1)
-    return covariance + _LOAD * power[..., None, None] * np.eye(covariance.shape[-1])
-
-
-def _with_neighbours(bands: Sequence[float]) -> list[float]:
-    """Return the centres with an additional one at each end, so that the outermost bands are one octave wide."""
-    return [0.5 * bands[0], *bands, 2.0 * bands[-1]]

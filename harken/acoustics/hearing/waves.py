@@ -122,38 +122,91 @@ def draw_waves(seed: int, source: int, grains: int, size: int) -> tuple[np.ndarr
 
 def mean_direction(field: np.ndarray) -> np.ndarray:
     """Return the unit vector ``(3,)`` to where the energy of a field ``(bins, bands, 4)`` comes from on the whole."""
-    flow = field[:, :, 1:].sum((0, 1), dtype=np.float64)
-    length = float(np.linalg.norm(flow))
-    return flow / length if length > 1e-30 else np.array([0.0, 0.0, -1.0])
+    direction = np.empty(3)
+    _mean_direction(field, direction)
+    return direction
 
 
 @kernel(fastmath=FAST)
-def _share(field, directions, stage, widths, amplitudes):
+def _mean_direction(field, direction):
+    x = y = z = 0.0
+    for t in range(field.shape[0]):
+        for b in range(field.shape[1]):
+            x, y, z = x + field[t, b, 1], y + field[t, b, 2], z + field[t, b, 3]
+    length = np.sqrt(x * x + y * y + z * z)
+    if not length > 1e-30:
+        x, y, z, length = 0.0, 0.0, -1.0, 1.0
+    direction[0], direction[1], direction[2] = x / length, y / length, z / length
+
+
+@kernel(fastmath=FAST)
+def _share(field, directions, stage, widths, amplitudes, loudest):
     """Divide the energy of a field among the waves: amplitudes ``(bins, bands, WAVES)`` at the middles of bins.
 
     At the bin where a wave is replaced it carries nothing; the others carry what is in the bin, those more that come
-    from where its energy comes from.
+    from where its energy comes from. `loudest` ``(bins, bands)`` is set to the greatest amplitude of each.
     """
-    beam = directions[STREAMS, 0]
+    zero, level = np.float32(0.0), _LEVEL * _LEVEL
+    beam, waves = directions[STREAMS, 0].astype(np.float32), np.empty((4, STREAMS), np.float32)
+    shares, heard = np.empty(STREAMS, np.float32), np.empty(STREAMS, np.float32)
     for t in range(field.shape[0]):
-        inverse = 1.0 / widths[t]
+        inverse = np.float32(1.0 / widths[t])
+        for n in range(STREAMS):
+            age = t + 1 + stage[n]
+            waves[0, n], waves[1, n], waves[2, n] = directions[n, age // GRAIN]
+            heard[n] = np.float32(1.0) if age % GRAIN else zero
         for b in range(field.shape[1]):
-            x, y, z = field[t, b, 1], field[t, b, 2], field[t, b, 3]
-            e = max(field[t, b, 0], 0.0)
-            along = min(max(x * beam[0] + y * beam[1] + z * beam[2], 0.0), e)
-            target = amplitudes[t, b]
-            target[STREAMS] = np.sqrt(along * inverse)
+            e, x, y, z = max(field[t, b, 0], zero), field[t, b, 1], field[t, b, 2], field[t, b, 3]
+            along = min(max(x * beam[0] + y * beam[1] + z * beam[2], zero), e)
             e, x, y, z = e - along, x - along * beam[0], y - along * beam[1], z - along * beam[2]
-            total = 0.0
+            total, three = zero, np.float32(3.0)
             for n in range(STREAMS):
-                age = t + 1 + stage[n]
-                d = directions[n, age // GRAIN]
-                share = max(e + 3.0 * (x * d[0] + y * d[1] + z * d[2]), 0.0) if age % GRAIN else 0.0
-                target[n] = share
-                total += share
-            scale = _LEVEL * _LEVEL * e * inverse / total if total > 0.0 else 0.0
+                flow = x * waves[0, n] + y * waves[1, n] + z * waves[2, n]
+                shares[n] = max(e + three * flow, zero) * heard[n]
+                total += shares[n]
+            scale = level * e * inverse / total if total > zero else zero
+            target, most = amplitudes[t, b], np.sqrt(along * inverse)
+            target[STREAMS] = most
             for n in range(STREAMS):
-                target[n] = np.sqrt(target[n] * scale)
+                target[n] = np.sqrt(shares[n] * scale)
+                most = max(most, target[n])
+            loudest[t, b] = most
+
+
+@kernel(fastmath=FAST)
+def _begin_waves(waves, channels, position, rate, size, levels, begins):
+    """Set how loudly each channel hears each wave, and where in the noise it is at the response's beginning.
+
+    Both are ``(channels, bands, grains, WAVES)``, the waves of a moment side by side.
+    """
+    directions, starts = waves
+    gains, delays = channels
+    grains = directions.shape[1]
+    whole, rest = np.empty(grains, np.int32), np.empty(grains, np.float32)
+    for n in range(WAVES):
+        for j in range(grains):
+            d = directions[n, j]
+            shift = rate * (d[0] * position[0] + d[1] * position[1] + d[2] * position[2])
+            passed = np.floor(shift)
+            whole[j], rest[j] = (starts[n, j] + int(passed)) % size, shift - passed
+        for c in range(gains.shape[0]):
+            for b in range(gains.shape[1]):
+                gain, later = gains[c, b, n], delays[c, b, n]
+                for j in range(grains):
+                    at = whole[j] + np.int32(np.rint(rest[j] - later[j]))
+                    begins[c, b, j, n] = at - size if at >= size else (at + size if at < 0 else at)
+                    levels[c, b, j, n] = gain[j]
+
+
+@kernel(inline="always")
+def _set_waves(levels, begins, bin, level, at):
+    """Set how loud the waves of a time bin are and where in the noise they begin; the streams change in turn."""
+    early, late = bin // GRAIN, min(bin // GRAIN + 1, len(levels) - 1)
+    for n in range(STREAMS):
+        changed = bin % GRAIN + n % GRAIN >= GRAIN
+        level[n] = levels[late, n] if changed else levels[early, n]
+        at[n] = begins[late, n] if changed else begins[early, n]
+    level[STREAMS], at[STREAMS] = levels[0, STREAMS], begins[0, STREAMS]
 
 
 @kernel(inline="always")
@@ -174,6 +227,38 @@ def _add(target, noise, at, level, climb, ramp):
 
 
 @kernel(fastmath=FAST)
+def _add_bins(out, noise, edges, rate, parts, least, before, first):
+    """Add the waves of all time bins; `parts` are what `_share` and `_begin_waves` have set."""
+    # Slices of arrays without a reference count cost nothing, and there are thousands.
+    out, noise = borrowed(out), borrowed(noise)
+    amplitudes, loudest, levels, begins = borrowed(parts)
+    bins, bands, length, size = amplitudes.shape[0], amplitudes.shape[1], out.shape[1], noise.shape[1] - PADDING
+    at, level, climb = np.empty(WAVES, np.int32), np.empty(WAVES, np.float32), np.empty(WAVES, np.float32)
+    ramp = np.arange(PADDING).astype(np.float32)
+    start = 0
+    for t in range(bins + 1):
+        end = min(int(0.5 * (edges[t] + edges[t + 1]) * rate), length) if t < bins else length
+        begin, last, now = max(start, first), max(t - 1, 0), min(t, bins - 1)
+        while begin < end:
+            # The noise goes on for its padding only before it begins anew.
+            stop = min(end, begin + PADDING)
+            inverse, skipped = np.float32(1.0 / (end - start)), np.float32(begin - start)
+            for b in range(bands):
+                if max(loudest[last, b], loudest[now, b]) <= least:
+                    continue
+                low, high = amplitudes[last, b], amplitudes[now, b]
+                for c in range(out.shape[0]):
+                    _set_waves(levels[c, b], begins[c, b], t + before, level, at)
+                    for n in range(WAVES):
+                        rise = (high[n] - low[n]) * inverse
+                        level[n], climb[n] = level[n] * (low[n] + rise * skipped), level[n] * rise
+                        at[n] += begin - size if at[n] + begin >= size else begin
+                    _add(out[c, begin:stop], noise[b], at, level, climb, ramp)
+            begin = stop
+        start = max(start, end)
+
+
+@kernel(fastmath=FAST)
 def add_waves(out, field, waves, channels, position, rate, edges, noise, before, first):
     """Add a field to a response in place, from compiled code or from Python.
 
@@ -191,46 +276,13 @@ def add_waves(out, field, waves, channels, position, rate, edges, noise, before,
             in the whole.
         first: Sample before which nothing is added.
     """
-    # Slices of arrays without a reference count cost nothing, and there are thousands.
-    out, noise, field = borrowed(out), borrowed(noise), borrowed(field)
-    directions, starts = waves
-    gains, delays = channels
-    bins, bands, length = field.shape[0], field.shape[1], out.shape[1]
-    size, grains = noise.shape[1] - PADDING, directions.shape[1]
+    bins, bands = field.shape[0], field.shape[1]
+    size, grains = noise.shape[1] - PADDING, waves[0].shape[1]
     stage = np.arange(STREAMS) % GRAIN + before
-    amplitudes = np.empty((bins, bands, WAVES), np.float32)
-    _share(field, directions, stage, (edges[1:] - edges[:-1]) * rate, amplitudes)
-    begins = np.empty(gains.shape, np.int64)
-    for n in range(WAVES):
-        for j in range(grains):
-            d = directions[n, j]
-            shift = starts[n, j] + rate * (d[0] * position[0] + d[1] * position[1] + d[2] * position[2])
-            for c in range(out.shape[0]):
-                for b in range(bands):
-                    begins[c, b, n, j] = int(np.round(shift - delays[c, b, n, j])) % size
-    least = FAINTEST * amplitudes.max()
-    at, level, climb = np.empty(WAVES, np.int64), np.empty(WAVES, np.float32), np.empty(WAVES, np.float32)
-    ramp = np.arange(PADDING).astype(np.float32)
-    start = 0
-    for t in range(bins + 1):
-        end = min(int(0.5 * (edges[t] + edges[t + 1]) * rate), length) if t < bins else length
-        begin = max(start, first)
-        low, high = amplitudes[max(t - 1, 0)], amplitudes[min(t, bins - 1)]
-        while begin < end:
-            # The noise goes on for its padding only before it begins anew.
-            stop = min(end, begin + PADDING)
-            inverse, skipped = np.float32(1.0 / (end - start)), np.float32(begin - start)
-            for b in range(bands):
-                if max(low[b].max(), high[b].max()) <= least:
-                    continue
-                for c in range(out.shape[0]):
-                    for n in range(WAVES):
-                        j = (t + stage[n]) // GRAIN if n < STREAMS else 0
-                        gain = gains[c, b, n, j]
-                        rise = (high[b, n] - low[b, n]) * inverse
-                        level[n], climb[n] = gain * (low[b, n] + rise * skipped), gain * rise
-                        at[n] = begins[c, b, n, j] + begin
-                        at[n] -= size if at[n] >= size else 0
-                    _add(out[c, begin:stop], noise[b], at, level, climb, ramp)
-            begin = stop
-        start = max(start, end)
+    amplitudes, loudest = np.empty((bins, bands, WAVES), np.float32), np.empty((bins, bands), np.float32)
+    _share(field, waves[0], stage, (edges[1:] - edges[:-1]) * rate, amplitudes, loudest)
+    levels = np.empty((len(out), bands, grains, WAVES), np.float32)
+    begins = np.empty((len(out), bands, grains, WAVES), np.int32)
+    _begin_waves(waves, channels, position, rate, size, levels, begins)
+    parts = amplitudes, loudest, levels, begins
+    _add_bins(out, noise, edges, rate, parts, np.float32(FAINTEST) * loudest.max(), before, first)

@@ -179,12 +179,13 @@ def _merge_directions(unit: np.ndarray, area: np.ndarray) -> tuple[np.ndarray, n
     direction = unit[first]
     weight = np.bincount(inverse, area)
     tree = KDTree(np.concatenate([direction, -direction]))
+    close = tree.query_ball_point(direction, ANGLE)
     group = np.full(len(direction), -1)
     axes: list[np.ndarray] = []
     for i in np.argsort(-weight, kind="stable"):
         if group[i] >= 0:
             continue
-        near = np.array(tree.query_ball_point(direction[i], ANGLE)) % len(direction)
+        near = np.array(close[i]) % len(direction)
         group[near[group[near] < 0]] = len(axes)
         axes.append(direction[i])
     return group[inverse], np.array(axes).reshape(-1, 3)

@@ -20,7 +20,8 @@ from harken.acoustics.paths.straight import NEAREST
 from harken.acoustics.protocol import SoundPath
 from harken.acoustics.tracing import GOLDEN_ANGLE, TURN
 from harken.errors import ConfigurationError, SoundError
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing.packets import aim_lane, cast_packet, idle_lane, lane_hit, packet_width, scattered_packet
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["MAXIMUM_ORDER", "ImageSources", "SpecularPaths", "no_images", "specular_paths"]
@@ -79,26 +80,53 @@ class SpecularPaths:
 
 
 @kernel
-def _shoot(rays, normal, facet, source, directions, sequences):
-    """Follow rays from `source` from facet to facet; row k of `sequences` holds those that ray k met, then -1."""
-    buffer = ray_buffer()
-    o, d = np.empty(3), np.empty(3)
-    for k in range(len(directions)):
-        sequences[k] = -1
-        o[:], d[:] = source, directions[k]
+def _shoot(rays, packet, normal, facet, source, directions, sequences):
+    """Follow rays from `source` from facet to facet; row k of `sequences` holds those that ray k met, then -1.
+
+    `rays` are `Triangles.image_data`: what a ray meets that has slipped between triangles is found to be hidden later.
+    """
+    packet, normal, facet = borrowed(packet), borrowed(normal), borrowed(facet)
+    directions, sequences = borrowed(directions), borrowed(sequences)
+    width, o, d = packet_width(rays), np.empty((16, 3)), np.empty((16, 3))
+    for first in range(0, len(directions), 16):
+        count = min(16, len(directions) - first)
+        for i in range(16):
+            idle_lane(packet, i)
+            if i < count:
+                o[i], d[i], sequences[first + i] = source, directions[first + i], -1
+                aim_lane(packet, width, i, o[i], d[i])
         for j in range(sequences.shape[1]):
-            distance, triangle, _, _ = closest_hit(
-                rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(1e30)
-            )
-            if triangle < 0 or facet[triangle] < 0:
-                break
-            f = facet[triangle]
-            sequences[k, j] = f
-            across = d[0] * normal[f, 0] + d[1] * normal[f, 1] + d[2] * normal[f, 2]
-            clear = -1e-4 if across > 0 else 1e-4
+            cast_packet(rays, packet, np.float32(1e30))
+            for i in range(count):
+                distance, triangle = lane_hit(packet, width, i)
+                if (j > 0 and sequences[first + i, j - 1] < 0) or triangle < 0 or facet[triangle] < 0:
+                    idle_lane(packet, i)
+                    continue
+                sequences[first + i, j] = facet[triangle]
+                _mirror_ray(normal[facet[triangle]], distance, o[i], d[i])
+                aim_lane(packet, width, i, o[i], d[i])
+
+
+@kernel
+def _mirror_ray(n, distance, o, d):
+    """Move a ray to a plane of normal `n` at a distance, and reflect it there."""
+    across = d[0] * n[0] + d[1] * n[1] + d[2] * n[2]
+    clear = -1e-4 if across > 0 else 1e-4
+    for axis in range(3):
+        o[axis] += d[axis] * distance + clear * n[axis]
+        d[axis] -= 2.0 * across * n[axis]
+
+
+@kernel
+def _mirror_images(normal, offset, sequences, images, heights):
+    """Mirror the sources ``images[:, 0]`` at one facet after another; rows after the last facet mean nothing."""
+    for c in range(len(sequences)):
+        for j in range(sequences.shape[1]):
+            f, at, to = sequences[c, j], images[c, j], images[c, j + 1]
+            height = normal[f, 0] * at[0] + normal[f, 1] * at[1] + normal[f, 2] * at[2] - offset[f]
             for axis in range(3):
-                o[axis] += d[axis] * distance + clear * normal[f, axis]
-                d[axis] -= 2.0 * across * normal[f, axis]
+                to[axis] = at[axis] - 2.0 * height * normal[f, axis]
+            heights[c, j] = -height
 
 
 @kernel
@@ -214,6 +242,8 @@ def specular_paths(rays, facet, tables, surfaces, listener, sequences, points, e
     Returns:
         The number of paths.
     """
+    facet, tables, surfaces, listener = borrowed(facet), borrowed(tables), borrowed(surfaces), borrowed(listener)
+    sequences, points, energy = borrowed(sequences), borrowed(points), borrowed(energy)
     buffer = ray_buffer()
     orders, planes, images = tables[0], tables[1], tables[2]
     met = np.empty(planes.shape[1], np.int32)
@@ -337,24 +367,23 @@ class ImageSources:
             self.sequences = self._find_sequences(int(rays), seed, also)
         self.tables = self._mirror()
 
-    def _place(self, source: np.ndarray) -> None:
+    def _place(self, source: np.ndarray, is_open: bool = False) -> None:
         position = np.array(source, np.float64)
         if position.shape != (3,) or not np.isfinite(position).all():
             raise ConfigurationError(
                 f"ImageSources: the source is at {source!r}; expected three finite numbers x, y, z in metres."
             )
-        if self.scene.is_inside_solid(position):
+        if not is_open and self.scene.is_inside_solid(position):
             raise SoundError(
                 f"The source at {position.round(3).tolist()} lies inside a wall or a piece of furniture of "
                 f"{self.scene.name}, where nothing can sound. Move it into the open."
             )
         self.source = position
 
-    def _find_sequences(self, rays: int, seed: int, also: np.ndarray | None) -> np.ndarray:
+    def _find_sequences(self, count: int, seed: int, also: np.ndarray | None) -> np.ndarray:
         aimed = self.facets.aims - self.source
-        directions = np.concatenate([aimed, _directions(rays, seed)])
-        met = np.empty((len(directions), self.order), np.int32)
-        _shoot(self.scene.triangles.kernel_data, self.facets.normal, self.facets.facet, self.source, directions, met)
+        directions = np.concatenate([aimed, _directions(count, seed)])
+        met = _facets_met(self.scene, self.facets, self.source, directions, self.order)
         if also is not None:
             fill = ((0, 0), (0, self.order - also.shape[1]))
             met = np.concatenate([met, np.pad(also.astype(np.int32), fill, constant_values=-1)])
@@ -366,14 +395,10 @@ class ImageSources:
         orders = (self.sequences >= 0).sum(1).astype(np.int32)
         images, heights = np.empty((len(orders), self.order + 1, 3)), np.empty((len(orders), self.order))
         images[:, 0] = self.source
-        for j in range(self.order):
-            n, at = f.normal[self.sequences[:, j]], images[:, j]
-            height = np.einsum("ij,ij->i", n, at) - f.offset[self.sequences[:, j]]
-            images[:, j + 1] = at - 2.0 * height[:, None] * n
-            heights[:, j] = -height
+        _mirror_images(f.normal, f.offset, self.sequences, images, heights)
         return orders, self.sequences, images, heights, f.normal, f.offset, f.lower, f.upper, f.largest, f.unevenness
 
-    def moved(self, source: np.ndarray) -> "ImageSources":
+    def moved(self, source: np.ndarray, *, is_open: bool = False) -> "ImageSources":
         """Return the images of a source at another place, in the same sequences of facets.
 
         Takes a hundredth of the time of a new search. Sequences that only exist from the new place are not found, so
@@ -381,6 +406,7 @@ class ImageSources:
 
         Args:
             source: ``(3,)`` position [m].
+            is_open: Whether the place is known to lie in the open, as one does that this source sees.
 
         Raises:
             ConfigurationError: The source is not a position.
@@ -389,7 +415,7 @@ class ImageSources:
         copy = object.__new__(ImageSources)
         copy.scene, copy.facets, copy.order, copy.air = self.scene, self.facets, self.order, self.air
         copy.sequences, copy.surfaces = self.sequences, self.surfaces
-        copy._place(source)
+        copy._place(source, is_open)
         copy.tables = copy._mirror()
         return copy
 
@@ -447,8 +473,16 @@ def no_images() -> tuple[tuple, tuple]:
     return (*tables, *planes), surfaces
 
 
+def _facets_met(scene: Scene, facets: Facets, source: np.ndarray, directions: np.ndarray, order: int) -> np.ndarray:
+    """Return the facets ``(n, order)`` int32 that rays of a source meet, mirrored at each; -1 after the last."""
+    met = np.empty((len(directions), order), np.int32)
+    _shoot(scene.triangles.image_data, scattered_packet(), facets.normal, facets.facet, source, directions, met)
+    return met
+
+
+@functools.lru_cache(maxsize=4)
 def _directions(count: int, seed: int) -> np.ndarray:
-    """Return unit vectors ``(count, 3)`` on a spiral over the sphere, jittered."""
+    """Return unit vectors ``(count, 3)`` on a spiral over the sphere, jittered; not to be written to."""
     rng = np.random.default_rng(seed)
     y = 1.0 - 2.0 * (np.arange(count) + rng.random(count)) / count
     phi = np.arange(count) * GOLDEN_ANGLE + TURN * rng.random()
@@ -477,6 +511,10 @@ def _all_sequences(facets: int, order: int) -> np.ndarray:
 def _distinct(met: np.ndarray) -> np.ndarray:
     """Return the distinct beginnings ``(n, order)`` of rows of facets, the short first; -1 after the last."""
     every = [np.empty((0, met.shape[1]), np.int32)]
+    facets = int(met.max(initial=-1)) + 2
+    if facets ** met.shape[1] < 2**62:  # most rows are alike: sorted out as whole numbers first
+        digits = facets ** np.arange(met.shape[1], dtype=np.int64)
+        met = (np.unique((met + 1) @ digits)[:, None] // digits % facets - 1).astype(np.int32)
     prefix = np.zeros(len(met), np.int64)
     for j in range(met.shape[1]):
         met, prefix = met[met[:, j] >= 0], prefix[met[:, j] >= 0]

@@ -24,7 +24,7 @@ from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.files import parse_json, read_bytes, write_bytes
 
-__all__ = ["load_policy", "load_training", "save_policy", "save_training"]
+__all__ = ["load_policy", "load_training", "read_card", "save_policy", "save_training"]
 
 FORMAT = 1
 """Number of the format; files of another are refused."""
@@ -61,6 +61,15 @@ def load_policy(path: str | Path, *, device: str = "cpu") -> AvNavPolicy:
     policy = _policy(path, text)
     _load_weights(path, policy, _of("policy", tensors))
     return policy.to(device)
+
+
+def read_card(path: str | Path) -> dict[str, Any]:
+    """Return what `save_policy` was told of a policy.
+
+    Raises:
+        ConfigurationError: The file is missing, or is not such a policy.
+    """
+    return dict(_read(path)[0].get("card", {}))
 
 
 def save_training(path: str | Path, model: SequencePPO, more: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from harken.agents.policies import PolicyAgent
-from harken.agents.training.checkpoint import load_policy, load_training, save_policy, save_training
+from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
 from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
@@ -154,7 +154,7 @@ class _Run:
         self.model = model
         watch = _Watch(self, name, envs)
         model.learn(end - model.num_timesteps, callback=watch, reset_num_timesteps=False, log_interval=None)
-        watch.keep()
+        watch.end()
         envs.close()
         self.steps = model.num_timesteps
 
@@ -221,7 +221,8 @@ class _Watch(BaseCallback):
         if steps > self.last:
             self._check_finite()
             self._report()
-            for every, act in ((settings.checkpoint_every, self.keep), (settings.evaluate_every, self._evaluate)):
+            # First what a checkpoint says has been done.
+            for every, act in ((settings.evaluate_every, self._evaluate), (settings.checkpoint_every, self._keep)):
                 if every and steps // every > self.last // every:
                     act()
             self.last = steps
@@ -258,7 +259,16 @@ class _Watch(BaseCallback):
             self.logger.record(key, value)
         self.logger.dump(self.num_timesteps)
 
-    def keep(self) -> None:
+    def end(self) -> None:
+        """Do what is due at the end of a stage."""
+        self._check_finite()
+        self._report()
+        if self.run.settings.evaluate_every:
+            self._evaluate()
+        self._keep()
+        self.bar.close()
+
+    def _keep(self) -> None:
         """Write a checkpoint and remove old ones."""
         places = self.envs.env_method("snapshot")
         more: dict[str, Any] = {"places": places}
@@ -276,11 +286,9 @@ class _Watch(BaseCallback):
         assert isinstance(self.model.policy, AvNavPolicy)
         means = evaluated(self.model.policy, self.run.settings)
         self._record({f"val/{name}": value for name, value in means.items()})
-        best = self.run.folder / "best.json"
-        before = json.loads(read_text(best))["spl"] if best.is_file() else -1.0
-        if means["spl"] > before:
-            save_policy(self.run.folder / "best.safetensors", self.model.policy, {"steps": self.num_timesteps, **means})
-            write_text(best, json.dumps({"steps": self.num_timesteps, **means}) + "\n")
+        best = self.run.folder / "best.safetensors"
+        if not best.is_file() or means["spl"] > read_card(best)["spl"]:
+            save_policy(best, self.model.policy, {"steps": self.num_timesteps, **means})
 
 
 def evaluated(policy: AvNavPolicy, settings: TrainSettings, *, split: str = "val") -> dict[str, float]:

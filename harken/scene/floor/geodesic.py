@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harken.errors import NavigationError
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene.floor.grid import (
     COLUMN,
     CORNER,
@@ -287,6 +287,7 @@ def propagate(grid, goals):
         ``distance (N,)`` float64 (inf where unreachable), ``root (N,)`` int32 (-1 there), the roots ``(R, 4)`` (lattice
         coordinates, height, distance) and each one's parent ``(R,)`` int32 (-1 for a goal).
     """
+    grid = borrowed(grid)
     nodes = len(grid.node)
     distance, root = np.full(nodes, np.inf), np.full(nodes, -1, np.int32)
     failed, state = np.full(nodes, -1, np.int32), np.zeros(nodes, np.uint8)
@@ -421,8 +422,35 @@ def _distance_at(grid, distance, root, roots, parent, slopes, x, y, z):
 
 
 @kernel
+def _way_from(grid, distance, root, roots, parent, x, y, z):
+    """Points ``(n, 3)`` of the way from a point of the floor, and its length in straight lines."""
+    quad, u, v, _, first, corners = _look_up(grid, distance, root, roots, parent, x, y, z)
+    count, r = 1 + len(corners), first
+    while r >= 0:
+        count, r = count + 1, parent[r]
+    points = np.empty((count, 3))
+    points[0, 0], points[0, 1], points[0, 2] = u, surface_height(grid, quad, u, v), v
+    for k in range(len(corners)):
+        corner = corners[len(corners) - 1 - k]
+        points[k + 1, 0], points[k + 1, 1], points[k + 1, 2] = corner[0], corner[2], corner[1]
+    k, r = 1 + len(corners), first
+    while r >= 0:
+        points[k, 0], points[k, 1], points[k, 2] = roots[r, 0], roots[r, 2], roots[r, 1]
+        k, r = k + 1, parent[r]
+    length = 0.0
+    for k in range(count):
+        points[k, 0], points[k, 2] = grid.x0 + points[k, 0] * grid.cell, grid.z0 + points[k, 2] * grid.cell
+        if k > 0:
+            x, y, z = points[k, 0] - points[k - 1, 0], points[k, 1] - points[k - 1, 1], points[k, 2] - points[k - 1, 2]
+            length += np.sqrt(x * x + y * y + z * z)
+    return points, length
+
+
+@kernel
 def _distances_at(grid, distance, root, roots, parent, slopes, points, result):
     """Distances from many points into `result`."""
+    grid, distance, root = borrowed(grid), borrowed(distance), borrowed(root)
+    roots, parent, slopes = borrowed(roots), borrowed(parent), borrowed(slopes)
     for k in range(len(points)):
         p = points[k]
         result[k] = _distance_at(grid, distance, root, roots, parent, slopes, p[0], p[1], p[2])
@@ -534,15 +562,5 @@ class DistanceField:
                 f"No way leads from {point_text(point)} to a goal: they are on different islands of the floor."
             )
         x, y, z = coordinates(point)
-        quad, u, v, _, root, corners = _look_up(self.grid, *self._field, x, y, z)
-        _, _, roots, parent = self._field
-        places = [(u, v, surface_height(self.grid, quad, u, v)), *(tuple(row[:3]) for row in corners[::-1])]
-        while root >= 0:
-            places.append(tuple(roots[root, :3]))
-            root = int(parent[root])
-        lattice = np.array(places)
-        x, z = self.grid.x0 + lattice[:, 0] * self.grid.cell, self.grid.z0 + lattice[:, 1] * self.grid.cell
-        points = np.stack([x, lattice[:, 2], z], 1)
-        if not len(self._slopes[0]):
-            length = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
-        return Path(points=points, length=length)
+        points, straight = _way_from(self.grid, *self._field, x, y, z)
+        return Path(points=points, length=length if len(self._slopes[0]) else straight)

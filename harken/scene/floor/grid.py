@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 
 __all__ = [
     "FloorGrid",
@@ -315,6 +315,7 @@ def move_on_floor(grid, island, x, y, z, dx, dz):
 @kernel
 def moves_on_floor(grid, island, x, y, z, displacements, ends):
     """Move a body from one point with each of ``(n, 3)`` displacements; returns which of them failed, -1 for none."""
+    grid, island = borrowed(grid), borrowed(island)
     for k in range(len(displacements)):
         way = displacements[k]
         quad, ends[k, 0], ends[k, 1], ends[k, 2], _ = move_on_floor(grid, island, x, y, z, way[0], way[2])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 from harken.scene.floor import surface
 from harken.scene.floor.grid import COLUMN, CORNER, EAST, NORTH, SOUTH, WEST, FloorGrid
 
@@ -84,7 +84,8 @@ def build_grid(
     links = np.empty((count, 4), np.int32)
     surface.link(columns, column, height, nx, max(step, cell), links)
     vectors = np.full((count, 2), np.inf, np.float32)
-    surface.obstacle_vectors(triangles, *lattice, _SLOPE, step, room, 1.5 * cell, columns, height, vectors)
+    polygons = np.empty((2, 8, 3))
+    surface.obstacle_vectors(triangles, *lattice, _SLOPE, step, room, 1.5 * cell, columns, height, polygons, vectors)
     margin = surface.clearance(links, cell, vectors) - np.float32(radius)
 
     keep = _near_walkable(links, margin)
@@ -187,6 +188,7 @@ def neighbour(grid, n, k):
 @kernel
 def _label(grid):
     """Number the connected parts: ``(N,)`` int32, -1 for nodes that are not walkable."""
+    grid = borrowed(grid)
     node, value = grid.node, grid.value
     label, stack = np.full(len(node), -1, np.int32), np.empty(len(node), np.int32)
     count = 0

@@ -9,7 +9,7 @@ angle therefore keep their place to a small fraction of a cell.
 
 import numpy as np
 
-from harken.raytracing import kernel
+from harken.raytracing import borrowed, kernel
 
 __all__ = ["clearance", "crossings", "link", "obstacle_vectors", "stand_points"]
 
@@ -228,7 +228,9 @@ def _nearest_on_outline(polygon, count, x, z):
 
 
 @kernel
-def obstacle_vectors(triangles, x0, z0, cell, nx, nz, slope, step, room, reach, columns, node_height, vectors):
+def obstacle_vectors(
+    triangles, x0, z0, cell, nx, nz, slope, step, room, reach, columns, node_height, polygons, vectors
+):
     """Find the vector from each node to the nearest obstacle within `reach`.
 
     An obstacle is what a triangle has between a step above the node and the body's height. Triangles of walkable
@@ -247,9 +249,11 @@ def obstacle_vectors(triangles, x0, z0, cell, nx, nz, slope, step, room, reach, 
         reach: Greatest distance [m].
         columns: ``(nx·nz + 1,)`` int32 offsets of the nodes.
         node_height: ``(nodes,)`` float32 heights [m].
+        polygons: ``(2, 8, 3)`` scratch.
         vectors: ``(nodes, 2)`` float32 x and z of the vector, lowered in place from infinity.
     """
-    first_polygon, second_polygon = np.empty((8, 3)), np.empty((8, 3))
+    triangles, polygons = borrowed(triangles), borrowed(polygons)
+    first_polygon, second_polygon = polygons[0], polygons[1]
     for f in range(len(triangles)):
         t = triangles[f]
         low, high = min(t[0, 1], t[1, 1], t[2, 1]), max(t[0, 1], t[1, 1], t[2, 1])

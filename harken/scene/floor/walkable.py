@@ -454,10 +454,11 @@ class WalkableFloor:
             raise NavigationError(f"The displacement {point_text(displacement)} is not finite: expected metres.")
         return np.array([x, y, z]), collided
 
-    def moves(self, start: Point, displacements: Sequence[Point]) -> np.ndarray:
+    def moves(self, start: Point, displacements: Sequence[Point] | np.ndarray) -> np.ndarray:
         """Return where the body ends ``(n, 3)`` that starts at one point with different displacements; see `move`."""
         begin, ends = coordinates(start), np.empty((len(displacements), 3))
-        ways = np.array([coordinates(displacement) for displacement in displacements]).reshape(-1, 3)
+        is_array = isinstance(displacements, np.ndarray) and displacements.shape[1:] == (3,)
+        ways = np.array(displacements if is_array else list(map(coordinates, displacements)), np.float64).reshape(-1, 3)
         farthest = np.abs(ways).max(1, keepdims=True, initial=0.0)
         ways *= np.where((farthest > _FARTHEST) & np.isfinite(farthest), _FARTHEST / np.maximum(farthest, 1.0), 1.0)
         failed = moves_on_floor(self.grid, self.node_island, *begin, ways, ends)

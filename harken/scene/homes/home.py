@@ -1,12 +1,15 @@
 """Generation of homes: plan, shell, furniture and appearance, assembled into a scene."""
 
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harken.errors import ConfigurationError
+from harken.scene.doors import Door
 from harken.scene.homes.config import HomeConfig
+from harken.scene.homes.doors import home_doors
 from harken.scene.homes.furnish import furnish, has_its_needs
 from harken.scene.homes.palette import draw_palette
 from harken.scene.homes.pieces import Item
@@ -49,14 +52,16 @@ def generate_home(seed: int, *, split: Split = "train", config: HomeConfig | Non
     stream = _stream(seed, split)
     plan = generate_plan(seed, split=split, config=config)
     palette = draw_palette(np.random.default_rng([*stream, 1]))
-    items = build_shell(plan, palette, np.random.default_rng([*stream, 2]))
+    items, leaves_of = build_shell(plan, palette, np.random.default_rng([*stream, 2]))
+    doors = home_doors(plan, palette, items, leaves_of)
     if config.furnished:
         leaves = [item.placement.box(item.piece.box) for item in items if item.solid]
         for room in range(len(plan.kinds)):
             shop = Workshop(palette=palette, rng=np.random.default_rng([*stream, 3, room]), detail=config.detail)
             items += _furnished(plan, room, leaves, shop)
     limits = "" if config == HomeConfig() else f", config={config}"
-    return _assemble(items, plan, stream, f"home {split} {seed}", f"generate_home({seed}, split={split!r}{limits})")
+    home = _assemble(items, plan, stream, f"home {split} {seed}", f"generate_home({seed}, split={split!r}{limits})")
+    return replace(home, doors=_textured(doors, home), door_states=("open",) * len(doors))
 
 
 def _furnished(plan: Plan, room: int, leaves: list[Any], shop: Workshop) -> list[Any]:
@@ -82,6 +87,14 @@ def generate_plan(seed: int, *, split: Split = "train", config: HomeConfig | Non
         UnknownNameError: There is no such split.
     """
     return draw_plan(np.random.default_rng([*_stream(seed, split), 0]), config or HomeConfig())
+
+
+def _textured(doors: tuple[Door, ...], home: Scene) -> tuple[Door, ...]:
+    """Return doors with the texture of those leaves that rest in the home."""
+    resting = np.isin(home.instance, [door.resting for door in doors if door.resting])
+    assert home.appearance is not None
+    texture = int(home.appearance.texture[resting].max(initial=-1))
+    return tuple(replace(door, texture=texture) for door in doors)
 
 
 def _stream(seed: int, split: str) -> list[int]:

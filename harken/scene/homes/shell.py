@@ -80,7 +80,7 @@ def _faces(polygon: np.ndarray, openings: list[Opening], room: int) -> list[Wall
     return walls
 
 
-def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[Item]:
+def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> tuple[list[Item], dict[Opening, int]]:
     """Build everything that is not furniture.
 
     Args:
@@ -89,9 +89,10 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[
         rng: Source of randomness.
 
     Returns:
-        Items in world coordinates; those that are solid are leaves of open doors, which furniture keeps clear of.
+        Items in world coordinates; those that are solid are leaves of open doors, which furniture keeps clear of. And
+        which item is the leaf of an opening.
     """
-    items = []
+    items, leaves = [], {}
     for room, kind in enumerate(plan.kinds):
         choices = palette.walls.get(kind, palette.walls[""])
         finish = choices[int(rng.integers(len(choices)))]
@@ -114,8 +115,10 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> list[
     for opening in plan.openings:
         if opening.kind == "door" and rng.random() < 0.8:
             leaf = _open_leaf(plan, opening, palette, rng, [item for item in items if item.solid])
-            items += [leaf] if leaf is not None else []
-    return items
+            if leaf is not None:
+                leaves[opening] = len(items)
+                items.append(leaf)
+    return items, leaves
 
 
 def door_zone(wall: Wall, start: float, end: float, depth: float) -> Box:

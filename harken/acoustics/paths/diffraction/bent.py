@@ -18,8 +18,9 @@ from harken.acoustics.paths.diffraction.search import best_ways, reach_edges, un
 from harken.acoustics.paths.diffraction.wedge import WedgeRule
 from harken.acoustics.protocol import SoundPath
 from harken.errors import ConfigurationError
-from harken.raytracing import kernel, ray_buffer
+from harken.raytracing import aligned_buffer, borrowed, kernel, ray_buffer
 from harken.scene import OCTAVE_BANDS, Scene
+from harken.scene.doors import vacated
 
 __all__ = ["DiffractionPaths", "EdgeGraph", "EdgeWays", "find_bent_paths", "no_edges", "pass_in_view"]
 
@@ -180,6 +181,9 @@ def find_bent_paths(rays, rule, table, ways, ends, air, maximum, sequences, poin
     Returns:
         How many places were filled.
     """
+    rule, table, ways, ends, air = borrowed(rule), borrowed(table), borrowed(ways), borrowed(ends), borrowed(air)
+    sequences, points, counts = borrowed(sequences), borrowed(points), borrowed(counts)
+    lengths, energies = borrowed(lengths), borrowed(energies)
     buffer = ray_buffer()
     source, listener = ends
     levels, most = ways[1].shape[0], len(lengths)
@@ -249,6 +253,24 @@ class EdgeGraph:
         borders = np.searchsorted(first, np.arange(len(edges) + 1)).astype(np.int32)
         return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
 
+    def with_leaves(self, scene: Scene) -> "EdgeGraph":
+        """Return the graph of a scene into which leaves of doors were put; this is that of ``scene.bare``.
+
+        A leaf that comes can only hide edges from each other, so those that saw each other are asked again, those
+        between which a leaf has rested until now, and the leaves' own.
+        """
+        edges, before = self.edges.with_leaves(scene)
+        count, old = len(edges), before >= 0
+        saw = np.zeros((len(self.edges), len(self.edges)), bool)
+        saw[np.repeat(np.arange(len(self.edges)), np.diff(self.borders)), self.neighbours] = True
+        asked = np.ones((count, count), bool)
+        asked[np.ix_(old, old)] = saw[np.ix_(before[old], before[old])]
+        table = pack_edges(scene.triangles, edges)
+        linked = link_edges(scene.triangles, table, asked=asked, freed=vacated(scene))
+        first, neighbours = (part.astype(np.int32) for part in np.nonzero(linked))
+        borders = np.searchsorted(first, np.arange(count + 1)).astype(np.int32)
+        return EdgeGraph(edges=edges, table=table, neighbours=neighbours, borders=borders)
+
 
 class DiffractionPaths:
     """Finds the paths over edges between any two points of a scene.
@@ -286,8 +308,8 @@ class DiffractionPaths:
                 "expected 1 to 5 edges, at least one path and a speed above 0."
             )
         self.scene, self.order, self.most = scene, order, most
-        self._graph = edges if isinstance(edges, EdgeGraph) else EdgeGraph.build(scene, edges)
-        self.edges, self._table = self._graph.edges, self._graph.table
+        self.graph = edges if isinstance(edges, EdgeGraph) else EdgeGraph.build(scene, edges)
+        self.edges, self._table = self.graph.edges, self.graph.table
         coarse, fine = WedgeRule.bands(float(speed), 1, PATH_NODES), WedgeRule.bands(float(speed), 3)
         self._rule = coarse.wavenumbers, coarse.nodes, coarse.weights
         self._fine_rule = fine.wavenumbers, fine.nodes, fine.weights
@@ -304,8 +326,9 @@ class DiffractionPaths:
         source = _point(source, "source")
         ways = np.zeros((self.order, len(self.edges), SLOTS, 5))
         came = np.zeros((self.order, len(self.edges), SLOTS, 2), np.int32)
-        graph = self._table, self._graph.neighbours, self._graph.borders
-        reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came)
+        graph = self._table, self.graph.neighbours, self.graph.borders
+        scratch = aligned_buffer(), np.empty(3), np.empty(3), np.empty(5)
+        reach_edges(self.scene.triangles.kernel_data, *graph, source, ways, came, scratch)
         reached = np.flatnonzero((ways[..., -1] > 0.0).any((0, 2)))
         return EdgeWays(source=source, reached=reached, ways=ways, came=came)
 

@@ -14,8 +14,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from harken.errors import ConfigurationError
-from harken.raytracing import closest_hit, is_occluded, kernel, ray_buffer
+from harken.raytracing import borrowed, closest_hit, kernel, ray_buffer
 from harken.scene import Scene
+from harken.scene.doors import leaf_mesh, vacated
 
 __all__ = ["Edges"]
 
@@ -110,6 +111,61 @@ class Edges:
         pieces = _pieces(scene)
         stretches = _wedges(pieces, _lines(pieces, shortest), shortest)
         return _keep_open(scene, stretches, shortest, maximum)
+
+    def with_leaves(self, scene: Scene, *, shortest: float = 0.25) -> tuple["Edges", np.ndarray]:
+        """Return the edges of a scene into which leaves of doors were put, from those of the bare scene.
+
+        Edges of leaves that rest there no more go, those next to leaves are looked at again, and the leaves' own are
+        added.
+
+        Args:
+            scene: The scene; these are the edges of ``scene.bare``.
+            shortest: Least length [m].
+
+        Returns:
+            The edges, and ``(n,)`` int64 which of the bare scene's each of them is, -1 where it is another.
+        """
+        middle = 0.5 * (self.start + self.end)
+        stays = np.ones(len(self), bool)
+        for low, high in vacated(scene):
+            stays &= ~((middle >= low) & (middle <= high)).all(1)
+        points = np.stack([self.start + share * (self.end - self.start) for share in np.linspace(0.0, 1.0, 9)])
+        near = np.zeros(len(self), bool)
+        for leaf in scene.leaves:
+            near |= leaf.contains(points.reshape(-1, 3), wider=2 * CLEARANCE).reshape(9, -1).any(0)
+        kept, again = np.flatnonzero(stays & ~near), np.flatnonzero(stays & near)
+        own = Edges.build(_alone(scene), shortest=shortest) if scene.leaves else self.pick(again[:0])
+        parts = [self.pick(again), own]
+        every = _Rows(
+            start=np.concatenate([part.start for part in parts]),
+            end=np.concatenate([part.end for part in parts]),
+            along=np.concatenate([part.along for part in parts]),
+            normal=np.concatenate([part.normal for part in parts]),
+            angle=np.concatenate([part.angle for part in parts]),
+            weight=np.ones(sum(map(len, parts))),
+            line=np.arange(sum(map(len, parts))),
+        )
+        other = _keep_open(scene, every, shortest, len(every.line) * 8 + 1)
+        both = {name: np.concatenate([getattr(self.pick(kept), name), getattr(other, name)]) for name in vars(self)}
+        return Edges(**both), np.concatenate([kept, np.full(len(other), -1)])
+
+    def pick(self, rows: np.ndarray) -> "Edges":
+        """Return some of the edges."""
+        return Edges(**{name: getattr(self, name)[rows] for name in self.__dataclass_fields__})
+
+
+def _alone(scene: Scene) -> Scene:
+    """Return a scene's leaves without anything around them."""
+    meshes = [leaf_mesh(leaf) for leaf in scene.leaves]
+    faces = np.concatenate([faces + 8 * number for number, (_, faces) in enumerate(meshes)])
+    return Scene(
+        vertices=np.concatenate([vertices for vertices, _ in meshes]) - scene.origin,
+        faces=faces,
+        materials=(scene.leaves[0].door.material,),
+        material=np.zeros(len(faces), np.int32),
+        categories=("unknown", "door"),
+        category=np.ones(len(faces), np.int32),
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -383,20 +439,23 @@ def _widest(heading: np.ndarray, ahead: np.ndarray, here: np.ndarray) -> tuple[n
 @kernel
 def _probe(rays, normals, points, along, normal, angle, reach, is_open):
     """Set `is_open` for points on edges: whether the air around them is free and they do not lie inside a solid."""
-    buffer = ray_buffer()
+    buffer, o, d = ray_buffer(), np.empty(3), np.empty(3)
+    points, along, normal, normals = borrowed(points), borrowed(along), borrowed(normal), borrowed(normals)
     for i in range(len(points)):
         half = 0.5 * angle[i]
-        o = points[i] + LIFT * (along[i] * np.cos(half) + normal[i] * np.sin(half))
+        for axis in range(3):
+            o[axis] = points[i, axis] + LIFT * (along[i, axis] * np.cos(half) + normal[i, axis] * np.sin(half))
         is_open[i] = True
         backs = 0
         for p in range(PROBES):
             # A sheet's own face lies at both ends of the turn.
             theta = angle[i] * (p + 0.02) / (PROBES - 0.96)
-            d = along[i] * np.cos(theta) + normal[i] * np.sin(theta)
-            if is_occluded(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(CLEARANCE)):
+            for axis in range(3):
+                d[axis] = along[i, axis] * np.cos(theta) + normal[i, axis] * np.sin(theta)
+            near, hit, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(reach))
+            if hit >= 0 and near <= CLEARANCE:
                 is_open[i] = False
                 break
-            _, hit, _, _ = closest_hit(rays, buffer, o[0], o[1], o[2], d[0], d[1], d[2], 0.0, np.float32(reach))
             if hit >= 0 and normals[hit, 0] * d[0] + normals[hit, 1] * d[1] + normals[hit, 2] * d[2] > 0:
                 backs += 1
         if 2 * backs > PROBES:

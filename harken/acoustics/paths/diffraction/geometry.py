@@ -6,7 +6,7 @@ Edges are packed into one table for compiled code; `pack_edges` says how.
 import numpy as np
 
 from harken.acoustics.paths.diffraction.edges import LIFT, Edges
-from harken.raytracing import Triangles, aligned_buffer, borrowed, is_occluded, kernel
+from harken.raytracing import Triangles, aligned_buffer, borrowed, closest_hit, is_occluded, kernel
 
 __all__ = ["bends", "lifted", "link_edges", "pack_edges", "pair_angles", "place", "sees", "sees_edge", "settle_points"]
 
@@ -101,40 +101,141 @@ def sees_edge(rays, buffer, edge, p, scratch):
 
 
 @kernel
-def _in_shade(edge, points, leads):
-    """Set for points ``(n, 3)`` whether a leg to them can belong to a path around an edge; returns whether any can."""
+def _in_shade(edge, boundary, points, leads):
+    """Set for points ``(n, 3)`` whether a leg to them can belong to a path around an edge; returns whether any can.
+
+    As `bends` says, without the angle itself: `boundary` ``(2,)`` is the direction in which it has its lower limit.
+    """
     some = False
     for i in range(len(points)):
-        r, theta, _ = place(edge, points[i])
-        leads[i] = r >= LIFT and bends(edge[ANGLE], theta)
+        dx, dy, dz = points[i, 0] - edge[0], points[i, 1] - edge[1], points[i, 2] - edge[2]
+        x = dx * edge[ALONG] + dy * edge[ALONG + 1] + dz * edge[ALONG + 2]
+        y = dx * edge[NORMAL] + dy * edge[NORMAL + 1] + dz * edge[NORMAL + 2]
+        beyond = y < 0.0 or y <= -TANGENT * x or boundary[0] * y <= boundary[1] * x
+        leads[i] = beyond and x * x + y * y >= LIFT * LIFT
         some = some or leads[i]
     return some
 
 
+@kernel(inline="always")
+def _crosses(vertices, faces, triangle, a, b):
+    """Whether the way from `a` to `b` crosses a triangle (Möller and Trumbore 1997), away from its ends and edges."""
+    i, j, k = faces[triangle, 0], faces[triangle, 1], faces[triangle, 2]
+    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    ox, oy, oz = a[0] - vertices[i, 0], a[1] - vertices[i, 1], a[2] - vertices[i, 2]
+    ux, uy, uz = vertices[j, 0] - vertices[i, 0], vertices[j, 1] - vertices[i, 1], vertices[j, 2] - vertices[i, 2]
+    vx, vy, vz = vertices[k, 0] - vertices[i, 0], vertices[k, 1] - vertices[i, 1], vertices[k, 2] - vertices[i, 2]
+    px, py, pz = dy * vz - dz * vy, dz * vx - dx * vz, dx * vy - dy * vx
+    determinant = ux * px + uy * py + uz * pz
+    if abs(determinant) < 1e-9:
+        return False
+    qx, qy, qz = oy * uz - oz * uy, oz * ux - ox * uz, ox * uy - oy * ux
+    s = (ox * px + oy * py + oz * pz) / determinant
+    t = (dx * qx + dy * qy + dz * qz) / determinant
+    at = (vx * qx + vy * qy + vz * qz) / determinant
+    return s > 1e-5 and t > 1e-5 and s + t < 1.0 - 1e-5 and 1e-3 < at < 0.999
+
+
 @kernel
-def _link_edges(rays, table, linked, scratch):
-    table, linked = borrowed(table), borrowed(linked)
-    buffer, points, here, there = borrowed(scratch)
+def _beside(boxes, a, b):
+    """Whether two boxes lie on one side of every other, so that no line between them meets it."""
+    for box in boxes:
+        apart = False
+        for axis in range(3):
+            apart = apart or max(a[1, axis], b[1, axis]) < box[0, axis] or min(a[0, axis], b[0, axis]) > box[1, axis]
+        if not apart:
+            return False
+    return True
+
+
+@kernel
+def _meets(boxes, a, b):
+    """Whether the line between two points passes through a box."""
+    for box in boxes:
+        enters, leaves = 0.0, 1.0
+        for axis in range(3):
+            way = b[axis] - a[axis]
+            if abs(way) < 1e-12:
+                if a[axis] < box[0, axis] or a[axis] > box[1, axis]:
+                    leaves = -1.0
+                continue
+            first, second = (box[0, axis] - a[axis]) / way, (box[1, axis] - a[axis]) / way
+            enters, leaves = max(enters, min(first, second)), min(leaves, max(first, second))
+        if enters <= leaves:
+            return True
+    return False
+
+
+@kernel
+def _any_view(rays, buffer, surfaces, boxes, a, b, here, there, blockers):
+    """Whether any of the points `a` sees any of `b`, of those that count, and through a box unless there are none.
+
+    `blockers` ``(2,)`` are the triangles that were in the way last: the same wall is in the way of most pairs.
+    """
+    vertices, faces = surfaces
+    for k in range(len(a)):
+        for m in range(len(b)):
+            if not (here[k] and there[m]) or (len(boxes) and not _meets(boxes, a[k], b[m])):
+                continue
+            if _crosses(vertices, faces, blockers[0], a[k], b[m]):
+                continue
+            if _crosses(vertices, faces, blockers[1], a[k], b[m]):
+                blockers[0], blockers[1] = blockers[1], blockers[0]
+                continue
+            dx, dy, dz = b[m, 0] - a[k, 0], b[m, 1] - a[k, 1], b[m, 2] - a[k, 2]
+            _, triangle, _, _ = closest_hit(
+                rays, buffer, a[k, 0], a[k, 1], a[k, 2], dx, dy, dz, np.float32(1e-4), np.float32(0.9999)
+            )
+            if triangle < 0:
+                return True
+            blockers[0], blockers[1] = triangle, blockers[0]
+    return False
+
+
+@kernel
+def _link_edges(rays, surfaces, table, known, boxes, linked, scratch):
+    table, known, boxes, linked = borrowed(table), borrowed(known), borrowed(boxes), borrowed(linked)
+    surfaces = borrowed(surfaces)
+    buffer, points, spans, limits, here, there, blockers = borrowed(scratch)
     for i in range(len(table)):
         for k in range(len(SAMPLES)):
             lifted(table[i], SAMPLES[k] * table[i, LENGTH], points[i, k])
+        for axis in range(3):
+            spans[i, 0, axis], spans[i, 1, axis] = points[i, :, axis].min(), points[i, :, axis].max()
         for j in range(i):
-            if not _in_shade(table[i], points[j], there) or not _in_shade(table[j], points[i], here):
+            if not known[i, j] and _beside(boxes, spans[i], spans[j]):
                 continue
-            visible = False
-            for k in range(len(SAMPLES)):
-                for m in range(len(SAMPLES)):
-                    if not visible and here[k] and there[m]:
-                        visible = sees(rays, buffer, points[i, k], points[j, m])
-            linked[i, j] = linked[j, i] = visible
+            if not _in_shade(table[i], limits[i], points[j], there):
+                continue
+            if not _in_shade(table[j], limits[j], points[i], here):
+                continue
+            freed = boxes[:0] if known[i, j] else boxes
+            linked[i, j] = _any_view(rays, buffer, surfaces, freed, points[i], points[j], here, there, blockers)
+            linked[j, i] = linked[i, j]
 
 
-def link_edges(triangles: Triangles, table: np.ndarray) -> np.ndarray:
-    """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both."""
+def link_edges(
+    triangles: Triangles, table: np.ndarray, *, asked: np.ndarray | None = None, freed: np.ndarray | None = None
+) -> np.ndarray:
+    """Return ``(n, n)`` bool: which edges see each other along legs of paths that bend around both.
+
+    Args:
+        triangles: What may lie between them.
+        table: The edges, see `pack_edges`.
+        asked: ``(n, n)`` bool, symmetric: pairs that may see each other; all by default.
+        freed: ``(k, 2, 3)`` least and greatest corners of boxes [m]: other pairs may see each other through these only.
+    """
     count, samples = len(table), len(SAMPLES)
+    known = np.ones((count, count), bool) if asked is None else np.ascontiguousarray(asked)
+    boxes = np.zeros((0, 2, 3)) if freed is None else np.ascontiguousarray(freed, np.float64)
     linked = np.zeros((count, count), np.bool_)
     shade = np.empty(samples, np.bool_), np.empty(samples, np.bool_)
-    _link_edges(triangles.kernel_data, table, linked, (aligned_buffer(), np.empty((count, samples, 3)), *shade))
+    surfaces = np.asarray(triangles.vertices, np.float64), triangles.faces
+    limit = np.minimum(table[:, ANGLE] - np.pi + TANGENT, np.pi)
+    limits = np.stack([np.cos(limit), np.sin(limit)], 1)
+    room = np.empty((count, samples, 3)), np.empty((count, 2, 3))
+    scratch = aligned_buffer(), *room, limits, *shade, np.zeros(2, np.int64)
+    _link_edges(triangles.kernel_data, surfaces, table, known, boxes, linked, scratch)
     return linked
 
 

@@ -19,7 +19,7 @@ from harken.acoustics.paths.diffraction.geometry import (
     sees,
     sees_edge,
 )
-from harken.raytracing import kernel, ray_buffer
+from harken.raytracing import borrowed, kernel
 
 __all__ = ["best_ways", "reach_edges", "share_left", "unroll"]
 
@@ -107,15 +107,15 @@ def _passes(ways, came, level, last, slot, edge):
 
 
 @kernel
-def reach_edges(rays, table, neighbours, borders, source, ways, came):
+def reach_edges(rays, table, neighbours, borders, source, ways, came, scratch):
     """Fill the ways from a source to all edges.
 
     `neighbours[borders[e] : borders[e + 1]]` are the edges that edge e sees. `ways` ``(orders, edges, slots, 5)`` gets
     per number of edges and last edge the best ways (score 0: none), `came` ``(orders, edges, slots, 2)`` the edge and
-    slot that each came from.
+    slot that each came from. `scratch` is a buffer from `ray_buffer` and three arrays: ``(3,)``, ``(3,)`` and ``(5,)``.
     """
-    buffer = ray_buffer()
-    p, q, new = np.empty(3), np.empty(3), np.empty(5)
+    table, ways, came, source = borrowed(table), borrowed(ways), borrowed(came), borrowed(source)
+    buffer, p, q, new = borrowed(scratch)
     orders, count, slots = ways.shape[0], ways.shape[1], ways.shape[2]
     ways[:, :, :, SCORE] = 0.0
     for e in range(count):
