@@ -1,12 +1,13 @@
-"""How fast agents learn: the learner alone, environments with untrained agents, and both together.
+"""How fast a learner alone is, on environments that cost nothing: recurrent PPO on whole sequences beside its peers.
 
-    python benchmarks/training.py [--only learner|environments|together] [--steps N]
+    python benchmarks/training.py [--quick] [--steps N]
 
-The learner alone is timed on environments that cost nothing, in turns with Stable-Baselines3's PPO of the same encoder
-and sb3-contrib's recurrent PPO.
+The peers, which take turns with it, are Stable-Baselines3's PPO with the same encoder, which remembers nothing, and
+sb3-contrib's recurrent PPO.
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from harken.agents.networks import AvNavSize
-from harken.agents.training.recurrent import AvNavPolicy, SequencePPO, _Encoder
+from harken.agents.training.recurrent import AvNavPolicy, EncoderFeatures, SequencePPO
 
 ENVIRONMENTS = 8
 
@@ -39,17 +40,19 @@ class Nothing(gym.Env):
         self.shown = self.observation_space.sample()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        """Start an episode."""
         super().reset(seed=seed)
         self.left = int(self.np_random.integers(1, 60))
         return self.shown, {}
 
     def step(self, action: Any) -> Any:
+        """Let time pass."""
         self.left -= 1
         return self.shown, 0.0, self.left == 0, False, {}
 
 
 def learners(steps: int, side: int, size: AvNavSize) -> None:
-    encoder = {"features_extractor_class": _Encoder, "features_extractor_kwargs": {"size": size}}
+    encoder = {"features_extractor_class": EncoderFeatures, "features_extractor_kwargs": {"size": size}}
     common = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "seed": 0, "device": "cpu"}
     kinds: dict[str, Callable[[DummyVecEnv], Any]] = {
         "PPO, no memory": lambda envs: PPO(
@@ -68,7 +71,7 @@ def learners(steps: int, side: int, size: AvNavSize) -> None:
     }  # fmt: skip
     models = {}
     for name, make in kinds.items():
-        models[name] = make(DummyVecEnv([lambda: Nothing(side)] * 0 + [lambda: Nothing(side) for _ in range(ENVIRONMENTS)]))
+        models[name] = make(DummyVecEnv([functools.partial(Nothing, side)] * ENVIRONMENTS))
         models[name].learn(128 * ENVIRONMENTS)
     best: dict[str, float] = {}
     for _ in range(max(1, steps // (128 * ENVIRONMENTS))):
@@ -84,11 +87,13 @@ def learners(steps: int, side: int, size: AvNavSize) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3072)
+    parser.add_argument("--quick", action="store_true", help="one round of the small network only")
     arguments = parser.parse_args()
+    sizes = (("64 x 64, small", 64, AvNavSize.small()), ("128 x 128, published", 128, AvNavSize()))
     print(f"threads of torch: {torch.get_num_threads()}")
-    for name, side, size in (("64 x 64, small", 64, AvNavSize.small()), ("128 x 128, published", 128, AvNavSize())):
+    for name, side, size in sizes[:1] if arguments.quick else sizes:
         print(f"The learner alone, {name}, {ENVIRONMENTS} environments, 4 epochs, batch 256")
-        learners(arguments.steps, side, size)
+        learners(1024 if arguments.quick else arguments.steps, side, size)
 
 
 if __name__ == "__main__":

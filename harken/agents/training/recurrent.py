@@ -23,7 +23,15 @@ from torch.nn.utils.rnn import PackedSequence
 from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
 from harken.errors import ConfigurationError
 
-__all__ = ["AvNavPolicy", "GatedMemory", "SequenceBuffer", "SequencePPO", "SequencePolicy", "run_fragments"]
+__all__ = [
+    "AvNavPolicy",
+    "EncoderFeatures",
+    "GatedMemory",
+    "SequenceBuffer",
+    "SequencePPO",
+    "SequencePolicy",
+    "run_fragments",
+]
 
 States = tuple[Tensor, Tensor]
 """Hidden and cell states, ``(layers, environments, units)`` each."""
@@ -92,8 +100,13 @@ class SequencePolicy(RecurrentMultiInputActorCriticPolicy):
         return output.flatten(0, 1), after
 
 
-class _Encoder(BaseFeaturesExtractor):
-    """The encoder in the form that Stable-Baselines3 builds."""
+class EncoderFeatures(BaseFeaturesExtractor):
+    """The encoder of `AvNavPolicy` in the form that Stable-Baselines3 builds, for policies of other kinds too.
+
+    Args:
+        observation_space: The observations.
+        size: Sizes of the network.
+    """
 
     def __init__(self, observation_space: gym.spaces.Dict, size: AvNavSize):
         encoder = AvNavEncoder(observation_space, size)
@@ -127,8 +140,9 @@ class AvNavPolicy(SequencePolicy):
     ):
         self.size = size or AvNavSize()
         fixed = {
-            "net_arch": [], "features_extractor_class": _Encoder, "features_extractor_kwargs": {"size": self.size},
-            "normalize_images": False, "lstm_hidden_size": self.size.memory, "shared_lstm": True,
+            "net_arch": [], "features_extractor_class": EncoderFeatures,
+            "features_extractor_kwargs": {"size": self.size}, "normalize_images": False,
+            "lstm_hidden_size": self.size.memory, "shared_lstm": True,
             "enable_critic_lstm": False, "ortho_init": False, "optimizer_kwargs": {"eps": 1e-5},
         }  # fmt: skip
         super().__init__(observation_space, action_space, lr_schedule, **{**more, **fixed})

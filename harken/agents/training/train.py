@@ -24,7 +24,7 @@ from harken.agents.training.resuming import Resumable
 from harken.agents.training.settings import TrainSettings
 from harken.configs import to_yaml
 from harken.envs import TaskEnv
-from harken.errors import ConfigurationError, StateError
+from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, write_text
 
 __all__ = ["evaluated", "make_environments", "train"]
@@ -153,7 +153,12 @@ class _Run:
             model.num_timesteps = self.steps
         self.model = model
         watch = _Watch(self, name, envs)
-        model.learn(end - model.num_timesteps, callback=watch, reset_num_timesteps=False, log_interval=None)
+        try:
+            model.learn(end - model.num_timesteps, callback=watch, reset_num_timesteps=False, log_interval=None)
+        except ValueError as error:  # torch's distributions refuse what is no number
+            if not isinstance(error, HarkenError):
+                watch.check_finite()
+            raise
         watch.end()
         envs.close()
         self.steps = model.num_timesteps
@@ -219,7 +224,7 @@ class _Watch(BaseCallback):
     def _on_rollout_start(self) -> None:
         settings, steps = self.run.settings, self.num_timesteps
         if steps > self.last:
-            self._check_finite()
+            self.check_finite()
             self._report()
             # First what a checkpoint says has been done.
             for every, act in ((settings.evaluate_every, self._evaluate), (settings.checkpoint_every, self._keep)):
@@ -229,7 +234,8 @@ class _Watch(BaseCallback):
         if isinstance(self.envs, TeacherDrives):
             self.envs.share = max(0.0, 1.0 - steps / max(settings.imitation.teacher_steps, 1))
 
-    def _check_finite(self) -> None:
+    def check_finite(self) -> None:
+        """Stop where weights are no numbers any more."""
         for name, weights in self.model.policy.state_dict().items():
             if not torch.isfinite(weights).all():
                 raise StateError(
@@ -261,7 +267,7 @@ class _Watch(BaseCallback):
 
     def end(self) -> None:
         """Do what is due at the end of a stage."""
-        self._check_finite()
+        self.check_finite()
         self._report()
         if self.run.settings.evaluate_every:
             self._evaluate()
