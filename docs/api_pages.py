@@ -12,7 +12,7 @@ from sphinx.ext.autodoc.mock import mock
 
 import harken
 
-OPTIONAL = ("torch", "stable_baselines3", "sb3_contrib", "rlr_audio_propagation", "pyarrow", "ray")
+OPTIONAL = ("torch", "stable_baselines3", "sb3_contrib", "safetensors", "rlr_audio_propagation", "pyarrow", "ray")
 """Packages that the library does without."""
 
 ABSENT = [name for name in OPTIONAL if find_spec(name) is None]

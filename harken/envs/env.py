@@ -14,7 +14,7 @@ import numpy as np
 
 from harken.configs import choose_settings
 from harken.envs.ahead import EpisodeAhead
-from harken.envs.drawing import EpisodeSequence
+from harken.envs.drawing import EpisodeSequence, HomePool
 from harken.envs.view import View
 from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
 from harken.registration import TASKS
@@ -56,6 +56,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         render_mode: "rgb_array" or None.
         prepare_ahead: Whether a thread prepares the next episode, its home and sound field, while the current one runs:
             where a core is free, resets are then short. The results are the same, byte for byte.
+        pool: Homes that the sequence of episodes returns to, for training; by default every five episodes have a home
+            of their own. The simulators of so many homes are kept as are drawn from together.
         options: Further arguments of the task, such as ``sound="unheard"``.
 
     Attributes:
@@ -86,6 +88,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         simulator: Callable[..., SimulatorProtocol] = make_simulator,
         render_mode: str | None = None,
         prepare_ahead: bool = False,
+        pool: HomePool | None = None,
         **options: Any,
     ):
         for kind, name, choices in (
@@ -99,10 +102,13 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self.scene = None if scene is None else str(scene)
         self._arguments = {
             "split": split, "sensors": sensors, "scene": scene, "up": up, "scale": scale, "episodes": episodes,
-            "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead,
+            "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead, "pool": pool,
         }  # fmt: skip
         self._file: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
         self._make_simulator = simulator
+        # Worlds live as long as a simulator in them: one for each home of the pool keeps them, and one that is coming.
+        self._kept: dict[str, SimulatorProtocol] = {}
+        self._most_kept = 0 if pool is None else pool.together + 1
         self._entered: str | None = None
         sensing = self.task.sensors
         self.sensors = _checked_sensors(self.task.shown if sensors is None else sensors, sensing)
@@ -111,7 +117,9 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
         self.action_space = _action_space(self.task.actions)
         self.episodes = _checked_episodes(episodes, self.task)
-        self._sequence = EpisodeSequence[Any](split, scene=self.scene, episodes=self.episodes, task=self.task.stream)
+        self._sequence = EpisodeSequence[Any](
+            split, scene=self.scene, episodes=self.episodes, task=self.task.stream, pool=pool
+        )
         self.metadata = {**self.metadata, "render_fps": 1.0 / self.task.step_time}
         channels = dict.fromkeys(view for name in self.sensors for view in sensing[name].views)
         self._ahead = EpisodeAhead(self._lead, tuple(channels)) if prepare_ahead else None
@@ -163,7 +171,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
 
         Args:
             seed: Starts a new sequence of episodes.
-            options: ``{"episode": number}`` chooses an episode of the split, or of the episodes that were given.
+            options: ``{"episode": number}`` chooses an episode of the split, or of the episodes that were given;
+                ``{"sequence": place}``, with what `place` was before, goes on from there.
         """
         self._check_open()
         super().reset(seed=seed)
@@ -176,6 +185,11 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         if self._ahead is not None and upcoming is not None:
             self._ahead.start(self.task, *upcoming)
         return self._observe(), self._info()
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which sequence of episodes this is, and how many of them have begun: what a reset can go on from."""
+        return self._sequence.place
 
     def episode(self, number: int) -> Any:
         """Return an episode of the split by its number, the same for everybody with the same settings and sounds.
@@ -205,6 +219,11 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     def _lead(self, task: Task[Any], scene: str) -> None:
         """Let a task continue in a scene."""
         enter_scene(task, scene, make=self._make_simulator, **self._file)
+        if self._most_kept:
+            self._kept.pop(scene, None)
+            self._kept[scene] = task.simulator
+            for other in list(self._kept)[: -self._most_kept]:
+                self._kept.pop(other, None)
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Take an action, let time pass, and sense.
@@ -270,8 +289,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
             raise StateError("The environment is closed: make a new one with gym.make().")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Drop the sensors when pickled: they are made again when needed."""
-        return {**self.__dict__, "_sensing": None}
+        """Drop the sensors and the homes that are kept when pickled: they are made again when needed."""
+        return {**self.__dict__, "_sensing": None, "_kept": {}}
 
 
 def find_task(name: str) -> type:

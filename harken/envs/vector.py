@@ -1,9 +1,6 @@
 """Many environments stepped at once by the threads of one process, which share scenes and sound fields."""
 
-import os
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +10,7 @@ from gymnasium.vector.utils import batch_space, create_empty_array, iterate
 
 from harken.checks import checked_count
 from harken.envs.env import TaskEnv
+from harken.envs.threads import EnvThreads, checked_threads
 from harken.errors import ActionError, ConfigurationError, StateError, UnknownNameError
 
 __all__ = ["ThreadVectorEnv", "vector_env"]
@@ -50,11 +48,10 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     ):
         # First, for older versions of Gymnasium close what is collected, even before it is wholly made.
         self.envs: list[gym.Env] = []
-        self._pool: ThreadPoolExecutor | None = None
-        self._pool_owner = 0
         if len(env_fns) == 0:
             raise ConfigurationError("No environments were given; expected at least one.")
-        self.threads = min(_check_threads(threads), len(env_fns))
+        self._threads = EnvThreads(len(env_fns), threads)
+        self.threads = self._threads.count
         self.autoreset_mode = _mode(autoreset_mode)
         self.envs = [make() for make in env_fns]
         self.num_envs = len(self.envs)
@@ -106,7 +103,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
         self._begun = False
         infos: dict[str, Any] = {}
-        for number, info in enumerate(self._run(start)):
+        for number, info in enumerate(self._threads.run(start)):
             if info is not None:
                 infos = self._add_info(infos, info, number)
         self._ended[mask] = False
@@ -158,7 +155,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
         self._begun = False
         infos: dict[str, Any] = {}
-        for number, infos_of_env in enumerate(self._run(go_on)):
+        for number, infos_of_env in enumerate(self._threads.run(go_on)):
             for info in infos_of_env:
                 infos = self._add_info(infos, info, number)
         self._ended = terminated | truncated
@@ -168,7 +165,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
     def render(self) -> tuple[Any, ...]:
         """Return what each environment renders."""
         self._check_open()
-        return tuple(self._run(lambda number: self.envs[number].render()))
+        return tuple(self._threads.run(lambda number: self.envs[number].render()))
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """Call a method of every environment, or get an attribute; one environment after the other."""
@@ -195,48 +192,9 @@ class ThreadVectorEnv(VectorEnv[Any, Any, np.ndarray]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close every environment and end the threads; called by `close`."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._threads.close()
         for env in self.envs:
             env.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Drop the threads when pickled: they start again when needed."""
-        return {**self.__dict__, "_pool": None}
-
-    def _run(self, job: Callable[[int], Any]) -> list[Any]:
-        """Return ``job(number)`` of every environment; a thread that has finished takes the next."""
-        results: list[Any] = [None] * self.num_envs
-        errors: dict[int, Exception] = {}
-        waiting = deque(range(self.num_envs))
-
-        def work() -> None:
-            while True:
-                try:
-                    number = waiting.popleft()
-                except IndexError:
-                    return
-                try:
-                    results[number] = job(number)
-                except Exception as error:
-                    errors[number] = error
-
-        if self.threads == 1:
-            work()
-        else:
-            if self._pool is None or self._pool_owner != os.getpid():  # threads stay behind when a process forks
-                self._pool_owner = os.getpid()
-                self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="harken-env")
-            helpers = [self._pool.submit(work) for _ in range(self.threads - 1)]
-            try:
-                work()
-            finally:
-                waiting.clear()  # an interrupt here stops the other threads after their current environment
-                wait(helpers)
-        if errors:
-            raise _noted(errors, self.num_envs)
-        return results
 
     def _empty_batch(self) -> Any:
         return create_empty_array(self.single_observation_space, n=self.num_envs, fn=np.zeros)
@@ -299,7 +257,7 @@ def vector_env(
         ConfigurationError: A number is not positive, or an argument of the environments is impossible.
     """
     count = checked_count("num_envs", num_envs)
-    _check_threads(threads)
+    checked_threads(threads)
     first = TaskEnv(**arguments)
     envs = [first, *(first.another() for _ in range(count - 1))]
     return ThreadVectorEnv([lambda env=env: env for env in envs], threads=threads, autoreset_mode=autoreset_mode)
@@ -317,16 +275,6 @@ def _store(batch: Any, number: int, observation: Any) -> None:
         batch[number] = observation
 
 
-def _noted(errors: dict[int, Exception], count: int) -> Exception:
-    """Return the error of the first environment that failed, with a note of its number and of the others."""
-    first, *others = sorted(errors)
-    error = errors[first]
-    error.add_note(f"This happened in environment {first} of {count}, counted from 0.")
-    if others:
-        error.add_note(f"Environments {others} failed too, the next with {errors[others[0]]!r}.")
-    return error
-
-
 def _mode(mode: str | AutoresetMode) -> AutoresetMode:
     if isinstance(mode, AutoresetMode):
         return mode
@@ -334,12 +282,3 @@ def _mode(mode: str | AutoresetMode) -> AutoresetMode:
     if mode not in names:
         raise UnknownNameError("autoreset mode", mode, names)
     return AutoresetMode(mode)
-
-
-def _check_threads(threads: int | None) -> int:
-    if threads is not None:
-        return checked_count("threads", threads)
-    # The cores that this process may use, where the system reports them: a container has fewer than the machine.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

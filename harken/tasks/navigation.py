@@ -49,6 +49,8 @@ class NavigationSettings:
     """Reward per metre that the geodesic distance to the goal falls."""
     least_distance: float = 2.0
     """Least geodesic distance from start to goal of a sampled episode [m]."""
+    goals_per_home: int = 0
+    """Places of a home among which goals are drawn, so that training hears each of them often; 0 for anywhere."""
     doors: Literal["open", "random"] = "open"
     """How doors stand when an episode begins: all open, or each drawn, half of them open, the others ajar or closed."""
     opens_doors: bool = False
@@ -70,6 +72,7 @@ class NavigationSettings:
             step_reward=(-1e9, 1e9),
             distance_reward=(-1e9, 1e9),
             least_distance=(0.0, 1e6),
+            goals_per_home=(0, 1_000_000),
             observation_time=(1e-3, 60.0),
             max_depth=(1e-3, 10_000.0),
         )
@@ -238,7 +241,7 @@ class NavigationTask:
             seconds = self.sounds.clip(sound).duration
         doors = draw_doors(self.simulator, rng) if self.settings.doors == "random" else ()
         set_doors(self.simulator, doors)
-        start, goal, distance = self._sample_places(rng)
+        start, goal, distance = self._sample_places(rng, scene)
         body = self.settings.body
         return Episode(
             episode_id=episode_id,
@@ -252,7 +255,7 @@ class NavigationTask:
             geodesic_distance=distance,
         )
 
-    def _sample_places(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    def _sample_places(self, rng: np.random.Generator, scene: str) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
         ground, lift = self.walk.ground, np.array([0.0, simulator.ear_height, 0.0])
@@ -260,8 +263,9 @@ class NavigationTask:
         def in_a_leaf(place: np.ndarray) -> bool:
             return ground is not simulator.ground and not simulator.ground.is_free(place)
 
+        goals = self.settings.goals_per_home
         for _ in range(20):
-            goal = ground.random_point(rng)
+            goal = ground.random_point(rng if goals == 0 else _generator(scene, int(rng.integers(goals))))
             if simulator.is_inside_solid(goal + lift) or in_a_leaf(goal):
                 continue
             for _ in range(10):
@@ -417,6 +421,11 @@ class NavigationTask:
 
     def picture(self) -> None:
         """Return nothing: people look at the view beside a plan."""
+
+
+def _generator(scene: str, number: int) -> np.random.Generator:
+    """Return the generator of one of the places that belong to a scene."""
+    return np.random.default_rng([*scene.encode(), number])
 
 
 def efficiency(shortest: float, walked: float) -> float:

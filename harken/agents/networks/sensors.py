@@ -1,0 +1,102 @@
+"""What a sensor's values become before a network sees them; every network takes them from here."""
+
+from typing import Literal
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from harken.errors import ConfigurationError
+
+__all__ = ["PRIVILEGED", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
+
+SensorKind = Literal["image", "spectrogram", "vector"]
+"""How a network takes a sensor: through convolutions over space, over frequency and time, or as numbers."""
+
+PRIVILEGED = frozenset({"oracle"})
+"""Sensors for teachers, which no network sees."""
+
+FARTHEST = 10.0
+"""Distance that becomes one [m]: about as far as one sees in a home."""
+
+LONGEST = 100.0
+"""Time after which an episode's clock has fallen to 1/e [s]."""
+
+
+def sensor_kind(name: str, space: gym.Space) -> SensorKind:
+    """Return how a network takes a sensor.
+
+    Raises:
+        ConfigurationError: The space is neither an array nor a choice.
+    """
+    if not isinstance(space, gym.spaces.Box | gym.spaces.Discrete):
+        raise ConfigurationError(f"Sensor {name!r} is {space}; a network takes a Box or a Discrete.")
+    if name == "spectrogram":
+        return "spectrogram"
+    return "image" if isinstance(space, gym.spaces.Box) and len(space.shape) == 3 else "vector"
+
+
+def sensor_size(name: str, space: gym.Space) -> tuple[int, ...]:
+    """Return the shape of one observation after `sensor_input`: ``(channels, height, width)`` or ``(numbers,)``.
+
+    Raises:
+        ConfigurationError: The space is neither an array nor a choice.
+    """
+    if sensor_kind(name, space) == "vector":
+        return (_numbers(name, space),)
+    height, width, channels = _channels_last(space)
+    return (channels, height, width)
+
+
+def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
+    """Return a sensor's values as a network takes them, of the order of one.
+
+    Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
+    cosine and sine, time an exponential that falls, choices one number each. Spectrograms are logarithmic already and
+    stay as they are.
+
+    Args:
+        name: Name of the sensor.
+        space: Its space, with channels first or last.
+        values: ``(n, …)`` its values, a choice as a number or as one number for each already.
+
+    Returns:
+        ``(n, *sensor_size(name, space))`` float32.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        if values.ndim == 2 and values.shape[1] == space.n and space.n > 1:
+            return values.float()
+        return torch.nn.functional.one_hot(values.long().flatten() - int(space.start), int(space.n)).float()
+    assert isinstance(space, gym.spaces.Box)
+    values = values.float()
+    if sensor_kind(name, space) != "vector":
+        if not _is_channels_first(space):
+            values = values.movedim(-1, 1)
+        if name == "spectrogram":
+            return values
+        return values / float(np.max(space.high))
+    values = values.flatten(1)
+    if name == "pose":
+        ahead_and_left, heading, time = values[:, :2] / FARTHEST, values[:, 2:3], values[:, 3:4]
+        return torch.cat([ahead_and_left, heading.cos(), heading.sin(), torch.exp(-time / LONGEST)], dim=1)
+    if name == "pointgoal":
+        return values / FARTHEST
+    return values
+
+
+def _numbers(name: str, space: gym.Space) -> int:
+    if isinstance(space, gym.spaces.Discrete):
+        return int(space.n)
+    return 5 if name == "pose" else int(np.prod(space.shape or ()))
+
+
+def _is_channels_first(space: gym.Space) -> bool:
+    """Whether Stable-Baselines3 has moved the channels of a picture to the front."""
+    return space.dtype == np.uint8 and space.shape is not None and space.shape[0] in (1, 3) and space.shape[2] > 3
+
+
+def _channels_last(space: gym.Space) -> tuple[int, int, int]:
+    assert space.shape is not None
+    one, two, three = space.shape
+    return (two, three, one) if _is_channels_first(space) else (one, two, three)

@@ -1,0 +1,1 @@
+"""Training: recurrent policies, imitation and reinforcement; importing this package imports torch."""

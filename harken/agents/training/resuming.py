@@ -1,0 +1,52 @@
+"""Environments that go on where they were: determinism makes it enough to know the episode and the actions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+
+__all__ = ["Resumable"]
+
+
+class Resumable(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Remembers the actions of an episode, and can bring another process to the same moment by taking them again.
+
+    Put it around everything else that counts, such as Stable-Baselines3's ``Monitor``.
+
+    Args:
+        env: An environment of Harken, or wrappers around one.
+    """
+
+    def __init__(self, env: gym.Env):
+        gym.utils.RecordConstructorArgs.__init__(self)
+        gym.Wrapper.__init__(self, env)
+        self._actions: list[Any] = []
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start an episode."""
+        self._actions = []
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        """Take an action."""
+        self._actions.append(int(action))
+        return self.env.step(action)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return where the environment is, as JSON can hold it: the episode of its sequence, and the actions in it."""
+        stream, begun = self.get_wrapper_attr("place")
+        return {"sequence": [stream, begun - 1], "actions": list(self._actions)}
+
+    def restore(self, snapshot: Mapping[str, Any]) -> Any:
+        """Go to where an environment was, and return what is observed there.
+
+        Args:
+            snapshot: What `snapshot` returned, of an environment that was made with the same arguments.
+
+        Raises:
+            EpisodeError: The snapshot names no place of a sequence.
+        """
+        observation, _ = self.reset(options={"sequence": snapshot["sequence"]})
+        for action in snapshot["actions"]:
+            observation, *_ = self.step(action)
+        return observation

@@ -1,0 +1,331 @@
+"""Training an agent from nothing: imitation, reinforcement, evaluation, and going on after an interruption."""
+
+import functools
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+
+from harken.agents.policies import PolicyAgent
+from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
+from harken.agents.training.environments import ThreadVecEnv
+from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
+from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
+from harken.agents.training.resuming import Resumable
+from harken.agents.training.settings import TrainSettings
+from harken.configs import to_yaml
+from harken.envs import TaskEnv
+from harken.errors import ConfigurationError, HarkenError, StateError
+from harken.files import checked_output_folder, locked, read_text, write_text
+
+__all__ = ["evaluated", "make_environments", "train"]
+
+MEASURES = ("success", "spl", "soft_spl", "steps")
+"""Measures of an episode's end that are kept."""
+
+CHECKPOINTS_KEPT = 2
+"""How many checkpoints stay, beside the best policy and the last."""
+
+
+def environment_arguments(settings: TrainSettings, *, split: str = "train") -> dict[str, Any]:
+    """Return the arguments of the environments of a training."""
+    sensors = settings.sensors
+    arguments: dict[str, Any] = {"split": split, "config": {"body": {"camera": settings.camera}}}
+    if settings.sound is not None:
+        arguments["sound"] = settings.sound
+    if split == "train":
+        arguments["pool"] = settings.pool
+        arguments["config"] = {**arguments["config"], "goals_per_home": settings.goals_per_home}
+    if sensors:
+        arguments["sensors"] = sensors
+    return arguments
+
+
+def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
+    """Return the environments of a training, as Stable-Baselines3 takes them.
+
+    Args:
+        settings: The settings.
+        teacher: Whether the oracle's action is shown.
+    """
+    arguments = environment_arguments(settings)
+    first = TaskEnv(settings.task, **arguments)
+    if teacher:
+        first.close()
+        first = TaskEnv(settings.task, **{**arguments, "sensors": (*first.sensors, TEACHER)})
+    envs = [first, *(first.another() for _ in range(settings.environments - 1))]
+    made = ThreadVecEnv([functools.partial(_watched, env) for env in envs], threads=settings.threads)
+    made.seed(settings.seed)
+    return made
+
+
+def _watched(env: gym.Env) -> gym.Env:
+    return Resumable(Monitor(env, info_keywords=MEASURES))
+
+
+def train(settings: TrainSettings, out: str | Path, *, progress: bool = True) -> Path:
+    """Train an agent, or go on where an earlier call with the same settings and folder was interrupted.
+
+    What is learnt is the same, bit by bit, with and without interruptions.
+
+    Args:
+        settings: The settings.
+        out: Folder for checkpoints, curve and policy.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The file of the best policy: of all evaluations the one with the highest SPL, or the last without evaluations.
+
+    Raises:
+        ConfigurationError: The folder holds a training with other settings, or a setting is impossible.
+        StateError: The weights are no numbers any more.
+        FileError: The folder cannot be written.
+    """
+    folder = checked_output_folder(out)
+    with locked(folder):
+        _check_same(settings, folder)
+        torch.manual_seed(settings.seed)
+        stages: tuple[tuple[str, type[SequencePPO], int], ...] = (
+            ("imitation", Imitation, settings.imitation.steps),
+            ("reinforcement", SequencePPO, settings.reinforcement.steps),
+        )
+        run = _Run(settings, folder, progress)
+        end = 0
+        for name, kind, steps in stages:
+            end += steps
+            if steps and run.steps < end:
+                run.stage(name, kind, end)
+        run.finish()
+    return folder / "best.safetensors"
+
+
+def _check_same(settings: TrainSettings, folder: Path) -> None:
+    path = folder / "config.yaml"
+    if path.is_file():
+        if read_text(path) != to_yaml(settings):
+            raise ConfigurationError(
+                f"The folder {str(folder)!r} holds a training with other settings (config.yaml): choose another folder."
+            )
+        return
+    write_text(path, to_yaml(settings))
+
+
+class _Run:
+    """One training: its folder, and how far it has come."""
+
+    def __init__(self, settings: TrainSettings, folder: Path, progress: bool):
+        self.settings, self.folder, self.progress = settings, folder, progress
+        self.total = settings.imitation.steps + settings.reinforcement.steps
+        self.checkpoint = max(folder.glob("checkpoint-*.safetensors"), default=None)
+        self.steps = 0 if self.checkpoint is None else int(self.checkpoint.stem.rpartition("-")[2])
+        self.curve = folder / "curve.jsonl"
+        if self.curve.is_file():  # what came after the checkpoint comes again
+            lines = [line for line in read_text(self.curve).splitlines() if json.loads(line)["steps"] <= self.steps]
+            write_text(self.curve, "".join(f"{line}\n" for line in lines))
+        self.model: SequencePPO | None = None
+
+    def stage(self, name: str, kind: type[SequencePPO], end: int) -> None:
+        """Learn in one way up to a number of steps."""
+        settings = self.settings
+        envs = make_environments(settings, teacher=kind is Imitation)
+        if kind is Imitation:
+            envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
+        model = kind(AvNavPolicy, envs, **self._arguments(kind))
+        model.set_logger(_logger(self.folder))
+        begins = end - (settings.imitation.steps if kind is Imitation else settings.reinforcement.steps)
+        if self.steps > begins:
+            assert self.checkpoint is not None
+            self._go_on(model, envs, load_training(self.checkpoint, model))
+        else:
+            if self.model is not None:
+                model.policy.load_state_dict(self.model.policy.state_dict())
+            elif self.checkpoint is not None:
+                model.policy.load_state_dict(load_policy(self.checkpoint).state_dict())
+            model.num_timesteps = self.steps
+        self.model = model
+        watch = _Watch(self, name, envs)
+        try:
+            model.learn(end - model.num_timesteps, callback=watch, reset_num_timesteps=False, log_interval=None)
+        except ValueError as error:  # torch's distributions refuse what is no number
+            if not isinstance(error, HarkenError):
+                watch.check_finite()
+            raise
+        watch.end()
+        envs.close()
+        self.steps = model.num_timesteps
+
+    def _arguments(self, kind: type[SequencePPO]) -> dict[str, Any]:
+        settings = self.settings
+        seed = settings.seed if kind is Imitation else settings.seed + 10_000  # other episodes than before
+        common = {"device": settings.device, "seed": seed, "policy_kwargs": {"size": settings.network}}
+        if kind is Imitation:
+            one = settings.imitation
+            return common | {
+                "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
+                "learning_rate": functools.partial(_falling, one.learning_rate),
+            }  # fmt: skip
+        two = settings.reinforcement
+        return common | {
+            "n_steps": two.rollout, "batch_size": two.batch, "n_epochs": two.epochs, "ent_coef": two.entropy,
+            "clip_range": two.clip, "gamma": two.discount, "gae_lambda": two.trace, "vf_coef": two.value,
+            "max_grad_norm": two.gradient, "learning_rate": functools.partial(_falling, two.learning_rate),
+        }  # fmt: skip
+
+    def _go_on(self, model: SequencePPO, envs: VecEnv, more: Mapping[str, Any]) -> None:
+        """Bring environments to where they were."""
+        observations = [
+            envs.env_method("restore", place, indices=[number])[0] for number, place in enumerate(more["places"])
+        ]
+        model._last_obs = {name: np.stack([o[name] for o in observations]) for name in observations[0]}
+        if isinstance(envs, TeacherDrives):
+            envs.random.bit_generator.state = more["teacher"]["random"]
+            envs.share, envs.drives = more["teacher"]["share"], np.array(more["teacher"]["drives"])
+            envs.listen(model._last_obs)
+
+    def finish(self) -> None:
+        """Write the policy as it is at the end."""
+        policy = self.model.policy if self.model is not None else load_policy(self.checkpoint or self.folder)
+        assert isinstance(policy, AvNavPolicy)
+        save_policy(self.folder / "last.safetensors", policy, {"steps": self.steps})
+        if not (self.folder / "best.safetensors").is_file():
+            save_policy(self.folder / "best.safetensors", policy, {"steps": self.steps})
+
+
+class _Watch(BaseCallback):
+    """Between two rollouts: writes checkpoints and the curve, evaluates, and lets the teacher act less and less."""
+
+    def __init__(self, run: _Run, name: str, envs: VecEnv):
+        super().__init__()
+        self.run, self.name, self.envs = run, name, envs
+        self.bar: Any = None
+        self.clock = time.perf_counter()
+        self.last = 0
+
+    def _on_training_start(self) -> None:
+        from tqdm import tqdm
+
+        self.last = self.num_timesteps
+        self.bar = tqdm(
+            total=self.run.total, initial=self.num_timesteps, unit="step", desc=self.name, disable=not self.run.progress
+        )
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        settings, steps = self.run.settings, self.num_timesteps
+        if steps > self.last:
+            self.check_finite()
+            self._report()
+            # First what a checkpoint says has been done.
+            for every, act in ((settings.evaluate_every, self._evaluate), (settings.checkpoint_every, self._keep)):
+                if every and steps // every > self.last // every:
+                    act()
+            self.last = steps
+        if isinstance(self.envs, TeacherDrives):
+            self.envs.share = max(0.0, 1.0 - steps / max(settings.imitation.teacher_steps, 1))
+
+    def check_finite(self) -> None:
+        """Stop where weights are no numbers any more."""
+        for name, weights in self.model.policy.state_dict().items():
+            if not torch.isfinite(weights).all():
+                raise StateError(
+                    f"Update {self.model._n_updates} ({self.name}, step {self.num_timesteps}) made {name} not finite. "
+                    f"The last good weights are in {str(self.run.folder)!r}; train with a lower learning rate."
+                )
+
+    def _report(self) -> None:
+        now = time.perf_counter()
+        infos = list(self.model.ep_info_buffer or ())
+        means = {name: float(np.mean([info[name] for info in infos])) for name in ("r", *MEASURES)} if infos else {}
+        values = {
+            "rate": (self.num_timesteps - self.bar.n) / (now - self.clock),
+            **{key: float(value) for key, value in self.logger.name_to_value.items() if key.startswith("train/")},
+            **{f"episode/{'reward' if name == 'r' else name}": value for name, value in means.items()},
+        }
+        self.clock = now
+        self._record(values)
+        self.bar.update(self.num_timesteps - self.bar.n)
+        self.bar.set_postfix({name: f"{means[name]:.2f}" for name in ("success", "spl") if name in means})
+
+    def _record(self, values: Mapping[str, float]) -> None:
+        line = {"steps": self.num_timesteps, "stage": self.name, "time": time.time(), **values}
+        with self.run.curve.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for key, value in values.items():
+            self.logger.record(key, value)
+        self.logger.dump(self.num_timesteps)
+
+    def end(self) -> None:
+        """Do what is due at the end of a stage."""
+        self.check_finite()
+        self._report()
+        if self.run.settings.evaluate_every:
+            self._evaluate()
+        self._keep()
+        self.bar.close()
+
+    def _keep(self) -> None:
+        """Write a checkpoint and remove old ones."""
+        places = self.envs.env_method("snapshot")
+        more: dict[str, Any] = {"places": places}
+        if isinstance(self.envs, TeacherDrives):
+            more["teacher"] = {
+                "random": self.envs.random.bit_generator.state, "share": self.envs.share,
+                "drives": self.envs.drives.tolist(),
+            }  # fmt: skip
+        assert isinstance(self.model, SequencePPO)
+        save_training(self.run.folder / f"checkpoint-{self.num_timesteps:012d}.safetensors", self.model, more)
+        for path in sorted(self.run.folder.glob("checkpoint-*.safetensors"))[:-CHECKPOINTS_KEPT]:
+            path.unlink(missing_ok=True)
+
+    def _evaluate(self) -> None:
+        assert isinstance(self.model.policy, AvNavPolicy)
+        means = evaluated(self.model.policy, self.run.settings)
+        self._record({f"val/{name}": value for name, value in means.items()})
+        best = self.run.folder / "best.safetensors"
+        if not best.is_file() or means["spl"] > read_card(best)["spl"]:
+            save_policy(best, self.model.policy, {"steps": self.num_timesteps, **means})
+
+
+def evaluated(policy: AvNavPolicy, settings: TrainSettings, *, split: str = "val") -> dict[str, float]:
+    """Return the mean measures of a policy over the first episodes of a split.
+
+    Args:
+        policy: The policy.
+        settings: The settings of its training.
+        split: "train", "val" or "test".
+    """
+    from harken.eval import Evaluation, evaluate
+
+    evaluation = Evaluation(
+        agent=PolicyAgent(policy),
+        environment=settings.task,
+        arguments=environment_arguments(settings, split=split),
+        episodes=settings.evaluation_episodes,
+        recorded=0,
+    )
+    records = evaluate(evaluation, progress=False)
+    names = [*MEASURES, "reward"]
+    return {name: float(np.mean([record.measures[name] for record in records])) for name in names}
+
+
+def _falling(rate: float, remaining: float) -> float:
+    return rate * (0.1 + 0.9 * remaining)
+
+
+def _logger(folder: Path) -> Logger:
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        return configure(str(folder / "log"), [])
+    return configure(str(folder / "log"), ["tensorboard"])

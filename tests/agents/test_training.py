@@ -1,0 +1,240 @@
+"""Training: environments, imitation, checkpoints, and going on after a kill, bit by bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs harken[train]")
+for package in ("sb3_contrib", "safetensors"):
+    pytest.importorskip(package, reason="needs harken[train]")
+
+from harken.agents import PolicyAgent  # noqa: E402
+from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy  # noqa: E402
+from harken.agents.training.environments import ThreadVecEnv  # noqa: E402
+from harken.agents.training.imitation import Imitation, TeacherDrives  # noqa: E402
+from harken.agents.training.recurrent import AvNavPolicy, SequencePPO  # noqa: E402
+from harken.agents.training.resuming import Resumable  # noqa: E402
+from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
+from harken.agents.training.train import train  # noqa: E402
+from harken.envs import TaskEnv  # noqa: E402
+from harken.envs.drawing import HomePool  # noqa: E402
+from harken.errors import ConfigurationError, StateError  # noqa: E402
+from harken.eval import Evaluation, evaluate  # noqa: E402
+
+POOL = HomePool(homes=2, together=2, episodes=4)
+CONFIG = {
+    "acoustics": {"rays": 200, "duration": 0.3}, "body": {"camera": {"width": 36, "height": 36}}, "goals_per_home": 2,
+}  # fmt: skip
+SETTINGS = TrainSettings(
+    environments=2,
+    threads=2,
+    pool=HomePool(homes=1, together=1, episodes=100),
+    goals_per_home=2,
+    imitation=ImitationSettings(steps=96, teacher_steps=64, rollout=16, batch=32),
+    reinforcement=PPOSettings(steps=64, rollout=16, batch=32, epochs=2),
+    evaluate_every=96,
+    evaluation_episodes=1,
+    checkpoint_every=32,
+    device="cpu",
+)
+
+
+def an_env(**more):
+    return TaskEnv("audiogoal", pool=POOL, config=CONFIG, **more)
+
+
+def test_threads_step_environments_as_one_after_the_other():
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    kinds = ThreadVecEnv([an_env] * 3, threads=2), DummyVecEnv([an_env] * 3)
+    seen = []
+    for envs in kinds:
+        envs.seed(7)
+        seen.append([envs.reset()])
+        rng = np.random.default_rng(0)
+        for _ in range(12):
+            observation, rewards, dones, infos = envs.step(rng.integers(4, size=3))
+            seen[-1].append(observation)
+            seen[-1].append(
+                {"rewards": rewards, "dones": dones, "truncated": [i["TimeLimit.truncated"] for i in infos]}
+            )
+            ended = [info.get("terminal_observation") for info in infos]
+            assert [end is not None for end in ended] == dones.tolist()
+        envs.close()
+    for one, other in zip(*seen, strict=True):
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_a_pool_returns_to_its_homes_and_goals():
+    env = TaskEnv("pointgoal", pool=POOL, config={"goals_per_home": 2, "body": CONFIG["body"]}, sensors=("pose",))
+    scenes, goals = [], {}
+    env.reset(seed=3)
+    for _ in range(24):
+        env.reset()
+        episode = env.task.episode
+        scenes.append(episode.scene)
+        goals.setdefault(episode.scene, set()).add(episode.goal_position)
+    env.close()
+    assert len(set(scenes)) == 2
+    assert all(len(places) == 2 for places in goals.values())
+
+
+def test_a_sequence_goes_on_from_where_it_was():
+    env, other = Resumable(an_env()), Resumable(an_env())
+    env.reset(seed=3)
+    for _ in range(3):
+        env.reset()
+    for action in (1, 2, 1, 1):
+        here, *_ = env.step(np.int64(action))
+    snapshot = json.loads(json.dumps(env.snapshot()))
+    there = other.restore(snapshot)
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+    for _ in range(2):
+        (one, _), (two, _) = env.reset(), other.reset()
+        assert all(np.array_equal(one[name], two[name]) for name in one)
+    env.close()
+    other.close()
+
+
+def test_the_teacher_acts_in_its_share_of_episodes():
+    envs = TeacherDrives(ThreadVecEnv([lambda: an_env(sensors=("depth", "spectrogram", "oracle"))] * 2), share=1.0)
+    envs.reset()
+    done = 0
+    for _ in range(200):
+        _, rewards, dones, infos = envs.step(np.zeros(2, np.int64))  # the pupil would stop at once
+        done += sum(dones)
+        assert all(info["success"] for info, ended in zip(infos, dones, strict=True) if ended)
+    assert done >= 2 and rewards.dtype == np.float32
+    envs.close()
+    with pytest.raises(ConfigurationError, match="oracle"):
+        TeacherDrives(ThreadVecEnv([an_env]))
+    with pytest.raises(ConfigurationError, match="oracle"):
+        Imitation(AvNavPolicy, ThreadVecEnv([an_env]), device="cpu")
+
+
+def test_imitation_learns_what_the_teacher_does():
+    """Where the goal lies does not tell all of the way around furniture, but more than chance, which is a quarter."""
+
+    def make():
+        return TaskEnv("pointgoal", pool=POOL, config=CONFIG | {"acoustics": {}}, sensors=("pointgoal", "oracle"))
+
+    envs = TeacherDrives(ThreadVecEnv([make] * 4), share=1.0)
+    model = Imitation(
+        AvNavPolicy, envs, n_steps=32, batch_size=64, n_epochs=4, learning_rate=5e-3, seed=0, device="cpu",
+        policy_kwargs={"size": replace(SETTINGS.network, memory=64)},
+    )  # fmt: skip
+    agreement = []
+    for chunk in range(16):
+        model.learn(256, reset_num_timesteps=chunk == 0, log_interval=None)
+        agreement.append(model.logger.name_to_value["train/agreement"])
+    envs.close()
+    assert agreement[0] < 0.35 and np.mean(agreement[-6:]) > 0.42
+
+
+def test_a_policy_is_written_and_read_without_what_teachers_see(tmp_path):
+    envs = ThreadVecEnv([lambda: an_env(sensors=("depth", "spectrogram", "oracle"))])
+    model = Imitation(AvNavPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
+    save_policy(tmp_path / "policy.safetensors", model.policy, {"spl": 0.5})
+    envs.close()
+    policy = load_policy(tmp_path / "policy.safetensors")
+    assert sorted(policy.observation_space.spaces) == ["depth", "spectrogram"]
+    assert read_card(tmp_path / "policy.safetensors") == {"spl": 0.5}
+    records = evaluate(
+        Evaluation(agent=PolicyAgent(policy), arguments={"split": "val", "config": CONFIG}, episodes=1), progress=False
+    )
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no policy of Harken"),
+        (b"\x10\0\0\0\0\0\0\0{}" + b" " * 14, "no policy of Harken"),
+        (b"PK\x03\x04 a zip of somebody else", "no policy of Harken"),
+    ],
+)
+def test_what_is_no_policy_is_an_error(tmp_path, content, message):
+    path = tmp_path / "policy.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=message):
+        load_policy(path)
+    with pytest.raises(ConfigurationError):
+        load_policy(tmp_path / "nothing.safetensors")
+
+
+def test_a_checkpoint_for_other_sensors_is_an_error(tmp_path):
+    train(replace(SETTINGS, evaluate_every=0, reinforcement=PPOSettings(steps=0)), tmp_path, progress=False)
+    path = max(tmp_path.glob("checkpoint-*"))
+    envs = ThreadVecEnv([lambda: an_env(sensors=("depth",))])
+    model = SequencePPO(AvNavPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
+    with pytest.raises(ConfigurationError, match="was trained with"):
+        load_training(path, model)
+    with pytest.raises(ConfigurationError, match="holds a policy alone"):
+        load_training(tmp_path / "last.safetensors", model)
+    envs.close()
+
+
+def test_a_folder_of_other_settings_is_refused(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    with pytest.raises(ConfigurationError, match="other settings"):
+        train(SETTINGS, tmp_path, progress=False)
+
+
+def test_weights_that_are_no_numbers_stop_the_training(tmp_path):
+    wild = replace(SETTINGS, imitation=replace(SETTINGS.imitation, learning_rate=1.0, steps=4096), evaluate_every=0)
+    original = AvNavPolicy.evaluate_actions
+
+    def broken(self, *arguments):
+        values, logarithms, entropy = original(self, *arguments)
+        return values * float("nan"), logarithms, entropy
+
+    AvNavPolicy.evaluate_actions = broken
+    try:
+        with pytest.raises(StateError, match="not finite"):
+            train(wild, tmp_path, progress=False)
+    finally:
+        AvNavPolicy.evaluate_actions = original
+
+
+SCRIPT = """
+import sys, warnings
+warnings.simplefilter("ignore")
+sys.path.insert(0, {folder!r})
+from test_training import SETTINGS
+from harken.agents.training.train import train
+train(SETTINGS, sys.argv[1], progress=False)
+"""
+
+
+def _start(out):
+    script = SCRIPT.format(folder=os.path.dirname(__file__))
+    return subprocess.Popen([sys.executable, "-c", script, str(out)], stderr=subprocess.DEVNULL)
+
+
+def test_a_killed_training_goes_on_bit_by_bit(tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert _start(whole).wait(300) == 0
+    for least in (1, 3):
+        process = _start(broken)
+        while process.poll() is None and len(_lines(broken)) < least:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert _start(broken).wait(300) == 0
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
+    unlike = ("time", "rate")
+    one, other = ([{k: v for k, v in line.items() if k not in unlike} for line in _lines(f)] for f in (whole, broken))
+    assert one == other
+
+
+def _lines(folder):
+    path = folder / "curve.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
