@@ -1,5 +1,6 @@
 """Run agents over episodes, aggregate with confidence intervals, and report."""
 
+from harken.eval.judging import judge_policy
 from harken.eval.partial import PartialResults
 from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
 from harken.eval.report.page import write_report
@@ -23,6 +24,7 @@ __all__ = [
     "bootstrap_interval",
     "evaluate",
     "format_table",
+    "judge_policy",
     "mean_interval",
     "open_evaluation",
     "read_table",

@@ -209,7 +209,8 @@ warnings.simplefilter("ignore")
 sys.path.insert(0, {folder!r})
 from test_training import SETTINGS
 from harken.agents.training.train import train
-train(SETTINGS, sys.argv[1], progress=False)
+from harken.eval import judge_policy
+train(SETTINGS, sys.argv[1], judge=judge_policy, progress=False)
 """
 
 

@@ -171,8 +171,8 @@ def _space(text: Mapping[str, Any]) -> gym.Space:
 def _policy(path: str | Path, text: Mapping[str, Any]) -> AvNavPolicy:
     try:
         sizes = text["size"]
-        layers = {key: tuple(Convolution(**layer) for layer in sizes[key]) for key in ("image", "spectrogram")}
-        size = AvNavSize(**{**sizes, **layers})
+        image, sound = (tuple(Convolution(**layer) for layer in sizes[key]) for key in ("image", "spectrogram"))
+        size = AvNavSize(image=image, spectrogram=sound, features=sizes["features"], memory=sizes["memory"])
         space = gym.spaces.Dict({name: _space(part) for name, part in text["sensors"].items()})
         return AvNavPolicy(space, gym.spaces.Discrete(text["actions"]), lambda _: 0.0, size=size)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -218,7 +218,7 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         text = parse_json(header["__metadata__"]["harken"], where=str(path), error=ConfigurationError)
         tensors = _safetensors().load(content)
         found = text["format"]
-    except (KeyError, TypeError, ValueError, ConfigurationError, _safetensors_error()) as error:
+    except (KeyError, TypeError, ValueError, _safetensors_error()) as error:
         raise ConfigurationError(f"{path} is no policy of Harken ({error}); expected a .safetensors file.") from error
     if found != FORMAT:
         raise ConfigurationError(f"{path} has the format {found}; this version of Harken reads {FORMAT}.")

@@ -87,9 +87,7 @@ class SequencePolicy(RecurrentMultiInputActorCriticPolicy):
     """sb3-contrib's recurrent policy, which takes whole sequences at once; see `run_fragments`."""
 
     @staticmethod
-    def _process_sequence(
-        features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: nn.Module
-    ) -> tuple[Tensor, States]:
+    def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: nn.LSTM) -> Any:
         count = lstm_states[0].shape[1]
         starts = episode_starts.reshape(count, -1) > 0.5
         if starts.shape[1] == 1:
@@ -139,7 +137,7 @@ class AvNavPolicy(SequencePolicy):
         **more: Any,
     ):
         self.size = size or AvNavSize()
-        fixed = {
+        fixed: dict[str, Any] = {
             "net_arch": [], "features_extractor_class": EncoderFeatures,
             "features_extractor_kwargs": {"size": self.size}, "normalize_images": False,
             "lstm_hidden_size": self.size.memory, "shared_lstm": True,
@@ -147,6 +145,7 @@ class AvNavPolicy(SequencePolicy):
         }  # fmt: skip
         super().__init__(observation_space, action_space, lr_schedule, **{**more, **fixed})
         for layer, gain in ((self.action_net, 0.01), (self.value_net, 1.0)):
+            assert isinstance(layer, nn.Linear)
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
         self.lstm_actor = GatedMemory(self.features_dim, self.size.memory)  # type: ignore[assignment]
@@ -155,18 +154,18 @@ class AvNavPolicy(SequencePolicy):
                 nn.init.orthogonal_(parameter)
             else:
                 nn.init.zeros_(parameter)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        make: Any = self.optimizer_class
+        self.optimizer = make(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def evaluate_actions(
-        self, obs: Any, actions: Tensor, lstm_states: RNNStates, episode_starts: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def evaluate_actions(self, obs: Any, actions: Tensor, lstm_states: RNNStates, episode_starts: Tensor) -> Any:
         """Return values, logarithms of the actions' probabilities, and entropies.
 
         Other than in sb3-contrib, where a shared memory learns from the actions alone, it learns from values too, as
         in the published agent.
         """
-        features = self.extract_features(obs)
-        latent, _ = self._process_sequence(features, lstm_states.pi, episode_starts, self.lstm_actor)
+        features: Any = self.extract_features(obs)
+        states: Any = lstm_states.pi
+        latent, _ = self._process_sequence(features, states, episode_starts, self.lstm_actor)
         distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(latent))
         values = self.value_net(self.mlp_extractor.forward_critic(latent))
         return values, distribution.log_prob(actions), distribution.entropy()

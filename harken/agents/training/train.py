@@ -3,7 +3,7 @@
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
-from harken.agents.policies import PolicyAgent
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
 from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
@@ -27,10 +26,13 @@ from harken.envs import TaskEnv
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, write_text
 
-__all__ = ["evaluated", "make_environments", "train"]
+__all__ = ["MEASURES", "Judge", "environment_arguments", "make_environments", "train"]
 
 MEASURES = ("success", "spl", "soft_spl", "steps")
 """Measures of an episode's end that are kept."""
+
+Judge = Callable[[AvNavPolicy, TrainSettings], Mapping[str, float]]
+"""Evaluates a policy, such as `harken.eval.judge_policy`; of what it returns "spl" tells which policy is the best."""
 
 CHECKPOINTS_KEPT = 2
 """How many checkpoints stay, beside the best policy and the last."""
@@ -61,7 +63,8 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     first = TaskEnv(settings.task, **arguments)
     if teacher:
         first.close()
-        first = TaskEnv(settings.task, **{**arguments, "sensors": (*first.sensors, TEACHER)})
+        arguments["sensors"] = (*first.sensors, TEACHER)
+        first = TaskEnv(settings.task, **arguments)
     envs = [first, *(first.another() for _ in range(settings.environments - 1))]
     made = ThreadVecEnv([functools.partial(_watched, env) for env in envs], threads=settings.threads)
     made.seed(settings.seed)
@@ -72,7 +75,7 @@ def _watched(env: gym.Env) -> gym.Env:
     return Resumable(Monitor(env, info_keywords=MEASURES))
 
 
-def train(settings: TrainSettings, out: str | Path, *, progress: bool = True) -> Path:
+def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = None, progress: bool = True) -> Path:
     """Train an agent, or go on where an earlier call with the same settings and folder was interrupted.
 
     What is learnt is the same, bit by bit, with and without interruptions.
@@ -80,6 +83,7 @@ def train(settings: TrainSettings, out: str | Path, *, progress: bool = True) ->
     Args:
         settings: The settings.
         out: Folder for checkpoints, curve and policy.
+        judge: Evaluates the policy now and then, such as `harken.eval.judge_policy`; None for never.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -98,7 +102,7 @@ def train(settings: TrainSettings, out: str | Path, *, progress: bool = True) ->
             ("imitation", Imitation, settings.imitation.steps),
             ("reinforcement", SequencePPO, settings.reinforcement.steps),
         )
-        run = _Run(settings, folder, progress)
+        run = _Run(settings, folder, judge, progress)
         end = 0
         for name, kind, steps in stages:
             end += steps
@@ -122,8 +126,8 @@ def _check_same(settings: TrainSettings, folder: Path) -> None:
 class _Run:
     """One training: its folder, and how far it has come."""
 
-    def __init__(self, settings: TrainSettings, folder: Path, progress: bool):
-        self.settings, self.folder, self.progress = settings, folder, progress
+    def __init__(self, settings: TrainSettings, folder: Path, judge: Judge | None, progress: bool):
+        self.settings, self.folder, self.judge, self.progress = settings, folder, judge, progress
         self.total = settings.imitation.steps + settings.reinforcement.steps
         self.checkpoint = max(folder.glob("checkpoint-*.safetensors"), default=None)
         self.steps = 0 if self.checkpoint is None else int(self.checkpoint.stem.rpartition("-")[2])
@@ -154,7 +158,8 @@ class _Run:
         self.model = model
         watch = _Watch(self, name, envs)
         try:
-            model.learn(end - model.num_timesteps, callback=watch, reset_num_timesteps=False, log_interval=None)
+            steps = end - model.num_timesteps
+            model.learn(steps, callback=watch, reset_num_timesteps=False, log_interval=10**9)  # the watch logs
         except ValueError as error:  # torch's distributions refuse what is no number
             if not isinstance(error, HarkenError):
                 watch.check_finite()
@@ -290,33 +295,13 @@ class _Watch(BaseCallback):
 
     def _evaluate(self) -> None:
         assert isinstance(self.model.policy, AvNavPolicy)
-        means = evaluated(self.model.policy, self.run.settings)
+        if self.run.judge is None:
+            return
+        means = dict(self.run.judge(self.model.policy, self.run.settings))
         self._record({f"val/{name}": value for name, value in means.items()})
         best = self.run.folder / "best.safetensors"
         if not best.is_file() or means["spl"] > read_card(best)["spl"]:
             save_policy(best, self.model.policy, {"steps": self.num_timesteps, **means})
-
-
-def evaluated(policy: AvNavPolicy, settings: TrainSettings, *, split: str = "val") -> dict[str, float]:
-    """Return the mean measures of a policy over the first episodes of a split.
-
-    Args:
-        policy: The policy.
-        settings: The settings of its training.
-        split: "train", "val" or "test".
-    """
-    from harken.eval import Evaluation, evaluate
-
-    evaluation = Evaluation(
-        agent=PolicyAgent(policy),
-        environment=settings.task,
-        arguments=environment_arguments(settings, split=split),
-        episodes=settings.evaluation_episodes,
-        recorded=0,
-    )
-    records = evaluate(evaluation, progress=False)
-    names = [*MEASURES, "reward"]
-    return {name: float(np.mean([record.measures[name] for record in records])) for name in names}
 
 
 def _falling(rate: float, remaining: float) -> float:

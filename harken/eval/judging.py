@@ -1,0 +1,35 @@
+"""Evaluating a policy while it is trained."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harken.agents import PolicyAgent
+from harken.eval.runner import Evaluation, evaluate
+
+if TYPE_CHECKING:
+    from harken.agents.training import AvNavPolicy, TrainSettings
+
+__all__ = ["judge_policy"]
+
+
+def judge_policy(policy: "AvNavPolicy", settings: "TrainSettings", *, split: str = "val") -> dict[str, float]:
+    """Return the mean measures of a policy over the first episodes of a split.
+
+    Args:
+        policy: The policy.
+        settings: The settings of its training.
+        split: "train", "val" or "test".
+    """
+    from harken.agents.training.train import MEASURES, environment_arguments
+
+    evaluation = Evaluation(
+        agent=PolicyAgent(policy),
+        environment=settings.task,
+        arguments=environment_arguments(settings, split=split),
+        episodes=settings.evaluation_episodes,
+        recorded=0,
+    )
+    records = evaluate(evaluation, progress=False)
+    names = [*MEASURES, "reward"]
+    return {name: float(np.mean([record.measures[name] for record in records])) for name in names}
