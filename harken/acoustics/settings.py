@@ -54,13 +54,13 @@ class AcousticSettings(EngineSettings):
     """How sound is propagated."""
 
     rays: int = 6_000
-    """Rays traced per source. In two homes (`benchmarks/rays.py`), T20 is off the reference by 1.8, 1.6, 1.1 and 0.7
-    just-noticeable differences in the median over octaves with 1,000, 2,000, 6,000 and 20,000 rays, EDT by 1.3, 0.9,
-    0.8 and 0.6 and the level by 0.3 to 0.1; fields take 0.3, 0.4, 1 and 2.8 times as long as with 6,000."""
+    """Rays traced per source. In two homes (`benchmarks/rays.py`), T20 is off the reference by 2.0, 1.4, 1.0 and 0.8
+    just-noticeable differences in the median over octaves with 1,000, 2,000, 6,000 and 20,000 rays, EDT by 1.3, 1.0,
+    0.6 and 0.5 and the level by 0.6 to 0.2; fields take 0.2, 0.4, 1 and 3.1 times as long as with 6,000."""
     pair_rays: int = 500
     """Rays traced from each of a source and a listener that no field serves. With 83, 166, 500 and 1,666, T20 is off by
-    1.2, 1.3, 0.9 and 0.7 just-noticeable differences there, EDT by 1.6, 1.0, 0.9 and 0.6, and a pair takes 0.3, 0.4, 1
-    and 2.7 times as long as with 500."""
+    1.4, 1.3, 0.8 and 0.6 just-noticeable differences there, EDT by 1.4, 1.3, 0.8 and 0.6, and a pair takes 0.4, 0.5, 1
+    and 2.5 times as long as with 500."""
     waypoint_rays: int = 400
     """Rays traced for each of the places whose fields a moving source blends."""
     errors: bool = False
