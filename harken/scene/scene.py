@@ -307,6 +307,20 @@ class Scene:
         pairs = zip(self.doors, self.door_states, strict=True)
         return tuple(leaf for door, state in pairs if (leaf := door.leaf(state)) is not None)
 
+    @made_once
+    def _leaf_boxes(self) -> np.ndarray:
+        """``(leaves, 2, 3)`` least and greatest corners of boxes around leaves [m]."""
+        corners = [leaf.corners() for leaf in self.leaves]
+        return np.array([(c.min(0), c.max(0)) for c in corners]).reshape(-1, 2, 3)
+
+    def leaf_at(self, point: np.ndarray) -> Leaf | None:
+        """Return the leaf that `with_door_states` has put over a point ``(3,)`` [m], None where there is none."""
+        if not self.leaves:
+            return None
+        low, high = self._leaf_boxes[:, 0], self._leaf_boxes[:, 1]
+        near = np.flatnonzero(((low <= point) & (point <= high)).all(1))
+        return next((self.leaves[i] for i in near if self.leaves[i].contains(point[None])[0]), None)
+
     def with_doors(self, doors: Sequence[Door], states: Mapping[str, DoorState] | None = None) -> "Scene":
         """Return the scene with doors in openings of its walls.
 

@@ -313,12 +313,12 @@ class FastPropagation:
     def _placed(self, source: SourceLike, listener: Listener) -> tuple[Source, Listener]:
         """Check a source and a listener and return them in the coordinates of the engine."""
         source, listener = checked_source(source), checked_listener(listener)
-        for leaf in self._world_scene.leaves:
-            if leaf.contains(listener.position[None]).any():
-                raise SoundError(
-                    f"The listener at {listener.position.round(3).tolist()} is inside the leaf of {leaf.door.name!r}. "
-                    "Move it into the open."
-                )
+        leaf = self._world_scene.leaf_at(listener.position)
+        if leaf is not None:
+            raise SoundError(
+                f"The listener at {listener.position.round(3).tolist()} is inside the leaf of {leaf.door.name!r}. "
+                "Move it into the open."
+            )
         return place_for_engine(self._world_scene, source), place_for_engine(self._world_scene, listener)
 
     def _energy(self, source: Source, listener: Listener) -> EnergyHistogram:

@@ -24,7 +24,7 @@ from harken.agents.training.settings import TrainSettings
 from harken.configs import to_yaml
 from harken.envs import TaskEnv
 from harken.errors import ConfigurationError, HarkenError, StateError
-from harken.files import checked_output_folder, locked, read_text, write_text
+from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
 
 __all__ = ["MEASURES", "Judge", "environment_arguments", "make_environments", "train"]
 
@@ -132,8 +132,10 @@ class _Run:
         self.checkpoint = max(folder.glob("checkpoint-*.safetensors"), default=None)
         self.steps = 0 if self.checkpoint is None else int(self.checkpoint.stem.rpartition("-")[2])
         self.curve = folder / "curve.jsonl"
+        remove_partial_files(folder)
         if self.curve.is_file():  # what came after the checkpoint comes again
-            lines = [line for line in read_text(self.curve).splitlines() if json.loads(line)["steps"] <= self.steps]
+            whole, _, _ = read_text(self.curve).rpartition("\n")  # a killed process may have left half a line
+            lines = [line for line in whole.splitlines() if json.loads(line)["steps"] <= self.steps]
             write_text(self.curve, "".join(f"{line}\n" for line in lines))
         self.model: SequencePPO | None = None
 
@@ -300,7 +302,7 @@ class _Watch(BaseCallback):
         means = dict(self.run.judge(self.model.policy, self.run.settings))
         self._record({f"val/{name}": value for name, value in means.items()})
         best = self.run.folder / "best.safetensors"
-        if not best.is_file() or means["spl"] > read_card(best)["spl"]:
+        if not best.is_file() or means["spl"] > read_card(best).get("spl", -1.0):  # none if it was never evaluated
             save_policy(best, self.model.policy, {"steps": self.num_timesteps, **means})
 
 
