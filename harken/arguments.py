@@ -9,10 +9,15 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from harken.agents.training.settings import TrainSettings
+from harken.envs.interventions import InterventionName
+from harken.errors import ConfigurationError
 from harken.render.recipe import RECIPES
 from harken.splits import Split
 
-__all__ = ["Bench", "Demo", "Doctor", "Eval", "Render", "RenderCommand", "RenderVerify", "SceneCommand"]
+__all__ = [
+    "Bench", "Demo", "Doctor", "Eval", "Models", "Render", "RenderCommand", "RenderVerify", "SceneCommand", "Train",
+]  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,8 +42,8 @@ class Eval:
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
     """Task: audiogoal, audiopointgoal, pointgoal, echo-depth, active-separation, active-dynamic-separation."""
     agent: tuple[str, ...] = ("oracle",)
-    """Agents: a name (an unknown one lists those of the task), module:Class of your own, or a Stable-Baselines3 zip;
-    several make one report."""
+    """Agents: a name (an unknown one lists those of the task), module:Class of your own, the folder of a training or
+    its .safetensors, or a Stable-Baselines3 zip (with --trust); several make one report."""
     split: str = "test"
     """Split of homes and sounds: train, val or test."""
     episodes: int = 100
@@ -62,12 +67,66 @@ class Eval:
     """Engine that propagates sound; the preset's own by default."""
     wrapper: tuple[str, ...] = ()
     """Wrappers that the agent was trained with, module:Class, the innermost first."""
+    intervene: tuple[InterventionName, ...] = ()
+    """Play the same episodes again with one thing about what is sensed changed, each in turn; the report shows what
+    success and SPL lose."""
+    models: str | None = None
+    """Where agents are looked for by name besides: a folder of models, or hf:owner/name."""
+    trust: bool = False
+    """Whether Stable-Baselines3 zips are read. They hold pickles, which can run code: your own or a friend's only."""
     recorded: int = 3
     """How many episodes are shown in the report with pictures and sound."""
     videos: bool = False
     """Whether the recorded episodes are also written as mp4."""
     workers: int = os.cpu_count() or 1
     """Processes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Train(TrainSettings):
+    """Train an agent: first by imitation, then by reinforcement. A training that was ended continues."""
+
+    task: Annotated[str, tyro.conf.Positional] = "audiogoal"
+    """Task: audiogoal, audiopointgoal, pointgoal."""
+    agent: Literal["av-nav"] = "av-nav"
+    """Network of the agent."""
+    out: Path = Path("training")
+    """Folder for weights, checkpoints, settings, curve and the log for TensorBoard."""
+    config: Path | None = None
+    """YAML file of settings, such as the config.yaml of another training; options change them."""
+    resume: bool = False
+    """Go on with the training of the folder, with its settings. The same command again does so too."""
+    steps: int | None = None
+    """Steps of imitation and reinforcement together; each keeps its share."""
+    imitate: Annotated[bool, tyro.conf.arg(name="imitation")] = True
+    """Whether the agent learns from the oracle first."""
+    reinforce: Annotated[bool, tyro.conf.arg(name="reinforcement")] = True
+    """Whether it learns from rewards then."""
+    videos: bool = False
+    """Whether each evaluation writes a video with sound of its first episode."""
+
+    def settings(self) -> TrainSettings:
+        """Return the settings of the training that was asked for.
+
+        Raises:
+            ConfigurationError: Nothing is left to do.
+        """
+        whole = TrainSettings(**{f.name: getattr(self, f.name) for f in dataclasses.fields(TrainSettings)})
+        if not self.imitate and not self.reinforce:
+            raise ConfigurationError("--no-imitation and --no-reinforcement were given; expected one of them.")
+        if not self.imitate:
+            whole = dataclasses.replace(whole, imitation=dataclasses.replace(whole.imitation, steps=0))
+        if not self.reinforce:
+            whole = dataclasses.replace(whole, reinforcement=dataclasses.replace(whole.reinforcement, steps=0))
+        return whole if self.steps is None else whole.with_steps(self.steps)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Models:
+    """List trained models, with how they were trained and what they reach."""
+
+    source: Annotated[str | None, tyro.conf.Positional] = None
+    """A folder of models, or hf:owner/name; what comes with Harken by default."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

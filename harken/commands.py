@@ -1,8 +1,10 @@
 """What the commands of the command line do."""
 
+import functools
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import warnings
@@ -12,12 +14,35 @@ from typing import Any
 
 import numpy as np
 
-from harken.arguments import Bench, Demo, Doctor, Eval, RenderCommand, RenderVerify, SceneCommand
+from harken.agents import list_models
+from harken.arguments import (
+    Bench,
+    Demo,
+    Doctor,
+    Eval,
+    Models,
+    RenderCommand,
+    RenderVerify,
+    SceneCommand,
+    Train,
+)
 from harken.configs import load_preset
 from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
-from harken.errors import ConfigurationError, HarkenError, SceneError, UnknownNameError
-from harken.eval import Evaluation, Interval, PartialResults, evaluate, format_table, open_evaluation, write_results
+from harken.errors import ConfigurationError, HarkenError, MissingDependencyError, SceneError, UnknownNameError
+from harken.eval import (
+    EpisodeRecord,
+    Evaluation,
+    Interval,
+    PartialResults,
+    compare,
+    evaluate,
+    format_table,
+    intervened,
+    judge_policy,
+    open_evaluation,
+    write_results,
+)
 from harken.files import checked_output_file, checked_output_folder, write_whole
 from harken.tasks import NavigationSettings
 
@@ -42,7 +67,9 @@ def run(command: Any, line: str) -> None:
     """
     runs: dict[type, Callable[[Any, str], None]] = {
         Demo: demo,
+        Train: training,
         Eval: evaluation,
+        Models: models,
         RenderCommand: rendering,
         SceneCommand: scene,
         Bench: bench,
@@ -87,7 +114,45 @@ def evaluation(command: Eval, line: str) -> None:
     """Run agents over a split and write the results."""
     checked_output_folder(command.out)
     arguments = _environment_arguments(command)
-    results = {}
+    records: dict[str, list[EpisodeRecord]] = {}
+    partials: list[PartialResults] = []
+    changes: dict[str, dict[str, Interval]] = {}
+    settings: Any = None
+    for run in _evaluations(command, arguments):
+        whole = _kept(command, run, arguments)
+        records[run.shown_name] = whole[0]
+        partials.append(whole[1])
+        settings = settings or whole[2]
+        changed = {}
+        for name in dict.fromkeys(command.intervene):
+            other = intervened(run, name)
+            records[other.shown_name], partial, _ = _kept(command, other, arguments)
+            partials.append(partial)
+            changed[other.shown_name] = records[other.shown_name]
+        changes |= compare(records[run.shown_name], changed)
+    title = f"{command.task}, split {command.split}: {', '.join(records)}"
+    summary = write_results(
+        command.out,
+        records,
+        title=title,
+        settings=settings,
+        arguments={"task": command.task, **arguments},
+        command=line,
+        interventions=changes,
+    )
+    for partial in partials:
+        partial.remove()
+    print(format_table(summary, _columns(summary)))
+    if any(changes.values()):
+        print("\nWith one cause changed, the same episodes; the difference, with paired intervals:")
+        print(format_table(changes))
+    print(f"\nReport   {(command.out / 'report.html').resolve()}")
+    print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
+
+
+def _evaluations(command: Eval, arguments: dict[str, Any]) -> list[Evaluation]:
+    """Return the evaluations of the agents, without interventions."""
+    runs = {}
     for agent in command.agent:
         run = Evaluation(
             agent=agent,
@@ -98,28 +163,59 @@ def evaluation(command: Eval, line: str) -> None:
             recorded=min(command.recorded, command.episodes),
             workers=command.workers,
             videos=command.out if command.videos else None,
+            models=command.models,
+            trust=command.trust,
         )
-        env, _ = open_evaluation(run)
-        settings = env.unwrapped.settings  # type: ignore[attr-defined]
-        key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
-        partial = PartialResults(command.out, run.shown_name, key)
-        results[run.shown_name] = evaluate(run, partial=partial), partial, settings
-    records = {name: episodes for name, (episodes, _, _) in results.items()}
-    title = f"{command.task}, split {command.split}: {', '.join(records)}"
-    settings = next(settings for _, _, settings in results.values())
-    summary = write_results(
-        command.out,
-        records,
-        title=title,
-        settings=settings,
-        arguments={"task": command.task, **arguments},
-        command=line,
-    )
-    for _, partial, _ in results.values():
-        partial.remove()
-    print(format_table(summary, _columns(summary)))
-    print(f"\nReport   {(command.out / 'report.html').resolve()}")
-    print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
+        if run.shown_name in runs:
+            raise ConfigurationError(
+                f"--agent: two agents are called {run.shown_name!r}; rename one of the files or folders."
+            )
+        for name in command.intervene:  # so that what cannot be changed is said before anything has run
+            open_evaluation(intervened(run, name))[0].close()
+        runs[run.shown_name] = run
+    return list(runs.values())
+
+
+def _kept(command: Eval, run: Evaluation, arguments: dict[str, Any]) -> tuple[list[EpisodeRecord], PartialResults, Any]:
+    """Run an evaluation of which finished episodes are kept while it runs; return also where, and the task's rules."""
+    env, _ = open_evaluation(run)
+    settings = env.unwrapped.settings  # type: ignore[attr-defined]
+    env.close()
+    key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
+    partial = PartialResults(command.out, run.shown_name, key)
+    return evaluate(run, partial=partial), partial, settings
+
+
+def training(command: Train, line: str) -> None:
+    """Train an agent, or go on with a training."""
+    settings = command.settings()
+    out = checked_output_folder(command.out)
+    try:
+        from harken.agents.training import train
+    except ImportError as error:
+        raise MissingDependencyError(f"Training needs {error.name}: pip install 'harken[train]'.") from error
+    judge = functools.partial(judge_policy, videos=out / "videos" if command.videos else None)
+    best = train(settings, out, judge=judge)
+    print(f"Weights  {best.resolve()}")
+    print(f"Card     {(out / 'card.yaml').resolve()}")
+    print(f"Curves   tensorboard --logdir {shlex.quote(str(out / 'log'))}")
+    print(f"Evaluate harken eval {settings.task} --agent {shlex.quote(str(out))}")
+
+
+def models(command: Models, line: str) -> None:
+    """List trained models."""
+    found = list_models(command.source)
+    if not found:
+        where = "No trained models come with this version of Harken" if command.source is None else "There are none"
+        print(f"{where}. Train one: harken train audiogoal --agent av-nav --out DIR")
+    for model in found:
+        card = model.card
+        print(f"{model.name}: {card.summary}")
+        print(f"  trained for   {card.task}, {card.steps:,} steps in {card.seconds / 3600:.1f} h, seed {card.seed}")
+        print(f"  trained with  {card.data}")
+        results = ", ".join(f"{name} {value:.3f}" for name, value in card.results.items())
+        print(f"  reaches       {results or 'not measured'}")
+        print(f"  command       {card.command or 'not known'}")
 
 
 def _environment_arguments(command: Eval) -> dict[str, Any]:
@@ -287,6 +383,7 @@ OPTIONAL = {
     "torch": ("train", "training agents"),
     "stable-baselines3": ("train", "training agents"),
     "sb3-contrib": ("train", "training agents that remember"),
+    "huggingface-hub": ("hub", "trained models from repositories of Hugging Face"),
     "pyarrow": ("render", "rendering data sets"),
     "ray": ("scale", "rendering data sets on several machines"),
     "sofar": ("sofa", "heads and measurements in SOFA files"),

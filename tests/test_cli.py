@@ -128,9 +128,21 @@ def test_the_version_is_told(capsys):
         (("eval", "pointgoal", "--sound", "telephone"), "Unknown argument of pointgoal 'sound'"),
         (("eval", "audiogoal", "--wrapper", "nowhere:Nothing"), "There is no wrapper"),
         (("eval", "audiogoal", "--agent", "missing.zip"), "There is no model 'missing.zip'"),
+        (("eval", "audiogoal", "--agent", "av-nvm"), "Unknown agent for NavigationSettings 'av-nvm'"),
+        (("eval", "audiogoal", "--agent", "none.safetensors"), "none.safetensors"),
+        (("eval", "audiogoal", "--agent", "av-nav", "--models", "nowhere"), "no folder of models 'nowhere'"),
+        (("eval", "audiogoal", "--agent", "."), "no folder of a training"),
+        (("eval", "pointgoal", "--agent", "oracle", "--intervene", "mute"), "changes waveform, spectrogram"),
+        (("models", "nowhere"), "no folder of models 'nowhere'"),
+        (("train", "audiogoal", "--no-imitation", "--no-reinforcement", "--out", "x"), "expected one of them"),
+        (("train", "audiogoal", "--config", "missing.yaml"), "no configuration file 'missing.yaml'"),
+        (("train", "audiogoal", "--resume", "--out", "missing"), "holds no training"),
+        (("train", "audiogoal", "--steps", "0", "--out", "x"), "steps is 0"),
+        (("train", "audiogoal", "--environments", "0", "--out", "x"), "environments is 0"),
     ],
 )
-def test_what_was_meant_is_suggested(words, message, capsys):
+def test_what_was_meant_is_suggested(words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
         main(list(words))
     assert stopped.value.code == 2

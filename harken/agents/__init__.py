@@ -5,15 +5,20 @@ from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
 from harken.agents.table import AGENTS, agents_for, make_agent
+from harken.agents.zoo import Model, ModelCard, find_model, list_models
 
 __all__ = [
     "AGENTS",
     "Agent",
     "DirectionFollower",
     "ForwardAgent",
+    "Model",
+    "ModelCard",
     "OracleAgent",
     "PolicyAgent",
     "RandomAgent",
     "agents_for",
+    "find_model",
+    "list_models",
     "make_agent",
 ]

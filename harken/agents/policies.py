@@ -1,4 +1,4 @@
-"""Policies that were trained with Stable-Baselines3, as agents."""
+"""Trained policies as agents: Harken's own files, and those of Stable-Baselines3."""
 
 import json
 import zipfile
@@ -11,6 +11,7 @@ import numpy as np
 
 from harken.envs import StableBaselinesAction, StableBaselinesObservation
 from harken.errors import ConfigurationError, MissingDependencyError
+from harken.tasks import Task
 
 __all__ = ["PolicyAgent"]
 
@@ -33,45 +34,63 @@ class PolicyAgent:
         model: An algorithm of Stable-Baselines3 or sb3-contrib, or anything with ``observation_space``,
             ``action_space`` and ``predict(observation, state, episode_start, deterministic)``.
         deterministic: Whether it takes the most likely action; else it draws.
+        config: Settings of the environments that it was trained in, where they differ from the task's own, such as
+            ``{"body": {"camera": {"width": 64, "height": 64}}}``.
+
+    Raises:
+        ConfigurationError: The model observes something else than a ``Dict`` of sensors.
     """
 
-    def __init__(self, model: Any, *, deterministic: bool = True):
+    def __init__(self, model: Any, *, deterministic: bool = True, config: Mapping[str, Any] | None = None):
         space = model.observation_space
         if not isinstance(space, gym.spaces.Dict):
             raise ConfigurationError(f"The policy observes {space}; expected a Dict of Harken's sensors.")
-        self.model, self.deterministic = model, deterministic
+        self.model, self.deterministic, self.config = model, deterministic, dict(config or {})
         self.sensors: tuple[str, ...] = tuple(space.spaces)
         self._state: Any = None
         self._starts = True
 
     @staticmethod
-    def load(path: str | Path, *, deterministic: bool = True) -> "PolicyAgent":
-        """Read a model that ``model.save(path)`` of Stable-Baselines3 wrote.
+    def load(path: str | Path, *, deterministic: bool = True, trust: bool = False) -> "PolicyAgent":
+        """Read a policy: a file of Harken's, or a model that ``model.save(path)`` of Stable-Baselines3 wrote.
 
-        Such a file holds pickles, and reading it can run whatever its author put there: read your own, and those of
-        people whom you trust.
+        A zip of Stable-Baselines3 holds pickles, and reading it can run whatever its author put there: trust your own,
+        and those of people whom you know. Harken's files hold numbers only.
 
         Args:
-            path: The zip.
+            path: The ``.safetensors`` of Harken, the folder of a training (of which the best policy is taken), or
+                the zip of Stable-Baselines3.
             deterministic: Whether the agent takes the most likely action.
+            trust: Whether a zip is read.
 
         Raises:
-            ConfigurationError: The file is missing or is not such a model.
-            MissingDependencyError: Stable-Baselines3, or sb3-contrib where the model needs it, is not installed.
+            ConfigurationError: The file is missing, is not such a policy, or is a zip and not trusted.
+            MissingDependencyError: Torch, Stable-Baselines3, or sb3-contrib where the model needs it, is missing.
         """
-        kind = _algorithm(Path(path))
-        name, package = _TRACES[kind]
+        file = Path(path).expanduser()
+        if file.suffix == ".zip":
+            return _load_zip(file, deterministic, trust)
+        if file.is_dir():
+            file = _of_training(file)
         try:
-            algorithm = getattr(__import__(package), name)
+            from harken.agents.training.checkpoint import load_policy, read_card
         except ImportError as error:
-            raise MissingDependencyError(
-                f"{path} was trained with {name}; it needs {package}: pip install 'harken[train]'."
-            ) from error
-        try:
-            model = algorithm.load(str(path), device="cpu")
-        except Exception as error:  # whatever a damaged pickle raises
-            raise ConfigurationError(f"{path} cannot be read as a model of {name}: {error}.") from error
-        return PolicyAgent(model, deterministic=deterministic)
+            raise MissingDependencyError(f"{path} is a trained policy: pip install 'harken[train]'.") from error
+        policy = load_policy(file)
+        return PolicyAgent(policy, deterministic=deterministic, config=read_card(file).get("config"))
+
+    def check_fits(self, task: Task[Any]) -> None:
+        """Check that a task has the sensors that the policy needs.
+
+        Raises:
+            ConfigurationError: It has not; the message names those of both.
+        """
+        missing = [sensor for sensor in self.sensors if sensor not in task.sensors]
+        if missing:
+            raise ConfigurationError(
+                f"The policy was trained with the sensors {', '.join(self.sensors)}; the task has no "
+                f"{', '.join(missing)}, but {', '.join(task.sensors)}. Choose the task that it was trained for."
+            )
 
     def fitted(self, env: gym.Env) -> gym.Env:
         """Return an environment in the form in which the policy was trained.
@@ -115,6 +134,40 @@ class PolicyAgent:
         )
         self._starts = False
         return action
+
+
+def _of_training(folder: Path) -> Path:
+    """Return the best policy of a training's folder."""
+    for name in ("best.safetensors", "last.safetensors"):
+        if (folder / name).is_file():
+            return folder / name
+    checkpoints = sorted(folder.glob("checkpoint-*.safetensors"))
+    if not checkpoints:
+        raise ConfigurationError(
+            f"{str(folder)!r} is no folder of a training: it holds neither best.safetensors nor a checkpoint."
+        )
+    return checkpoints[-1]
+
+
+def _load_zip(path: Path, deterministic: bool, trust: bool) -> PolicyAgent:
+    kind = _algorithm(path)
+    if not trust:
+        raise ConfigurationError(
+            f"{path} holds pickles, which can run any code when they are read. If you or somebody whom you trust made "
+            "it, say so: --trust on the command line, trust=True in Python."
+        )
+    name, package = _TRACES[kind]
+    try:
+        algorithm = getattr(__import__(package), name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path} was trained with {name}; it needs {package}: pip install 'harken[train]'."
+        ) from error
+    try:
+        model = algorithm.load(str(path), device="cpu")
+    except Exception as error:  # whatever a damaged pickle raises
+        raise ConfigurationError(f"{path} cannot be read as a model of {name}: {error}.") from error
+    return PolicyAgent(model, deterministic=deterministic)
 
 
 def _alike(environment: gym.Space, policy: gym.Space) -> bool:

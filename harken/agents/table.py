@@ -13,6 +13,7 @@ from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
 from harken.agents.separation import MOVERS, SEPARATORS, make_separation_agent
+from harken.agents.zoo import find_model, list_models
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.tasks import NavigationSettings, Task
 from harken.tasks.echo_depth import EchoDepthSettings
@@ -70,17 +71,23 @@ def agents_for(task: Task[Any]) -> tuple[str, ...]:
     return tuple(entry.name for entry in AGENTS if entry.acts_in(task))
 
 
-def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
+def make_agent(
+    agent: str | Path | Agent, task: Task[Any], *, models: str | Path | None = None, trust: bool = False
+) -> Agent:
     """Return an agent.
 
     Args:
-        agent: A name, one of `agents_for(task)`; ``module:Class`` of an agent of your own, which is called with the
-            task if it takes an argument; the path of a Stable-Baselines3 zip; or an agent, which is returned.
+        agent: A name, one of `agents_for(task)` or of a trained model (`harken.agents.list_models`); ``module:Class``
+            of an agent of your own, which is called with the task if it takes an argument; the folder of a training or
+            a ``.safetensors`` of it; the path of a Stable-Baselines3 zip; or an agent, which is returned.
         task: The task that it will act in.
+        models: Where trained models are looked for besides: a folder, or ``hf:owner/name``.
+        trust: Whether a zip is read, which holds pickles; see `PolicyAgent.load`.
 
     Raises:
         UnknownNameError: There is no such agent for this task.
-        ConfigurationError: The class cannot be found, or what it makes is not an agent.
+        ConfigurationError: The class cannot be found, what it makes is not an agent, a policy cannot be read, or it
+            was trained with sensors that the task has not.
         MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
     """
     if not isinstance(agent, str | Path):
@@ -89,12 +96,24 @@ def make_agent(agent: str | Path | Agent, task: Task[Any]) -> Agent:
     for entry in AGENTS:
         if entry.name == name and entry.acts_in(task):
             return entry.make(task)
-    if name.endswith(".zip"):
-        return PolicyAgent.load(name)
+    if name.endswith((".zip", ".safetensors")):
+        return _policy(name, task, trust)
     if ":" in name:
         return _checked(_users(name, task), name)
-    choices = (*agents_for(task), "module:Class", "the path of a Stable-Baselines3 .zip")
+    sources = (None,) if models is None else (models, None)
+    known = {model.name: source for source in reversed(sources) for model in list_models(source)}
+    if name in known:
+        return _policy(find_model(name, known[name]).weights, task, trust)
+    if Path(name).expanduser().is_dir():
+        return _policy(name, task, trust)
+    choices = (*agents_for(task), *known, "module:Class", "the folder of a training", "a Stable-Baselines3 .zip")
     raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, choices)
+
+
+def _policy(path: str | Path, task: Task[Any], trust: bool) -> PolicyAgent:
+    agent = PolicyAgent.load(path, trust=trust)
+    agent.check_fits(task)
+    return agent
 
 
 def _users(name: str, task: Task[Any]) -> Any:

@@ -1,5 +1,6 @@
 """Run agents over episodes, aggregate with confidence intervals, and report."""
 
+from harken.eval.intervening import compare, intervened, paired_difference
 from harken.eval.judging import judge_policy
 from harken.eval.partial import PartialResults
 from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
@@ -22,11 +23,14 @@ __all__ = [
     "Interval",
     "PartialResults",
     "bootstrap_interval",
+    "compare",
     "evaluate",
     "format_table",
+    "intervened",
     "judge_policy",
     "mean_interval",
     "open_evaluation",
+    "paired_difference",
     "read_table",
     "run_episode",
     "summarise",

@@ -1,5 +1,6 @@
 """Evaluating a policy while it is trained."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["judge_policy"]
 
 
-def judge_policy(policy: "AvNavPolicy", settings: "TrainSettings", *, split: str = "val") -> dict[str, float]:
+def judge_policy(
+    policy: "AvNavPolicy",
+    settings: "TrainSettings",
+    steps: int = 0,
+    *,
+    split: str = "val",
+    videos: Path | None = None,
+) -> dict[str, float]:
     """Return the mean measures of a policy over the first episodes of a split.
 
     Args:
         policy: The policy.
         settings: The settings of its training.
+        steps: After how many steps of training, for the name of the video.
         split: "train", "val" or "test".
+        videos: Folder for a video with sound of the first episode, ``STEPS-0.mp4``; None for none.
     """
     from harken.agents.training.train import MEASURES, environment_arguments
 
@@ -28,7 +38,9 @@ def judge_policy(policy: "AvNavPolicy", settings: "TrainSettings", *, split: str
         environment=settings.task,
         arguments=environment_arguments(settings, split=split),
         episodes=settings.evaluation_episodes,
-        recorded=0,
+        recorded=0 if videos is None else 1,
+        name=f"{steps:012d}",
+        videos=videos,
     )
     records = evaluate(evaluation, progress=False)
     names = [*MEASURES, "reward"]

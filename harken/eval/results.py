@@ -22,6 +22,7 @@ def write_results(
     settings: Any,
     arguments: Mapping[str, Any],
     command: str,
+    interventions: Mapping[str, Mapping[str, Interval]] | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """Write ``metrics.json``, ``episodes.csv``, ``config.yaml`` and ``report.html``.
 
@@ -32,6 +33,7 @@ def write_results(
         settings: The resolved rules.
         arguments: The other arguments of the environment.
         command: The command that makes the same evaluation again.
+        interventions: What each intervention changes, by its name; see `harken.eval.compare`.
 
     Returns:
         Mean and interval of every measure, by agent. With one agent ``metrics.json`` has the measures at its top.
@@ -51,6 +53,11 @@ def write_results(
         metrics |= {"agent": agents[0], "episodes": len(everything), **measures[agents[0]]}
     else:
         metrics["agents"] = measures
+    if interventions:
+        metrics["interventions"] = {
+            name: {measure: value.to_mapping() for measure, value in changes.items()}
+            for name, changes in interventions.items()
+        }
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     write_report(
         folder / "report.html",
@@ -59,6 +66,7 @@ def write_results(
         summary=summary,
         settings={**to_mapping(settings), **{k: _plain(v) for k, v in arguments.items()}},
         command=command,
+        interventions=interventions,
     )
     return summary
 

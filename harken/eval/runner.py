@@ -37,8 +37,7 @@ class Evaluation:
     """What is run: an agent in an environment over the first episodes of a split."""
 
     agent: str | Path | Agent
-    """What acts: a name, ``module:Class``, the path of a Stable-Baselines3 zip, or an agent; see
-    `harken.agents.make_agent`."""
+    """What acts: a name, ``module:Class``, the path of a policy, or an agent; see `harken.agents.make_agent`."""
     environment: str | Callable[..., gym.Env] = "audiogoal"
     """Name of a task, id of an environment, or a function that makes one (with several workers: one that can be
     pickled)."""
@@ -48,6 +47,10 @@ class Evaluation:
     """What is put around it, the first one innermost."""
     name: str = ""
     """Name of the agent in the results; that of `agent` by default."""
+    models: str | Path | None = None
+    """Where trained models are looked for by name besides: a folder, or ``hf:owner/name``."""
+    trust: bool = False
+    """Whether the zip of a policy is read, which holds pickles; see `harken.agents.PolicyAgent.load`."""
     episodes: int = 100
     """Number of episodes."""
     every: int = 1
@@ -70,7 +73,8 @@ class Evaluation:
         if self.name:
             return self.name
         if isinstance(self.agent, str | Path):
-            return Path(self.agent).stem if str(self.agent).endswith(".zip") else str(self.agent)
+            path = Path(self.agent)
+            return path.stem if path.suffix in (".zip", ".safetensors") else path.name or str(path)
         return type(self.agent).__name__
 
 
@@ -169,10 +173,15 @@ def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
         arguments["render_mode"] = "rgb_array"
     env = _make(evaluation.environment, arguments)
     base = _base(env)
-    agent = make_agent(evaluation.agent, base.task)
-    if isinstance(evaluation.environment, str) and "sensors" not in arguments:
+    agent = make_agent(evaluation.agent, base.task, models=evaluation.models, trust=evaluation.trust)
+    fitting: dict[str, Any] = {}
+    if "sensors" not in arguments:
+        fitting["sensors"] = _checked_sensors(agent.sensors, base)
+    if isinstance(agent, PolicyAgent) and agent.config and "config" not in arguments:
+        fitting["config"] = agent.config
+    if isinstance(evaluation.environment, str) and fitting:
         env.close()
-        env = _make(evaluation.environment, {**arguments, "sensors": _checked_sensors(agent.sensors, base)})
+        env = _make(evaluation.environment, {**arguments, **fitting})
     for wrapper in evaluation.wrappers:
         env = _wrapper(wrapper)(env)
     if isinstance(agent, PolicyAgent):

@@ -49,6 +49,8 @@ class NavigationSettings:
     """Reward per metre that the geodesic distance to the goal falls."""
     least_distance: float = 2.0
     """Least geodesic distance from start to goal of a sampled episode [m]."""
+    most_distance: float | None = None
+    """Greatest geodesic distance from start to goal of a sampled episode [m]; None for any."""
     goals_per_home: int = 0
     """Places of a home among which goals are drawn, so that training hears each of them often; 0 for anywhere."""
     doors: Literal["open", "random"] = "open"
@@ -72,10 +74,16 @@ class NavigationSettings:
             step_reward=(-1e9, 1e9),
             distance_reward=(-1e9, 1e9),
             least_distance=(0.0, 1e6),
+            most_distance=(0.0, 1e6),
             goals_per_home=(0, 1_000_000),
             observation_time=(1e-3, 60.0),
             max_depth=(1e-3, 10_000.0),
         )
+        if self.most_distance is not None and self.most_distance < self.least_distance:
+            raise ConfigurationError(
+                f"Settings least_distance {self.least_distance!r} and most_distance {self.most_distance!r} m; expected "
+                "the least not above the most."
+            )
         if self.observation_time < self.step_time:
             raise ConfigurationError(
                 f"Setting observation_time is {self.observation_time} s, less than step_time, {self.step_time} s: "
@@ -258,6 +266,8 @@ class NavigationTask:
     def _sample_places(self, rng: np.random.Generator, scene: str) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
         simulator, least, best = self.simulator, self.settings.least_distance, -1.0
+        greatest = self.settings.most_distance
+        greatest = np.inf if greatest is None else greatest
         ground, lift = self.walk.ground, np.array([0.0, simulator.ear_height, 0.0])
 
         def in_a_leaf(place: np.ndarray) -> bool:
@@ -272,11 +282,12 @@ class NavigationTask:
                 start = ground.random_point(rng)
                 distance = ground.distance(start, goal)
                 best = max(best, distance if np.isfinite(distance) else -1.0)
-                if np.isfinite(distance) and distance >= least and not in_a_leaf(start):
+                if np.isfinite(distance) and least <= distance <= greatest and not in_a_leaf(start):
                     return start, goal, float(distance)
+        bound = "" if greatest == np.inf else f" to {greatest:g}"
         raise EpisodeError(
-            f"{simulator.name}: no start and goal are {least:g} m apart; the farthest pair of 200 was {best:.2f} m. "
-            "Use a larger scene or lower least_distance."
+            f"{simulator.name}: no start and goal are {least:g}{bound} m apart; the farthest pair of 200 was "
+            f"{best:.2f} m. Use a larger scene, lower least_distance, or raise most_distance."
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:

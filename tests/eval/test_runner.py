@@ -125,7 +125,7 @@ def test_a_policy_of_stable_baselines_runs_from_its_zip_with_the_wrappers_it_was
     model = algorithms.PPO("MultiInputPolicy", env, n_steps=8, batch_size=8, seed=0, device="cpu")
     model.save(tmp_path / "policy.zip")
     arguments = {"split": "val", "config": small}
-    what = Evaluation(agent=tmp_path / "policy.zip", arguments=arguments, episodes=2, recorded=0)
+    what = Evaluation(agent=tmp_path / "policy.zip", arguments=arguments, episodes=2, recorded=0, trust=True)
     one, two = evaluate(what, progress=False), evaluate(what, progress=False)
     assert outcomes(one) == outcomes(two) and one[0].agent == "policy"
     env.reset(seed=0, options={"episode": 0})
@@ -133,6 +133,8 @@ def test_a_policy_of_stable_baselines_runs_from_its_zip_with_the_wrappers_it_was
     assert one[0].actions[0] == direct
     wrapped = dataclasses.replace(what, wrappers=("harken.envs:StableBaselinesObservation",))
     assert outcomes(evaluate(wrapped, progress=False)) == outcomes(one)
+    with pytest.raises(ConfigurationError, match=r"policy\.zip holds pickles.*--trust"):
+        evaluate(dataclasses.replace(what, trust=False), progress=False)
     other = dataclasses.replace(what, arguments={"split": "val", "config": FAST})
     with pytest.raises(ConfigurationError, match="Give the wrappers and settings"):
         evaluate(other, progress=False)

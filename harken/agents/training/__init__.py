@@ -1,7 +1,33 @@
-"""Training: recurrent policies, imitation and reinforcement; importing this package imports torch."""
+"""Training: recurrent policies, imitation and reinforcement.
 
-from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
-from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings
-from harken.agents.training.train import train
+The settings are there at once; what needs torch is loaded when it is first used.
+"""
 
-__all__ = ["AvNavPolicy", "ImitationSettings", "PPOSettings", "SequencePPO", "TrainSettings", "train"]
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from harken.agents.training.settings import CurriculumSettings, ImitationSettings, PPOSettings, TrainSettings
+
+if TYPE_CHECKING:
+    from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
+    from harken.agents.training.train import train
+
+__all__ = [
+    "AvNavPolicy",
+    "CurriculumSettings",
+    "ImitationSettings",
+    "PPOSettings",
+    "SequencePPO",
+    "TrainSettings",
+    "train",
+]
+
+_LAZY = {"AvNavPolicy": "recurrent", "SequencePPO": "recurrent", "train": "train"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value  # the module of that name would be found in place of the function
+    return value

@@ -1,5 +1,6 @@
 """Environments in the form in which Stable-Baselines3 trains."""
 
+import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 
@@ -24,6 +25,10 @@ class ThreadVecEnv(DummyVecEnv):
         env_fns: Make the environments.
         threads: How many threads step them, the calling one among them; the number of cores by default.
 
+    Attributes:
+        threads: How many threads there are.
+        seconds: How long stepping has taken altogether [s].
+
     Raises:
         ConfigurationError: There is no environment, or the number of threads is not positive.
     """
@@ -32,6 +37,7 @@ class ThreadVecEnv(DummyVecEnv):
         if not env_fns:
             raise ConfigurationError("No environments were given; expected at least one.")
         self._threads = EnvThreads(len(env_fns), threads)
+        self.threads, self.seconds = self._threads.count, 0.0
         super().__init__(list(env_fns))
 
     def reset(self) -> VecEnvObs:
@@ -61,7 +67,9 @@ class ThreadVecEnv(DummyVecEnv):
             self.buf_infos[number] = info
             self._save_obs(number, observation)
 
+        begin = time.perf_counter()
         self._threads.run(go_on)
+        self.seconds += time.perf_counter() - begin
         return self._obs_from_buf(), np.copy(self.buf_rews), np.copy(self.buf_dones), deepcopy(self.buf_infos)
 
     def close(self) -> None:

@@ -1,14 +1,16 @@
 """Settings of training."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
-from harken.agents.networks.av_nav import AvNavSize
-from harken.checks import check_settings
+from harken.checks import check_settings, checked_count
 from harken.envs.drawing import HomePool
 from harken.errors import ConfigurationError
 
-__all__ = ["ImitationSettings", "PPOSettings", "TrainSettings"]
+if TYPE_CHECKING:
+    from harken.agents.networks.av_nav import AvNavSize
+
+__all__ = ["CurriculumSettings", "ImitationSettings", "PPOSettings", "TrainSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,30 @@ class PPOSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CurriculumSettings:
+    """Near goals first: the greatest distance from start to goal grows with the steps, then there is no bound."""
+
+    steps: int = 0
+    """Steps of all environments together over which it grows; 0 for no bound from the beginning."""
+    begin: float = 4.0
+    """Greatest distance at the beginning [m]; at least the task's least distance, which is 2 m by default."""
+    end: float = 15.0
+    """Greatest distance before the bound falls away [m]."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_settings(self, steps=(0, 10**12), begin=(0.1, 1e6), end=(0.1, 1e6))
+        if self.end < self.begin:
+            raise ConfigurationError(f"The curriculum ends at {self.end:g} m; expected at least {self.begin:g} m.")
+
+    def most_distance(self, steps: int) -> float | None:
+        """Return the greatest distance from start to goal after `steps` steps [m]; None for no bound."""
+        if steps >= self.steps:
+            return None
+        return self.begin + (self.end - self.begin) * steps / self.steps
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSettings:
     """How an agent is trained: first by imitation, then by reinforcement."""
 
@@ -105,6 +131,9 @@ class TrainSettings:
     """Environments that are stepped together."""
     threads: int | None = None
     """Threads that step them; the number of cores by default."""
+    network_threads: int | None = None
+    """Threads in which torch learns; the number of cores by default. While the environments are stepped it has one.
+    Another number rounds sums differently, and so gives another agent."""
     pool: HomePool = field(default_factory=HomePool)
     """Homes that the episodes return to."""
     goals_per_home: int = 8
@@ -113,6 +142,8 @@ class TrainSettings:
     """Learning from the oracle."""
     reinforcement: PPOSettings = field(default_factory=PPOSettings)
     """Learning from rewards."""
+    curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
+    """Near goals first."""
     evaluate_every: int = 100_000
     """Steps between evaluations in homes of the val split; 0 for none."""
     evaluation_episodes: int = 50
@@ -134,13 +165,38 @@ class TrainSettings:
             evaluation_episodes=(1, 1_000_000),
             checkpoint_every=(1, 10**12),
             seed=(0, 2**31),
+            threads=(1, 10_000),
+            network_threads=(1, 10_000),
         )
         if self.imitation.steps + self.reinforcement.steps == 0:
             raise ConfigurationError("Neither imitation nor reinforcement has any steps; give one of them some.")
 
+    def with_steps(self, steps: int) -> "TrainSettings":
+        """Return the same training with fewer or more steps: each part keeps its share of them.
+
+        Args:
+            steps: Steps of imitation and reinforcement together.
+
+        Raises:
+            ConfigurationError: There are no steps.
+        """
+        checked_count("steps", steps)
+        share = steps / (self.imitation.steps + self.reinforcement.steps)
+        imitation = round(self.imitation.steps * share)
+        return replace(
+            self,
+            imitation=replace(
+                self.imitation, steps=imitation, teacher_steps=round(self.imitation.teacher_steps * share)
+            ),
+            reinforcement=replace(self.reinforcement, steps=steps - imitation),
+            curriculum=replace(self.curriculum, steps=round(self.curriculum.steps * share)),
+        )
+
     @property
-    def network(self) -> AvNavSize:
-        """Sizes of the network."""
+    def network(self) -> "AvNavSize":
+        """Sizes of the network; needs torch."""
+        from harken.agents.networks.av_nav import AvNavSize
+
         return AvNavSize() if self.size == "published" else AvNavSize.small()
 
     @property

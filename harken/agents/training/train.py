@@ -2,6 +2,8 @@
 
 import functools
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,18 +23,22 @@ from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
 from harken.agents.training.resuming import Resumable
 from harken.agents.training.settings import TrainSettings
-from harken.configs import to_yaml
+from harken.agents.zoo import ModelCard
+from harken.configs import load_preset, to_mapping, to_yaml
 from harken.envs import TaskEnv
+from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
+from harken.registration import TASKS
 
 __all__ = ["MEASURES", "Judge", "environment_arguments", "make_environments", "train"]
 
 MEASURES = ("success", "spl", "soft_spl", "steps")
 """Measures of an episode's end that are kept."""
 
-Judge = Callable[[AvNavPolicy, TrainSettings], Mapping[str, float]]
-"""Evaluates a policy, such as `harken.eval.judge_policy`; of what it returns "spl" tells which policy is the best."""
+Judge = Callable[[AvNavPolicy, TrainSettings, int], Mapping[str, float]]
+"""Evaluates a policy after so many steps, such as `harken.eval.judge_policy`; of what it returns "spl" tells which
+policy is the best."""
 
 CHECKPOINTS_KEPT = 2
 """How many checkpoints stay, beside the best policy and the last."""
@@ -42,7 +48,7 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     """Return the arguments of the environments of a training."""
     sensors = settings.sensors
     arguments: dict[str, Any] = {"split": split, "config": {"body": {"camera": settings.camera}}}
-    if settings.sound is not None:
+    if settings.sound is not None and not _is_silent(settings.task):
         arguments["sound"] = settings.sound
     if split == "train":
         arguments["pool"] = settings.pool
@@ -50,6 +56,10 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     if sensors:
         arguments["sensors"] = sensors
     return arguments
+
+
+def _is_silent(task: str) -> bool:
+    return task in TASKS and "sound" in TASKS[task].options
 
 
 def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
@@ -88,13 +98,16 @@ def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = Non
 
     Returns:
         The file of the best policy: of all evaluations the one with the highest SPL, or the last without evaluations.
+        Beside it are ``config.yaml`` (the settings), ``task.yaml`` (the rules of the task), ``card.yaml`` (how it was
+        trained and what it reached), ``last.safetensors``, the curve and the checkpoints.
 
     Raises:
         ConfigurationError: The folder holds a training with other settings, or a setting is impossible.
-        StateError: The weights are no numbers any more.
+        StateError: The weights are no numbers any more; ``last.safetensors`` holds those of the update before.
         FileError: The folder cannot be written.
     """
     folder = checked_output_folder(out)
+    threads = torch.get_num_threads()
     with locked(folder):
         _check_same(settings, folder)
         torch.manual_seed(settings.seed)
@@ -104,20 +117,26 @@ def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = Non
         )
         run = _Run(settings, folder, judge, progress)
         end = 0
-        for name, kind, steps in stages:
-            end += steps
-            if steps and run.steps < end:
-                run.stage(name, kind, end)
-        run.finish()
+        try:
+            for name, kind, steps in stages:
+                end += steps
+                if steps and run.steps < end:
+                    run.stage(name, kind, end)
+            run.finish()
+        finally:
+            torch.set_num_threads(threads)
     return folder / "best.safetensors"
 
 
 def _check_same(settings: TrainSettings, folder: Path) -> None:
     path = folder / "config.yaml"
     if path.is_file():
-        if read_text(path) != to_yaml(settings):
+        found, given = to_mapping(load_preset(TrainSettings, path)), to_mapping(settings)
+        other = [name for name in given if found[name] != given[name]]
+        if other:
             raise ConfigurationError(
-                f"The folder {str(folder)!r} holds a training with other settings (config.yaml): choose another folder."
+                f"The folder {str(folder)!r} holds a training with other settings: {', '.join(other)} (config.yaml). "
+                "Choose another folder, or go on with its settings."
             )
         return
     write_text(path, to_yaml(settings))
@@ -129,6 +148,8 @@ class _Run:
     def __init__(self, settings: TrainSettings, folder: Path, judge: Judge | None, progress: bool):
         self.settings, self.folder, self.judge, self.progress = settings, folder, judge, progress
         self.total = settings.imitation.steps + settings.reinforcement.steps
+        self.threads = checked_threads(settings.network_threads)
+        self.seconds = 0.0
         self.checkpoint = max(folder.glob("checkpoint-*.safetensors"), default=None)
         self.steps = 0 if self.checkpoint is None else int(self.checkpoint.stem.rpartition("-")[2])
         self.curve = folder / "curve.jsonl"
@@ -137,12 +158,16 @@ class _Run:
             whole, _, _ = read_text(self.curve).rpartition("\n")  # a killed process may have left half a line
             lines = [line for line in whole.splitlines() if json.loads(line)["steps"] <= self.steps]
             write_text(self.curve, "".join(f"{line}\n" for line in lines))
+            self.seconds = json.loads(lines[-1])["seconds"] if lines else 0.0
         self.model: SequencePPO | None = None
 
     def stage(self, name: str, kind: type[SequencePPO], end: int) -> None:
         """Learn in one way up to a number of steps."""
         settings = self.settings
         envs = make_environments(settings, teacher=kind is Imitation)
+        stepping = envs
+        assert isinstance(stepping, ThreadVecEnv)
+        write_text(self.folder / "task.yaml", to_yaml(envs.get_attr("settings", indices=[0])[0]))
         if kind is Imitation:
             envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
         model = kind(AvNavPolicy, envs, **self._arguments(kind))
@@ -152,13 +177,14 @@ class _Run:
             assert self.checkpoint is not None
             self._go_on(model, envs, load_training(self.checkpoint, model))
         else:
+            envs.env_method("limit_distance", settings.curriculum.most_distance(self.steps))
             if self.model is not None:
                 model.policy.load_state_dict(self.model.policy.state_dict())
             elif self.checkpoint is not None:
                 model.policy.load_state_dict(load_policy(self.checkpoint).state_dict())
             model.num_timesteps = self.steps
         self.model = model
-        watch = _Watch(self, name, envs)
+        watch = _Watch(self, name, envs, stepping)
         try:
             steps = end - model.num_timesteps
             model.learn(steps, callback=watch, reset_num_timesteps=False, log_interval=10**9)  # the watch logs
@@ -202,19 +228,45 @@ class _Run:
         """Write the policy as it is at the end."""
         policy = self.model.policy if self.model is not None else load_policy(self.checkpoint or self.folder)
         assert isinstance(policy, AvNavPolicy)
-        save_policy(self.folder / "last.safetensors", policy, {"steps": self.steps})
+        self.save("last", policy, self.steps)
         if not (self.folder / "best.safetensors").is_file():
-            save_policy(self.folder / "best.safetensors", policy, {"steps": self.steps})
+            self.save("best", policy, self.steps)
+        write_text(self.folder / "card.yaml", to_yaml(self._card()))
+
+    def save(self, name: str, policy: AvNavPolicy, steps: int, measures: Mapping[str, float] | None = None) -> None:
+        """Write a policy, with what its environments are like."""
+        arguments = environment_arguments(self.settings, split="val")
+        card = {"trained_steps": steps, "task": self.settings.task, "config": arguments["config"], **(measures or {})}
+        save_policy(self.folder / f"{name}.safetensors", policy, card)
+
+    def _card(self) -> ModelCard:
+        settings, pool = self.settings, self.settings.pool
+        lines = [json.loads(line) for line in read_text(self.curve).splitlines()] if self.curve.is_file() else []
+        best = read_card(self.folder / "best.safetensors")
+        goals = f"goals at {settings.goals_per_home} places of each" if settings.goals_per_home else "goals anywhere"
+        return ModelCard(
+            summary=f"AV-Nav, {settings.size}, for {settings.task}; of all evaluations the best in SPL",
+            task=settings.task,
+            data=f"{pool.homes} generated homes of the train split, {goals}; sound: {settings.sound or 'none'}",
+            seed=settings.seed,
+            command=shlex.join(["harken", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "harken" else "",
+            steps=best["trained_steps"],
+            seconds=round(self.seconds),
+            curve=tuple((line["steps"], line["val/success"], line["val/spl"]) for line in lines if "val/spl" in line),
+            results={f"val {name}": best[name] for name in MEASURES if name in best},
+        )
 
 
 class _Watch(BaseCallback):
     """Between two rollouts: writes checkpoints and the curve, evaluates, and lets the teacher act less and less."""
 
-    def __init__(self, run: _Run, name: str, envs: VecEnv):
+    def __init__(self, run: _Run, name: str, envs: VecEnv, stepping: ThreadVecEnv):
         super().__init__()
-        self.run, self.name, self.envs = run, name, envs
+        self.run, self.name, self.envs, self.stepping = run, name, envs, stepping
         self.bar: Any = None
         self.clock = time.perf_counter()
+        self.collected = self.stepped = 0.0
+        self.good: dict[str, torch.Tensor] = {}
         self.last = 0
 
     def _on_training_start(self) -> None:
@@ -224,6 +276,11 @@ class _Watch(BaseCallback):
         self.bar = tqdm(
             total=self.run.total, initial=self.num_timesteps, unit="step", desc=self.name, disable=not self.run.progress
         )
+        if self.run.progress:
+            self.bar.write(
+                f"{self.name} of {self.envs.num_envs} environments on {self.model.device}; threads that take turns: "
+                f"{self.stepping.threads} for the environments, 1 for the network to act, {self.run.threads} to learn."
+            )
 
     def _on_step(self) -> bool:
         return True
@@ -240,32 +297,52 @@ class _Watch(BaseCallback):
             self.last = steps
         if isinstance(self.envs, TeacherDrives):
             self.envs.share = max(0.0, 1.0 - steps / max(settings.imitation.teacher_steps, 1))
+        self.envs.env_method("limit_distance", settings.curriculum.most_distance(steps))
+        self.good = {name: weights.clone() for name, weights in self.model.policy.state_dict().items()}
+        # Environments and network take turns, but torch's threads go on spinning for a while after they have worked.
+        torch.set_num_threads(1)
+        self.clock, self.stepped = time.perf_counter(), self.stepping.seconds
+
+    def _on_rollout_end(self) -> None:
+        self.collected = time.perf_counter() - self.clock
+        torch.set_num_threads(self.run.threads)
 
     def check_finite(self) -> None:
         """Stop where weights are no numbers any more."""
         for name, weights in self.model.policy.state_dict().items():
             if not torch.isfinite(weights).all():
+                update = self.model._n_updates
+                policy = self.model.policy
+                policy.load_state_dict(self.good)
+                assert isinstance(policy, AvNavPolicy)
+                self.run.save("last", policy, self.last)
                 raise StateError(
-                    f"Update {self.model._n_updates} ({self.name}, step {self.num_timesteps}) made {name} not finite. "
-                    f"The last good weights are in {str(self.run.folder)!r}; train with a lower learning rate."
+                    f"Update {update} ({self.name}, step {self.num_timesteps}) made {name} not finite. The weights "
+                    f"before it are in {str(self.run.folder / 'last.safetensors')!r}; train with a lower learning rate."
                 )
 
     def _report(self) -> None:
-        now = time.perf_counter()
+        steps, whole = self.num_timesteps - self.bar.n, time.perf_counter() - self.clock
+        stepped = self.stepping.seconds - self.stepped
+        self.run.seconds += whole
+        # Steps a second, and of each second the share that environments, the network's actions and learning take.
+        rates = {
+            "rate": steps / whole, "time/environments": stepped / whole,
+            "time/actions": (self.collected - stepped) / whole, "time/learning": 1.0 - self.collected / whole,
+        }  # fmt: skip
         infos = list(self.model.ep_info_buffer or ())
         means = {name: float(np.mean([info[name] for info in infos])) for name in ("r", *MEASURES)} if infos else {}
         values = {
-            "rate": (self.num_timesteps - self.bar.n) / (now - self.clock),
+            **rates,
             **{key: float(value) for key, value in self.logger.name_to_value.items() if key.startswith("train/")},
             **{f"episode/{'reward' if name == 'r' else name}": value for name, value in means.items()},
         }
-        self.clock = now
         self._record(values)
         self.bar.update(self.num_timesteps - self.bar.n)
         self.bar.set_postfix({name: f"{means[name]:.2f}" for name in ("success", "spl") if name in means})
 
     def _record(self, values: Mapping[str, float]) -> None:
-        line = {"steps": self.num_timesteps, "stage": self.name, "time": time.time(), **values}
+        line = {"steps": self.num_timesteps, "stage": self.name, "seconds": round(self.run.seconds, 3), **values}
         with self.run.curve.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         for key, value in values.items():
@@ -299,11 +376,13 @@ class _Watch(BaseCallback):
         assert isinstance(self.model.policy, AvNavPolicy)
         if self.run.judge is None:
             return
-        means = dict(self.run.judge(self.model.policy, self.run.settings))
+        begin = time.perf_counter()
+        means = dict(self.run.judge(self.model.policy, self.run.settings, self.num_timesteps))
+        self.run.seconds += time.perf_counter() - begin
         self._record({f"val/{name}": value for name, value in means.items()})
         best = self.run.folder / "best.safetensors"
         if not best.is_file() or means["spl"] > read_card(best).get("spl", -1.0):  # none if it was never evaluated
-            save_policy(best, self.model.policy, {"steps": self.num_timesteps, **means})
+            self.run.save("best", self.model.policy, self.num_timesteps, means)
 
 
 def _falling(rate: float, remaining: float) -> float:

@@ -28,6 +28,8 @@ _KNOWN = {
     "path_length": _Measure("Path length", "metres walked"),
     "steps": _Measure("Steps", "actions taken"),
     "collisions": _Measure("Collisions", "moves that touched something"),
+    "success_change": _Measure("Change of success", "with the intervention minus without"),
+    "spl_change": _Measure("Change of SPL", "with the intervention minus without"),
     "reward": _Measure("Reward", "sum over the episode"),
 }
 

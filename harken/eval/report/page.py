@@ -33,6 +33,7 @@ def write_report(
     summary: Mapping[str, Mapping[str, Interval]],
     settings: Mapping[str, Any],
     command: str | None = None,
+    interventions: Mapping[str, Mapping[str, Interval]] | None = None,
 ) -> None:
     """Write an evaluation as one HTML file without outside parts: images, sounds, style and script are within.
 
@@ -47,6 +48,7 @@ def write_report(
         summary: Interval by measure, by agent, as `harken.eval.statistics.summarise` returns them.
         settings: The resolved configuration, in plain types, arrays, paths or dataclasses.
         command: The command that makes the same evaluation again.
+        interventions: What each intervention changes, by its name, as `harken.eval.compare` returns it.
 
     Raises:
         EpisodeError: There is nothing to report: neither episodes nor a summary.
@@ -61,7 +63,7 @@ def write_report(
         styles="".join(section.style for section in sections),
         facts=_facts(records, summary),
         lede=_lede(summary),
-        summary=_summary(summary),
+        summary=_summary(summary) + _interventions(interventions or {}),
         outcomes=_outcomes(records),
         episodes=_episodes(shown, [section.html for section in sections]),
         table=_table(records, {id(record): anchor for anchor, record in shown}),
@@ -115,6 +117,17 @@ def _summary(summary: Mapping[str, Mapping[str, Interval]]) -> str:
         f"<section><h2>Measures</h2>{summary_table(summary)}"
         f'<p class="note">Means with {" or ".join(sorted(levels))} confidence intervals over episodes: Wilson score '
         "if every outcome is 0 or 1, otherwise bias-corrected and accelerated bootstrap.</p></section>"
+    )
+
+
+def _interventions(changes: Mapping[str, Mapping[str, Interval]]) -> str:
+    if not changes:
+        return ""
+    return (
+        f"<section><h2>What it needs to sense</h2>{summary_table(changes)}"
+        '<p class="note">The same episodes with one cause changed: mean differences to the agent without intervention, '
+        "episode by episode, with bias-corrected and accelerated bootstrap intervals. An interval without 0 shows that "
+        "the agent uses what was changed.</p></section>"
     )
 
 
