@@ -171,6 +171,7 @@ class NavigationTask:
         self.stopped = False
         self._shows_goal = shows_goal
         self._simulator: SimulatorProtocol | None = None
+        self._oracle_actions: int | None = None
 
     @property
     def body(self) -> BodySettings:
@@ -321,7 +322,10 @@ class NavigationTask:
         self.oracle.set_goal(self.walk.goal)
         self.episode, self.stopped = episode, False
         self._way = episode.goal_way()
-        self.oracle_actions = self.oracle.count_actions(simulator.position, simulator.heading)
+        self._beginning = simulator.position.copy(), simulator.heading, self.walk.goal
+        self._oracle_actions = None
+        if self.settings.opens_doors:  # counted with the doors as they are now
+            self._oracle_actions = self.oracle_actions
         self._hear()
 
     def _source(self, episode: Episode, sounds: Sounds) -> SoundSource:
@@ -388,6 +392,16 @@ class NavigationTask:
         return self.walk.steps
 
     @property
+    def oracle_actions(self) -> int:
+        """Actions that the oracle takes from start to goal, stop included, where the goal stays."""
+        if self._oracle_actions is None:  # counted on demand: most episodes of an untrained agent never ask
+            position, heading, goal = self._beginning
+            self.oracle.set_goal(goal)
+            self._oracle_actions = self.oracle.count_actions(position, heading)
+            self.oracle.set_goal(self.walk.goal)
+        return self._oracle_actions
+
+    @property
     def goal(self) -> np.ndarray:
         """``(3,)`` where the goal is now, on the floor [m]."""
         return self.walk.goal
@@ -418,7 +432,7 @@ class NavigationTask:
             "success": success,
             "spl": success * used,
             "soft_spl": progress(walk.start_distance, walk.distance) * used,
-            "sna": success * self.oracle_actions / max(self.oracle_actions, walk.steps, 1),
+            "sna": self.oracle_actions / max(self.oracle_actions, walk.steps, 1) if success else 0.0,
             "distance_to_goal": float(walk.distance),
             "normalized_distance_to_goal": walk.distance / max(walk.start_distance, 1e-9),
             "steps": float(walk.steps),
