@@ -18,6 +18,9 @@ __all__ = ["CellGrid", "GridArrays", "build_cells", "cell_at"]
 SUBDIVISION = 4
 """Sub-cubes along each edge of a cell."""
 
+BRIM = 0.15
+"""How far beyond a cell a listener still reads it, as a share of its edge: the floor is sampled at least every 0.1 m."""
+
 NEIGHBOURHOOD = 2.5
 """Distance within which cells that see each other have late energy in common [m]."""
 
@@ -137,8 +140,32 @@ def build_cells(
 
 
 def cell_at(grid: CellGrid, point: np.ndarray) -> int:
-    """Return the number of the cell that holds `point`, -1 if none is kept there."""
-    cell = np.floor((np.asarray(point, np.float64) - grid.origin) / grid.size)
-    # Compared before the conversion to an index, which is undefined for floats beyond the range of integers.
-    inside = (cell >= 0).all() and (cell < grid.index.shape).all()
-    return int(grid.index[tuple(cell.astype(int))]) if inside else -1
+    """Return the number of the cell that holds `point`, or of one beside it that reaches within `BRIM` of it.
+
+    A body stands up to half a sample of the floor beyond the outermost samples, where there may be no cell.
+
+    Returns:
+        The number, -1 if there is none.
+    """
+    return int(_cell_at(grid.origin, grid.size, grid.index, np.asarray(point, np.float64)))
+
+
+@kernel
+def _cell_at(origin, size, index, point):
+    place, nearest, found = np.empty(3), np.inf, -1
+    for axis in range(3):
+        place[axis] = (point[axis] - origin[axis]) / size
+        # Compared before the conversion to an index, which is undefined for floats beyond the range of integers.
+        if not -1.0 <= place[axis] <= index.shape[axis] + 1.0:
+            return -1
+    x, y, z = int(np.floor(place[0])), int(np.floor(place[1])), int(np.floor(place[2]))
+    if not 0 <= y < index.shape[1]:
+        return -1
+    for i in range(max(x - 1, 0), min(x + 2, index.shape[0])):
+        for k in range(max(z - 1, 0), min(z + 2, index.shape[2])):
+            beyond_x = max(i - place[0], place[0] - (i + 1.0), 0.0)
+            beyond_z = max(k - place[2], place[2] - (k + 1.0), 0.0)
+            distance = max(beyond_x, beyond_z)
+            if index[i, y, k] >= 0 and distance <= BRIM and distance < nearest:
+                nearest, found = distance, index[i, y, k]
+    return found

@@ -1,5 +1,6 @@
 """What a sensor's values become before a network sees them; every network takes them from here."""
 
+import math
 from typing import Literal
 
 import gymnasium as gym
@@ -19,6 +20,12 @@ PRIVILEGED = frozenset({"oracle"})
 
 FARTHEST = 10.0
 """Distance that becomes one [m]: about as far as one sees in a home."""
+
+FAINTEST = 1e-3
+"""Magnitude of a spectrogram below which nothing is told apart: -60 dB beside a loud one."""
+
+NEPERS = 4.0
+"""Level that becomes one, above that of `FAINTEST` [Np]: 35 dB."""
 
 LONGEST = 100.0
 """Time after which an episode's clock has fallen to 1/e [s]."""
@@ -53,8 +60,7 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
     Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms are logarithmic already and
-    stay as they are.
+    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels (see `_levels`).
 
     Args:
         name: Name of the sensor.
@@ -74,7 +80,7 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         if not _is_channels_first(space):
             values = values.movedim(-1, 1)
         if name == "spectrogram":
-            return values
+            return _levels(values)
         return values / float(np.max(space.high))
     values = values.flatten(1)
     if name == "pose":
@@ -83,6 +89,20 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     if name == "pointgoal":
         return values / FARTHEST
     return values
+
+
+def _levels(spectrogram: Tensor) -> Tensor:
+    """Return the levels of a spectrogram ``(n, channels, frequencies, frames)``; of two ears their mean and difference.
+
+    The sensor shows log(1 + x) of magnitudes x that mostly lie below 0.1, where that is x itself: a quiet telephone and
+    a near one differ by a factor of a hundred, and the ears by a tenth of what is left. In levels both are of the
+    order of one, whatever the loudness.
+    """
+    levels = (torch.log(torch.expm1(spectrogram) + FAINTEST) - math.log(FAINTEST)) / NEPERS
+    if levels.shape[1] != 2:
+        return levels
+    left, right = levels[:, :1], levels[:, 1:]
+    return torch.cat([0.5 * (left + right), 2.0 * (left - right)], dim=1)
 
 
 def _numbers(name: str, space: gym.Space) -> int:

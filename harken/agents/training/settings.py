@@ -19,7 +19,7 @@ class ImitationSettings:
 
     steps: int = 500_000
     """Steps of all environments together; 0 for none."""
-    teacher_steps: int = 50_000
+    teacher_steps: int = 200_000
     """Steps over which the share of the episodes in which the teacher acts falls from all to none."""
     rollout: int = 64
     """Steps of each environment between two updates."""
@@ -27,10 +27,12 @@ class ImitationSettings:
     """Steps of a minibatch, whole rollouts of a few environments."""
     epochs: int = 2
     """How often each rollout is learnt from."""
-    learning_rate: float = 5e-4
+    learning_rate: float = 1e-3
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
     entropy: float = 0.0
     """Weight of the entropy of actions."""
+    value: float = 0.02
+    """Weight of the error of values: rewards are of the order of ten, and gradients are clipped all together."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -43,6 +45,7 @@ class ImitationSettings:
             epochs=(1, 1_000),
             learning_rate=(0.0, 1.0),
             entropy=(0.0, 100.0),
+            value=(0.0, 100.0),
         )
 
 

@@ -204,7 +204,7 @@ class _Run:
             one = settings.imitation
             return common | {
                 "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
-                "learning_rate": functools.partial(_falling, one.learning_rate),
+                "vf_coef": one.value, "learning_rate": functools.partial(_falling, one.learning_rate),
             }  # fmt: skip
         two = settings.reinforcement
         return common | {
@@ -267,12 +267,12 @@ class _Watch(BaseCallback):
         self.clock = time.perf_counter()
         self.collected = self.stepped = 0.0
         self.good: dict[str, torch.Tensor] = {}
-        self.last = 0
+        self.last = self.reported = 0
 
     def _on_training_start(self) -> None:
         from tqdm import tqdm
 
-        self.last = self.num_timesteps
+        self.last = self.reported = self.num_timesteps
         self.bar = tqdm(
             total=self.run.total, initial=self.num_timesteps, unit="step", desc=self.name, disable=not self.run.progress
         )
@@ -322,7 +322,7 @@ class _Watch(BaseCallback):
                 )
 
     def _report(self) -> None:
-        steps, whole = self.num_timesteps - self.bar.n, time.perf_counter() - self.clock
+        steps, whole = self.num_timesteps - self.reported, time.perf_counter() - self.clock
         stepped = self.stepping.seconds - self.stepped
         self.run.seconds += whole
         # Steps a second, and of each second the share that environments, the network's actions and learning take.
@@ -338,7 +338,8 @@ class _Watch(BaseCallback):
             **{f"episode/{'reward' if name == 'r' else name}": value for name, value in means.items()},
         }
         self._record(values)
-        self.bar.update(self.num_timesteps - self.bar.n)
+        self.bar.update(self.num_timesteps - self.reported)
+        self.reported = self.num_timesteps
         self.bar.set_postfix({name: f"{means[name]:.2f}" for name in ("success", "spl") if name in means})
 
     def _record(self, values: Mapping[str, float]) -> None:
