@@ -22,7 +22,7 @@ from harken.eval import read_table  # noqa: E402
 from harken.tasks import NavigationSettings  # noqa: E402
 
 QUICK = (
-    "--environments", "2", "--threads", "1", "--network-threads", "1", "--device", "cpu", "--pool.homes", "1",
+    "--environments", "2", "--workers", "1", "--network-threads", "1", "--device", "cpu", "--pool.homes", "1",
     "--pool.together", "1", "--imitation.rollout", "8", "--imitation.batch", "16", "--reinforcement.rollout", "8",
     "--reinforcement.batch", "16",
 )  # fmt: skip

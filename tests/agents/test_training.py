@@ -34,7 +34,7 @@ CONFIG = {
 }  # fmt: skip
 SETTINGS = TrainSettings(
     environments=2,
-    threads=2,
+    workers=1,
     pool=HomePool(homes=1, together=1, episodes=100),
     goals_per_home=2,
     imitation=ImitationSettings(steps=96, teacher_steps=64, rollout=16, batch=32),

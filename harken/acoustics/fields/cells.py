@@ -19,7 +19,7 @@ SUBDIVISION = 4
 """Sub-cubes along each edge of a cell."""
 
 BRIM = 0.15
-"""How far beyond a cell a listener still reads it, as a share of its edge: the floor is sampled at least every 0.1 m."""
+"""How far beyond a cell a listener still reads it, as a share of its edge: floors are sampled every 0.1 m."""
 
 NEIGHBOURHOOD = 2.5
 """Distance within which cells that see each other have late energy in common [m]."""

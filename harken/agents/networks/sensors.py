@@ -21,11 +21,11 @@ PRIVILEGED = frozenset({"oracle"})
 FARTHEST = 10.0
 """Distance that becomes one [m]: about as far as one sees in a home."""
 
-FAINTEST = 1e-3
-"""Magnitude of a spectrogram below which nothing is told apart: -60 dB beside a loud one."""
+FAINTEST = 0.03
+"""Magnitude of a spectrogram below which little is told apart: about the mean of what an agent hears."""
 
-NEPERS = 4.0
-"""Level that becomes one, above that of `FAINTEST` [Np]: 35 dB."""
+NEPERS = 2.0
+"""Level that becomes one, above that of `FAINTEST` [Np]: 17 dB."""
 
 LONGEST = 100.0
 """Time after which an episode's clock has fallen to 1/e [s]."""
@@ -60,7 +60,7 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
     Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels (see `_levels`).
+    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`.
 
     Args:
         name: Name of the sensor.

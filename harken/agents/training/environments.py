@@ -26,7 +26,7 @@ class ThreadVecEnv(DummyVecEnv):
         threads: How many threads step them, the calling one among them; the number of cores by default.
 
     Attributes:
-        threads: How many threads there are.
+        workers: How many processes there are: one.
         seconds: How long stepping has taken altogether [s].
 
     Raises:
@@ -37,7 +37,7 @@ class ThreadVecEnv(DummyVecEnv):
         if not env_fns:
             raise ConfigurationError("No environments were given; expected at least one.")
         self._threads = EnvThreads(len(env_fns), threads)
-        self.threads, self.seconds = self._threads.count, 0.0
+        self.workers, self.seconds = 1, 0.0
         super().__init__(list(env_fns))
 
     def reset(self) -> VecEnvObs:

@@ -17,15 +17,19 @@ TEACHER = "oracle"
 """Sensor that names the teacher's action."""
 
 
-class TeacherDrives(VecEnvWrapper):
-    """Lets the teacher act in a share of the episodes, whatever the pupil does.
+RAREST = 0.005
+"""Share of an action below which it counts no more than with this share."""
 
-    Which episodes these are is drawn at their beginning.
+
+class TeacherDrives(VecEnvWrapper):
+    """Lets the teacher act in some of the steps, whatever the pupil does.
+
+    Each episode draws its own share of steps in which the teacher acts, between a least share and all: the pupil
+    meets its own mistakes of every size, and is led back from them.
 
     Args:
         venv: Environments that show the sensor "oracle".
-        share: Share of the episodes in which the teacher acts, 0 to 1: 1 is behaviour cloning, and DAgger (Ross et al.
-            2011) lets it fall to 0.
+        share: The least share, 0 to 1: 1 is behaviour cloning, and DAgger (Ross et al. 2011) lets it fall to 0.
         seed: Seed of the draws.
 
     Raises:
@@ -37,25 +41,26 @@ class TeacherDrives(VecEnvWrapper):
         _check_teacher(venv.observation_space)
         self.share = share
         self.random = np.random.default_rng(seed)
-        self.drives = np.zeros(venv.num_envs, bool)
+        self.shares = np.ones(venv.num_envs)
         self.advice = np.zeros(venv.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
         """Start an episode in every environment."""
         observation = self.venv.reset()
-        self.drives = self.random.random(self.num_envs) < self.share
+        self.shares = self.random.uniform(self.share, 1.0, self.num_envs)
         self.listen(observation)
         return observation
 
     def step_async(self, actions: np.ndarray) -> None:
         """Take the pupil's actions, or the teacher's where it acts."""
-        self.venv.step_async(np.where(self.drives, self.advice, actions))
+        drives = self.random.random(self.num_envs) < self.shares
+        self.venv.step_async(np.where(drives, self.advice, actions))
 
     def step_wait(self) -> VecEnvStepReturn:
         """Return what followed."""
         observation, rewards, dones, infos = self.venv.step_wait()
-        drawn = self.random.random(self.num_envs) < self.share  # as many draws in every step, whatever ends
-        self.drives = np.where(dones, drawn, self.drives)
+        drawn = self.random.uniform(self.share, 1.0, self.num_envs)  # as many draws in every step, whatever ends
+        self.shares = np.where(dones, drawn, self.shares)
         self.listen(observation)
         return observation, rewards, dones, infos
 
@@ -74,10 +79,16 @@ class Imitation(SequencePPO):
 
     Args:
         arguments: Those of `sb3_contrib.RecurrentPPO`; the environments must show the sensor "oracle".
+        balance: How much more rare actions count than common ones, as the power of their share: with 0 each step
+            counts alike, with 1 each action. A stop is right in one step of sixty, and nothing succeeds without it.
 
     Raises:
         ConfigurationError: The sensor is missing.
     """
+
+    def __init__(self, *arguments: Any, balance: float = 0.5, **more: Any):
+        self.balance = balance
+        super().__init__(*arguments, **more)
 
     def _setup_model(self) -> None:
         _check_teacher(self.observation_space)
@@ -89,6 +100,7 @@ class Imitation(SequencePPO):
         policy.set_training_mode(True)
         self._update_learning_rate(policy.optimizer)
         sums: dict[str, list[float]] = {"imitation_loss": [], "agreement": [], "value_loss": [], "entropy": []}
+        weights = self._weights()
         for _ in range(self.n_epochs):
             for batch in self.rollout_buffer.get(self.batch_size):
                 advice = batch.observations[TEACHER].long().flatten()  # type: ignore[index]
@@ -98,7 +110,7 @@ class Imitation(SequencePPO):
                     batch.lstm_states,  # type: ignore[attr-defined]
                     batch.episode_starts,  # type: ignore[attr-defined]
                 )
-                imitation = -logarithms.mean()
+                imitation = -(weights[advice] * logarithms).mean()
                 value_loss = torch.nn.functional.mse_loss(values.flatten(), batch.returns)
                 assert entropy is not None
                 loss = imitation + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
@@ -116,6 +128,14 @@ class Imitation(SequencePPO):
         for name, values_of_batches in sums.items():
             self.logger.record(f"train/{name}", float(np.mean(values_of_batches)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def _weights(self) -> torch.Tensor:
+        """Return how much each action counts; the mean over the rollout is 1."""
+        assert isinstance(self.action_space, gym.spaces.Discrete)
+        advice = self.rollout_buffer.observations[TEACHER].astype(np.int64).ravel()  # type: ignore[index]
+        shares = np.bincount(advice, minlength=int(self.action_space.n)) / len(advice)
+        weights = np.maximum(shares, RAREST) ** -self.balance
+        return torch.as_tensor(weights / (weights * shares).sum(), dtype=torch.float32, device=self.device)
 
 
 def _check_teacher(space: Any) -> None:

@@ -20,7 +20,7 @@ class ImitationSettings:
     steps: int = 500_000
     """Steps of all environments together; 0 for none."""
     teacher_steps: int = 200_000
-    """Steps over which the share of the episodes in which the teacher acts falls from all to none."""
+    """Steps over which the least share of an episode's steps in which the teacher acts falls from all to none."""
     rollout: int = 64
     """Steps of each environment between two updates."""
     batch: int = 256
@@ -31,6 +31,8 @@ class ImitationSettings:
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
     entropy: float = 0.0
     """Weight of the entropy of actions."""
+    balance: float = 0.5
+    """How much more rare actions count, as the power of their share: 0 not at all, 1 so that all count alike."""
     value: float = 0.02
     """Weight of the error of values: rewards are of the order of ten, and gradients are clipped all together."""
 
@@ -45,6 +47,7 @@ class ImitationSettings:
             epochs=(1, 1_000),
             learning_rate=(0.0, 1.0),
             entropy=(0.0, 100.0),
+            balance=(0.0, 1.0),
             value=(0.0, 100.0),
         )
 
@@ -132,8 +135,8 @@ class TrainSettings:
     """Sizes of the network: for a few CPU cores, with images of 64 × 64, or as published, with 128 × 128."""
     environments: int = 8
     """Environments that are stepped together."""
-    threads: int | None = None
-    """Threads that step them; the number of cores by default."""
+    workers: int | None = None
+    """Processes that step them, each a share of them; the number of cores by default, 1 for this process."""
     network_threads: int | None = None
     """Threads in which torch learns; the number of cores by default. While the environments are stepped it has one.
     Another number rounds sums differently, and so gives another agent."""
@@ -168,7 +171,7 @@ class TrainSettings:
             evaluation_episodes=(1, 1_000_000),
             checkpoint_every=(1, 10**12),
             seed=(0, 2**31),
-            threads=(1, 10_000),
+            workers=(1, 10_000),
             network_threads=(1, 10_000),
         )
         if self.imitation.steps + self.reinforcement.steps == 0:

@@ -23,6 +23,7 @@ from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
 from harken.agents.training.resuming import Resumable
 from harken.agents.training.settings import TrainSettings
+from harken.agents.training.workers import ProcessVecEnv
 from harken.agents.zoo import ModelCard
 from harken.configs import load_preset, to_mapping, to_yaml
 from harken.envs import TaskEnv
@@ -72,17 +73,17 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     arguments = environment_arguments(settings)
     first = TaskEnv(settings.task, **arguments)
     if teacher:
-        first.close()
         arguments["sensors"] = (*first.sensors, TEACHER)
-        first = TaskEnv(settings.task, **arguments)
-    envs = [first, *(first.another() for _ in range(settings.environments - 1))]
-    made = ThreadVecEnv([functools.partial(_watched, env) for env in envs], threads=settings.threads)
+    first.close()
+    make = [functools.partial(_watched, settings.task, arguments)] * settings.environments
+    workers = min(checked_threads(settings.workers), settings.environments)
+    made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
     made.seed(settings.seed)
     return made
 
 
-def _watched(env: gym.Env) -> gym.Env:
-    return Resumable(Monitor(env, info_keywords=MEASURES))
+def _watched(task: str, arguments: Mapping[str, Any]) -> gym.Env:
+    return Resumable(Monitor(TaskEnv(task, **arguments), info_keywords=MEASURES))
 
 
 def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = None, progress: bool = True) -> Path:
@@ -166,7 +167,7 @@ class _Run:
         settings = self.settings
         envs = make_environments(settings, teacher=kind is Imitation)
         stepping = envs
-        assert isinstance(stepping, ThreadVecEnv)
+        assert isinstance(stepping, ThreadVecEnv | ProcessVecEnv)
         write_text(self.folder / "task.yaml", to_yaml(envs.get_attr("settings", indices=[0])[0]))
         if kind is Imitation:
             envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
@@ -204,7 +205,8 @@ class _Run:
             one = settings.imitation
             return common | {
                 "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
-                "vf_coef": one.value, "learning_rate": functools.partial(_falling, one.learning_rate),
+                "vf_coef": one.value, "balance": one.balance,
+                "learning_rate": functools.partial(_falling, one.learning_rate),
             }  # fmt: skip
         two = settings.reinforcement
         return common | {
@@ -221,7 +223,7 @@ class _Run:
         model._last_obs = {name: np.stack([o[name] for o in observations]) for name in observations[0]}
         if isinstance(envs, TeacherDrives):
             envs.random.bit_generator.state = more["teacher"]["random"]
-            envs.share, envs.drives = more["teacher"]["share"], np.array(more["teacher"]["drives"])
+            envs.share, envs.shares = more["teacher"]["share"], np.array(more["teacher"]["shares"])
             envs.listen(model._last_obs)
 
     def finish(self) -> None:
@@ -260,7 +262,7 @@ class _Run:
 class _Watch(BaseCallback):
     """Between two rollouts: writes checkpoints and the curve, evaluates, and lets the teacher act less and less."""
 
-    def __init__(self, run: _Run, name: str, envs: VecEnv, stepping: ThreadVecEnv):
+    def __init__(self, run: _Run, name: str, envs: VecEnv, stepping: ThreadVecEnv | ProcessVecEnv):
         super().__init__()
         self.run, self.name, self.envs, self.stepping = run, name, envs, stepping
         self.bar: Any = None
@@ -278,8 +280,9 @@ class _Watch(BaseCallback):
         )
         if self.run.progress:
             self.bar.write(
-                f"{self.name} of {self.envs.num_envs} environments on {self.model.device}; threads that take turns: "
-                f"{self.stepping.threads} for the environments, 1 for the network to act, {self.run.threads} to learn."
+                f"{self.name} in {self.envs.num_envs} environments, network on {self.model.device}; in turns: "
+                f"{self.stepping.workers} {'process steps' if self.stepping.workers == 1 else 'processes step'} the "
+                f"environments, one thread acts, {self.run.threads} learn."
             )
 
     def _on_step(self) -> bool:
@@ -366,7 +369,7 @@ class _Watch(BaseCallback):
         if isinstance(self.envs, TeacherDrives):
             more["teacher"] = {
                 "random": self.envs.random.bit_generator.state, "share": self.envs.share,
-                "drives": self.envs.drives.tolist(),
+                "shares": self.envs.shares.tolist(),
             }  # fmt: skip
         assert isinstance(self.model, SequencePPO)
         save_training(self.run.folder / f"checkpoint-{self.num_timesteps:012d}.safetensors", self.model, more)
