@@ -44,6 +44,9 @@ PLACES = {
     "0.5 m behind it": (5.6, EAR, 2.45),
     "beside it": (5.7, EAR, 3.8),
     "in the other room": (7.9, EAR, 1.2),
+    "corner across from the source": (0.4, EAR, 4.6),
+    "corner beside the doorway, near": (4.6, EAR, 0.4),
+    "corner beside the doorway, far": (4.6, EAR, 4.6),
 }
 """Listeners in coupled rooms [m]."""
 

@@ -12,6 +12,7 @@ rlr-audio-propagation==0.0.1``; CC-BY-NC-4.0, Linux x86-64).
 
 import argparse
 
+from _bare_boxes import bare_boxes
 from _bras import bras
 from _closed_forms import closed_forms
 from _rooms import closed_rooms, coupled_rooms, large_hall
@@ -37,6 +38,8 @@ def main() -> None:
         for part in (closed_rooms, coupled_rooms, large_hall):
             for check in part(0.04 if options.quick else 1.0, options.threads):
                 print(check, flush=True)
+        for check in bare_boxes(0.04 if options.quick else 1.0):
+            print(check, flush=True)
     if "studio" in parts:
         rays = 800 if options.quick else options.rays
         studio(rays, options.threads, options.seed, options.quick, options.ablations)
