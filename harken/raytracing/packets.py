@@ -155,9 +155,11 @@ def scattered_packet() -> np.ndarray:
 
 
 @kernel(inline="always")
-def aim_lane(packet, width, ray, o, d):
-    """Aim one ray of a packet, from `o` along `d`, each ``(3,)``; it is cast until `idle_lane` is called."""
-    words = packet.view(np.int32)
+def aim_lane(packet, words, width, ray, o, d):
+    """Aim one ray of a packet, from `o` along `d`, each ``(3,)``; it is cast until `idle_lane` is called.
+
+    `words` is the packet seen as int32: a kernel makes this view once, since it costs as much as aiming a ray.
+    """
     packet[word(width, ORIGIN_X, ray)], packet[word(width, _ORIGIN_Y, ray)] = np.float32(o[0]), np.float32(o[1])
     packet[word(width, ORIGIN_Z, ray)] = np.float32(o[2])
     packet[word(width, DIRECTION_X, ray)] = np.float32(d[0])
@@ -167,15 +169,15 @@ def aim_lane(packet, width, ray, o, d):
 
 
 @kernel(inline="always")
-def idle_lane(packet, ray):
-    """Leave one ray of a packet out."""
-    packet.view(np.int32)[_VALID + ray] = 0
+def idle_lane(words, ray):
+    """Leave one ray of a packet, seen as int32, out."""
+    words[_VALID + ray] = 0
 
 
 @kernel(inline="always")
-def lane_hit(packet, width, ray):
+def lane_hit(packet, words, width, ray):
     """Return the distance and the triangle, -1 for none, that a ray of a packet has met."""
-    return packet[word(width, DISTANCE, ray)], packet.view(np.int32)[word(width, TRIANGLE, ray)]
+    return packet[word(width, DISTANCE, ray)], words[word(width, TRIANGLE, ray)]
 
 
 def cast_packet(rays, packet, far):

@@ -125,17 +125,17 @@ def platform_flags() -> str:
 
 @kernel
 def cast_one_by_one(rays, packet, origins, directions, every, distance, triangle):
-    width = packet_width(rays)
+    width, words = packet_width(rays), packet.view(np.int32)
     for i in range(0, len(directions), 16):
         for j in range(16):
             if (i + j) % every == 0:
-                aim_lane(packet, width, j, origins[i + j], directions[i + j])
+                aim_lane(packet, words, width, j, origins[i + j], directions[i + j])
             else:
-                idle_lane(packet, j)
+                idle_lane(words, j)
         cast_packet(rays, packet, np.float32(np.inf))
         for j in range(16):
             if (i + j) % every == 0:
-                distance[i + j], triangle[i + j] = lane_hit(packet, width, j)
+                distance[i + j], triangle[i + j] = lane_hit(packet, words, width, j)
 
 
 @pytest.mark.parametrize("every", [1, 3])

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from harken.acoustics.fields.cells import SUBDIVISION, CellGrid
+from harken.acoustics.fields.cells import CellGrid
+from harken.acoustics.fields.deposits import leave_energy, new_deposits, settle
 from harken.acoustics.fields.flight import LANES, cast_flight, new_flight, surface_met
 from harken.acoustics.fields.passages import lives_on, new_passages, split
 from harken.acoustics.fields.smoothing import MANY, SmoothingArrays, smooth_all, smooth_cell, smoothing
 from harken.acoustics.fields.walks import (
     LAST,
     MIRRORS,
-    PART,
     PARTS,
     SCATTERING_BAND,
     WAY,
@@ -37,9 +37,6 @@ from harken.raytracing import aligned_buffer, borrowed, is_occluded, kernel
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["LATE", "EnergyField", "cells_read", "read_field", "trace_field"]
-
-ALL_VISIBLE = np.uint64(0xFFFFFFFFFFFFFFFF)
-"""Bits of a cell that no surface cuts."""
 
 LATE = (0.03, 0.1)
 """Times between which the energy of a cell is gradually replaced by that of its neighbourhood [s]: late energy is
@@ -105,107 +102,13 @@ class EnergyField:
 
 
 @kernel(fastmath=FAST)
-def _visible_share(visible, p, cell, d, t, until):
-    """Share of the way from `t` to `until` through a cell that its anchor sees, at four places along it."""
-    count = 0
-    for s in range(4):
-        at = t + (s + 0.5) * 0.25 * (until - t)
-        bit = 0
-        for axis in range(3):
-            part = int((p[axis] + d[axis] * at - cell[axis]) * SUBDIVISION)
-            bit = bit * SUBDIVISION + min(max(part, 0), SUBDIVISION - 1)
-        count += (visible >> np.uint64(bit)) & np.uint64(1)
-    return np.float64(count) * 0.25
-
-
-@kernel(fastmath=FAST)
-def _clip(p, d, shape, reach):
-    """Return the interval (near, far) of a ray from `p` along `d`, both in cells, that lies in a grid of `shape`."""
-    near, far = 0.0, reach
-    for axis in range(3):
-        if abs(d[axis]) < 1e-9:
-            if p[axis] < 0 or p[axis] >= shape[axis]:
-                return 0.0, -1.0
-        else:
-            a, b = -p[axis] / d[axis], (shape[axis] - p[axis]) / d[axis]
-            near, far = max(near, min(a, b)), min(far, max(a, b))
-    return near, far
-
-
-@kernel(fastmath=FAST)
-def _deposit(grid, bins, energy, air, travelled, o, d, length, speed, field, part, walk):
-    """Walk one straight piece of a ray through the grid and leave its energy in the cells that are kept.
-
-    `part` is what the ray's part of all leaves, without cells where that is not asked for; `walk` is scratch
-    ``(4, 3)``: the position in cells, the cell, and per axis the next border and the way between two.
-    """
-    size, index, lookup = grid.size, grid.index, bins.lookup
-    p, cell, border, pace = walk[0], walk[1], walk[2], walk[3]
-    # Most legs pass above or below all cells.
-    low, high = o[1] - grid.origin[1], o[1] + d[1] * length - grid.origin[1]
-    if max(low, high) <= 0.0 or min(low, high) >= index.shape[1] * size:
-        return
-    for axis in range(3):
-        p[axis] = (o[axis] - grid.origin[axis]) / size
-    t, far = _clip(p, d, index.shape, length / size)
-    if far <= t:
-        return
-    for axis in range(3):
-        cell[axis] = min(max(np.floor(p[axis] + d[axis] * (t + 1e-7)), 0), index.shape[axis] - 1)
-        still = abs(d[axis]) < 1e-9
-        border[axis] = 1e30 if still else (cell[axis] + (1 if d[axis] > 0 else 0) - p[axis]) / d[axis]
-        pace[axis] = 1e30 if still else 1 / abs(d[axis])
-    while t < far:
-        axis = 0 if border[0] <= border[1] and border[0] <= border[2] else (1 if border[1] <= border[2] else 2)
-        until = min(border[axis], far)
-        number = index[int(cell[0]), int(cell[1]), int(cell[2])]
-        at = int((travelled + 0.5 * (t + until) * size) / (speed * bins.step))
-        if number >= 0 and until > t and at < len(lookup):
-            visible = grid.visible[number]
-            share = 1.0 if visible == ALL_VISIBLE else _visible_share(visible, p, cell, d, t, until)
-            if share > 0:
-                middle = 0.5 * (t + until) * size
-                weight = share * (until - t) * size / grid.volume[number]
-                _leave(field[number, lookup[at]], energy, air, weight, middle, d)
-                if len(part) > 0:
-                    _leave_part(part[number, lookup[at]], energy, air, weight, middle)
-        t = until
-        cell[axis] += 1.0 if d[axis] > 0 else -1.0
-        border[axis] += pace[axis]
-        if cell[axis] < 0 or cell[axis] >= index.shape[axis]:
-            return
-
-
-@kernel(fastmath=FAST)
-def _leave(target, energy, air, weight, distance, d):
-    """Add a ray's energy and the vector to where it comes from to one time bin ``(bands, 4)`` of a cell."""
-    x, y, z = np.float32(-d[0]), np.float32(-d[1]), np.float32(-d[2])
-    for b in range(BANDS):
-        loss = air[b] * distance  # at most some tenths, so two terms of the exponential are enough
-        w = np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
-        target[b, 0] += w
-        target[b, 1] += w * x
-        target[b, 2] += w * y
-        target[b, 3] += w * z
-
-
-@kernel(fastmath=FAST)
-def _leave_part(target, energy, air, weight, distance):
-    """Add a ray's energy to one time bin ``(bands,)`` of a cell."""
-    for b in range(BANDS):
-        loss = air[b] * distance
-        target[b] += np.float32(energy[b] * weight * (1.0 - loss * (1.0 - 0.5 * loss)))
-
-
-@kernel(fastmath=FAST)
-def _go_on(world, seed, speed, duration, grid, bins, field, parts, length, triangle, ray, passages, scratch):
+def _go_on(world, seed, speed, duration, grid, bins, field, parts, length, triangle, lane, ray, passages, deposits, n):
     """Let a ray go to the surface that it has met; returns False where it is late, faint or gone."""
-    n, steps, walk = scratch[0], scratch[1:5], ray.walk
+    walk = ray.walk
     if not lives_on(seed, length, ray, passages):
         return False
     if walk[LAST] > 0 and walk[MIRRORS] < 0:  # reflected, and not along a path that image sources follow
-        part = parts[int(walk[PART])]
-        _deposit(grid, bins, ray.energy, world.air, walk[WAY], ray.o, ray.d, length, speed, field, part, steps)
+        leave_energy(deposits, lane, grid, bins, world.air, speed, ray, length, field, parts)
     split(world, seed, triangle, length, ray, passages)
     return meet(world, seed, triangle, length, ray, n) and walk[WAY] < duration * speed
 
@@ -214,11 +117,12 @@ def _go_on(world, seed, speed, duration, grid, bins, field, parts, length, trian
 def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bins, field, parts, scratch):
     """Trace `count` rays from `source`; returns the energy per band that left the scene.
 
-    `rays` are `Triangles.image_data` and `Triangles.kernel_data`, `scratch` a flight, passages and ``(5, 3)`` float64.
+    `rays` are `Triangles.image_data` and `Triangles.kernel_data`, `scratch` a flight, passages, deposits and ``(3,)``
+    float64; `field` and `parts` as `leave_energy` takes.
     """
     world, pattern, grid, bins = borrowed(world), borrowed(pattern), borrowed(grid), borrowed(bins)
     field, parts = borrowed(field), borrowed(parts)
-    flight, passages, work = borrowed(scratch)
+    flight, passages, deposits, n = borrowed(scratch)
     escaped = np.zeros(BANDS)
     while cast_flight(rays, flight, seed, count, world.order, source, pattern, THINNING, passages):
         for lane in range(LANES):
@@ -231,8 +135,10 @@ def _trace(rays, world, source, pattern, count, seed, speed, duration, grid, bin
                 flight.flying[lane] = False
             else:
                 flight.flying[lane] = _go_on(
-                    world, seed, speed, duration, grid, bins, field, parts, length, triangle, ray, passages, work
-                )
+                    world, seed, speed, duration, grid, bins, field, parts, length, triangle, lane, ray, passages,
+                    deposits, n,
+                )  # fmt: skip
+        settle(deposits, field, parts)
     return escaped
 
 
@@ -285,9 +191,9 @@ def trace_field(
         float(bins.edges[-1]),
         grid.kernel_data,
         bins.kernel_data,
-        energy,
-        parts,
-        (new_flight(), new_passages(scene, rays), np.empty((5, 3))),
+        energy.reshape(-1, 4 * len(OCTAVE_BANDS)),
+        parts.reshape(PARTS, parts.shape[1] * parts.shape[2], parts.shape[3]),
+        (new_flight(), new_passages(scene, rays), new_deposits(LANES), np.empty(3)),
     )
     share = float(escaped[SCATTERING_BAND] / POWER)
     return EnergyField(grid=grid, bins=bins, traced=energy, escaped=share, rays=rays, parts=parts)

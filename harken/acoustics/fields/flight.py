@@ -37,6 +37,8 @@ class Flight(NamedTuple):
     """``(1,)`` int64 number of rays that the source has sent."""
     packet: np.ndarray
     """What `cast_packet` takes."""
+    words: np.ndarray
+    """The same memory as int32."""
     buffer: np.ndarray
     """What `closest_hit` takes."""
 
@@ -44,7 +46,8 @@ class Flight(NamedTuple):
 def new_flight() -> Flight:
     """Return a flight before its first ray, for kernels to borrow."""
     rows, flying, sent = np.zeros((LANES, RAY)), np.zeros(LANES, np.bool_), np.zeros(1, np.int64)
-    return Flight(rows, flying, sent, scattered_packet(), aligned_buffer())
+    packet = scattered_packet()
+    return Flight(rows, flying, sent, packet, packet.view(np.int32), aligned_buffer())
 
 
 @kernel(fastmath=FAST)
@@ -67,15 +70,15 @@ def cast_flight(rays, flight, seed, count, order, place, pattern, thinning, pass
 
     `rays` are `Triangles.image_data` and `Triangles.kernel_data`.
     """
-    quick, packet, width, active = rays[0], flight.packet, packet_width(rays[0]), False
+    quick, packet, words, width, active = rays[0], flight.packet, flight.words, packet_width(rays[0]), False
     for lane in range(LANES):
         if not flight.flying[lane]:
             flight.flying[lane] = _launch(flight, lane, seed, count, order, place, pattern, thinning, passages)
         if flight.flying[lane]:
             ray, active = ray_of(flight.rows[lane]), True
-            aim_lane(packet, width, lane, ray.o, ray.d)
+            aim_lane(packet, words, width, lane, ray.o, ray.d)
         else:
-            idle_lane(packet, lane)
+            idle_lane(words, lane)
     if active:
         cast_packet(quick, packet, FARTHEST)
     return active
@@ -84,7 +87,7 @@ def cast_flight(rays, flight, seed, count, order, place, pattern, thinning, pass
 @kernel(fastmath=FAST)
 def surface_met(rays, world, flight, lane):
     """Return the distance to the surface that the ray of a lane has met and its triangle, -1 for none."""
-    length, triangle = lane_hit(flight.packet, packet_width(rays[0]), lane)
+    length, triangle = lane_hit(flight.packet, flight.words, packet_width(rays[0]), lane)
     ray = ray_of(flight.rows[lane])
     slipped = triangle < 0 or (ray.walk[INSIDE] <= 0 and is_leaving(world.surfaces.normals, triangle, ray.d))
     if slipped:

@@ -80,31 +80,32 @@ class SpecularPaths:
 
 
 @kernel
-def _shoot(rays, packet, normal, facet, source, directions, sequences):
+def _shoot(rays, packet, words, normal, facet, source, directions, sequences):
     """Follow rays from `source` from facet to facet; row k of `sequences` holds those that ray k met, then -1.
 
+    `packet` is that of `scattered_packet`, `words` the same memory as int32.
     `rays` are `Triangles.image_data`: what a ray meets that has slipped between triangles is found to be hidden later.
     """
-    packet, normal, facet = borrowed(packet), borrowed(normal), borrowed(facet)
+    packet, words, normal, facet = borrowed(packet), borrowed(words), borrowed(normal), borrowed(facet)
     directions, sequences = borrowed(directions), borrowed(sequences)
     width, o, d = packet_width(rays), np.empty((16, 3)), np.empty((16, 3))
     for first in range(0, len(directions), 16):
         count = min(16, len(directions) - first)
         for i in range(16):
-            idle_lane(packet, i)
+            idle_lane(words, i)
             if i < count:
                 o[i], d[i], sequences[first + i] = source, directions[first + i], -1
-                aim_lane(packet, width, i, o[i], d[i])
+                aim_lane(packet, words, width, i, o[i], d[i])
         for j in range(sequences.shape[1]):
             cast_packet(rays, packet, np.float32(1e30))
             for i in range(count):
-                distance, triangle = lane_hit(packet, width, i)
+                distance, triangle = lane_hit(packet, words, width, i)
                 if (j > 0 and sequences[first + i, j - 1] < 0) or triangle < 0 or facet[triangle] < 0:
-                    idle_lane(packet, i)
+                    idle_lane(words, i)
                     continue
                 sequences[first + i, j] = facet[triangle]
                 _mirror_ray(normal[facet[triangle]], distance, o[i], d[i])
-                aim_lane(packet, width, i, o[i], d[i])
+                aim_lane(packet, words, width, i, o[i], d[i])
 
 
 @kernel
@@ -476,7 +477,9 @@ def no_images() -> tuple[tuple, tuple]:
 def _facets_met(scene: Scene, facets: Facets, source: np.ndarray, directions: np.ndarray, order: int) -> np.ndarray:
     """Return the facets ``(n, order)`` int32 that rays of a source meet, mirrored at each; -1 after the last."""
     met = np.empty((len(directions), order), np.int32)
-    _shoot(scene.triangles.image_data, scattered_packet(), facets.normal, facets.facet, source, directions, met)
+    packet = scattered_packet()
+    views = packet, packet.view(np.int32)
+    _shoot(scene.triangles.image_data, *views, facets.normal, facets.facet, source, directions, met)
     return met
 
 
