@@ -8,7 +8,7 @@ and one below it ends by chance (Russian roulette). Neither changes the expected
 
 The window lies about
 
-    w(t, x) = √(T e₀ ē(t)) ρ(t, x)^¼,
+    w(t, x) = √(T e₀ ē(t)) ρ(t, x)^p,
 
 with the energy e₀ of a ray at the source, the mean energy ē(t) per ray of the source after a way t, and the energy
 density ρ of the place relative to that everywhere. So the number of rays falls with the root of the energy only, and
@@ -36,8 +36,8 @@ LOW, HIGH, MIDDLE = 0.8, 6.0, 3.0
 MOST_PARTS = 16
 """Most parts that a ray is divided into at once."""
 
-QUIETEST = 0.3
-"""Least factor by which a quiet place lowers the window."""
+EVEN, QUIETEST = 0.3, 0.3
+"""p, and the least factor by which a quiet place lowers the window."""
 
 TOLD = 200.0
 """Rays of the source from which on the window is used."""
@@ -69,8 +69,6 @@ class WeightWindow(NamedTuple):
     """Blocks per metre."""
     full: float
     """Energy with which the source's rays start."""
-    spans: np.ndarray
-    """``(PACES,)`` int64 the span that each pace belongs to."""
 
 
 def new_weight_window(scene: Scene, rays: int) -> WeightWindow:
@@ -80,9 +78,7 @@ def new_weight_window(scene: Scene, rays: int) -> WeightWindow:
     edge = max(BLOCK, float(np.prod(extent) / MOST_BLOCKS) ** (1 / 3))
     shape = np.ceil(extent / edge).astype(np.int64)
     density, total = np.zeros((int(shape.prod()), SPANS)), np.zeros((2, SPANS))
-    ways = PACE * (np.arange(PACES) + 0.5)
-    spans = np.minimum(np.log2(1.0 + ways / SPAN).astype(np.int64), SPANS - 1)
-    return WeightWindow(np.zeros(PACES), density, total, shape, lower, 1.0 / edge, POWER / rays, spans)
+    return WeightWindow(np.zeros(PACES), density, total, shape, lower, 1.0 / edge, POWER / rays)
 
 
 @kernel(fastmath=FAST)
@@ -93,6 +89,15 @@ def _block_at(window, o, d, at):
         i = int((o[axis] + d[axis] * at - window.lower[axis]) * window.per_metre)
         block = block * window.shape[axis] + min(max(i, 0), window.shape[axis] - 1)
     return block
+
+
+@kernel(fastmath=FAST)
+def _span_of(way):
+    """Return the span that a way lies in: ⌊log₂(1 + way / SPAN)⌋, of which it takes a tenth of the time."""
+    span, end = 0, SPAN
+    while way >= end and span < SPANS - 1:
+        span, end = span + 1, 2.0 * end + SPAN
+    return span
 
 
 @kernel(fastmath=FAST)
@@ -112,8 +117,8 @@ def _count(window, way, length, energy, block, span):
 def _middle_of(window, step, block, span, started):
     """Return w; `started` is the number of rays that the source has sent."""
     ratio = window.density[block, span] * window.total[1, span] / max(window.total[0, span], 1e-300)
-    mean = THINNED * window.full * window.present[step] / started
-    return np.sqrt(mean * max(np.sqrt(ratio), QUIETEST * QUIETEST))
+    w = np.sqrt(THINNED * window.full * window.present[step] / started)
+    return w * max(ratio**EVEN, QUIETEST)
 
 
 @kernel(fastmath=FAST)
@@ -138,7 +143,7 @@ def divided(window, length, ray, started, room):
     for b in range(BANDS):
         loudest = max(loudest, energy[b])
     block = _block_at(window, ray.o, ray.d, 0.5 * length)
-    span = window.spans[step]
+    span = _span_of(walk[WAY])
     if step > 0 and started > TOLD and window.present[step] > 0.0:
         w = _middle_of(window, step, block, span, started)
         if walk[PASSED] == 0:  # what has passed a wall is faint, and wanted nevertheless
