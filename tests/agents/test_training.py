@@ -19,10 +19,10 @@ from harken.agents import PolicyAgent  # noqa: E402
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy  # noqa: E402
 from harken.agents.training.environments import ThreadVecEnv  # noqa: E402
 from harken.agents.training.imitation import Imitation, TeacherDrives  # noqa: E402
+from harken.agents.training.loop import train  # noqa: E402
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO  # noqa: E402
 from harken.agents.training.resuming import Resumable  # noqa: E402
 from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
-from harken.agents.training.loop import train  # noqa: E402
 from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError, StateError  # noqa: E402

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harken.agents.training.settings import CurriculumSettings, ImitationSettings, PPOSettings, TrainSettings
 
 if TYPE_CHECKING:
-    from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
     from harken.agents.training.loop import train
+    from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
 
 __all__ = [
     "AvNavPolicy",
