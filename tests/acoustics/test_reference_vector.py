@@ -8,6 +8,7 @@ import trimesh
 from test_reference import assert_equal_on_average, block, made_of, scene_of, sheet
 
 from harken.acoustics.engines.reference import ReferencePropagation, ReferenceSettings
+from harken.acoustics.engines.reference_detection import usual_detector_radius
 from harken.acoustics.protocol import Listener, Source
 
 SETTINGS = ReferenceSettings(rays=16_000, duration=0.3, image_order=0, scattering="vector", bands=(500.0,))
@@ -105,3 +106,13 @@ def test_a_hall_converges_with_few_rays():
     # With the ball alone the windows of 10 ms have an error of 0.95, and the late level one of 1.2 dB.
     assert response.error < 0.3
     assert response.convergence.late[0] < 0.25
+
+
+def test_the_ball_grows_with_the_room():
+    radii = []
+    for size in ((5.0, 3.0, 4.0), (40.0, 15.0, 25.0)):
+        room = scene_of((block((0, 0, 0), size), made_of(0.2, 0.3)))
+        radii.append(usual_detector_radius(room))
+        surface = 2 * (size[0] * size[1] + size[1] * size[2] + size[0] * size[2])
+        assert radii[-1] == pytest.approx(max(0.3, 0.08 * 4 * np.prod(size) / surface), rel=0.05)
+    assert radii[0] == 0.3 and radii[1] > 1.0

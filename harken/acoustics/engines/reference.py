@@ -17,7 +17,7 @@ import numpy as np
 
 from harken.acoustics.directivity import body_frame
 from harken.acoustics.engines.convergence import Convergence, tell
-from harken.acoustics.engines.reference_detection import MOMENTS, Medium, Surfaces
+from harken.acoustics.engines.reference_detection import MOMENTS, Medium, Surfaces, usual_detector_radius
 from harken.acoustics.engines.reference_tracing import STEP, trace_batch
 from harken.acoustics.fields.decay import CutDecay
 from harken.acoustics.hearing.receivers import Synthesizer, synthesizer
@@ -37,6 +37,7 @@ from harken.acoustics.protocol import (
 from harken.acoustics.settings import EngineSettings
 from harken.acoustics.tracing import Pattern, TimeBins, visible_ball
 from harken.errors import ConfigurationError, SoundError
+from harken.once import made_once
 from harken.scene import OCTAVE_BANDS, Scene
 
 __all__ = ["EnergyResponse", "ReferencePropagation", "ReferenceSettings"]
@@ -88,9 +89,9 @@ class ReferenceSettings(EngineSettings):
     diffraction: bool = True
     """Whether edges beside the line of sight affect the direct sound and sound bends around edges where the source is
     out of view, as at rigid wedges (`harken.acoustics.paths.diffraction.bent`). Reflections are not diffracted."""
-    detector_radius: float = 0.3
+    detector_radius: float | None = None
     """Radius of the ball around a listener in which mirrored sound and, with vector scattering, all reflected sound is
-    averaged [m]."""
+    averaged [m]; None for one that grows with the rooms (`usual_detector_radius`)."""
     threads: int = 1
     """Threads that trace; the result does not depend on it."""
 
@@ -377,11 +378,16 @@ class ReferencePropagation:
             results.append((*straight, *(path for path in paths if path.kind not in ("direct", "transmitted"))))
         return results
 
+    @made_once
+    def _detector_radius(self) -> float:
+        given = self.settings.detector_radius
+        return usual_detector_radius(self.scene) if given is None else given
+
     def _trace_round(
         self, source: Source, listeners: Sequence[Listener], mean: np.ndarray, tally: "_Tally"
     ) -> None:  # fmt: skip
         positions = np.array([listener.position for listener in listeners])
-        radius, triangles = self.settings.detector_radius, self.scene.triangles.kernel_data
+        radius, triangles = self._detector_radius, self.scene.triangles.kernel_data
         balls = np.array([(radius, visible_ball(triangles, p, radius, 8192)) for p in positions])
         seeds = np.random.SeedSequence([self.settings.seed, tally.batches]).generate_state(BATCHES, np.uint64)
         with ThreadPoolExecutor(self.settings.threads) as pool:

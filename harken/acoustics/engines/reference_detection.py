@@ -21,8 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from harken.acoustics.engines.vector_scattering import bent_density
+from harken.acoustics.fields.regions import build_regions
 from harken.acoustics.tracing import FAST, MAXIMUM_CROSSINGS, OFFSET, TURN
 from harken.raytracing import closest_hit, is_occluded, kernel
+from harken.scene import Scene
 
 __all__ = [
     "AT",
@@ -46,7 +48,12 @@ __all__ = [
     "detect",
     "place_in_ball",
     "rain",
+    "usual_detector_radius",
 ]
+
+LEAST_RADIUS, SHARE_OF_PATH, GREATEST_RADIUS = 0.3, 0.08, 2.0
+"""The ball is as large as this share of the mean free path, within these bounds [m]. In a hall of 15,000 m³ a ball of
+0.3 m has an error of 80 % in windows of 10 ms with 20,000 rays, one of 1 m of 30 %; levels agree to 0.1 dB."""
 
 MOMENTS = 9
 """Numbers kept per time bin and band: energy e, e·(x, y, z) and e·(xx, yy, xy, xz, yz) of where it comes from."""
@@ -138,6 +145,12 @@ class World(NamedTuple):
     """What `ray_buffer` returned."""
     surfaces: Surfaces
     """The surfaces."""
+
+
+def usual_detector_radius(scene: Scene) -> float:
+    """Return the radius of a listener's ball [m]: in a large room few rays come near, and little changes in a metre."""
+    path = build_regions(scene).free_path
+    return float(np.clip(SHARE_OF_PATH * path, LEAST_RADIUS, GREATEST_RADIUS)) if np.isfinite(path) else LEAST_RADIUS
 
 
 @kernel(fastmath=FAST)
