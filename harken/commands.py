@@ -190,15 +190,22 @@ def training(command: Train, line: str) -> None:
     """Train an agent, or go on with a training."""
     settings = command.settings()
     out = checked_output_folder(command.out)
-    try:
-        from harken.agents.training import train
-    except ImportError as error:
-        raise MissingDependencyError(f"Training needs {error.name}: pip install 'harken[train]'.") from error
+    extra = "rllib" if command.engine == "rllib" else "train"
     judge = functools.partial(judge_policy, videos=out / "videos" if command.videos else None)
+    try:
+        if command.engine == "rllib":
+            from harken.agents.training.cluster import train_on_cluster as chosen
+
+            train: Any = functools.partial(chosen, workers=command.workers, address=command.ray)
+        else:
+            from harken.agents.training import train
+    except ImportError as error:
+        raise MissingDependencyError(f"Packages are missing ({error}): pip install 'harken[{extra}]'.") from error
     best = train(settings, out, judge=judge)
     print(f"Weights  {best.resolve()}")
-    print(f"Card     {(out / 'card.yaml').resolve()}")
-    print(f"Curves   tensorboard --logdir {shlex.quote(str(out / 'log'))}")
+    for title, path in (("Card    ", out / "card.yaml"), ("Log     ", out / "log")):
+        if path.exists():
+            print(f"{title} {path.resolve()}")
     print(f"Evaluate harken eval {settings.task} --agent {shlex.quote(str(out))}")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PAGES = ("docs/rendering.md", "docs/acoustics.md", "docs/soundspaces.md")
+PAGES = ("docs/rendering.md", "docs/acoustics.md", "docs/soundspaces.md", "docs/learning.md")
 """Pages whose Python blocks are run: in their order, each in a process of its own, in one empty folder for the page."""
 
 STORIES = (

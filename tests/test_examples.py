@@ -65,6 +65,31 @@ def test_train_ppo_saves_a_model_that_loads(tmp_path):
     assert ppo.load(tmp_path / "ppo_audiogoal.zip", device="cpu").num_timesteps == 128
 
 
+def test_train_rllib_writes_weights(tmp_path):
+    pytest.importorskip("ray.rllib", reason="needs harken[rllib]", exc_type=ImportError)
+    from harken.agents import PolicyAgent
+
+    run([str(ROOT / "examples" / "train_rllib.py"), "trained", "64", "1"], tmp_path)
+    assert PolicyAgent.load(tmp_path / "trained").sensors == ("depth", "spectrogram")
+
+
+def test_watch_model_writes_a_video_with_stereo_sound(tmp_path):
+    av = pytest.importorskip("av")
+    pytest.importorskip("sb3_contrib", reason="needs harken[train]")
+    from harken.agents.training import AvNavPolicy, TrainSettings
+    from harken.agents.training.checkpoint import save_policy
+    from harken.envs import TaskEnv
+
+    config = {"body": {"camera": {"width": 64, "height": 64}}}
+    space = TaskEnv("audiogoal", config=config).observation_space
+    policy = AvNavPolicy(space, TaskEnv("audiogoal").action_space, lambda _: 0.0, size=TrainSettings().network)
+    policy.action_net.bias.data[0] = 9.0  # stops at once
+    save_policy(tmp_path / "ears.safetensors", policy, {"config": config})
+    run([str(ROOT / "examples" / "watch_model.py"), "ears.safetensors", "videos"], tmp_path)
+    with av.open(str(tmp_path / "videos" / "ears-0.mp4")) as film:
+        assert film.streams.audio[0].channels == 2 and film.streams.video[0].frames >= 2
+
+
 def test_texts_name_the_commands():
     assert {"demo", "eval", "scene", "doctor", "bench"} <= set(commands())
 

@@ -38,8 +38,8 @@ class ModelCard:
     """Steps of all environments together, until the weights were as they are."""
     seconds: float
     """How long the whole training took [s]."""
-    curve: tuple[tuple[float, ...], ...] = ()
-    """Steps, success and SPL of each evaluation while it was trained."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Steps and SPL of each evaluation while it was trained."""
     results: dict[str, Any] = field(default_factory=dict)
     """What it reaches, by measure."""
 

@@ -1,5 +1,6 @@
 """Training: environments, imitation, checkpoints, and going on after a kill, bit by bit."""
 
+import functools
 import json
 import os
 import signal
@@ -203,6 +204,33 @@ def test_weights_that_are_no_numbers_stop_the_training(tmp_path):
         AvNavPolicy.evaluate_actions = original
     kept = load_policy(tmp_path / "last.safetensors")
     assert all(torch.isfinite(weights).all() for weights in kept.parameters())
+
+
+def test_stages_that_are_not_whole_rollouts_go_on_alike(tmp_path):
+    """Imitation ends at 64 of 40 steps; a training that stops in either stage goes on in that one."""
+    odd = replace(
+        SETTINGS,
+        task="pointgoal",
+        imitation=replace(SETTINGS.imitation, steps=40),
+        reinforcement=replace(SETTINGS.reinforcement, steps=90),
+        evaluate_every=32,
+    )
+
+    def judge(stops, policy, settings, steps):
+        if steps == stops:
+            raise KeyboardInterrupt
+        return {"spl": 1.0 / steps}
+
+    train(odd, tmp_path / "whole", judge=functools.partial(judge, 0), progress=False)
+    for stops in (64, 96):
+        with pytest.raises(KeyboardInterrupt):
+            train(odd, tmp_path / "broken", judge=functools.partial(judge, stops), progress=False)
+    train(odd, tmp_path / "broken", judge=functools.partial(judge, 0), progress=False)
+    assert [line["stage"] for line in _lines(tmp_path / "whole") if "rate" in line] == [
+        *["imitation"] * 2, *["reinforcement"] * 3
+    ]  # fmt: skip
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
 
 
 SCRIPT = """

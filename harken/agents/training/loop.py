@@ -32,7 +32,15 @@ from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
 from harken.registration import TASKS
 
-__all__ = ["MEASURES", "Judge", "environment_arguments", "make_environments", "train"]
+__all__ = [
+    "MEASURES",
+    "Judge",
+    "check_same_settings",
+    "environment_arguments",
+    "make_environments",
+    "policy_card",
+    "train",
+]
 
 MEASURES = ("success", "spl", "soft_spl", "steps")
 """Measures of an episode's end that are kept."""
@@ -61,6 +69,18 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
 
 def _is_silent(task: str) -> bool:
     return task in TASKS and "sound" in TASKS[task].options
+
+
+def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return what is written beside the weights of a policy: what its environments are like, and what it reached.
+
+    Args:
+        settings: The settings of the training.
+        steps: After how many steps the weights were as they are.
+        measures: What it reached.
+    """
+    config = environment_arguments(settings, split="val")["config"]
+    return {"trained_steps": steps, "task": settings.task, "config": config, **(measures or {})}
 
 
 def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
@@ -110,7 +130,7 @@ def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = Non
     folder = checked_output_folder(out)
     threads = torch.get_num_threads()
     with locked(folder):
-        _check_same(settings, folder)
+        check_same_settings(settings, folder)
         torch.manual_seed(settings.seed)
         stages: tuple[tuple[str, type[SequencePPO], int], ...] = (
             ("imitation", Imitation, settings.imitation.steps),
@@ -129,7 +149,12 @@ def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = Non
     return folder / "best.safetensors"
 
 
-def _check_same(settings: TrainSettings, folder: Path) -> None:
+def check_same_settings(settings: TrainSettings, folder: Path) -> None:
+    """Check that a folder holds no training with other settings, and write these if it holds none.
+
+    Raises:
+        ConfigurationError: It holds one; the message names the settings that differ.
+    """
     path = folder / "config.yaml"
     if path.is_file():
         found, given = to_mapping(load_preset(TrainSettings, path)), to_mapping(settings)
@@ -171,18 +196,16 @@ class _Run:
         write_text(self.folder / "task.yaml", to_yaml(envs.get_attr("settings", indices=[0])[0]))
         if kind is Imitation:
             envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
+        weights = self._weights()  # before the model seeds the random generators, from which a network is made
         model = kind(AvNavPolicy, envs, **self._arguments(kind))
         model.set_logger(_logger(self.folder))
-        begins = end - (settings.imitation.steps if kind is Imitation else settings.reinforcement.steps)
-        if self.steps > begins:
-            assert self.checkpoint is not None
+        # Whole rollouts can go beyond the steps of a stage, so these do not tell which one a checkpoint belongs to.
+        if self.checkpoint is not None and read_card(self.checkpoint)["stage"] == name:
             self._go_on(model, envs, load_training(self.checkpoint, model))
         else:
             envs.env_method("limit_distance", settings.curriculum.most_distance(self.steps))
-            if self.model is not None:
-                model.policy.load_state_dict(self.model.policy.state_dict())
-            elif self.checkpoint is not None:
-                model.policy.load_state_dict(load_policy(self.checkpoint).state_dict())
+            if weights is not None:
+                model.policy.load_state_dict(weights)
             model.num_timesteps = self.steps
         self.model = model
         watch = _Watch(self, name, envs, stepping)
@@ -196,6 +219,12 @@ class _Run:
         watch.end()
         envs.close()
         self.steps = model.num_timesteps
+
+    def _weights(self) -> dict[str, torch.Tensor] | None:
+        """Return what was learnt so far, None at the beginning."""
+        if self.model is not None:
+            return self.model.policy.state_dict()
+        return None if self.checkpoint is None else load_policy(self.checkpoint).state_dict()
 
     def _arguments(self, kind: type[SequencePPO]) -> dict[str, Any]:
         settings = self.settings
@@ -237,9 +266,7 @@ class _Run:
 
     def save(self, name: str, policy: AvNavPolicy, steps: int, measures: Mapping[str, float] | None = None) -> None:
         """Write a policy, with what its environments are like."""
-        arguments = environment_arguments(self.settings, split="val")
-        card = {"trained_steps": steps, "task": self.settings.task, "config": arguments["config"], **(measures or {})}
-        save_policy(self.folder / f"{name}.safetensors", policy, card)
+        save_policy(self.folder / f"{name}.safetensors", policy, policy_card(self.settings, steps, measures))
 
     def _card(self) -> ModelCard:
         settings, pool = self.settings, self.settings.pool
@@ -254,7 +281,7 @@ class _Run:
             command=shlex.join(["harken", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "harken" else "",
             steps=best["trained_steps"],
             seconds=round(self.seconds),
-            curve=tuple((line["steps"], line["val/success"], line["val/spl"]) for line in lines if "val/spl" in line),
+            curve=tuple((line["steps"], line["val/spl"]) for line in lines if "val/spl" in line),
             results={f"val {name}": best[name] for name in MEASURES if name in best},
         )
 
@@ -365,7 +392,7 @@ class _Watch(BaseCallback):
     def _keep(self) -> None:
         """Write a checkpoint and remove old ones."""
         places = self.envs.env_method("snapshot")
-        more: dict[str, Any] = {"places": places}
+        more: dict[str, Any] = {"places": places, "card": {"stage": self.name}}
         if isinstance(self.envs, TeacherDrives):
             more["teacher"] = {
                 "random": self.envs.random.bit_generator.state, "share": self.envs.share,
