@@ -106,8 +106,6 @@ class Train(TrainSettings):
     """Whether each evaluation writes a video with sound of its first episode."""
     engine: Literal["stable-baselines3", "rllib"] = "stable-baselines3"
     """Library that learns from rewards: here, or RLlib with workers on this machine or a cluster of Ray."""
-    workers: int = 2
-    """Processes of RLlib that step environments, a core for each."""
     ray: str | None = None
     """Address of the Ray cluster of RLlib: auto or host:6379; this machine by default."""
 

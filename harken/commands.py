@@ -29,6 +29,7 @@ from harken.arguments import (
 from harken.configs import load_preset
 from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
+from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, MissingDependencyError, SceneError, UnknownNameError
 from harken.eval import (
     EpisodeRecord,
@@ -196,7 +197,7 @@ def training(command: Train, line: str) -> None:
         if command.engine == "rllib":
             from harken.agents.training.cluster import train_on_cluster as chosen
 
-            train: Any = functools.partial(chosen, workers=command.workers, address=command.ray)
+            train: Any = functools.partial(chosen, workers=checked_threads(settings.workers), address=command.ray)
         else:
             from harken.agents.training import train
     except ImportError as error:
