@@ -31,7 +31,7 @@ def judge_policy(
         split: "train", "val" or "test".
         videos: Folder for a video with sound of the first episode, ``STEPS-0.mp4``; None for none.
     """
-    from harken.agents.training.train import MEASURES, environment_arguments
+    from harken.agents.training.loop import MEASURES, environment_arguments
 
     evaluation = Evaluation(
         agent=PolicyAgent(policy),

@@ -20,10 +20,10 @@ from harken.agents import PolicyAgent  # noqa: E402
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy  # noqa: E402
 from harken.agents.training.environments import ThreadVecEnv  # noqa: E402
 from harken.agents.training.imitation import Imitation, TeacherDrives  # noqa: E402
+from harken.agents.training.loop import train  # noqa: E402
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO  # noqa: E402
 from harken.agents.training.resuming import Resumable  # noqa: E402
 from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
-from harken.agents.training.train import train  # noqa: E402
 from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError, StateError  # noqa: E402
@@ -238,7 +238,7 @@ import sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, {folder!r})
 from test_training import SETTINGS
-from harken.agents.training.train import train
+from harken.agents.training.loop import train
 from harken.eval import judge_policy
 train(SETTINGS, sys.argv[1], judge=judge_policy, progress=False)
 """

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harken.agents.training.settings import CurriculumSettings, ImitationSettings, PPOSettings, TrainSettings
 
 if TYPE_CHECKING:
+    from harken.agents.training.loop import train
     from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
-    from harken.agents.training.train import train
 
 __all__ = [
     "AvNavPolicy",
@@ -22,12 +22,10 @@ __all__ = [
     "train",
 ]
 
-_LAZY = {"AvNavPolicy": "recurrent", "SequencePPO": "recurrent", "train": "train"}
+_LAZY = {"AvNavPolicy": "recurrent", "SequencePPO": "recurrent", "train": "loop"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value  # the module of that name would be found in place of the function
-    return value
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)

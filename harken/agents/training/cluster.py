@@ -19,9 +19,9 @@ from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import Tensor
 
 from harken.agents.training.checkpoint import load_policy, read_card, save_policy
+from harken.agents.training.loop import Judge, check_same_settings, environment_arguments, policy_card, train
 from harken.agents.training.recurrent import AvNavPolicy
 from harken.agents.training.settings import TrainSettings
-from harken.agents.training.train import Judge, check_same_settings, environment_arguments, policy_card, train
 from harken.checks import checked_count
 from harken.envs import TaskEnv, ThreadVectorEnv
 from harken.files import checked_output_folder, locked
