@@ -28,6 +28,4 @@ _LAZY = {"AvNavPolicy": "recurrent", "SequencePPO": "recurrent", "train": "loop"
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
+    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
