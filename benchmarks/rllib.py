@@ -14,7 +14,6 @@ from pathlib import Path
 
 from harken.agents import PolicyAgent
 from harken.agents.training import ImitationSettings, PPOSettings, TrainSettings, train
-from harken.agents.training.cluster import train_on_cluster
 from harken.envs.drawing import HomePool
 
 SETTINGS = TrainSettings(
@@ -33,6 +32,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2048)
     parser.add_argument("--quick", action="store_true", help="256 steps")
     arguments = parser.parse_args()
+    try:
+        from harken.agents.training.cluster import train_on_cluster
+    except ImportError as error:
+        print(f"RLlib is not installed ({error}): pip install 'harken[rllib]'")
+        return
     steps = 256 if arguments.quick else arguments.steps
     settings = replace(SETTINGS, reinforcement=replace(SETTINGS.reinforcement, steps=steps))
     engines: dict[str, Callable[[Path], Path]] = {
