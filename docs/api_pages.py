@@ -18,6 +18,9 @@ OPTIONAL = ("torch", "stable_baselines3", "sb3_contrib", "safetensors", "rlr_aud
 ABSENT = [name for name in OPTIONAL if find_spec(name) is None]
 """Those that are not installed here."""
 
+if find_spec("tree") is None:
+    ABSENT.append("ray.rllib")  # which needs more than ray
+
 FOLDERS = (
     ["scene", "vision", "sound", "acoustics", "metrics", "sim", "tasks", "envs", "agents", "eval", "render"]
     + ["configs", "raytracing", "errors", "checks", "files", "registration", "cli"]
