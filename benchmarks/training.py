@@ -143,11 +143,11 @@ def main() -> None:
         learners(1024 if arguments.quick else arguments.steps, side, size)
     steps = 64 if arguments.quick else 4_000
     print("The environments alone, 64 x 64 depth and spectrogram, uniformly random actions with resets")
-    for count, workers in ((1, 1), (8, 1), (8, 2)):
+    for count, workers in ((2, 2),) if arguments.quick else ((1, 1), (8, 1), (8, 2)):
         rate = environments(steps, workers, count)
         print(f"  {count} in {workers} process{'es' if workers > 1 else ''}: {rate:20.0f} steps/s")
     print(f"Both together, {TrainSettings().environments} environments, as many processes as cores")
-    whole(2_048 if arguments.quick else 24_000)
+    whole(1_024 if arguments.quick else 24_000)
 
 
 if __name__ == "__main__":
