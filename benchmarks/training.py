@@ -120,7 +120,8 @@ def whole(steps: int) -> None:
         train(settings, folder, progress=False)
         lines = [json.loads(line) for line in (Path(folder) / "curve.jsonl").read_text().splitlines()]
     for stage in ("imitation", "reinforcement"):
-        of_stage = [line for line in lines if line["stage"] == stage and "rate" in line][1:]
+        of_stage = [line for line in lines if line["stage"] == stage and "rate" in line]
+        of_stage = of_stage[1:] or of_stage
         if of_stage:
             shares = [100 * np.mean([line[f"time/{part}"] for line in of_stage]) for part in PARTS]
             rate = 1 / np.mean([1 / line["rate"] for line in of_stage])
