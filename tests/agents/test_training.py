@@ -20,7 +20,7 @@ from harken.agents import PolicyAgent  # noqa: E402
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy  # noqa: E402
 from harken.agents.training.environments import ThreadVecEnv  # noqa: E402
 from harken.agents.training.imitation import Imitation, TeacherDrives  # noqa: E402
-from harken.agents.training.loop import train  # noqa: E402
+from harken.agents.training.loop import check_same_settings, train  # noqa: E402
 from harken.agents.training.recurrent import AvNavPolicy, SequencePPO  # noqa: E402
 from harken.agents.training.resuming import Resumable  # noqa: E402
 from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
@@ -186,6 +186,13 @@ def test_a_folder_of_other_settings_is_refused(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 1\n")
     with pytest.raises(ConfigurationError, match="other settings"):
         train(SETTINGS, tmp_path, progress=False)
+
+
+def test_another_number_of_workers_is_the_same_training(tmp_path):
+    check_same_settings(SETTINGS, tmp_path)
+    check_same_settings(replace(SETTINGS, workers=2), tmp_path)
+    with pytest.raises(ConfigurationError, match="other settings: seed"):
+        check_same_settings(replace(SETTINGS, seed=1), tmp_path)
 
 
 def test_weights_that_are_no_numbers_stop_the_training(tmp_path):

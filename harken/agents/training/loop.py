@@ -158,7 +158,8 @@ def check_same_settings(settings: TrainSettings, folder: Path) -> None:
     path = folder / "config.yaml"
     if path.is_file():
         found, given = to_mapping(load_preset(TrainSettings, path)), to_mapping(settings)
-        other = [name for name in given if found[name] != given[name]]
+        # What is learnt does not depend on the number of workers.
+        other = [name for name in given if name != "workers" and found[name] != given[name]]
         if other:
             raise ConfigurationError(
                 f"The folder {str(folder)!r} holds a training with other settings: {', '.join(other)} (config.yaml). "
@@ -191,7 +192,13 @@ class _Run:
         """Learn in one way up to a number of steps."""
         settings = self.settings
         envs = make_environments(settings, teacher=kind is Imitation)
-        stepping = envs
+        try:
+            self._learn(name, kind, end, envs)
+        finally:  # workers would go on after an error
+            envs.close()
+
+    def _learn(self, name: str, kind: type[SequencePPO], end: int, envs: VecEnv) -> None:
+        settings, stepping = self.settings, envs
         assert isinstance(stepping, ThreadVecEnv | ProcessVecEnv)
         write_text(self.folder / "task.yaml", to_yaml(envs.get_attr("settings", indices=[0])[0]))
         if kind is Imitation:
@@ -217,7 +224,6 @@ class _Run:
                 watch.check_finite()
             raise
         watch.end()
-        envs.close()
         self.steps = model.num_timesteps
 
     def _weights(self) -> dict[str, torch.Tensor] | None:

@@ -33,8 +33,8 @@ class ProcessVecEnv(VecEnv):
     """Step environments in a few worker processes, each of which holds a share and its own homes and sound fields.
 
     It returns what `stable_baselines3.common.vec_env.DummyVecEnv` returns, byte for byte, whatever the number of
-    workers; that is faster than Stable-Baselines3's ``SubprocVecEnv``, and takes less memory, where there are more
-    environments than cores. Workers are started afresh, so a script needs ``if __name__ == "__main__":``.
+    workers. Stable-Baselines3's ``SubprocVecEnv`` has a process, with homes and sound fields of its own, for each
+    environment. Workers are started afresh, so a script needs ``if __name__ == "__main__":``.
 
     Args:
         env_fns: Make the environments.
