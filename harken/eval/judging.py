@@ -33,10 +33,12 @@ def judge_policy(
     """
     from harken.agents.training.loop import MEASURES, environment_arguments
 
+    arguments = environment_arguments(settings, split=split)
+    del arguments["sensors"]  # the agent's own
     evaluation = Evaluation(
         agent=PolicyAgent(policy),
         environment=settings.task,
-        arguments=environment_arguments(settings, split=split),
+        arguments=arguments,
         episodes=settings.evaluation_episodes,
         recorded=0 if videos is None else 1,
         name=f"{steps:012d}",

@@ -120,6 +120,7 @@ class NavigationTask:
     | spectrogram | (65, 26, 2) float32 | log-magnitude spectrogram of the waveform, as SoundSpaces' sensor |
     | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
     | collision | (1,) float32 | 1 if the last action ran into something |
+    | last_action | Discrete(6) | 0 at the start, then 1 + the action before |
     | pointgoal | (2,) float32 | metres ahead and to the left to the goal (not in AudioGoal) |
     | oracle | Discrete(4) | privileged: the action of the shortest path |
 

@@ -83,7 +83,7 @@ def sound_sensors(heard: Callable[[], np.ndarray], samples: int) -> tuple[Sensor
 
 
 def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ...]:
-    """Return "pose" and "collision".
+    """Return "pose", "collision" and "last_action".
 
     Args:
         walk: Returns the body's walk.
@@ -99,6 +99,11 @@ def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ..
             name="collision",
             space=Numbers(shape=(1,), low=0.0, high=1.0),
             read=lambda views: np.array([walk().collided], np.float32),
+        ),
+        Sensor(
+            name="last_action",
+            space=Choice(names=("none", *(action.name.lower().replace("_", " ") for action in Action))),
+            read=lambda views: np.int64(0 if (last := walk().last_action) is None else last + 1),
         ),
     )
 

@@ -63,7 +63,7 @@ class SeparationTask:
     | spectrogram | (512, 32, 2) float32 | log(1 + magnitude) of the mixture at both ears, of the step's sound |
     | waveform | (2, 16000) float32 | the mixture itself |
     | target | Discrete(24) | class of the target, an index into ``env.unwrapped.task.sounds.targets`` |
-    | rgb, depth, semantic, pose, collision | | as in AudioGoal; pose includes the time |
+    | rgb, depth, semantic, pose, collision, last_action | | as in AudioGoal; pose includes the time |
     | mask | (512, 32, 2) float32 | privileged: the mask in 0–1 that brings the mixture nearest to the target |
 
     ## Rewards

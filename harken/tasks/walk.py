@@ -67,6 +67,7 @@ class Walk:
         self.start_distance = self.distance = self.path_length = 0.0
         self.steps = self.collisions = 0
         self.collided = False
+        self.last_action: Action | None = None
 
     def begin(self, position: Any, heading: float, goal: np.ndarray, *, episode: str) -> None:
         """Put the body at a start.
@@ -91,6 +92,7 @@ class Walk:
             )
         self.start_distance = self.distance = distance
         self.path_length, self.steps, self.collisions, self.collided = 0.0, 0, 0, False
+        self.last_action = None
 
     @property
     def ground(self) -> Ground:
@@ -100,7 +102,7 @@ class Walk:
     def act(self, action: Action | None) -> None:
         """Do an action, or nothing, and count it."""
         simulator, body = self.simulator, self._body
-        before, self.collided = simulator.position.copy(), False
+        before, self.collided, self.last_action = simulator.position.copy(), False, action
         if action == Action.MOVE_FORWARD:
             self.collided = bool(simulator.move_forward(body.forward_step))
         elif action == Action.TURN_LEFT:

@@ -91,7 +91,9 @@ class AvNavEncoder(nn.Module):
             self.image = _convolutions(self._stacked(self.images), size.image, size.features)
             self.width += size.features
         if self.spectrograms:
-            self.spectrogram = _convolutions(self._stacked(self.spectrograms), size.spectrogram, size.features)
+            self.spectrogram = _convolutions(
+                self._stacked(self.spectrograms), size.spectrogram, size.features, shortened=True
+            )
             self.width += size.features
 
     def _stacked(self, names: Sequence[str]) -> tuple[int, int, int]:
@@ -112,14 +114,24 @@ class AvNavEncoder(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _convolutions(shape: tuple[int, int, int], layers: Sequence[Convolution], features: int) -> nn.Sequential:
-    """Return convolutions with rectifiers, except after the last as published, and a layer that connects all."""
+def _convolutions(
+    shape: tuple[int, int, int], layers: Sequence[Convolution], features: int, *, shortened: bool = False
+) -> nn.Sequential:
+    """Return convolutions with rectifiers, except after the last as published, and a layer that connects all.
+
+    Filters may be shortened to what is left of a side: what is heard in one step may be only a few frames long.
+    """
     channels, height, width = shape
     modules: list[nn.Module] = []
     for layer in layers:
-        modules += [nn.Conv2d(channels, layer.filters, layer.kernel, layer.stride), nn.ReLU()]
+        kernel = (layer.kernel, layer.kernel)
+        if shortened:
+            kernel = (min(layer.kernel, height), min(layer.kernel, width))
+        modules += [nn.Conv2d(channels, layer.filters, kernel, layer.stride), nn.ReLU()]
         channels = layer.filters
-        height, width = ((side - layer.kernel) // layer.stride + 1 for side in (height, width))
+        height, width = (
+            (side - length) // layer.stride + 1 for side, length in zip((height, width), kernel, strict=True)
+        )
         if height < 1 or width < 1:
             raise ConfigurationError(
                 f"An image of {shape[1]} x {shape[2]} is too small for the layers {tuple(layers)}; use a larger image "

@@ -71,8 +71,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         ``(n, *sensor_size(name, space))`` float32.
     """
     if isinstance(space, gym.spaces.Discrete):
-        if values.ndim == 2 and values.shape[1] == space.n and space.n > 1:
-            return values.float()
+        if values.ndim > 1 and values.shape[-1] == space.n and space.n > 1:
+            return values.float().flatten(1)
         return torch.nn.functional.one_hot(values.long().flatten() - int(space.start), int(space.n)).float()
     assert isinstance(space, gym.spaces.Box)
     values = values.float()

@@ -1,14 +1,20 @@
 """Learning from the oracle, which knows the way and costs nothing: behaviour cloning and DAgger on whole sequences."""
 
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
+from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from harken.agents.training.recurrent import SequencePPO
+from harken.agents.training.recurrent import SequenceBuffer, SequencePPO
+from harken.agents.training.replay import Replay
 from harken.errors import ConfigurationError
 
 __all__ = ["Imitation", "TeacherDrives"]
@@ -71,23 +77,31 @@ class TeacherDrives(VecEnvWrapper):
 
 
 class Imitation(SequencePPO):
-    """Learns to do what the teacher would do, in the places to which the pupil (or the teacher) has come.
+    """Learns to do what the teacher would do, in all places to which the pupil (or the teacher) has come.
 
     It is `SequencePPO` with another loss: the cross-entropy to the teacher's actions, and the error of the values of
-    what is earned meanwhile, so that reinforcement can go on with policy and values. The loop, the logs, the saved
-    files are the same, and so are the weights.
+    what was earned meanwhile, so that reinforcement can go on with policy and values. The loop, the logs, the saved
+    files are the same, and so are the weights. ``n_epochs`` says how often each step is learnt from altogether, while
+    it is among the rollouts that are remembered; the memory's states at the beginning of a rollout are those that it
+    had then.
 
     Args:
         arguments: Those of `sb3_contrib.RecurrentPPO`; the environments must show the sensor "oracle".
         balance: How much more rare actions count than common ones, as the power of their share: with 0 each step
             counts alike, with 1 each action. A stop is right in one step of sixty, and nothing succeeds without it.
+        rollouts: How many rollouts are remembered.
+        folder: Where they are; a temporary folder by default.
 
     Raises:
         ConfigurationError: The sensor is missing.
+        FileError: The folder cannot be written.
     """
 
-    def __init__(self, *arguments: Any, balance: float = 0.5, **more: Any):
-        self.balance = balance
+    def __init__(
+        self, *arguments: Any, balance: float = 0.5, rollouts: int = 64, folder: Path | None = None, **more: Any
+    ):
+        self.balance, self._folder, self._rollouts = balance, folder, rollouts
+        self.replay: Replay | None = None
         super().__init__(*arguments, **more)
 
     def _setup_model(self) -> None:
@@ -95,45 +109,69 @@ class Imitation(SequencePPO):
         super()._setup_model()
 
     def train(self) -> None:
-        """Update the policy from the rollout."""
-        policy = self.policy
+        """Remember the rollout, and update the policy from rollouts that are remembered."""
+        replay = self._remember()
+        assert self.batch_size is not None
+        policy, together = self.policy, max(1, self.batch_size // self.n_steps)
         policy.set_training_mode(True)
         self._update_learning_rate(policy.optimizer)
+        self._n_updates += 1  # first, for the message of an update that fails
         sums: dict[str, list[float]] = {"imitation_loss": [], "agreement": [], "value_loss": [], "entropy": []}
-        weights = self._weights()
-        for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
-                advice = batch.observations[TEACHER].long().flatten()  # type: ignore[index]
-                values, logarithms, entropy = policy.evaluate_actions(
-                    batch.observations,  # type: ignore[arg-type]
-                    advice,
-                    batch.lstm_states,  # type: ignore[attr-defined]
-                    batch.episode_starts,  # type: ignore[attr-defined]
-                )
-                imitation = -(weights[advice] * logarithms).mean()
-                value_loss = torch.nn.functional.mse_loss(values.flatten(), batch.returns)
-                assert entropy is not None
-                loss = imitation + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
-                policy.optimizer.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
-                policy.optimizer.step()
-                found = {
-                    "imitation_loss": imitation, "agreement": logarithms.detach().exp().mean(),
-                    "value_loss": value_loss, "entropy": entropy.mean(),
-                }  # fmt: skip
-                for name, value in found.items():
-                    sums[name].append(value.item())
-            self._n_updates += 1
+        weights = self._weights(replay.all(TEACHER))
+        for _ in range(-(-self.n_epochs * self.n_envs // together)):
+            batch = replay.draw(together)
+            sensed = {name: batch[name].flatten(0, 1).to(self.device) for name in self._sensors}
+            hidden, *parts = (batch[name].to(self.device) for name in ("_memory", "_starts", "_returns"))
+            starts, returns = (part.flatten() for part in parts)
+            state = hidden[None].contiguous()
+            advice = sensed[TEACHER].long().flatten()
+            values, logarithms, entropy = policy.evaluate_actions(sensed, advice, RNNStates((state, state), ()), starts)  # type: ignore[arg-type]
+            imitation = -(weights[advice] * logarithms).mean()
+            value_loss = torch.nn.functional.mse_loss(values.flatten(), returns)
+            assert entropy is not None
+            loss = imitation + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
+            policy.optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
+            policy.optimizer.step()
+            found = {
+                "imitation_loss": imitation, "agreement": logarithms.detach().exp().mean(),
+                "value_loss": value_loss, "entropy": entropy.mean(),
+            }  # fmt: skip
+            for name, value in found.items():
+                sums[name].append(value.item())
         for name, values_of_batches in sums.items():
             self.logger.record(f"train/{name}", float(np.mean(values_of_batches)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
-    def _weights(self) -> torch.Tensor:
-        """Return how much each action counts; the mean over the rollout is 1."""
+    @property
+    def _sensors(self) -> tuple[str, ...]:
+        assert isinstance(self.observation_space, gym.spaces.Dict)
+        return tuple(self.observation_space.spaces)
+
+    def _remember(self) -> Replay:
+        """Keep the rollout, with the environments first."""
+        buffer, space = self.rollout_buffer, self.observation_space
+        assert isinstance(buffer, SequenceBuffer) and isinstance(space, gym.spaces.Dict)
+        if self.replay is None:  # now it is known where the training goes on
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="harken-replay-"))
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self.replay = Replay(self._folder, self._rollouts, self.num_timesteps - self.n_steps * self.n_envs)
+        arrays: dict[str, np.ndarray | torch.Tensor] = {
+            name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in buffer.observations.items()
+        }
+        arrays["_returns"] = np.ascontiguousarray(buffer.returns.T)
+        arrays["_starts"] = np.ascontiguousarray(buffer.episode_starts.T)
+        arrays["_memory"] = buffer.first_memory
+        self.replay.add(self.num_timesteps, space.spaces, arrays)
+        return self.replay
+
+    def _weights(self, advice: torch.Tensor) -> torch.Tensor:
+        """Return how much each action counts; the mean over what is remembered is 1."""
         assert isinstance(self.action_space, gym.spaces.Discrete)
-        advice = self.rollout_buffer.observations[TEACHER].astype(np.int64).ravel()  # type: ignore[index]
-        shares = np.bincount(advice, minlength=int(self.action_space.n)) / len(advice)
+        shares = np.bincount(advice.numpy().astype(np.int64).ravel(), minlength=int(self.action_space.n))
+        shares = shares / shares.sum()
         weights = np.maximum(shares, RAREST) ** -self.balance
         return torch.as_tensor(weights / (weights * shares).sum(), dtype=torch.float32, device=self.device)
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -45,9 +46,15 @@ __all__ = [
 MEASURES = ("success", "spl", "soft_spl", "steps")
 """Measures of an episode's end that are kept."""
 
+OWN_MOVEMENT = ("collision", "last_action")
+"""Sensors that tell an agent what it did, which are added to those that a task shows."""
+
 Judge = Callable[[AvNavPolicy, TrainSettings, int], Mapping[str, float]]
 """Evaluates a policy after so many steps, such as `harken.eval.judge_policy`; of what it returns "spl" tells which
 policy is the best."""
+
+REPLAY = "replay"
+"""Folder of the rollouts that imitation learns from again."""
 
 CHECKPOINTS_KEPT = 2
 """How many checkpoints stay, beside the best policy and the last."""
@@ -55,15 +62,19 @@ CHECKPOINTS_KEPT = 2
 
 def environment_arguments(settings: TrainSettings, *, split: str = "train") -> dict[str, Any]:
     """Return the arguments of the environments of a training."""
-    sensors = settings.sensors
-    arguments: dict[str, Any] = {"split": split, "config": {"body": {"camera": settings.camera}}}
+    config: dict[str, Any] = {"body": {"camera": settings.camera}}
+    arguments: dict[str, Any] = {"split": split, "config": config}
     if settings.sound is not None and not _is_silent(settings.task):
         arguments["sound"] = settings.sound
+    one = TaskEnv(settings.task, **arguments)
+    own = [name for name in OWN_MOVEMENT if name in one.task.sensors]
+    arguments["sensors"] = settings.sensors or tuple(dict.fromkeys((*one.sensors, *own)))
+    if settings.size == "small" and hasattr(one.settings, "observation_time"):
+        config["observation_time"] = one.settings.step_time  # without the zeros that follow the sound of a step
     if split == "train":
         arguments["pool"] = settings.pool
-        arguments["config"] = {**arguments["config"], "goals_per_home": settings.goals_per_home}
-    if sensors:
-        arguments["sensors"] = sensors
+        config["goals_per_home"] = settings.goals_per_home
+    one.close()
     return arguments
 
 
@@ -91,10 +102,8 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
         teacher: Whether the oracle's action is shown.
     """
     arguments = environment_arguments(settings)
-    first = TaskEnv(settings.task, **arguments)
     if teacher:
-        arguments["sensors"] = (*first.sensors, TEACHER)
-    first.close()
+        arguments["sensors"] = (*arguments["sensors"], TEACHER)
     make = [functools.partial(_watched, settings.task, arguments)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
     made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
@@ -191,6 +200,8 @@ class _Run:
     def stage(self, name: str, kind: type[SequencePPO], end: int) -> None:
         """Learn in one way up to a number of steps."""
         settings = self.settings
+        if kind is not Imitation:
+            self._forget()
         envs = make_environments(settings, teacher=kind is Imitation)
         try:
             self._learn(name, kind, end, envs)
@@ -241,6 +252,7 @@ class _Run:
             return common | {
                 "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
                 "vf_coef": one.value, "balance": one.balance,
+                "rollouts": one.remembered, "folder": self.folder / REPLAY,
                 "learning_rate": functools.partial(_falling, one.learning_rate),
             }  # fmt: skip
         two = settings.reinforcement
@@ -261,8 +273,13 @@ class _Run:
             envs.share, envs.shares = more["teacher"]["share"], np.array(more["teacher"]["shares"])
             envs.listen(model._last_obs)
 
+    def _forget(self) -> None:
+        """Remove the rollouts that imitation has learnt from."""
+        shutil.rmtree(self.folder / REPLAY, ignore_errors=True)
+
     def finish(self) -> None:
         """Write the policy as it is at the end."""
+        self._forget()
         policy = self.model.policy if self.model is not None else load_policy(self.checkpoint or self.folder)
         assert isinstance(policy, AvNavPolicy)
         self.save("last", policy, self.steps)
@@ -408,6 +425,8 @@ class _Watch(BaseCallback):
         save_training(self.run.folder / f"checkpoint-{self.num_timesteps:012d}.safetensors", self.model, more)
         for path in sorted(self.run.folder.glob("checkpoint-*.safetensors"))[:-CHECKPOINTS_KEPT]:
             path.unlink(missing_ok=True)
+        if isinstance(self.model, Imitation) and self.model.replay is not None:
+            self.model.replay.prune()
 
     def _evaluate(self) -> None:
         assert isinstance(self.model.policy, AvNavPolicy)

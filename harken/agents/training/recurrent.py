@@ -188,6 +188,12 @@ class SequenceBuffer(RecurrentDictRolloutBuffer):
             self._states = lstm_states
         DictRolloutBuffer.add(self, *args, **kwargs)
 
+    @property
+    def first_memory(self) -> Tensor:
+        """What the memory of actions was before the first step, ``(environments, units)``."""
+        assert self._states is not None
+        return self._states.pi[0][0]
+
     def get(self, batch_size: int | None = None) -> Generator[RecurrentDictRolloutBufferSamples, None, None]:
         """Yield minibatches, in random order.
 

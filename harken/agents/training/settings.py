@@ -21,13 +21,15 @@ class ImitationSettings:
     """Steps of all environments together; 0 for none."""
     teacher_steps: int = 200_000
     """Steps over which the least share of an episode's steps in which the teacher acts falls from all to none."""
-    rollout: int = 64
+    rollout: int = 32
     """Steps of each environment between two updates."""
-    batch: int = 256
-    """Steps of a minibatch, whole rollouts of a few environments."""
-    epochs: int = 2
-    """How often each rollout is learnt from."""
-    learning_rate: float = 1e-3
+    batch: int = 512
+    """Steps of a minibatch, of rollouts of single environments."""
+    epochs: int = 5
+    """How often each step is learnt from altogether, while it is remembered."""
+    remembered: int = 200
+    """How many rollouts are remembered: 5 to 10 MB each on disk, with the small network and 16 environments."""
+    learning_rate: float = 2e-3
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
     entropy: float = 0.0
     """Weight of the entropy of actions."""
@@ -45,6 +47,7 @@ class ImitationSettings:
             rollout=(1, 10**6),
             batch=(1, 10**9),
             epochs=(1, 1_000),
+            remembered=(1, 10**6),
             learning_rate=(0.0, 1.0),
             entropy=(0.0, 100.0),
             balance=(0.0, 1.0),
@@ -74,8 +77,8 @@ class PPOSettings:
     """Discount of rewards a step later."""
     trace: float = 0.95
     """λ of generalised advantage estimation."""
-    value: float = 0.5
-    """Weight of the error of values."""
+    value: float = 0.05
+    """Weight of the error of values: rewards are of the order of ten, and gradients are clipped all together."""
     gradient: float = 0.5
     """Greatest norm of a gradient."""
 
@@ -128,12 +131,13 @@ class TrainSettings:
     task: str = "audiogoal"
     """Task, such as audiogoal, audiopointgoal, pointgoal."""
     sensors: tuple[str, ...] = ()
-    """What the agent senses; those that the task is about by default."""
+    """What the agent senses. By default what the task is about, and what it did itself: "collision", "last_action"."""
     sound: str | None = "telephone"
     """What sounds: a clip or category, "heard", or the path of a recording or folder; None where nothing does."""
     size: Literal["small", "published"] = "small"
-    """Sizes of the network: for a few CPU cores, with images of 64 × 64, or as published, with 128 × 128."""
-    environments: int = 8
+    """Sizes of the network: as published, with images of 128 × 128, or for a few CPU cores, with images of 64 × 64 and
+    spectrograms that end with the sound of the step."""
+    environments: int = 16
     """Environments that are stepped together."""
     workers: int | None = None
     """Processes that step them, each a share of them; the number of cores by default, 1 for this process."""
