@@ -37,6 +37,9 @@ TASKS: dict[str, TaskEntry] = {
     "audiogoal": _navigation("AudioGoal"),
     "audiopointgoal": _navigation("AudioPointGoal", shows_goal=True),
     "pointgoal": _navigation("PointGoal", shows_goal=True, sound=None),
+    "dynamic-audiogoal": TaskEntry(
+        id="harken/DynamicAudioGoal-v0", task="harken.tasks.dynamic:DynamicTask", preset="dav-nav"
+    ),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -86,6 +86,9 @@ class Episode:
         return Trajectory(times=way[:, 0], positions=way[:, 1:] + [0.0, lift, 0.0])
 
 
+E = TypeVar("E", bound=Episode)
+
+
 def _checked_doors(where: str, doors: Any) -> tuple[tuple[str, DoorState], ...]:
     listed = doors if isinstance(doors, list | tuple) else (doors,)
     rows = tuple(tuple(row) if isinstance(row, list | tuple) else () for row in listed)
@@ -116,8 +119,12 @@ def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> None:
     write_bytes(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data, error=EpisodeError)
 
 
-def read_episodes(path: str | Path) -> tuple[Episode, ...]:
+def read_episodes(path: str | Path, kind: type[E] = Episode) -> tuple[E, ...]:  # type: ignore[assignment]
     """Read episodes that `write_episodes` wrote.
+
+    Args:
+        path: The file.
+        kind: What the episodes are: `Episode`, or a task's own dataclass on top of it.
 
     Raises:
         EpisodeError: The file is missing, is not JSON lines, unpacks to more than 1 GB, or an episode has unknown,
@@ -133,11 +140,11 @@ def read_episodes(path: str | Path) -> tuple[Episode, ...]:
         lines = data.decode("utf-8").splitlines()
     except UnicodeError as error:
         raise EpisodeError(f"Episode file {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
-    names = {f.name for f in fields(Episode)}
-    return tuple(_parsed(line, f"{path}, line {number}", names) for number, line in enumerate(lines, 1))
+    return tuple(_parsed(line, f"{path}, line {number}", kind) for number, line in enumerate(lines, 1))
 
 
-def _parsed(line: str, where: str, names: set[str]) -> Episode:
+def _parsed(line: str, where: str, kind: type[E]) -> E:
+    names = {f.name for f in fields(kind)}
     row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")
@@ -145,7 +152,7 @@ def _parsed(line: str, where: str, names: set[str]) -> Episode:
     if unknown:
         raise EpisodeError(f"{where}: unknown keys {unknown}; an episode has {sorted(names)}.")
     try:
-        return Episode(**row)
+        return kind(**row)
     except TypeError as error:  # a key is missing
         raise EpisodeError(f"{where} is not an episode: {error}.") from error
     except EpisodeError as error:

@@ -210,7 +210,7 @@ class NavigationTask:
         sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
-            oracle_sensor(self._oracle_action, self._choices),
+            oracle_sensor(self.oracle_action, self._choices),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
@@ -300,10 +300,11 @@ class NavigationTask:
         """Return what sounds at the beginning of an episode."""
         if self.sounds is None:
             return ()
-        return (Source(position=np.array(episode.goal_position) + self._lift, moving=bool(episode.trajectory)),)
+        return (Source(position=np.array(episode.goal_position) + self.lift, moving=bool(episode.trajectory)),)
 
     @property
-    def _lift(self) -> np.ndarray:
+    def lift(self) -> np.ndarray:
+        """``(3,)`` from the floor to the height of ears, at which goals sound [m]."""
         return np.array([0.0, self.simulator.ear_height, 0.0])
 
     def begin(self, episode: Episode) -> None:
@@ -319,22 +320,26 @@ class NavigationTask:
         self.walk.begin(
             episode.start_position, episode.start_heading, np.array(episode.goal_position), episode=episode.episode_id
         )
-        simulator.set_sources([] if self.sounds is None else [self._source(episode, self.sounds)])
+        simulator.set_sources([] if self.sounds is None else self.sounding(episode, self.sounds))
         self.oracle.set_goal(self.walk.goal)
         self.episode, self.stopped = episode, False
         self._way = episode.goal_way()
-        self._beginning = simulator.position.copy(), simulator.heading, self.walk.goal
+        self.beginning = simulator.position.copy(), simulator.heading, self.walk.goal
         self._oracle_actions = None
         if self.settings.opens_doors:  # counted with the doors as they are now
             self._oracle_actions = self.oracle_actions
         self._hear()
 
-    def _source(self, episode: Episode, sounds: Sounds) -> SoundSource:
-        clip = sounds.clip(episode.sound).samples
+    def sounding(self, episode: Episode, sounds: Sounds) -> list[SoundSource]:
+        """Return all that sounds in an episode."""
+        return [self.source(episode, sounds.clip(episode.sound).samples)]
+
+    def source(self, episode: Episode, samples: np.ndarray) -> SoundSource:
+        """Return the goal as a source of a sound ``(n,)``."""
         return SoundSource(
-            position=np.array(episode.goal_position) + self._lift,
-            samples=clip,
-            offset=round(episode.sound_offset * self.simulator.rate) % len(clip),
+            position=np.array(episode.goal_position) + self.lift,
+            samples=samples,
+            offset=round(episode.sound_offset * self.simulator.rate) % len(samples),
             onset=episode.onset,
             duration=float("inf") if episode.duration is None else episode.duration,
             trajectory=episode.goal_way(self.simulator.ear_height),
@@ -349,7 +354,7 @@ class NavigationTask:
         assert self.waveform is not None
         return self.waveform
 
-    def _oracle_action(self) -> int:
+    def oracle_action(self) -> int:
         simulator = self.simulator
         action = self.oracle.action(simulator.position, simulator.heading)
         if not self.settings.opens_doors or action != Action.MOVE_FORWARD:
@@ -396,7 +401,7 @@ class NavigationTask:
     def oracle_actions(self) -> int:
         """Actions that the oracle takes from start to goal, stop included, where the goal stays."""
         if self._oracle_actions is None:  # counted on demand: most episodes of an untrained agent never ask
-            position, heading, goal = self._beginning
+            position, heading, goal = self.beginning
             self.oracle.set_goal(goal)
             self._oracle_actions = self.oracle.count_actions(position, heading)
             self.oracle.set_goal(self.walk.goal)
