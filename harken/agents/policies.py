@@ -13,7 +13,7 @@ from harken.envs import StableBaselinesAction, StableBaselinesObservation
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.tasks import Task
 
-__all__ = ["PolicyAgent"]
+__all__ = ["PolicyAgent", "policy_file"]
 
 _TRACES = {
     "RecurrentPPO": ("RecurrentPPO", "sb3_contrib"),
@@ -51,7 +51,7 @@ class PolicyAgent:
         self._starts = True
 
     @staticmethod
-    def load(path: str | Path, *, deterministic: bool = True, trust: bool = False) -> "PolicyAgent":
+    def load(path: str | Path, *, deterministic: bool | None = None, trust: bool = False) -> "PolicyAgent":
         """Read a policy: a file of Harken's, or a model that ``model.save(path)`` of Stable-Baselines3 wrote.
 
         A zip of Stable-Baselines3 holds pickles, and reading it can run whatever its author put there: trust your own,
@@ -60,7 +60,8 @@ class PolicyAgent:
         Args:
             path: The ``.safetensors`` of Harken, the folder of a training (of which the best policy is taken), or
                 the zip of Stable-Baselines3.
-            deterministic: Whether the agent takes the most likely action.
+            deterministic: Whether the agent takes the most likely action; else it draws. None for what a file of
+                Harken's says, and the most likely action of a zip.
             trust: Whether a zip is read.
 
         Raises:
@@ -69,15 +70,15 @@ class PolicyAgent:
         """
         file = Path(path).expanduser()
         if file.suffix == ".zip":
-            return _load_zip(file, deterministic, trust)
-        if file.is_dir():
-            file = _of_training(file)
+            return _load_zip(file, deterministic is not False, trust)
+        file = policy_file(file)
         try:
             from harken.agents.training.checkpoint import load_policy, read_card
         except ImportError as error:
             raise MissingDependencyError(f"{path} is a trained policy: pip install 'harken[train]'.") from error
-        policy = load_policy(file)
-        return PolicyAgent(policy, deterministic=deterministic, config=read_card(file).get("config"))
+        policy, card = load_policy(file), read_card(file)
+        drawn = card.get("deterministic", True) if deterministic is None else deterministic
+        return PolicyAgent(policy, deterministic=bool(drawn), config=card.get("config"))
 
     def check_fits(self, task: Task[Any]) -> None:
         """Check that a task has the sensors that the policy needs.
@@ -136,8 +137,15 @@ class PolicyAgent:
         return action
 
 
-def _of_training(folder: Path) -> Path:
-    """Return the best policy of a training's folder."""
+def policy_file(path: str | Path) -> Path:
+    """Return the file of a policy: the path itself, or the best policy of a training's folder.
+
+    Raises:
+        ConfigurationError: The folder is none of a training.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        return folder
     for name in ("best.safetensors", "last.safetensors"):
         if (folder / name).is_file():
             return folder / name

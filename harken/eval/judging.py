@@ -31,12 +31,14 @@ def judge_policy(
         split: "train", "val" or "test".
         videos: Folder for a video with sound of the first episode, ``STEPS-0.mp4``; None for none.
     """
+    import torch
+
     from harken.agents.training.loop import MEASURES, environment_arguments
 
     arguments = environment_arguments(settings, split=split)
     del arguments["sensors"]  # the agent's own
     evaluation = Evaluation(
-        agent=PolicyAgent(policy),
+        agent=PolicyAgent(policy, deterministic=settings.deterministic),
         environment=settings.task,
         arguments=arguments,
         episodes=settings.evaluation_episodes,
@@ -44,6 +46,7 @@ def judge_policy(
         name=f"{steps:012d}",
         videos=videos,
     )
-    records = evaluate(evaluation, progress=False)
+    with torch.random.fork_rng():  # an agent that draws seeds torch's generator, from which training draws too
+        records = evaluate(evaluation, progress=False)
     names = [*MEASURES, "reward"]
     return {name: float(np.mean([record.measures[name] for record in records])) for name in names}

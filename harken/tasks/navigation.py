@@ -51,6 +51,9 @@ class NavigationSettings:
     """Least geodesic distance from start to goal of a sampled episode [m]."""
     most_distance: float | None = None
     """Greatest geodesic distance from start to goal of a sampled episode [m]; None for any."""
+    oracle_distance: float | None = None
+    """How near to the goal the oracle goes before it stops, at least a step [m]; None for just within
+    `success_distance`. A teacher that goes nearer teaches to stop where there is little doubt."""
     goals_per_home: int = 0
     """Places of a home among which goals are drawn, so that training hears each of them often; 0 for anywhere."""
     doors: Literal["open", "random"] = "open"
@@ -75,6 +78,7 @@ class NavigationSettings:
             distance_reward=(-1e9, 1e9),
             least_distance=(0.0, 1e6),
             most_distance=(0.0, 1e6),
+            oracle_distance=(1e-3, 1000.0),
             goals_per_home=(0, 1_000_000),
             observation_time=(1e-3, 60.0),
             max_depth=(1e-3, 10_000.0),
@@ -84,11 +88,21 @@ class NavigationSettings:
                 f"Settings least_distance {self.least_distance!r} and most_distance {self.most_distance!r} m; expected "
                 "the least not above the most."
             )
+        if self.oracle_distance is not None and self.oracle_distance < self.body.forward_step:
+            raise ConfigurationError(
+                f"Setting oracle_distance is {self.oracle_distance:g} m, less than a step of the body, "
+                f"{self.body.forward_step:g} m: the oracle would walk past the goal. Raise it."
+            )
         if self.observation_time < self.step_time:
             raise ConfigurationError(
                 f"Setting observation_time is {self.observation_time} s, less than step_time, {self.step_time} s: "
                 "sound would be lost. Raise it."
             )
+
+    @property
+    def stop_distance(self) -> float:
+        """Distance to the goal below which the oracle stops [m]."""
+        return 0.95 * self.success_distance if self.oracle_distance is None else self.oracle_distance
 
     @property
     def world(self) -> WorldSettings:
@@ -232,7 +246,7 @@ class NavigationTask:
             set_doors(simulator, ())
             ground = simulator.ground
         self.walk = Walk(simulator, self.settings.body, ground)
-        self.oracle = make_oracle(self.walk.ground, self.settings.body, self.settings.success_distance)
+        self.oracle = make_oracle(self.walk.ground, self.settings.body, self.settings.stop_distance)
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> Episode:
         """Draw an episode in the world.
@@ -316,7 +330,7 @@ class NavigationTask:
         simulator = self.simulator
         set_doors(simulator, episode.doors)
         if not self.settings.opens_doors and simulator.doors:
-            self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.success_distance)
+            self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.stop_distance)
         self.walk.begin(
             episode.start_position, episode.start_heading, np.array(episode.goal_position), episode=episode.episode_id
         )

@@ -31,17 +31,17 @@ class Oracle(Protocol):
         ...
 
 
-def make_oracle(ground: Ground, body: BodySettings, success_distance: float) -> Oracle:
+def make_oracle(ground: Ground, body: BodySettings, stop_distance: float) -> Oracle:
     """Return the oracle of a ground.
 
     Args:
         ground: Where the body walks.
         body: How it moves.
-        success_distance: Distance at which a stop counts [m]; on a grid the goal's own node counts alone.
+        stop_distance: Distance to the goal below which it stops [m]; on a grid it stops at the goal's own node.
     """
     if isinstance(ground, GridGround):
         return GridOracle(ground)
-    return PathOracle(ground, body.forward_step, body.turn_angle, success_distance)
+    return PathOracle(ground, body.forward_step, body.turn_angle, stop_distance)
 
 
 class PathOracle:
@@ -51,11 +51,11 @@ class PathOracle:
         ground: Where the body walks.
         step: Length of a step [m].
         turn: Angle of a turn [rad].
-        success_distance: Distance at which it stops [m].
+        stop_distance: Distance below which it stops [m].
     """
 
-    def __init__(self, ground: Ground, step: float, turn: float, success_distance: float):
-        self.ground, self.step, self.turn, self.success_distance = ground, step, turn, success_distance
+    def __init__(self, ground: Ground, step: float, turn: float, stop_distance: float):
+        self.ground, self.step, self.turn, self.stop_distance = ground, step, turn, stop_distance
         self._goal = np.zeros(3)
 
     def set_goal(self, goal: np.ndarray) -> None:
@@ -71,7 +71,7 @@ class PathOracle:
 
     def _turns(self, position: np.ndarray, heading: float) -> int | None:
         """Return how many turns to the left lead to the best heading, None at the goal."""
-        if self.ground.distance(position, self._goal) < 0.95 * self.success_distance:
+        if self.ground.distance(position, self._goal) < self.stop_distance:
             return None
         half = round(np.pi / self.turn)
         turns = range(-half, half + 1)

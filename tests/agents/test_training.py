@@ -29,7 +29,7 @@ from harken.agents.training.settings import ImitationSettings, PPOSettings, Trai
 from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError, StateError  # noqa: E402
-from harken.eval import Evaluation, evaluate  # noqa: E402
+from harken.eval import Evaluation, evaluate, judge_policy  # noqa: E402
 
 POOL = HomePool(homes=2, together=2, episodes=4)
 CONFIG = {
@@ -322,3 +322,46 @@ def _lines(folder):
     path = folder / "curve.jsonl"
     whole = path.read_text().rpartition("\n")[0] if path.is_file() else ""
     return [json.loads(line) for line in whole.splitlines()]
+
+
+def test_a_training_begins_with_the_weights_of_another(tmp_path):
+    short = replace(SETTINGS, task="pointgoal", reinforcement=PPOSettings(steps=0), evaluate_every=0)
+    train(replace(short, imitation=replace(short.imitation, steps=32)), tmp_path / "first", progress=False)
+    still = replace(short.imitation, steps=32, learning_rate=0.0)
+    train(replace(short, imitation=still, start=str(tmp_path / "first")), tmp_path / "second", progress=False)
+    first, second = (load_policy(tmp_path / name / "last.safetensors").state_dict() for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    other = replace(short, sensors=("pose",), start=str(tmp_path / "first"))
+    with pytest.raises(ConfigurationError, match="do not fit this training"):
+        train(other, tmp_path / "third", progress=False)
+    with pytest.raises(ConfigurationError, match="nothing"):
+        train(replace(short, start=str(tmp_path / "nothing")), tmp_path / "fourth", progress=False)
+
+
+def test_an_evaluation_does_not_change_what_training_draws(tmp_path):
+    short = replace(SETTINGS, task="pointgoal", reinforcement=PPOSettings(steps=0), evaluate_every=0)
+    train(replace(short, imitation=replace(short.imitation, steps=32)), tmp_path, progress=False)
+    policy, before = load_policy(tmp_path / "last.safetensors"), torch.get_rng_state()
+    assert judge_policy(policy, short, 0)["steps"] > 0
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_checkpoint_can_be_evaluated_as_it_was_trained(tmp_path):
+    short = replace(SETTINGS, task="pointgoal", reinforcement=PPOSettings(steps=0), evaluate_every=0)
+    train(replace(short, imitation=replace(short.imitation, steps=32)), tmp_path, progress=False)
+    agent = PolicyAgent.load(max(tmp_path.glob("checkpoint-*")))
+    assert agent.config["body"]["camera"] == {"width": 64, "height": 64} and not agent.deterministic
+    assert PolicyAgent.load(tmp_path, deterministic=True).deterministic
+    assert "oracle_distance" not in agent.config and "goals_per_home" not in agent.config
+
+
+def test_the_teacher_of_a_training_goes_near_the_goal():
+    env = TaskEnv("audiogoal", **environment_arguments(SETTINGS) | {"sensors": ("oracle",)})
+    observation, _ = env.reset(seed=1)
+    done = False
+    while not done:
+        observation, _, done, _, info = env.step(observation["oracle"])
+    env.close()
+    assert info["success"] and info["distance_to_goal"] < 0.4
+    with pytest.raises(ConfigurationError, match="less than a step"):
+        TaskEnv("audiogoal", config={"oracle_distance": 0.1})

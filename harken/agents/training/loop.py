@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
+from harken.agents.policies import policy_file
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
 from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
@@ -74,6 +75,8 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     if split == "train":
         arguments["pool"] = settings.pool
         config["goals_per_home"] = settings.goals_per_home
+        if hasattr(one.settings, "oracle_distance"):
+            config["oracle_distance"] = settings.imitation.stop_distance
     one.close()
     return arguments
 
@@ -91,7 +94,10 @@ def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, floa
         measures: What it reached.
     """
     config = environment_arguments(settings, split="val")["config"]
-    return {"trained_steps": steps, "task": settings.task, "config": config, **(measures or {})}
+    return {
+        "trained_steps": steps, "task": settings.task, "config": config, "deterministic": settings.deterministic,
+        **(measures or {}),
+    }  # fmt: skip
 
 
 def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
@@ -223,7 +229,7 @@ class _Run:
         else:
             envs.env_method("limit_distance", settings.curriculum.most_distance(self.steps))
             if weights is not None:
-                model.policy.load_state_dict(weights)
+                self._begin_with(model, weights)
             model.num_timesteps = self.steps
         self.model = model
         watch = _Watch(self, name, envs, stepping)
@@ -237,11 +243,23 @@ class _Run:
         watch.end()
         self.steps = model.num_timesteps
 
+    def _begin_with(self, model: SequencePPO, weights: dict[str, torch.Tensor]) -> None:
+        try:
+            model.policy.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"The weights of {self.settings.start!r} do not fit this training: {error}. Begin with those of "
+                "the same sensors and size."
+            ) from error
+
     def _weights(self) -> dict[str, torch.Tensor] | None:
         """Return what was learnt so far, None at the beginning."""
         if self.model is not None:
             return self.model.policy.state_dict()
-        return None if self.checkpoint is None else load_policy(self.checkpoint).state_dict()
+        if self.checkpoint is not None:
+            return load_policy(self.checkpoint).state_dict()
+        start = self.settings.start
+        return None if start is None else load_policy(policy_file(start)).state_dict()
 
     def _arguments(self, kind: type[SequencePPO]) -> dict[str, Any]:
         settings = self.settings
@@ -415,7 +433,8 @@ class _Watch(BaseCallback):
     def _keep(self) -> None:
         """Write a checkpoint and remove old ones."""
         places = self.envs.env_method("snapshot")
-        more: dict[str, Any] = {"places": places, "card": {"stage": self.name}}
+        card = policy_card(self.run.settings, self.num_timesteps)
+        more: dict[str, Any] = {"places": places, "card": {"stage": self.name, **card}}
         if isinstance(self.envs, TeacherDrives):
             more["teacher"] = {
                 "random": self.envs.random.bit_generator.state, "share": self.envs.share,

@@ -33,7 +33,9 @@ class ImitationSettings:
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
     entropy: float = 0.0
     """Weight of the entropy of actions."""
-    balance: float = 0.5
+    stop_distance: float = 0.4
+    """How near to the goal the teacher goes before it stops [m]: a pupil that errs by half a metre still succeeds."""
+    balance: float = 0.1
     """How much more rare actions count, as the power of their share: 0 not at all, 1 so that all count alike."""
     value: float = 0.02
     """Weight of the error of values: rewards are of the order of ten, and gradients are clipped all together."""
@@ -50,6 +52,7 @@ class ImitationSettings:
             remembered=(1, 10**6),
             learning_rate=(0.0, 1.0),
             entropy=(0.0, 100.0),
+            stop_distance=(1e-3, 1000.0),
             balance=(0.0, 1.0),
             value=(0.0, 100.0),
         )
@@ -154,10 +157,15 @@ class TrainSettings:
     """Learning from rewards."""
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     """Near goals first."""
+    start: str | None = None
+    """Weights to begin with: a training's folder or a ``.safetensors`` file, with the same sensors and network."""
     evaluate_every: int = 100_000
     """Steps between evaluations in homes of the val split; 0 for none."""
     evaluation_episodes: int = 50
     """Episodes of an evaluation."""
+    deterministic: bool = False
+    """Whether evaluations take the most likely action; else they draw one, as training does, from the episode's seed.
+    An agent in doubt between left and right gets on by drawing."""
     checkpoint_every: int = 20_000
     """Steps between checkpoints."""
     seed: int = 0
