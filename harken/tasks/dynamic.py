@@ -244,7 +244,7 @@ class DynamicTask(NavigationTask):
         way = self.episode.goal_way()
         places = [goal] if way is None else self._places(way)
         distances = ground.distances(np.array(places), position)
-        least = (distances - settings.success_distance) / settings.body.forward_step
+        least = (distances - settings.stop_distance) / settings.body.forward_step
         for steps, place in enumerate(places):
             if way is not None and least[steps] + 1 > steps:
                 continue  # the oracle would have to be faster than straight ahead
@@ -265,7 +265,7 @@ class DynamicTask(NavigationTask):
         """Return the next action of the way to where the goal can be met first."""
         if self.episode is None or not self.episode.trajectory or self.steps >= self.interception.steps:
             return super().oracle_action()
-        if self.walk.distance < 0.95 * self.settings.success_distance:
+        if self.walk.distance < self.settings.stop_distance:
             return super().oracle_action()
         self.oracle.set_goal(self.interception.place)
         action = super().oracle_action()
