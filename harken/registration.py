@@ -40,6 +40,9 @@ TASKS: dict[str, TaskEntry] = {
     "dynamic-audiogoal": TaskEntry(
         id="harken/DynamicAudioGoal-v0", task="harken.tasks.dynamic:DynamicTask", preset="dav-nav"
     ),
+    "multi-goal": TaskEntry(
+        id="harken/MultiGoalAudioNav-v0", task="harken.tasks.multi_goal:MultiGoalTask", preset="multi-goal"
+    ),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),

@@ -23,6 +23,7 @@ __all__ = ["PRESETS", "choose_settings", "from_mapping", "load_preset", "presets
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "NavigationSettings": ("soundspaces1", "soundspaces2"),
+    "MultiGoalSettings": ("multi-goal",),
     "DynamicSettings": ("dav-nav", "dav-nav-continuous"),
     "SeparationSettings": ("near-target", "far-target", "dynamic"),
     "EchoDepthSettings": ("echo-depth",),

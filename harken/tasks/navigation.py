@@ -211,10 +211,11 @@ class NavigationTask:
     @property
     def actions(self) -> Choice:
         """What can be done in a step."""
-        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self._choices))
+        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self.choices))
 
     @property
-    def _choices(self) -> tuple[Action, ...]:
+    def choices(self) -> tuple[Action, ...]:
+        """What the body can do."""
         return tuple(Action) if self.settings.opens_doors else WALKING
 
     @property
@@ -224,7 +225,7 @@ class NavigationTask:
         sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
-            oracle_sensor(self.oracle_action, self._choices),
+            oracle_sensor(self.oracle_action, self.choices),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
@@ -342,7 +343,7 @@ class NavigationTask:
         self._oracle_actions = None
         if self.settings.opens_doors:  # counted with the doors as they are now
             self._oracle_actions = self.oracle_actions
-        self._hear()
+        self.hear()
 
     def sounding(self, episode: Episode, sounds: Sounds) -> list[SoundSource]:
         """Return all that sounds in an episode."""
@@ -359,7 +360,7 @@ class NavigationTask:
             trajectory=episode.goal_way(self.simulator.ear_height),
         )
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         """Let the time of a step pass; the sound is kept for observations, loudness and recordings."""
         if self.sounds is not None:
             self.waveform = self.simulator.hear(round(self.settings.step_time * self.simulator.rate))
@@ -369,6 +370,7 @@ class NavigationTask:
         return self.waveform
 
     def oracle_action(self) -> int:
+        """Return the next action of the shortest path; it opens doors where the body can."""
         simulator = self.simulator
         action = self.oracle.action(simulator.position, simulator.heading)
         if not self.settings.opens_doors or action != Action.MOVE_FORWARD:
@@ -389,11 +391,11 @@ class NavigationTask:
             ActionError: The action is not one of `Action`.
             EpisodeError: No path leads from the body to the goal.
         """
-        move = Action(checked_action(action, self._choices))
+        move = Action(checked_action(action, self.choices))
         settings, before = self.settings, self.walk.distance
         self.walk.act(move)
         self.stopped = move == Action.STOP
-        self._hear()
+        self.hear()
         if self._way is not None and not self.stopped:
             self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))
             self.oracle.set_goal(self.walk.goal)
