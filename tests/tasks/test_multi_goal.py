@@ -131,7 +131,9 @@ def test_episodes_are_written_and_read_and_bad_ones_are_errors(tmp_path):
     write_episodes(tmp_path / "e.jsonl", [episode])
     assert read_episodes(tmp_path / "e.jsonl", MultiGoalEpisode) == (episode,)
     assert task.read_episodes(tmp_path / "e.jsonl") == (episode,)
-    plain = {f: getattr(episode, f) for f in ("episode_id", "scene", "start_position", "start_heading", "goal_position")}
+    plain = {
+        f: getattr(episode, f) for f in ("episode_id", "scene", "start_position", "start_heading", "goal_position")
+    }
     with pytest.raises(EpisodeError, match="has 1 goals, the settings say 3"):
         task.begin(MultiGoalEpisode(**plain, sound=episode.sound))
     with pytest.raises(EpisodeError, match="a clip's name for each goal"):
