@@ -46,6 +46,9 @@ TASKS: dict[str, TaskEntry] = {
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),
+    "echo-explore": TaskEntry(
+        id="harken/EchoExplore-v0", task="harken.tasks.echo_explore:EchoExploreTask", preset="echo-explore"
+    ),
     "active-separation": _separation("ActiveSeparation", "near-target"),
     "active-dynamic-separation": _separation("ActiveDynamicSeparation", "dynamic"),
 }

@@ -27,6 +27,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "DynamicSettings": ("dav-nav", "dav-nav-continuous"),
     "SeparationSettings": ("near-target", "far-target", "dynamic"),
     "EchoDepthSettings": ("echo-depth",),
+    "EchoExploreSettings": ("echo-explore",),
 }
 """Names of the presets of each kind of settings: SoundSpaces 1.0's grid and 2.0's continuous space; Move2Hear's two
 tasks and its sequel's, with sounds that change; depth from echoes as in VisualEchoes."""

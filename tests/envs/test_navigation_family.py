@@ -14,6 +14,7 @@ QUICK = {"acoustics": {"rays": 200, "duration": 0.3}}
 FAMILY = [
     ("dynamic-audiogoal", "harken/DynamicAudioGoal-v0", "dav-nav"),
     ("dynamic-audiogoal", "harken/DynamicAudioGoal-v0", "dav-nav-continuous"),
+    ("echo-explore", "harken/EchoExplore-v0", "echo-explore"),
     ("multi-goal", "harken/MultiGoalAudioNav-v0", "multi-goal"),
 ]
 FLOAT_IMAGE = r"It seems that your observation|The minimal resolution for an image is 36x36"
