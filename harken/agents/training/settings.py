@@ -147,7 +147,7 @@ class TrainSettings:
     network_threads: int | None = None
     """Threads in which torch learns; the number of cores by default. While the environments are stepped it has one.
     Another number rounds sums differently, and so gives another agent."""
-    pool: HomePool = HomePool(homes=400, episodes=12)
+    pool: HomePool = field(default_factory=lambda: HomePool(homes=400, episodes=12))
     """Homes that the episodes return to."""
     goals_per_home: int = 8
     """Places of a home among which goals are drawn; 0 for anywhere."""
