@@ -85,8 +85,10 @@ def _scene_path(episode: HabitatEpisode, folders: list[Path], where: str) -> str
             return str(find_scene(episode.scene_id, folder, episode.scene_dataset_config or None).mesh)
         except SceneError as error:
             problem = error
-    why = "no folder 'scene_datasets' lies above the file, nor 'data/scene_datasets' here" if problem is None else problem
+    why = (
+        "no folder 'scene_datasets' lies above the file, nor 'data/scene_datasets' here" if problem is None else problem
+    )
     raise EpisodeError(
-        f"{where}, episode {episode.episode_id!r}: scene {episode.scene_id!r:.120} was not found: {str(why).rstrip('.')}. "
-        "Give the folder of the scenes, scenes='…/scene_datasets'."
+        f"{where}, episode {episode.episode_id!r}: scene {episode.scene_id!r:.120} was not found: "
+        f"{str(why).rstrip('.')}. Give the folder of the scenes, scenes='…/scene_datasets'."
     ) from problem

@@ -129,7 +129,9 @@ def _scene_files(path: Path, content: dict[str, Any]) -> list[Path]:
     """Return the files of the scenes of a split, by name."""
     pattern = content.get("content_scenes_path", CONTENT_PATH)
     if not isinstance(pattern, str) or pattern.count("{scene}") != 1 or ".." in Path(pattern).parts:
-        raise EpisodeError(f"{str(path)!r}: content_scenes_path is {pattern!r:.80}; expected one like {CONTENT_PATH!r}.")
+        raise EpisodeError(
+            f"{str(path)!r}: content_scenes_path is {pattern!r:.80}; expected one like {CONTENT_PATH!r}."
+        )
     place = Path(pattern.replace("{data_path}", str(path.parent)))
     files = sorted(place.parent.glob(place.name.replace("{scene}", "*"))) if "{scene}" in place.name else []
     if not files:
@@ -185,9 +187,7 @@ def _episodes(
     for number, info in enumerate(infos.rows):
         if type(info) is not dict:
             raise rows.fault(number, f"info is {info!r:.60}; expected an object of keys and values.")
-    distances = optional_numbers(
-        rows, "geodesic_distance", infos.optional("geodesic_distance"), remedy=_UNREACHABLE
-    )
+    distances = optional_numbers(rows, "geodesic_distance", infos.optional("geodesic_distance"), remedy=_UNREACHABLE)
     actions = optional_numbers(rows, "num_action", infos.optional("num_action"), whole=True)
     goals, wanted = _goals(content, rows, task, scenes)
     _check_categories(rows, task, wanted, categories)
@@ -213,9 +213,7 @@ def _others(row: dict[str, Any], known: set[str]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key not in known}
 
 
-def _sounds(
-    rows: Rows, infos: Rows, task: HabitatTask
-) -> tuple[list[str], list[Any], list[Any], list[str], list[Any]]:
+def _sounds(rows: Rows, infos: Rows, task: HabitatTask) -> tuple[list[str], list[Any], list[Any], list[str], list[Any]]:
     """Return the sounds, their offsets and durations, and what distracts."""
     none: list[Any] = [None] * len(rows.rows)
     if task == "audionav":

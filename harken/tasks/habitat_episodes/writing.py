@@ -59,7 +59,9 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     try:
         data = json.dumps(content, allow_nan=False).encode()
     except (ValueError, TypeError) as problem:
-        raise EpisodeError(f"{str(path)!r} cannot be written: {problem}. Episodes hold finite numbers only.") from problem
+        raise EpisodeError(
+            f"{str(path)!r} cannot be written: {problem}. Episodes hold finite numbers only."
+        ) from problem
     write_bytes(path, gzip.compress(data, 6, mtime=0) if path.suffix.lower() == ".gz" else data, error=EpisodeError)
 
 
@@ -108,7 +110,7 @@ def _episode(episode: HabitatEpisode, task: HabitatTask) -> dict[str, Any]:
             row["distractor_sound_id"] = episode.distractor_sound
         if episode.distractor_position_index is not None:
             row["distractor_position_index"] = episode.distractor_position_index
-    return row | episode.more
+    return {**row, **episode.more}
 
 
 def _goal(goal: HabitatGoal, task: HabitatTask) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _goal(goal: HabitatGoal, task: HabitatTask) -> dict[str, Any]:
         row["object_category"] = goal.object_category
     if task in ("objectnav", "semantic_audionav"):
         row["view_points"] = [_view(view) for view in goal.view_points]
-    return row | goal.more
+    return {**row, **goal.more}
 
 
 def _view(view: ViewPoint) -> Any:
