@@ -1,6 +1,6 @@
-"""Play episodes of habitat-lab's own benchmarks in Harken's worlds; run by test_habitat_lab.py, which reads what it prints.
+"""Play episodes of habitat-lab's own benchmarks in Harken's worlds.
 
-It runs in an interpreter that has habitat-lab, and needs no pytest.
+It is run by test_habitat_lab.py, which reads what it prints, in an interpreter that has habitat-lab and no pytest.
 """
 
 import gzip
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from harken.integrations.habitat_lab import register
+from harken.integrations.habitat_lab.stand_ins import install_stand_ins
 
 register(without_habitat_sim=True)
 register(without_habitat_sim=True)
@@ -27,6 +28,7 @@ from habitat.config.default_structured_configs import (  # noqa: E402
     TopDownMapMeasurementConfig,
 )
 from habitat.tasks.nav.shortest_path_follower import ShortestPathFollower  # noqa: E402
+from habitat.utils.visualizations.maps import calculate_meters_per_pixel  # noqa: E402
 
 from harken.sim import WorldSettings  # noqa: E402
 from harken.sim.worlds import load_world  # noqa: E402
@@ -102,6 +104,11 @@ def oracle(goal, radius):
     return choose
 
 
+def ahead(seen):
+    """Return the depth in the middle of the image [m]."""
+    return seen["depth"][127:129, 127:129].mean().item()
+
+
 def plain(value):
     if isinstance(value, dict):
         return {key: plain(part) for key, part in value.items()}
@@ -121,7 +128,8 @@ def case_pointnav(folder):
             "metrics": plain(metrics[-1]), "steps": len(seen) - 1, "spaces": spaces, "contained": contained,
             "pointgoal": seen[0]["pointgoal_with_gps_compass"].tolist(),
             "goal_at": float(np.hypot(*(goal - start)[[0, 2]])),
-            "way": env.sim.body.ground.distance(start, goal), "start": metrics[0]["distance_to_goal"], "same_again": bool((env.reset()["rgb"] == seen[0]["rgb"]).all()),
+            "way": env.sim.body.ground.distance(start, goal), "start": metrics[0]["distance_to_goal"],
+            "same_again": bool((env.reset()["rgb"] == seen[0]["rgb"]).all()),
         }  # fmt: skip
 
 
@@ -154,6 +162,7 @@ def case_objectnav(folder):
         follower = ShortestPathFollower(env.sim, 0.1, return_one_hot=False)
         seen, metrics = play(env, lambda env, _: follower.get_next_action(view))
         maps = metrics[-1].pop("top_down_map")
+        pixel = float(calculate_meters_per_pixel(256, sim=env.sim))
         scene = env.sim.semantic_annotations()
         present = np.unique(seen[-1]["semantic"])
         names = {scene.objects[k].category.name() for k in present}
@@ -161,8 +170,8 @@ def case_objectnav(folder):
         return {
             "metrics": plain(metrics[-1]), "steps": len(seen) - 1, "objectgoal": seen[0]["objectgoal"].tolist(),
             "tilted": tilted, "level_again": bool(np.array_equal(first["depth"], down)), "names": sorted(names),
-            "map": [int((maps["map"] == k).sum()) for k in (0, 1, 2)], "map_shape": maps["map"].shape,
-            "area": world.floor.area, "fog": int(maps["fog_of_war_mask"].sum()),
+            "mapped": int((maps["map"] != 0).sum()) * pixel**2,
+            "area": env.sim.body.world.floor.area, "seen": int(maps["fog_of_war_mask"].sum()) * pixel**2,
         }  # fmt: skip
 
 
@@ -184,16 +193,16 @@ def case_sensors(folder):
         seen = env.reset()
         agent, sim = env.sim.get_agent_state(), env.sim
         result = {
-            "depth": seen["depth"][127:129, 127:129].mean().item(), "pointgoal": seen["pointgoal_with_gps_compass"].tolist(),
+            "depth": ahead(seen), "pointgoal": seen["pointgoal_with_gps_compass"].tolist(),
             "heading": seen["heading"].tolist(), "proximity": seen["proximity"].tolist(),
             "rotation": [agent.rotation.w, agent.rotation.x, agent.rotation.y, agent.rotation.z],
             "to_several": sim.geodesic_distance(agent.position, [[5.0, 0.0, 2.0], [2.0, 0.0, 3.0]]),
             "to_nowhere": sim.geodesic_distance(agent.position, [50.0, 0.0, 2.0]),
             "navigable": [sim.is_navigable([2.0, 0.0, 2.0]), sim.is_navigable([9.0, 0.0, 2.0])],
-            "placed_outside": sim.set_agent_state([90.0, 0.0, 0.0], [0, 0, 0, 1]), "random": sim.sample_navigable_point(),
+            "placed_outside": sim.set_agent_state([90.0, 0.0, 0.0], [0, 0, 0, 1]),
+            "random": sim.sample_navigable_point(),
         }  # fmt: skip
-        there = sim.get_observations_at([2.0, 0.0, 2.0], facing(-math.pi / 2))["depth"]
-        result["behind"] = there[127:129, 127:129].mean().item()
+        result["behind"] = ahead(sim.get_observations_at([2.0, 0.0, 2.0], facing(-math.pi / 2)))
         result["stays"] = bool(np.array_equal(sim.get_agent_state().position, agent.position))
         left = env.step("turn_left")
         result["compass"] = float(np.degrees(math.pi / 2 - left["heading"].item()))
@@ -201,7 +210,7 @@ def case_sensors(folder):
         walked = [env.step("move_forward") for _ in range(9)]
         result["collisions"] = env.get_metrics()["collisions"]
         result["position"] = sim.get_agent_state().position.tolist()
-        result["wall"] = walked[-1]["depth"][127:129, 127:129].mean().item()
+        result["wall"] = ahead(walked[-1])
     with read_write(config):
         panorama = HabitatSimEquirectangularDepthSensorConfig(width=64, height=32, normalize_depth=False)
         config.habitat.simulator.agents.main_agent.sim_sensors.depth_sensor = panorama
@@ -217,10 +226,11 @@ def case_imagenav(folder):
     start, goal = ends(ground)
     config = configured("imagenav/imagenav_test", pointnav(folder, HOME, start, goal))
     with habitat.Env(config) as env:
-        seen, metrics = play(env, oracle(goal, 1.0))
+        seen, metrics = play(env, oracle(goal, config.habitat.task.measurements.success.success_distance))
         shown = seen[0]["imagegoal"]
         return {
-            "metrics": plain(metrics[-1]), "shape": list(shown.shape), "same": bool((shown == seen[-1]["imagegoal"]).all()),
+            "success": metrics[-1]["success"], "spl": metrics[-1]["spl"], "shape": list(shown.shape),
+            "same": bool((shown == seen[-1]["imagegoal"]).all()),
             "differs": bool((shown != seen[0]["rgb"]).any()), "stands": bool(shown.std() > 5.0),
         }  # fmt: skip
 
@@ -229,7 +239,7 @@ def case_errors(folder):
     """What Harken does not have is refused with a sentence that says so."""
     ground = load_world(HOME, WorldSettings()).ground
     data = pointnav(folder, HOME, *ends(ground))
-    messages = {}
+    messages = {"habitat_sim": "habitat_sim" not in install_stand_ins()}
     agent = "habitat.simulator.agents.main_agent"
     for what, override in {
         "subtype": f"{agent}.sim_sensors.rgb_sensor.sensor_subtype=ORTHOGRAPHIC",
