@@ -14,7 +14,7 @@ from harken.vision import Camera
 __all__ = ["ColorCamera", "DepthCamera", "SemanticCamera", "View", "make_sensor"]
 
 
-class View:
+class View(Sensor):
     """What all cameras of a body have in common.
 
     Args:

@@ -103,8 +103,6 @@ def _stand_in(name: str) -> Any:
 
 
 class _Module(ModuleType):
-    __path__: list[str] = []  # noqa: RUF012 - a package, so that its submodules can be imported
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
