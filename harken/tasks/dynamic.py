@@ -14,8 +14,9 @@ from harken.checks import check_settings, checked_count, checked_point
 from harken.errors import EpisodeError
 from harken.scene.ground import Ground
 from harken.sim import SoundSource
+from harken.tasks.efficiency import efficiency
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask, efficiency
+from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Sensor
 from harken.tasks.sounds import Sounds
 
@@ -154,7 +155,7 @@ class DynamicTask(NavigationTask):
 
     rules = DynamicSettings
     stream: tuple[int, ...] = (4,)
-    settings: DynamicSettings
+    settings: DynamicSettings  # type: ignore[bad-override]
 
     def __init__(self, settings: DynamicSettings, split: str, *, sound: str = "telephone"):
         super().__init__(settings, split, sound=sound)

@@ -13,8 +13,9 @@ from harken.acoustics import Source
 from harken.checks import check_settings, checked_point
 from harken.errors import EpisodeError
 from harken.sim import SoundSource
+from harken.tasks.efficiency import efficiency
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask, efficiency
+from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Numbers, Outcome, Sensor
 from harken.tasks.sounds import Sounds
 from harken.tasks.walk import Action, checked_action
@@ -117,7 +118,7 @@ class MultiGoalTask(NavigationTask):
 
     rules = MultiGoalSettings
     stream: tuple[int, ...] = (5,)
-    settings: MultiGoalSettings
+    settings: MultiGoalSettings  # type: ignore[bad-override]
 
     def __init__(self, settings: MultiGoalSettings, split: str, *, sound: str = "heard"):
         super().__init__(settings, split, sound=sound)
@@ -152,8 +153,11 @@ class MultiGoalTask(NavigationTask):
             places.append(self._further_goal(rng, places, np.array(usual.start_position)))
             sounds.append(names[int(rng.integers(len(names)))])
             names = [name for name in names if name != sounds[-1]] or list(self.sounds.names)
-        more = {"more_goals": tuple(tuple(place.tolist()) for place in places[1:]), "more_sounds": tuple(sounds)}
-        return MultiGoalEpisode(**{f.name: getattr(usual, f.name) for f in dataclasses.fields(usual)} | more)
+        more: dict[str, Any] = {
+            "more_goals": tuple(tuple(place.tolist()) for place in places[1:]),
+            "more_sounds": tuple(sounds),
+        }
+        return MultiGoalEpisode(**more | {f.name: getattr(usual, f.name) for f in dataclasses.fields(usual)})
 
     def _further_goal(self, rng: np.random.Generator, places: list[np.ndarray], start: np.ndarray) -> np.ndarray:
         ground, settings = self.walk.ground, self.settings

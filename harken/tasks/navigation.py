@@ -15,6 +15,7 @@ from harken.checks import check_settings
 from harken.errors import ConfigurationError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
 from harken.sim.settings import Engine
+from harken.tasks.efficiency import efficiency, progress
 from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
 from harken.tasks.oracle import make_oracle
@@ -23,7 +24,7 @@ from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_s
 from harken.tasks.sounds import Sounds
 from harken.tasks.walk import WALKING, Action, Walk, checked_action, draw_doors, set_doors
 
-__all__ = ["NavigationSettings", "NavigationTask", "efficiency", "progress"]
+__all__ = ["NavigationSettings", "NavigationTask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -495,25 +496,3 @@ class NavigationTask:
 def _generator(scene: str, number: int) -> np.random.Generator:
     """Return the generator of one of the places that belong to a scene."""
     return np.random.default_rng([*scene.encode(), number])
-
-
-def efficiency(shortest: float, walked: float) -> float:
-    """Return l/max(p, l), 1 where both are 0: with no distance to go, staying is the shortest path.
-
-    Args:
-        shortest: Length of the shortest path l [m].
-        walked: Length of the path that was walked p [m].
-    """
-    return 1.0 if walked <= shortest else shortest / walked
-
-
-def progress(start: float, now: float) -> float:
-    """Return the relative fall of a distance, 0 where it rose, 1 where it was 0 and still is.
-
-    Args:
-        start: Distance at the start [m].
-        now: Distance now [m].
-    """
-    if start <= 0.0:
-        return 1.0 if now <= 0.0 else 0.0
-    return max(0.0, 1.0 - now / start)
