@@ -1,6 +1,13 @@
 """Tasks: episodes, goals, rewards, success and measures."""
 
 from harken.tasks.episodes import Episode, read_episodes, write_episodes
+from harken.tasks.habitat_episodes import (
+    HabitatEpisode,
+    HabitatEpisodes,
+    read_habitat_episodes,
+    to_episodes,
+    write_habitat_episodes,
+)
 from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, Task
 from harken.tasks.walk import Action, Walk
@@ -9,6 +16,8 @@ __all__ = [
     "Action",
     "Choice",
     "Episode",
+    "HabitatEpisode",
+    "HabitatEpisodes",
     "NavigationSettings",
     "NavigationTask",
     "Numbers",
@@ -17,5 +26,8 @@ __all__ = [
     "Task",
     "Walk",
     "read_episodes",
+    "read_habitat_episodes",
+    "to_episodes",
     "write_episodes",
+    "write_habitat_episodes",
 ]

@@ -16,6 +16,7 @@ from harken.errors import ConfigurationError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
 from harken.sim.settings import Engine
 from harken.tasks.episodes import Episode, read_episodes
+from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
 from harken.tasks.oracle import make_oracle
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_sensors, walk_sensors
@@ -138,7 +139,8 @@ class NavigationTask:
     ``loudness`` at every step.
 
     ## Arguments
-    preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, and those of every environment.
+    preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, scenes, and those of every environment.
+    ``episodes`` may be a file of Habitat's PointNav or SoundSpaces' AudioNav (``val.json.gz``).
 
     ## Version History
     v2: reverberation that belongs to places. v1: the categories of "semantic" are the same in all homes; ``is_success``
@@ -150,6 +152,8 @@ class NavigationTask:
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
             where nothing sounds.
         shows_goal: Whether the goal's place is given to the agent.
+        scenes: Folder of the scenes that episode files of Habitat and SoundSpaces name, such as
+            ``data/scene_datasets``; looked for in the folders above the file by default.
 
     Raises:
         UnknownNameError: There is no such sound.
@@ -160,7 +164,13 @@ class NavigationTask:
     stream: tuple[int, ...] = ()
 
     def __init__(
-        self, settings: NavigationSettings, split: str, *, sound: str | None = "telephone", shows_goal: bool = False
+        self,
+        settings: NavigationSettings,
+        split: str,
+        *,
+        sound: str | None = "telephone",
+        shows_goal: bool = False,
+        scenes: str | Path | None = None,
     ):
         self.settings = settings
         self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
@@ -169,7 +179,7 @@ class NavigationTask:
         self.episode: Episode | None = None
         self.waveform: np.ndarray | None = None
         self.stopped = False
-        self._shows_goal = shows_goal
+        self._shows_goal, self._scenes = shows_goal, scenes
         self._simulator: SimulatorProtocol | None = None
         self._oracle_actions: int | None = None
 
@@ -292,8 +302,20 @@ class NavigationTask:
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
-        """Read episodes from a file of JSON lines."""
-        return read_episodes(path)
+        """Read episodes from a file of JSON lines, or of Habitat's PointNav or SoundSpaces' AudioNav (``.json.gz``).
+
+        Raises:
+            EpisodeError: The file cannot be used, one of its scenes is not found, or it has no sounds to search for.
+        """
+        if not is_habitat_file(path):
+            return read_episodes(path)
+        source = read_habitat_episodes(path)
+        if self.sounds is not None and source.task == "pointnav":
+            raise EpisodeError(
+                f"{str(path)!r} holds episodes of PointNav, where nothing sounds. Play them in PointGoal, or give "
+                "episodes of AudioNav."
+            )
+        return to_episodes(source, scenes=self._scenes, file=path)
 
     def sources(self, episode: Episode) -> Sequence[Source]:
         """Return what sounds at the beginning of an episode."""
