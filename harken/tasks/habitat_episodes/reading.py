@@ -8,6 +8,7 @@ import contextlib
 import gc
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -79,9 +80,9 @@ def read_habitat_episodes(path: str | Path) -> HabitatEpisodes:
             task, own = ours, _tables(file, content)
             tables = own[0] or tables[0], own[1] or tables[1]
             found += _episodes(content, str(file), task, tables[0])
+        _refuse_twins(path, found)
     if task is None:
         raise EpisodeError(f"{str(path)!r} has no episodes, nor has a file of a scene beside it.")
-    _refuse_twins(path, found)
     more = {key: value for key, value in top.items() if key not in _TOP}
     return HabitatEpisodes(
         task=task, episodes=tuple(found), task_categories=tables[0], scene_categories=tables[1], more=more
@@ -330,12 +331,11 @@ def _check_categories(rows: Rows, task: HabitatTask, wanted: list[str], categori
 
 
 def _refuse_twins(path: Path, episodes: list[HabitatEpisode]) -> None:
-    seen: set[tuple[str, str]] = set()
-    for episode in episodes:
-        key = (episode.scene_id, episode.episode_id)
-        if key in seen:
-            raise EpisodeError(
-                f"{str(path)!r}: two episodes of scene {key[0]!r:.80} are called {key[1]!r:.60}; expected different "
-                "episode_id. Number them anew."
-            )
-        seen.add(key)
+    keys = [(episode.scene_id, episode.episode_id) for episode in episodes]
+    if len(set(keys)) == len(keys):
+        return
+    scene, name = next(key for key, count in Counter(keys).items() if count > 1)
+    raise EpisodeError(
+        f"{str(path)!r}: two episodes of scene {scene!r:.80} are called {name!r:.60}; expected different episode_id. "
+        "Number them anew."
+    )
