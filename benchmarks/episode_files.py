@@ -2,8 +2,8 @@
 
     python benchmarks/episode_files.py [--episodes N] [--quick]
 
-The file is made first: AudioNav, one scene, as `harken.tasks.write_habitat_episodes` writes it. ``json`` is the peer: the
-time that Python's own reader takes to unpack and parse the same file, with no check of what is in it.
+The file is made first: AudioNav, one scene, as `harken.tasks.write_habitat_episodes` writes it. ``json`` is the peer:
+the time that Python's own reader takes to unpack and parse the same file, with no check of what is in it.
 """
 
 import argparse

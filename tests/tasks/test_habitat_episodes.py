@@ -242,7 +242,10 @@ BAD = {
     "a list": ([], "holds list"),
     "no rows, no folder": ({"episodes": []}, "no files of its scenes"),
     "row is text": ({"episodes": [point(), "x"]}, "number 1: it is 'x'"),
-    "no pose": ({"episodes": [without(point(episode_id="bad"), "start_position")]}, "'bad'.*'start_position' is missing"),
+    "no pose": (
+        {"episodes": [without(point(episode_id="bad"), "start_position")]},
+        "'bad'.*'start_position' is missing",
+    ),
     "no name": ({"episodes": [without(point(), "episode_id")]}, "number 0.*'episode_id' is missing"),
     "no scene": ({"episodes": [without(point(episode_id="bad"), "scene_id")]}, "'bad'.*'scene_id' is missing"),
     "empty scene": (bad_point(scene_id=""), "'bad': scene_id is ''"),
@@ -264,20 +267,41 @@ BAD = {
     "unreachable": (bad_point(info={"geodesic_distance": float("inf")}), "'bad'.*cannot be reached"),
     "negative way": (bad_point(info={"geodesic_distance": -1.0}), "'bad'.*cannot be reached"),
     "way of text": (bad_point(info={"geodesic_distance": "far"}), "'bad': geodesic_distance is 'far'"),
-    "half an action": ({"episodes": [audio(), audio() | {"info": {"sound": "x", "num_action": 1.5}, "episode_id": "bad"}]}, "'bad': num_action is 1.5"),
+    "half an action": (
+        {"episodes": [audio(), audio() | {"info": {"sound": "x", "num_action": 1.5}, "episode_id": "bad"}]},
+        "'bad': num_action is 1.5",
+    ),
     "info of text": (bad_point(info="x"), "'bad': info is 'x'"),
     "twins": ({"episodes": [point(episode_id="bad"), point(episode_id="bad")]}, "two episodes.*'bad'"),
     "half a character": (bad_point(scene_id="\ud800"), "'bad': scene_id"),
     "no sound": ({"episodes": [audio(), audio() | {"info": {}, "episode_id": "bad"}]}, "'bad'.*'sound' is missing"),
-    "unknown category": (object_split(point(episode_id="bad", object_category="chiar", goals=[thing()])), "'bad'.*'chiar'.*Did you mean 'chair'"),
-    "unknown sounding category": ({"episodes": [semantic(episode_id="bad") | {"object_category": "lamp"}]}, "'bad'.*'lamp'.*fireplace"),
-    "no goals of a category": (object_split(point(episode_id="bad", object_category="chair", goals=[]), goals_by_category={"17DRP5sb8fy.glb_sofa": [thing("sofa")]}), "'bad'.*no goals '17DRP5sb8fy.glb_chair'.*Did you mean"),
-    "empty goals of a category": (object_split(point(object_category="chair", goals=[]), goals_by_category={"17DRP5sb8fy.glb_chair": []}), r"17DRP5sb8fy.glb_chair.*goals are \[\]"),
-    "view point without place": (object_split(point(episode_id="bad", object_category="chair", goals=[thing(view_points=[{"iou": 1}])])), "'bad'.*a view point is"),
+    "unknown category": (
+        object_split(point(episode_id="bad", object_category="chiar", goals=[thing()])),
+        "'bad'.*'chiar'.*Did you mean 'chair'",
+    ),
+    "unknown sounding category": (
+        {"episodes": [semantic(episode_id="bad") | {"object_category": "lamp"}]},
+        "'bad'.*'lamp'.*fireplace",
+    ),
+    "no goals of a category": (
+        object_split(
+            point(episode_id="bad", object_category="chair", goals=[]),
+            goals_by_category={"17DRP5sb8fy.glb_sofa": [thing("sofa")]},
+        ),
+        "'bad'.*no goals '17DRP5sb8fy.glb_chair'.*Did you mean",
+    ),
+    "empty goals of a category": (
+        object_split(point(object_category="chair", goals=[]), goals_by_category={"17DRP5sb8fy.glb_chair": []}),
+        r"17DRP5sb8fy.glb_chair.*goals are \[\]",
+    ),
+    "view point without place": (
+        object_split(point(episode_id="bad", object_category="chair", goals=[thing(view_points=[{"iou": 1}])])),
+        "'bad'.*a view point is",
+    ),
     "table of categories": ({"category_to_task_category_id": ["chair"], "episodes": [point()]}, "table of categories"),
     "late sound": ({"episodes": [semantic(episode_id="bad") | {"offset": "soon"}]}, "'bad': offset is 'soon'"),
     "place of content": ({"episodes": [], "content_scenes_path": "../../{scene}.json.gz"}, "content_scenes_path"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", BAD)

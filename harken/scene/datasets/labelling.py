@@ -24,6 +24,8 @@ Z_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 _REACH = 0.1
 """Greatest distance between a triangle and the surface of the semantic mesh that names it [m]."""
+_AROUND = np.array([(x, y, z) for x in (-1, 0, 1) for y in (-1, 0, 1) for z in (-1, 0, 1) if x or y or z], np.float64)
+_AROUND /= np.linalg.norm(_AROUND, axis=1, keepdims=True)
 _SAME_BOX = 0.5
 """Greatest difference between the corners of the boxes of both meshes of a scan [m]."""
 _FULL_TEXTURE = 2**15
@@ -51,7 +53,8 @@ def scan_frame(mesh: Path, kind: Literal["", "semantic_"] = "") -> np.ndarray | 
 def read_annotated(mesh: Path, up: Literal["auto", "y", "z"] = "auto") -> tuple[list[MeshPart], list[str]]:
     """Read a scan of Matterport3D, Gibson or HM3D with its objects.
 
-    Triangles have the object of the semantic mesh's surface within 0.1 m along their normal, nearest to their middle.
+    Triangles have the object of the semantic mesh's surface that is nearest to their middle along their normal, within
+    0.1 m, or else along an axis or a diagonal.
 
     Args:
         mesh: Its mesh, with annotations beside it; see `annotations_of`.
@@ -161,6 +164,12 @@ def _labeller(vertices: np.ndarray, faces: np.ndarray, objects: np.ndarray) -> C
             away = np.where(hit >= 0, np.abs(distance - _REACH), np.inf)
             nearer = away < nearest
             found[nearer], nearest[nearer] = objects[hit[nearer]], away[nearer]
+        # At the edge of an object its surface in the semantic mesh may end a little earlier: look around.
+        missed = np.flatnonzero(~np.isfinite(nearest))
+        for direction in _AROUND if len(missed) else ():
+            distance, hit, _ = triangles.closest(corners[missed].mean(axis=1), direction, far=_REACH)
+            nearer = (hit >= 0) & (distance < nearest[missed])
+            found[missed[nearer]], nearest[missed[nearer]] = objects[hit[nearer]], distance[nearer]
         return found
 
     return label
