@@ -4,6 +4,7 @@ from harken.tasks.episodes import Episode, read_episodes, write_episodes
 from harken.tasks.habitat_episodes import (
     HabitatEpisode,
     HabitatEpisodes,
+    from_episodes,
     read_habitat_episodes,
     to_episodes,
     write_habitat_episodes,
@@ -25,6 +26,7 @@ __all__ = [
     "Sensor",
     "Task",
     "Walk",
+    "from_episodes",
     "read_episodes",
     "read_habitat_episodes",
     "to_episodes",

@@ -9,7 +9,7 @@ import trimesh
 
 from harken.envs import TaskEnv
 from harken.errors import EpisodeError
-from harken.tasks import read_habitat_episodes, to_episodes, write_habitat_episodes
+from harken.tasks import Episode, from_episodes, read_habitat_episodes, to_episodes, write_habitat_episodes
 from harken.tasks.habitat_episodes import HabitatEpisodes, heading_of
 
 SCENE = "data/scene_datasets/mp3d/17DRP5sb8fy/17DRP5sb8fy.glb"
@@ -389,6 +389,14 @@ def test_a_missing_scene_is_an_error_that_names_episode_folder_and_source(data):
         to_episodes(other)
 
 
+@pytest.mark.parametrize("own", ["x", {"offset": 1.0}, {"onset": -1.0}])
+def test_impossible_values_of_harkens_own_are_an_error(tmp_path, own):
+    row = audio(scene_id="home:val:0")
+    file = read(tmp_path, {"episodes": [{**row, "info": {**row["info"], "harken": own}}]})
+    with pytest.raises(EpisodeError, match=r"'0'"):
+        to_episodes(file)
+
+
 @pytest.mark.parametrize("task", ["objectnav", "semantic_audionav"])
 def test_episodes_that_would_lose_their_meaning_are_not_converted(tmp_path, task):
     with pytest.raises(EpisodeError, match=f"{task} search objects by category"):
@@ -414,6 +422,34 @@ def test_audio_goal_refuses_episodes_without_sound_and_point_goal_takes_them(dat
     with pytest.raises(EpisodeError, match=r"point.json.gz.*PointGoal"):
         TaskEnv("audiogoal", split="val", episodes=file)
     assert TaskEnv("pointgoal", split="val", episodes=file).episodes[0].goal_position == (4.0, 0.1, -1.0)
+
+
+def test_harkens_own_episodes_come_back_from_a_file_of_audio_nav(tmp_path):
+    env = TaskEnv("audiogoal", split="val", sound="unheard")
+    own = [env.episode(number) for number in range(3)]
+    own.append(replace(own[0], episode_id="late", onset=1.5, duration=4.0, sound_offset=0.0))
+    write_habitat_episodes(tmp_path / "val.json.gz", from_episodes(own))
+    again = TaskEnv("audiogoal", split="val", sound="unheard", episodes=tmp_path / "val.json.gz").episodes
+    for before, after in zip(own, again, strict=True):
+        assert after.start_heading == pytest.approx(math.remainder(before.start_heading, math.tau), abs=1e-12)
+        assert replace(after, start_heading=0.0) == replace(before, start_heading=0.0)
+    assert from_episodes(own, "pointnav").task == "pointnav"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trajectory": ((0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 0.0, 0.0))}, "'a' has a goal that moves"),
+        ({"doors": (("door 1", "closed"),)}, "'a' has doors"),
+        ({"sound": ""}, "'a' has no sound; write it with task='pointnav'"),
+    ],
+)
+def test_what_a_file_cannot_express_is_an_error(change, message):
+    episode = Episode(
+        episode_id="a", scene="x.glb", start_position=(0, 0, 0), start_heading=0.0, goal_position=(1, 0, 0), sound="b"
+    )
+    with pytest.raises(EpisodeError, match=message):
+        from_episodes([replace(episode, **change)])
 
 
 def test_a_hundred_thousand_records_are_checked_together(tmp_path):

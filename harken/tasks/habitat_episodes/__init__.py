@@ -1,6 +1,6 @@
 """Episode files of Habitat and SoundSpaces: read, written, and turned into episodes that Harken plays."""
 
-from harken.tasks.habitat_episodes.playing import to_episodes
+from harken.tasks.habitat_episodes.playing import from_episodes, to_episodes
 from harken.tasks.habitat_episodes.reading import is_habitat_file, read_habitat_episodes
 from harken.tasks.habitat_episodes.records import (
     HabitatEpisode,
@@ -18,6 +18,7 @@ __all__ = [
     "HabitatGoal",
     "HabitatTask",
     "ViewPoint",
+    "from_episodes",
     "heading_of",
     "is_habitat_file",
     "read_habitat_episodes",
