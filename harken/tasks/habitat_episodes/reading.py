@@ -116,7 +116,10 @@ def _content(path: Path) -> dict[str, Any]:
         content = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as problem:
         why = "it is nested too deep" if isinstance(problem, RecursionError) else str(problem)
-        raise EpisodeError(f"{where} is not JSON that can be used: {why}. Fetch or write the file again.") from problem
+        raise EpisodeError(
+            f"{where} is not JSON that can be used: {why}. Fetch or write the file again; the name of one of Harken's "
+            "own, JSON lines, ends in .jsonl or .jsonl.gz."
+        ) from problem
     if not isinstance(content, dict) or not isinstance(content.get("episodes"), list):
         held = f"keys {sorted(content)[:6]}" if isinstance(content, dict) else type(content).__name__
         raise EpisodeError(
