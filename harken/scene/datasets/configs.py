@@ -24,10 +24,11 @@ CONFIG_SUFFIX = ".scene_dataset_config.json"
 SCENE_SUFFIX = ".scene_instance.json"
 """How the name of a scene ends that is composed of a stage and objects."""
 
-_Section = Literal["stages", "objects", "scene_instances"]
+_Section = Literal["stages", "objects", "articulated_objects", "scene_instances"]
 _SUFFIXES: dict[_Section, str] = {
     "stages": ".stage_config.json",
     "objects": ".object_config.json",
+    "articulated_objects": ".ao_config.json",
     "scene_instances": SCENE_SUFFIX,
 }
 _MESHES = (".glb", ".gltf", ".obj", ".ply")
@@ -142,11 +143,7 @@ class SceneDatasetConfig:
         inline = self._inline(section, name)
         file = self._find(section, name) if inline is None else inline[0]
         if file is None and inline is None:
-            near = did_you_mean(name.rpartition("/")[2], self._files(section))
-            raise SceneError(
-                f"{self.path} has no {section[:-1]} {name!r:.120}.{near} A file of the data set is missing."
-                f"{source_of(str(self.path))}"
-            )
+            raise self._unknown(section, name)
         where = str(file if file is not None else self.path)
         is_mesh = file is not None and file.suffix.lower() in _MESHES
         attributes = self.attributes(section, None if is_mesh else file) | ({} if inline is None else inline[1])
@@ -166,6 +163,29 @@ class SceneDatasetConfig:
             transform=transform,
             center=None if center is None else _vector(center, (0.0, 0.0, 0.0), where, "COM"),
             category=self._category(name.rpartition("/")[2], attributes.get("semantic_id")),
+        )
+
+    def jointed(self, name: str) -> tuple[Path, str]:
+        """Return the URDF file of an object with joints, and its category, empty for none.
+
+        Raises:
+            SceneError: There is none of that name.
+        """
+        file, number = self._find("articulated_objects", name), None
+        if file is not None and file.suffix != ".urdf":
+            attributes = self.attributes("articulated_objects", file)
+            number = attributes.get("semantic_id")
+            file = self._asset(attributes.get("urdf_filepath"), file)
+        if file is None:
+            raise self._unknown("articulated_objects", name)
+        return file, self._category(name.rpartition("/")[2], number)
+
+    def _unknown(self, section: _Section, name: str) -> SceneError:
+        near = did_you_mean(name.rpartition("/")[2], self._files(section))
+        kind = section[:-1].replace("_", " ")
+        return SceneError(
+            f"{self.path} has no {kind} {name!r:.120}.{near} A file of the data set is missing."
+            f"{source_of(str(self.path))}"
         )
 
     def _section(self, section: str) -> dict[str, Any]:

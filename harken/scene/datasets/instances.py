@@ -10,6 +10,7 @@ import numpy as np
 from harken.errors import SceneError
 from harken.scene.datasets.configs import CONFIG_SUFFIX, SceneDatasetConfig, Template, config_above
 from harken.scene.datasets.sources import source_of
+from harken.scene.datasets.urdf import read_urdf
 from harken.scene.readers.content import parse_json, read_content
 from harken.scene.readers.gltf.reading import read_gltf
 from harken.scene.readers.obj import read_obj
@@ -25,7 +26,7 @@ def read_scene_instance(path: Path) -> tuple[list[MeshPart], list[str]]:
     """Read a scene instance of Habitat: its stage, and its objects at their places.
 
     Stage and objects are looked up in the data set's configuration, ``*.scene_dataset_config.json`` in a folder above,
-    which also tells their axes and categories. What moves (articulated objects, in URDF) is left out with a remark.
+    which also tells their axes and categories. Objects with joints, in URDF, stand as the scene says, else at rest.
 
     Args:
         path: A file ``*.scene_instance.json``.
@@ -66,7 +67,8 @@ def read_scene_instance(path: Path) -> tuple[list[MeshPart], list[str]]:
         if total > MOST_TRIANGLES:
             raise SceneError(f"{path}: with all its objects it has more than {MOST_TRIANGLES:,} triangles.")
         parts += shown
-    return parts, [*dict.fromkeys(assets.remarks), *_left_out(content)]
+    parts += _jointed(config, content, len(objects), assets, path)
+    return parts, list(dict.fromkeys(assets.remarks))
 
 
 class _Assets:
@@ -146,10 +148,36 @@ def _numbers(instance: Mapping[str, Any], key: str, default: tuple[float, ...], 
     return array
 
 
-def _left_out(content: Mapping[str, Any]) -> list[str]:
-    moving = content.get("articulated_object_instances", [])
-    names = [str(entry.get("template_name")) for entry in moving if isinstance(entry, dict)] if moving else []
-    if not names:
-        return []
-    shown = ", ".join(repr(short_name(name)) for name in names[:4]) + (" …" if len(names) > 4 else "")
-    return [f"its {len(names)} object(s) with joints ({shown}), in URDF, are left out"]
+def _jointed(
+    config: SceneDatasetConfig, content: Mapping[str, Any], count: int, assets: _Assets, path: Path
+) -> list[MeshPart]:
+    """Return the parts of the objects with joints, which are numbered after the `count` others."""
+    instances = content.get("articulated_object_instances", [])
+    if not isinstance(instances, list):
+        raise SceneError(f"{path}: articulated_object_instances is {instances!r:.60}; expected a list.")
+    parts: list[MeshPart] = []
+    for number, instance in enumerate(instances):
+        where = f"{path}: articulated_object_instances[{number}]"
+        name = _name(instance, where)
+        file, category = config.jointed(name)
+        placed = _placed(instance, where, np.eye(4))
+        visuals, shapes = read_urdf(file, _joints(instance), config.root)
+        label = short_name(category) or short_name(name.rpartition("/")[2])
+        for visual in visuals:
+            parts += [
+                replace(part, node=label, mesh=short_name(visual.link), group="", thing=count + number + 1).moved(
+                    placed @ visual.transform
+                )
+                for part in assets.read(visual.asset)
+                if len(part.faces)
+            ]
+        if shapes:
+            assets.remarks.append(f"{shapes} surface(s) of {file.name} are boxes or cylinders and are left out")
+    return parts
+
+
+def _joints(instance: Mapping[str, Any]) -> dict[str, float]:
+    pose = instance.get("initial_joint_pose")
+    if not isinstance(pose, dict):
+        return {}
+    return {name: float(value) for name, value in pose.items() if type(value) in (int, float) and abs(value) < 1e3}

@@ -205,6 +205,9 @@ def replica_cad(root: Path) -> Path:
         data / "configs/stages/frl_apartment_stage.stage_config.json",
         {"render_asset": "../../stages/frl_apartment_stage.glb"},
     )
+    model(data / "urdf" / "fridge" / "body.glb", (1.0, 1.0, 1.0))
+    model(data / "urdf" / "fridge" / "door.glb", (1.0, 0.5, 0.1))
+    written(data / "urdf" / "fridge" / "fridge.urdf", FRIDGE)
     model(data / "objects" / "frl_apartment_sofa.glb", (2.0, 1.0, 1.0), (0.0, 0.5, 0.0))
     written(
         data / "configs/objects/frl_apartment_sofa.object_config.json",
@@ -216,6 +219,7 @@ def replica_cad(root: Path) -> Path:
         {
             "stages": {"paths": {".json": ["configs/stages"]}},
             "objects": {"paths": {".json": ["configs/objects"]}},
+            "articulated_objects": {"paths": {".urdf": ["urdf/*"]}},
             "scene_instances": {"paths": {".json": ["configs/scenes"]}},
             "semantic_scene_descriptor_instances": {
                 "replicaCAD_ssd_map": "configs/ssd/replicaCAD_semantic_lexicon.json"
@@ -228,9 +232,29 @@ def replica_cad(root: Path) -> Path:
             "stage_instance": {"template_name": "stages/frl_apartment_stage"},
             "translation_origin": "COM",
             "object_instances": [{"template_name": "objects/frl_apartment_sofa", "translation": [1, 0.5, 1]}],
-            "articulated_object_instances": [{"template_name": "fridge"}],
+            "articulated_object_instances": [
+                {
+                    "template_name": "fridge",
+                    "translation": [-2, 0.5, 0],
+                    "rotation": [1, 0, 0, 0],
+                    "initial_joint_pose": {"hinge": np.pi / 2},
+                }
+            ],
         },
     )
+
+
+FRIDGE = """<?xml version="1.0"?>
+<robot name="fridge">
+  <link name="door"><visual>
+    <origin xyz="0.5 0 0" rpy="0 0 0"/><geometry><mesh filename="door.glb" scale="1 2 1"/></geometry>
+  </visual><visual><geometry><box size="1 1 1"/></geometry></visual></link>
+  <link name="body"><visual><geometry><mesh filename="body.glb"/></geometry></visual></link>
+  <joint name="hinge" type="revolute">
+    <parent link="body"/><child link="door"/><origin xyz="-0.5 0 0.55"/><axis xyz="0 1 0"/>
+  </joint>
+</robot>
+"""
 
 
 def procthor(root: Path) -> Path:

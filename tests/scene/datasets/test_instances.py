@@ -32,9 +32,58 @@ def test_a_scene_of_hssd_is_composed_of_its_stage_and_objects(tmp_path):
 
 
 def test_places_of_replica_cad_are_those_of_the_centre_of_mass(tmp_path):
-    with pytest.warns(HarkenWarning, match=r"1 object\(s\) with joints \('fridge'\), in URDF, are left out"):
-        scene = Scene.load(replica_cad(tmp_path))
-    assert boxes(scene) == {"sofa": ("sofa", [0.0, 0.0, 0.5], [2.0, 1.0, 1.5])}
+    assert boxes(Scene.load(replica_cad(tmp_path)))["sofa"] == ("sofa", [0.0, 0.0, 0.5], [2.0, 1.0, 1.5])
+
+
+def test_objects_with_joints_stand_as_the_scene_says(tmp_path):
+    path = replica_cad(tmp_path)
+    with pytest.warns(HarkenWarning, match=r"1 surface\(s\) of fridge.urdf are boxes or cylinders"):
+        scene = Scene.load(path)
+    # The door hangs at x = −0.5, z = 0.55, and is opened by 90° to the left: 1 m along −z.
+    assert boxes(scene)["fridge"] == ("refrigerator", [-2.55, 0.0, -0.5], [-1.5, 1.0, 0.55])
+    content = json.loads(path.read_text())
+    del content["articulated_object_instances"][0]["initial_joint_pose"]
+    written(path, content)
+    # Closed it is in front of the body, from x = −0.5 to 0.5.
+    assert boxes(Scene.load(path))["fridge"][1:] == ([-2.5, 0.0, -0.5], [-1.5, 1.0, 0.6])
+
+
+URDF = {
+    "not XML": ("<robot>", "no XML that can be used"),
+    "document type": ('<!DOCTYPE x [<!ENTITY a "b">]><robot/>', "document type"),
+    "ring": (
+        '<robot><link name="a"/><link name="b"/><joint name="j"><parent link="a"/><child link="b"/></joint>'
+        '<joint name="k"><parent link="b"/><child link="a"/></joint></robot>',
+        "form no tree",
+    ),
+    "two above": (
+        '<robot><link name="a"/><joint name="j"><parent link="b"/><child link="a"/></joint>'
+        '<joint name="k"><parent link="c"/><child link="a"/></joint></robot>',
+        "joint 'k' does not join",
+    ),
+    "origin": (
+        '<robot><link name="a"><visual><origin xyz="1 x 0"/><geometry><mesh filename="body.glb"/></geometry></visual>'
+        "</link></robot>",
+        "xyz is '1 x 0'",
+    ),
+    "mesh": (
+        '<robot><link name="a"><visual><geometry><mesh filename="bady.glb"/></geometry></visual></link></robot>',
+        r"bady\.glb' is missing, which .*fridge\.urdf names",
+    ),
+    "outside": (
+        '<robot><link name="a"><visual><geometry><mesh filename="../../../x.glb"/></geometry></visual></link></robot>',
+        "outside the data set",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", URDF)
+def test_a_damaged_object_with_joints_is_an_error(tmp_path, case):
+    content, message = URDF[case]
+    path = replica_cad(tmp_path)
+    written(path.parents[2] / "urdf" / "fridge" / "fridge.urdf", content)
+    with pytest.raises(SceneError, match=message):
+        Scene.load(path)
 
 
 def test_categories_of_procthor_are_numbers_by_name(tmp_path):
