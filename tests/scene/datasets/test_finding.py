@@ -62,7 +62,7 @@ def test_a_mesh_of_hm3d_with_plain_textures_is_preferred(tmp_path):
     assert find_scene(f"hm3d/val/{HM3D}/TEEsavR23oF.basis.glb", tmp_path).mesh == plain
 
 
-def test_the_configuration_of_an_episode_tells_scenes_of_one_name_apart(tmp_path):
+def test_a_scene_is_found_by_its_name_through_the_configuration_of_its_episode(tmp_path):
     procthor(tmp_path)
     scene = find_scene(
         "ProcTHOR-Train-1",
@@ -75,7 +75,8 @@ def test_the_configuration_of_an_episode_tells_scenes_of_one_name_apart(tmp_path
 
 @pytest.mark.parametrize("config", [None, "default", "mp3d"])
 def test_configurations_that_are_no_file_say_nothing(tmp_path, config):
-    assert find_scene(NAME, tmp_path, config).mesh == mp3d(tmp_path) if mp3d(tmp_path) else None
+    mesh = mp3d(tmp_path)
+    assert find_scene(NAME, tmp_path, config).mesh == mesh
 
 
 BAD = {
