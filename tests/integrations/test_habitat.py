@@ -31,6 +31,7 @@ def test_units_other_than_the_metre_are_refused():
         make_habitat_simulator("flat.glb", scale=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:.*no label that names a material")
 def test_a_home_written_for_habitat_is_the_same_home(tmp_path):
     home = generate_home(2, split="val")
     config = write_stage(home, tmp_path)
@@ -57,6 +58,7 @@ class Misplacing:
         return self.engine.impulse_response(replace(source, position=np.array([y, z, 0.0])), listener)
 
 
+@pytest.mark.filterwarnings("ignore:.*no label that names a material")
 def test_the_audio_self_test_tells_misplaced_sources(tmp_path):
     (tmp_path / "room.obj").write_text(ROOM, encoding="utf-8")
     scene = Scene.load(tmp_path / "room.obj", up="y")

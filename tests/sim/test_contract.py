@@ -308,10 +308,10 @@ def test_plans_and_solids_are_known(simulator):
     assert simulator.is_inside_solid(np.array([0.0, 1.0, 0.0])) and not simulator.is_inside_solid(np.array([2.0, 1, 0]))
 
 
-def click(position, **more):
+def click(position):
     samples = np.zeros(RATE, np.float32)
     samples[0] = 1.0
-    return SoundSource(position=position, samples=samples, **more)
+    return SoundSource(position=position, samples=samples)
 
 
 def first_arrival(response):
@@ -346,7 +346,9 @@ def test_farther_sources_are_later_and_softer(hearing):
 def test_time_passes_with_the_samples_that_are_heard(hearing):
     hearing.place(np.array([-2.0, 0.0, 2.0]), 0.0)
     ears = hearing.position + [0.0, hearing.ear_height, 0.0]
-    hearing.set_sources([click(ears + 3.0 * forward_vector(0.0)), click([2.0, 1.5, 2.0], onset=0.1)])
+    noise = np.float32(np.random.default_rng(0).normal(size=RATE))
+    later = SoundSource(position=[2.0, 1.5, 2.0], samples=noise, onset=0.1)
+    hearing.set_sources([click(ears + 3.0 * forward_vector(0.0)), later])
     assert hearing.time == 0.0 and len(hearing.sources) == 2
     each = hearing.hear_each(800)
     assert each.shape == (2, 2, 800) and each.dtype == np.float32

@@ -14,8 +14,8 @@ __all__ = ["write_stage", "write_stage_config"]
 GLB, JSON, BINARY = 0x46546C67, 0x4E4F534A, 0x004E4942
 """Magic number of a binary glTF file and types of its chunks (glTF 2.0, section 4.4)."""
 
-FLOAT32, UINT8 = 5126, 5121
-"""Component types of glTF 2.0, section 3.6.2.2."""
+FLOAT32 = 5126
+"""Component type of glTF 2.0, section 3.6.2.2."""
 
 
 def write_stage(scene: Scene, folder: Path) -> Path:
@@ -52,17 +52,23 @@ def write_stage_config(asset: Path, config: Path, *, up: str) -> Path:
     return config
 
 
+def _linear(colors: np.ndarray) -> np.ndarray:
+    """Return sRGB colours from 0 to 255 as linear ones from 0 to 1 (IEC 61966-2-1), which vertices of glTF have."""
+    share = colors / 255.0
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
 def _glb(scene: Scene) -> bytes:
     """Return the bytes of a binary glTF file with one mesh of separate triangles."""
     faces = scene.faces.ravel()
     places = np.ascontiguousarray((scene.vertices[faces] + scene.origin).astype("<f4"))
     assert scene.appearance is not None
-    colors = np.full((len(faces), 4), 255, np.uint8)
+    colors = np.ones((len(faces), 4), "<f4")
     means = np.array([image.reshape(-1, 3).mean(0) for image in scene.appearance.textures] or np.zeros((0, 3)))
     tint = np.full((len(scene.faces), 3), 255.0)
     textured = scene.appearance.texture >= 0
     tint[textured] = means[scene.appearance.texture[textured]]
-    colors[:, :3] = (scene.appearance.colors * (tint[:, None] / 255.0)).reshape(-1, 3)
+    colors[:, :3] = _linear(scene.appearance.colors * (tint[:, None] / 255.0)).reshape(-1, 3)
     data = places.tobytes() + colors.tobytes()
     content = {
         "asset": {"version": "2.0"},
@@ -76,7 +82,7 @@ def _glb(scene: Scene) -> bytes:
                 "bufferView": 0, "componentType": FLOAT32, "count": len(places), "type": "VEC3",
                 "min": places.min(0).tolist(), "max": places.max(0).tolist(),
             },
-            {"bufferView": 1, "componentType": UINT8, "normalized": True, "count": len(colors), "type": "VEC4"},
+            {"bufferView": 1, "componentType": FLOAT32, "count": len(colors), "type": "VEC4"},
         ],
         "bufferViews": [
             {"buffer": 0, "byteOffset": 0, "byteLength": places.nbytes},
