@@ -9,7 +9,7 @@ from pathlib import Path
 from harken.eval import Evaluation, evaluate
 
 
-def main(model: str = "training", folder: str = "videos") -> None:
+def main(model: str = "av-nav", folder: str = "videos") -> None:
     records = evaluate(
         Evaluation(
             agent=model,

@@ -70,7 +70,8 @@ def test_train_rllib_writes_weights(tmp_path):
     from harken.agents import PolicyAgent
 
     run([str(ROOT / "examples" / "train_rllib.py"), "trained", "64", "1"], tmp_path)
-    assert PolicyAgent.load(tmp_path / "trained").sensors == ("depth", "spectrogram")
+    agent = PolicyAgent.load(tmp_path / "trained")
+    assert set(agent.sensors) == {"depth", "spectrogram", "collision", "last_action"}
 
 
 def test_watch_model_writes_a_video_with_stereo_sound(tmp_path):

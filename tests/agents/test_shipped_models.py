@@ -1,0 +1,39 @@
+"""The models that come with Harken find what they were trained to find, in homes that nobody has seen."""
+
+import numpy as np
+import pytest
+
+for package in ("torch", "sb3_contrib", "safetensors"):
+    pytest.importorskip(package, reason="needs harken[train]")
+
+from harken.agents import find_model, list_models  # noqa: E402
+from harken.eval import Evaluation, evaluate  # noqa: E402
+
+LARGEST = 10_000_000
+
+
+def played(episodes, **more):
+    evaluation = Evaluation(
+        agent="av-nav", environment="audiogoal", arguments={"split": "test"}, episodes=episodes, recorded=0, **more
+    )
+    return evaluate(evaluation, progress=False)
+
+
+def test_av_nav_finds_the_telephone_in_homes_of_the_test_split():
+    records = played(8)
+    assert sum(record.measures["success"] for record in records) >= 6
+    assert np.mean([record.measures["spl"] for record in records]) > 0.575  # what the direction follower reaches
+
+
+def test_av_nav_draws_the_same_actions_again():
+    one, other = played(2), played(2)
+    assert [record.measures for record in one] == [record.measures for record in other]
+
+
+def test_every_model_has_a_card_and_is_small():
+    assert "av-nav" in [model.name for model in list_models()]
+    for model in list_models():
+        card = model.card
+        assert model.weights.stat().st_size < LARGEST
+        assert card.command and card.steps > 0 and card.seconds > 0 and card.curve and card.results
+    assert max(spl for _, spl in find_model("av-nav").card.curve) > 0.73
