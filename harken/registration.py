@@ -40,6 +40,9 @@ TASKS: dict[str, TaskEntry] = {
     "dynamic-audiogoal": TaskEntry(
         id="harken/DynamicAudioGoal-v0", task="harken.tasks.dynamic:DynamicTask", preset="dav-nav"
     ),
+    "semantic-audiogoal": TaskEntry(
+        id="harken/SemanticAudioGoal-v0", task="harken.tasks.semantic:SemanticTask", preset="savi"
+    ),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
     ),

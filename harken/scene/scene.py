@@ -21,6 +21,7 @@ from harken.scene.materials import AcousticMaterial
 __all__ = ["Appearance", "Room", "Scene", "SceneObject"]
 
 _FAR, _FAR_FOR_ITS_SIZE, _MOST = 64.0, 4.0, 1e12
+_SEEN = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -290,6 +291,25 @@ class Scene:
         distance, back = distance.reshape(count, -1), back.reshape(count, -1)
         thin = back[:, :3] & back[:, 3:6] & (distance[:, :3] + distance[:, 3:6] < 0.6)
         return thin.any(1) & (back.mean(1) > 0.6)
+
+    def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
+        """Return from which points ``(N, 3)`` [m] some of an object is seen.
+
+        Rays go to 27 points of its box, and one of them has to meet the object first.
+
+        Args:
+            thing: One of `objects`.
+            eyes: ``(N, 3)`` points [m].
+
+        Returns:
+            ``(N,)`` bool.
+        """
+        shares = np.stack(np.meshgrid(*[_SEEN] * 3), -1).reshape(-1, 3)
+        targets = thing.lower + shares * (thing.upper.astype(np.float64) - thing.lower)
+        origins = np.repeat(np.asarray(eyes, np.float64), len(targets), 0)
+        _, triangle, _ = self.triangles.closest(origins, np.tile(targets, (len(eyes), 1)) - origins)
+        met = (triangle >= 0) & (self.instance[triangle] == thing.instance)
+        return met.reshape(len(eyes), len(targets)).any(1)
 
     def __repr__(self) -> str:
         """Describe name and size."""
