@@ -275,16 +275,14 @@ class Scene:
         Raises:
             ConfigurationError: The points are not an array ``(N, 3)`` of numbers.
         """
-        places = _numbers(points, np.float64)
-        if places is None or places.ndim != 2 or places.shape[1] != 3:
-            raise ConfigurationError(f"points are {points!r:.80}; expected (N, 3) numbers, x, y and z of each [m].")
+        places = self._checked_places(points)
         if self.is_far:
             return self.local.are_inside_solid(places - self.origin)
         axes = np.concatenate([np.eye(3), -np.eye(3)])
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
         directions = np.concatenate([axes, corners]).astype(np.float32)
         count = len(places)
-        origins = np.repeat(places.clip(-_MOST, _MOST).astype(np.float32), len(directions), 0)
+        origins = np.repeat(places.astype(np.float32), len(directions), 0)
         aimed = np.tile(directions, (count, 1))
         distance, triangle, _ = self.triangles.closest(origins, aimed)
         back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], aimed) > 0)
@@ -303,13 +301,24 @@ class Scene:
 
         Returns:
             ``(N,)`` bool.
+
+        Raises:
+            ConfigurationError: The points are not an array ``(N, 3)`` of numbers.
         """
+        places = self._checked_places(eyes)
         shares = np.stack(np.meshgrid(*[_SEEN] * 3), -1).reshape(-1, 3)
         targets = thing.lower + shares * (thing.upper.astype(np.float64) - thing.lower)
-        origins = np.repeat(np.asarray(eyes, np.float64), len(targets), 0)
-        _, triangle, _ = self.triangles.closest(origins, np.tile(targets, (len(eyes), 1)) - origins)
+        origins = np.repeat(places, len(targets), 0)
+        _, triangle, _ = self.triangles.closest(origins, np.tile(targets, (len(places), 1)) - origins)
         met = (triangle >= 0) & (self.instance[triangle] == thing.instance)
-        return met.reshape(len(eyes), len(targets)).any(1)
+        return met.reshape(len(places), len(targets)).any(1)
+
+    @staticmethod
+    def _checked_places(points: np.ndarray) -> np.ndarray:
+        places = _numbers(points, np.float64)
+        if places is None or places.ndim != 2 or places.shape[1] != 3:
+            raise ConfigurationError(f"points are {points!r:.80}; expected (N, 3) numbers, x, y and z of each [m].")
+        return places.clip(-_MOST, _MOST)
 
     def __repr__(self) -> str:
         """Describe name and size."""

@@ -468,7 +468,8 @@ def find_viewpoints(simulator: SimulatorProtocol, ground: Ground, thing: SceneOb
     for x in middle[0] + offsets[0]:
         for z in middle[2] + offsets[1]:
             place = _floor_below(ground, np.array([x, low[1], z]))
-            if place is not None and np.hypot(*(place - place.clip(low, high))[[0, 2]]) <= REACH:
+            # The millionth is for nodes of a grid, which often lie just at the limit.
+            if place is not None and np.hypot(*(place - place.clip(low, high))[[0, 2]]) <= REACH + 1e-6:
                 places.setdefault(tuple(np.round(place / _SAME).astype(int).tolist()), place)
     if not places:
         return np.empty((0, 3))
