@@ -114,6 +114,16 @@ def test_an_object_sounds_a_little_before_where_one_looks_at_it():
     assert sounding_place(task.simulator, task.simulator.objects[0], np.array([[3.6, -1.0, 2.8]]), 1.5) is None
 
 
+def test_an_object_is_seen_from_its_room_and_not_through_the_wall():
+    chair, sink = SCENE.objects
+    eyes = np.array([[2.0, 1.5, 2.8], [6.0, 1.5, 3.5], [2.0, 1.5, 1.5]])
+    assert SCENE.shows(chair, eyes).tolist() == [True, False, True]
+    assert SCENE.shows(sink, eyes).tolist() == [False, True, True], "the last looks through the doorway"
+    assert SCENE.shows(chair, np.empty((0, 3))).shape == (0,)
+    with pytest.raises(ConfigurationError, match=r"expected \(N, 3\)"):
+        SCENE.shows(chair, eyes[0])
+
+
 def test_what_nobody_sees_or_what_has_no_clips_is_not_looked_for():
     hidden = two_rooms(chair=(1.4, 0.3, 1.4, 1.6, 0.5, 1.6), cabinet=(1.0, 0.0, 1.0, 2.0, 1.0, 2.0), oven=SINK)
     task = task_in(hidden)
