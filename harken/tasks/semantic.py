@@ -32,6 +32,9 @@ REACH = 1.0
 SPACING = 0.5
 """Distance between the neighbouring points about an object from which the floor is looked for [m]."""
 
+ACROSS = 40
+"""About how many such points there are at most along an object, however large it is."""
+
 STANDOFF = 0.1
 """Distance from an object's box to where it sounds [m]."""
 
@@ -448,7 +451,7 @@ def _semantic(episode: Episode) -> SemanticEpisode:
 def find_viewpoints(simulator: SimulatorProtocol, ground: Ground, thing: SceneObject, eye_height: float) -> np.ndarray:
     """Return from where an object is within reach and in sight.
 
-    Points `SPACING` apart are laid over its box, `REACH` beyond it to all sides. The places of the ground next to them
+    Points `SPACING` apart are laid over its box, `REACH` beyond it to all sides, `ACROSS` at most along it. The places of the ground next to them
     are viewpoints if they lie within `REACH` of the box, the body can come there, and its eyes see some of the object.
 
     Args:
@@ -461,9 +464,10 @@ def find_viewpoints(simulator: SimulatorProtocol, ground: Ground, thing: SceneOb
         ``(n, 3)`` float64 places, the nearest to the middle of the object first [m]; none where n is 0.
     """
     low, high = thing.lower.astype(np.float64), thing.upper.astype(np.float64)
-    counts = np.floor((0.5 * (high - low) + REACH) / SPACING).astype(int)
-    offsets = [SPACING * np.arange(-counts[axis], counts[axis] + 1) for axis in (0, 2)]
-    middle = 0.5 * (low + high)
+    middle, half = 0.5 * (low + high), 0.5 * (high - low) + REACH
+    spacing = max(SPACING, 2.0 * float(half.max()) / ACROSS)
+    counts = np.floor(half / spacing).astype(int)
+    offsets = [spacing * np.arange(-counts[axis], counts[axis] + 1) for axis in (0, 2)]
     places = {}
     for x in middle[0] + offsets[0]:
         for z in middle[2] + offsets[1]:

@@ -116,7 +116,7 @@ def test_an_object_sounds_a_little_before_where_one_looks_at_it():
 
 def test_an_object_is_seen_from_its_room_and_not_through_the_wall():
     chair, sink = SCENE.objects
-    eyes = np.array([[2.0, 1.5, 2.8], [6.0, 1.5, 3.5], [2.0, 1.5, 1.5]])
+    eyes = np.array([[2.0, 1.5, 3.8], [6.0, 1.5, 3.5], [2.0, 1.5, 1.5]])
     assert SCENE.shows(chair, eyes).tolist() == [True, False, True]
     assert SCENE.shows(sink, eyes).tolist() == [False, True, True], "the last looks through the doorway"
     assert SCENE.shows(chair, np.empty((0, 3))).shape == (0,)
