@@ -12,7 +12,10 @@ from sphinx.ext.autodoc.mock import mock
 
 import harken
 
-OPTIONAL = ("torch", "stable_baselines3", "sb3_contrib", "safetensors", "rlr_audio_propagation", "pyarrow", "ray")
+OPTIONAL = (
+    *("torch", "stable_baselines3", "sb3_contrib", "safetensors", "rlr_audio_propagation", "pyarrow", "ray"),
+    *("habitat", "gym", "quaternion"),
+)
 """Packages that the library does without."""
 
 ABSENT = [name for name in OPTIONAL if find_spec(name) is None]
@@ -23,6 +26,7 @@ if find_spec("tree") is None:
 
 FOLDERS = (
     ["scene", "vision", "sound", "acoustics", "metrics", "sim", "tasks", "envs", "agents", "eval", "render"]
+    + ["integrations"]
     + ["configs", "raytracing", "errors", "checks", "files", "registration", "cli"]
 )  # fmt: skip
 """The order of the pages: what a reader looks for first comes first."""

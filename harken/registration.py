@@ -1,4 +1,4 @@
-"""The tasks that come with Harken by name, one line for each; a task is loaded when it is first made."""
+"""The tasks and simulators that come with Harken by name, one line for each; each is loaded when it is first made."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from gymnasium.envs.registration import register, registry
 
-__all__ = ["TASKS", "TaskEntry", "register_environments"]
+__all__ = ["SIMULATORS", "TASKS", "TaskEntry", "register_environments"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +43,25 @@ TASKS: dict[str, TaskEntry] = {
     "semantic-audiogoal": TaskEntry(
         id="harken/SemanticAudioGoal-v0", task="harken.tasks.semantic:SemanticTask", preset="savi"
     ),
+    "multi-goal": TaskEntry(
+        id="harken/MultiGoalAudioNav-v0", task="harken.tasks.multi_goal:MultiGoalTask", preset="multi-goal"
+    ),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
+    ),
+    "echo-explore": TaskEntry(
+        id="harken/EchoExplore-v0", task="harken.tasks.echo_explore:EchoExploreTask", preset="echo-explore"
     ),
     "active-separation": _separation("ActiveSeparation", "near-target"),
     "active-dynamic-separation": _separation("ActiveDynamicSeparation", "dynamic"),
 }
 """The tasks by their names on the command line."""
+
+SIMULATORS: dict[str, str] = {
+    "harken": "harken.sim:make_simulator",
+    "habitat": "harken.integrations.habitat:make_habitat_simulator",
+}
+"""Functions that make the simulator of a scene, ``module:function``, by name."""
 
 
 def register_environments() -> None:

@@ -23,10 +23,12 @@ __all__ = ["PRESETS", "choose_settings", "from_mapping", "load_preset", "presets
 
 PRESETS: dict[str, tuple[str, ...]] = {
     "NavigationSettings": ("soundspaces1", "soundspaces2"),
+    "MultiGoalSettings": ("multi-goal",),
     "DynamicSettings": ("dav-nav", "dav-nav-continuous"),
     "SemanticSettings": ("savi", "savi-distractor", "savn-ce", "savn-ce-distractor"),
     "SeparationSettings": ("near-target", "far-target", "dynamic"),
     "EchoDepthSettings": ("echo-depth",),
+    "EchoExploreSettings": ("echo-explore",),
 }
 """Names of the presets of each kind of settings: SoundSpaces 1.0's grid and 2.0's continuous space; goals that walk as
 in Dav-Nav; objects that sound as in SAVi on a grid and in SAVN-CE in continuous space, each with and without another

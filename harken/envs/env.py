@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -17,8 +17,8 @@ from harken.envs.ahead import EpisodeAhead
 from harken.envs.drawing import EpisodeSequence, HomePool
 from harken.envs.view import View
 from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
-from harken.registration import TASKS
-from harken.sim import SimulatorProtocol, make_simulator
+from harken.registration import SIMULATORS, TASKS
+from harken.sim import SimulatorProtocol
 from harken.sim.settings import Engine
 from harken.sim.worlds import UpAxis
 from harken.splits import SPLITS
@@ -53,7 +53,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         episodes: Episodes, or the path of a file of them, to use in place of sampled ones.
         propagation: Engine that propagates sound, in place of the settings' own: "harken" or "soundspaces2".
         config: Settings in place of the preset's, or a mapping of those that differ from it.
-        simulator: Makes the simulator of a scene, as `harken.sim.make_simulator` does, which it is by default.
+        simulator: "harken", "habitat" (Habitat's cameras and navigation mesh, see `harken.integrations.habitat`), or a
+            function that makes the simulator of a scene, as `harken.sim.make_simulator` does.
         render_mode: "rgb_array" or None.
         prepare_ahead: Whether a thread prepares the next episode, its home and sound field, while the current one runs:
             where a core is free, resets are then short. The results are the same, byte for byte.
@@ -86,7 +87,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         episodes: str | Path | Sequence[Any] | None = None,
         propagation: Engine | None = None,
         config: Any | Mapping[str, Any] | None = None,
-        simulator: Callable[..., SimulatorProtocol] = make_simulator,
+        simulator: Literal["harken", "habitat"] | Callable[..., SimulatorProtocol] = "harken",
         render_mode: str | None = None,
         prepare_ahead: bool = False,
         pool: HomePool | None = None,
@@ -106,7 +107,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
             "simulator": simulator, "render_mode": render_mode, "prepare_ahead": prepare_ahead, "pool": pool,
         }  # fmt: skip
         self._file: dict[str, Any] = {} if scene is None else {"up": up, "scale": scale}
-        self._make_simulator = simulator
+        self._make_simulator = _find_simulator(simulator)
         # Worlds live as long as a simulator in them: one for each home of the pool keeps them, and one that is coming.
         self._kept: dict[str, SimulatorProtocol] = {}
         self._most_kept = 0 if pool is None else pool.together + 1
@@ -292,6 +293,15 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     def __getstate__(self) -> dict[str, Any]:
         """Drop the sensors and the homes that are kept when pickled: they are made again when needed."""
         return {**self.__dict__, "_sensing": None, "_kept": {}}
+
+
+def _find_simulator(simulator: str | Callable[..., SimulatorProtocol]) -> Callable[..., SimulatorProtocol]:
+    if not isinstance(simulator, str):
+        return simulator
+    if simulator not in SIMULATORS:
+        raise UnknownNameError("simulator", simulator, SIMULATORS)
+    module, _, function = SIMULATORS[simulator].partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def find_task(name: str) -> type:

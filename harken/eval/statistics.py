@@ -22,7 +22,12 @@ __all__ = [
     "wilson_interval",
 ]
 
-SHARES = frozenset({"success", "spl", "soft_spl", "sna", "delta1", "delta2", "delta3"})
+SHARES = frozenset(
+    {
+        "success", "spl", "soft_spl", "sna", "sws", "dsr", "dspl", "dsna", "progress", "ppl", "coverage", "gain",
+        "delta1", "delta2", "delta3",
+    }
+)  # fmt: skip
 """Measures that lie between 0 and 1 by their definition."""
 
 _DRAWS_AT_ONCE = 1 << 20

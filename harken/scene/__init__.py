@@ -1,5 +1,6 @@
 """Scenes: triangles with materials and meaning, floors to walk on, readers, and the generator of homes."""
 
+from harken.scene.datasets import FoundScene, find_scene
 from harken.scene.doors import DOOR_STATES, Door, DoorState
 from harken.scene.floor.geodesic import DistanceField, Path
 from harken.scene.floor.graph import NavigationGraph
@@ -27,6 +28,7 @@ __all__ = [
     "Door",
     "DoorState",
     "FloorGround",
+    "FoundScene",
     "GridGround",
     "Ground",
     "HomeConfig",
@@ -37,6 +39,7 @@ __all__ = [
     "SceneObject",
     "SceneReport",
     "WalkableFloor",
+    "find_scene",
     "generate_home",
     "inspect_scene",
     "match_category",

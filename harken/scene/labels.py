@@ -39,7 +39,7 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
     ("table", "wood_furniture", "table, coffee table, side table, dining table, nightstand, bedside table, end table"),
     ("picture", "wood_panel", "picture, painting, poster, photo, photograph, picture frame, artwork, canvas, frame"),
     ("cabinet", "wood_furniture", "cabinet, cupboard, closet, wardrobe, base cabinet, wall cabinet, kitchen cabinet"),
-    ("cabinet", "wood_furniture", "sideboard, vanity, shelving, tv stand, cabinetry, credenza, buffet"),
+    ("cabinet", "wood_furniture", "sideboard, vanity, tv stand, cabinetry, credenza, buffet"),
     ("cushion", "upholstery", "cushion, pillow, beanbag"),
     ("sofa", "upholstery", "sofa, couch, settee, loveseat, futon"),
     ("bed", "mattress", "bed, mattress, bunk bed, crib, cot, bedding, comforter, duvet, blanket, bed sheet"),
@@ -54,17 +54,17 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
     ("tv_monitor", "plastic", "tv monitor, tv, television, monitor, screen, tv screen, computer monitor, display"),
     ("shower", "ceramic_tile", "shower, shower stall, shower cabin, shower tub"),
     ("shower", "glass", "shower screen, shower glass"),
-    ("bathtub", "ceramic_tile", "bathtub, bath, tub, jacuzzi, hot tub"),
+    ("bathtub", "ceramic_tile", "bathtub, bath, tub, jacuzzi, hot tub, bathtub basin"),
     ("counter", "marble", "counter, countertop, kitchen counter, kitchen countertop, worktop, bar, kitchen island"),
     ("fireplace", "brick", "fireplace, chimney, hearth, mantel, mantle"),
     ("gym_equipment", "metal", "gym equipment, treadmill, dumbbell, exercise bike, exercise equipment, barbell, bike"),
-    ("gym_equipment", "metal", "exercise machine, weight bench, rowing machine, bicycle, elliptical"),
+    ("gym_equipment", "metal", "exercise machine, weight bench, workout bench, rowing machine, bicycle, elliptical"),
     ("seating", "upholstery", "seating, bench, seat, pew"),
     ("clothes", "clothes", "clothes, clothing, cloth, coat, jacket, shirt, dress, garment, laundry, clothe"),
     # Other objects in homes.
     ("desk", "wood_furniture", "desk, workbench, writing table"),
     ("bookshelf", "paper_books", "bookshelf, bookcase, book shelf, book case, book, magazine, library"),
-    ("shelf", "wood_furniture", "shelf, rack, wall shelf"),
+    ("shelf", "wood_furniture", "shelf, rack, wall shelf, shelving, shelving unit, plant stand"),
     (
         "lamp",
         "metal",
@@ -90,10 +90,16 @@ _OBJECTS: tuple[tuple[str, str, str], ...] = (
     (
         "container",
         "plastic",
-        "container, bin, trash can, trashcan, bucket, box, basket, bag, suitcase, crate, toilet brush",
+        "container, bin, trash can, trashcan, garbage can, bucket, box, basket, bag, suitcase, crate, toilet brush, "
+        "hamper, laundry hamper, desk organizer",
     ),
     ("dishes", "ceramic_tile", "plate, bowl, cup, mug, vase, pot, dish, jar, urn, sculpture, statue"),
     ("dishes", "glass", "bottle, drinking glass, wine glass, glass jar"),
+    # What is named after a thing that it is not.
+    ("unknown", "paper_books", "toilet paper, toilet roll, paper towel, tissue paper"),
+    ("unknown", "metal", "toilet paper hanger, toilet paper holder, towel holder, towel rail, hanger, coat hanger"),
+    ("unknown", "plastic", "hair dryer, hair drier"),
+    ("unknown", "clothes", "table runner"),
     ("person", "human", "person, human, people, man, woman, child, mannequin"),
 )
 

@@ -1,6 +1,14 @@
 """Tasks: episodes, goals, rewards, success and measures."""
 
 from harken.tasks.episodes import Episode, read_episodes, write_episodes
+from harken.tasks.habitat_episodes import (
+    HabitatEpisode,
+    HabitatEpisodes,
+    from_episodes,
+    read_habitat_episodes,
+    to_episodes,
+    write_habitat_episodes,
+)
 from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, Task
 from harken.tasks.walk import Action, Walk
@@ -9,6 +17,8 @@ __all__ = [
     "Action",
     "Choice",
     "Episode",
+    "HabitatEpisode",
+    "HabitatEpisodes",
     "NavigationSettings",
     "NavigationTask",
     "Numbers",
@@ -16,6 +26,10 @@ __all__ = [
     "Sensor",
     "Task",
     "Walk",
+    "from_episodes",
     "read_episodes",
+    "read_habitat_episodes",
+    "to_episodes",
     "write_episodes",
+    "write_habitat_episodes",
 ]

@@ -14,8 +14,9 @@ from harken.checks import check_settings, checked_count, checked_point
 from harken.errors import EpisodeError
 from harken.scene.ground import Ground
 from harken.sim import SoundSource
+from harken.tasks.efficiency import efficiency
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask, efficiency
+from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Sensor
 from harken.tasks.sounds import Sounds
 
@@ -154,7 +155,7 @@ class DynamicTask(NavigationTask):
 
     rules = DynamicSettings
     stream: tuple[int, ...] = (4,)
-    settings: DynamicSettings
+    settings: DynamicSettings  # type: ignore[bad-override]
 
     def __init__(self, settings: DynamicSettings, split: str, *, sound: str = "telephone"):
         super().__init__(settings, split, sound=sound)
@@ -245,21 +246,21 @@ class DynamicTask(NavigationTask):
         places = [goal] if way is None else self._places(way)
         distances = ground.distances(np.array(places), position)
         least = (distances - settings.stop_distance) / settings.body.forward_step
-        for steps, place in enumerate(places):
-            if way is not None and least[steps] + 1 > steps:
+        for before, place in enumerate(places):  # the last action, a stop, counts where the goal was before it
+            if way is not None and least[before] > before:
                 continue  # the oracle would have to be faster than straight ahead
             self.oracle.set_goal(place)
             needed = self.oracle.count_actions(position, heading)
-            if way is None or needed <= max(steps, 1):
+            if way is None or needed <= before + 1:
                 self.oracle.set_goal(self.walk.goal)
-                return Interception(needed if way is None else max(steps, 1), place, float(distances[steps]))
+                return Interception(needed if way is None else before + 1, place, float(distances[before]))
         self.oracle.set_goal(self.walk.goal)
         return Interception(settings.max_steps, places[-1], float(distances[-1]))
 
     def _places(self, way: Any) -> list[np.ndarray]:
         """Return where the goal is after each step."""
         ground, settings = self.simulator.ground, self.settings
-        return [ground.snap(way.position(step * settings.step_time)) for step in range(settings.max_steps + 1)]
+        return [ground.snap(way.position(step * settings.step_time)) for step in range(settings.max_steps)]
 
     def oracle_action(self) -> int:
         """Return the next action of the way to where the goal can be met first."""

@@ -18,9 +18,8 @@ from harken.checks import check_settings, checked_number, checked_point, checked
 from harken.errors import ActionError, ConfigurationError, EpisodeError
 from harken.metrics.depth import DepthRange, depth_metrics
 from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
-from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram_shape
 from harken.tasks.protocol import Actions, Choice, Numbers, Outcome, Sensor, entered
-from harken.tasks.sensing import FARTHEST, LOUDEST
+from harken.tasks.sensing import FARTHEST, echo_sensors
 from harken.tasks.walk import checked_action, relative_pose
 from harken.vision.low_light import LowLight
 
@@ -234,21 +233,9 @@ class EchoDepthTask:
     def sensors(self) -> Mapping[str, Sensor]:
         """What may be sensed."""
         echo, camera = self.settings.echo, self.settings.body.camera
-        transform = echo_spectrogram_settings(echo.rate)
         image = Numbers(shape=(camera.height, camera.width, 3), low=0, high=255, dtype=np.uint8)
         sensors = [
-            Sensor(
-                name="waveform",
-                space=Numbers(shape=(2, echo.samples), low=-LOUDEST, high=LOUDEST),
-                read=lambda views: self._echo().copy(),
-            ),
-            Sensor(
-                name="spectrogram",
-                space=Numbers(
-                    shape=spectrogram_shape(echo.samples, settings=transform), low=0.0, high=LOUDEST * transform.window
-                ),
-                read=lambda views: echo_spectrogram(self._echo(), echo.rate, duration=None),
-            ),
+            *echo_sensors(self._echo, echo),
             Sensor(name="rgb", space=image, views=("rgb",), read=lambda views: views["rgb"]),
             Sensor(name="low_light", space=image, views=("rgb",), read=lambda views: self._darken(views["rgb"])),
             Sensor(

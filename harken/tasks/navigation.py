@@ -16,14 +16,16 @@ from harken.errors import ConfigurationError, EpisodeError
 from harken.scene import DoorState
 from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
 from harken.sim.settings import Engine
+from harken.tasks.efficiency import efficiency, progress
 from harken.tasks.episodes import Episode, read_episodes
+from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
 from harken.tasks.oracle import make_oracle
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_sensors, walk_sensors
 from harken.tasks.sounds import Sounds
 from harken.tasks.walk import WALKING, Action, Walk, checked_action, draw_doors, set_doors
 
-__all__ = ["NavigationSettings", "NavigationTask", "efficiency", "progress"]
+__all__ = ["NavigationSettings", "NavigationTask"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,8 @@ class NavigationTask:
     ``loudness`` at every step.
 
     ## Arguments
-    preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, and those of every environment.
+    preset ("soundspaces2", continuous, or "soundspaces1", grid), sound, scenes, and those of every environment.
+    ``episodes`` may be a file of Habitat's PointNav or SoundSpaces' AudioNav (``val.json.gz``).
 
     ## Version History
     v2: reverberation that belongs to places. v1: the categories of "semantic" are the same in all homes; ``is_success``
@@ -166,6 +169,8 @@ class NavigationTask:
         sound: "telephone", another clip or category, "heard", "unheard", or the path of a recording or folder; None
             where nothing sounds.
         shows_goal: Whether the goal's place is given to the agent.
+        scenes: Folder of the scenes that episode files of Habitat and SoundSpaces name, such as
+            ``data/scene_datasets``; looked for in the folders above the file by default.
 
     Raises:
         UnknownNameError: There is no such sound.
@@ -176,7 +181,13 @@ class NavigationTask:
     stream: tuple[int, ...] = ()
 
     def __init__(
-        self, settings: NavigationSettings, split: str, *, sound: str | None = "telephone", shows_goal: bool = False
+        self,
+        settings: NavigationSettings,
+        split: str,
+        *,
+        sound: str | None = "telephone",
+        shows_goal: bool = False,
+        scenes: str | Path | None = None,
     ):
         self.settings = settings
         self.sounds = None if sound is None else Sounds(sound, split, settings.acoustics.rate)
@@ -185,7 +196,7 @@ class NavigationTask:
         self.episode: Episode | None = None
         self.waveform: np.ndarray | None = None
         self.stopped = False
-        self._shows_goal = shows_goal
+        self._shows_goal, self._scenes = shows_goal, scenes
         self._simulator: SimulatorProtocol | None = None
         self._oracle_actions: int | None = None
 
@@ -212,10 +223,11 @@ class NavigationTask:
     @property
     def actions(self) -> Choice:
         """What can be done in a step."""
-        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self._choices))
+        return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self.choices))
 
     @property
-    def _choices(self) -> tuple[Action, ...]:
+    def choices(self) -> tuple[Action, ...]:
+        """What the body can do."""
         return tuple(Action) if self.settings.opens_doors else WALKING
 
     @property
@@ -225,7 +237,7 @@ class NavigationTask:
         sensors = [
             *image_sensors(settings.body.camera, settings.max_depth),
             *walk_sensors(lambda: self.walk, settings.step_time),
-            oracle_sensor(self.oracle_action, self._choices),
+            oracle_sensor(self.oracle_action, self.choices),
         ]
         if self.sounds is not None:
             samples = round(settings.observation_time * settings.acoustics.rate)
@@ -334,8 +346,20 @@ class NavigationTask:
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
-        """Read episodes from a file of JSON lines."""
-        return read_episodes(path)
+        """Read episodes from a file of JSON lines, or of Habitat's PointNav or SoundSpaces' AudioNav (``.json.gz``).
+
+        Raises:
+            EpisodeError: The file cannot be used, one of its scenes is not found, or it has no sounds to search for.
+        """
+        if not is_habitat_file(path):
+            return read_episodes(path)
+        source = read_habitat_episodes(path)
+        if self.sounds is not None and source.task == "pointnav":
+            raise EpisodeError(
+                f"{str(path)!r} holds episodes of PointNav, where nothing sounds. Play them in PointGoal, or give "
+                "episodes of AudioNav."
+            )
+        return to_episodes(source, scenes=self._scenes, file=path)
 
     def sources(self, episode: Episode) -> Sequence[Source]:
         """Return what sounds at the beginning of an episode."""
@@ -377,7 +401,7 @@ class NavigationTask:
         self._oracle_actions = None
         if self.settings.opens_doors:  # counted with the doors as they are now
             self._oracle_actions = self.oracle_actions
-        self._hear()
+        self.hear()
 
     def sounding(self, episode: Episode, sounds: Sounds) -> list[SoundSource]:
         """Return all that sounds in an episode."""
@@ -394,7 +418,7 @@ class NavigationTask:
             trajectory=episode.goal_way(self.simulator.ear_height),
         )
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
         """Let the time of a step pass; the sound is kept for observations, loudness and recordings."""
         if self.sounds is not None:
             self.waveform = self.simulator.hear(round(self.settings.step_time * self.simulator.rate))
@@ -404,7 +428,7 @@ class NavigationTask:
         return self.waveform
 
     def oracle_action(self) -> int:
-        """Return the next action of the shortest way, one of `Action`."""
+        """Return the next action of the shortest path; it opens doors where the body can."""
         simulator = self.simulator
         action = self.oracle.action(simulator.position, simulator.heading)
         if not self.settings.opens_doors or action != Action.MOVE_FORWARD:
@@ -425,11 +449,11 @@ class NavigationTask:
             ActionError: The action is not one of `Action`.
             EpisodeError: No path leads from the body to the goal.
         """
-        move = Action(checked_action(action, self._choices))
+        move = Action(checked_action(action, self.choices))
         settings, before = self.settings, self.walk.distance
         self.walk.act(move)
         self.stopped = move == Action.STOP
-        self._hear()
+        self.hear()
         if self._way is not None and not self.stopped:
             self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))
             self.oracle.set_goal(self.walk.goal)
@@ -507,25 +531,3 @@ class NavigationTask:
 def _generator(scene: str, number: int) -> np.random.Generator:
     """Return the generator of one of the places that belong to a scene."""
     return np.random.default_rng([*scene.encode(), number])
-
-
-def efficiency(shortest: float, walked: float) -> float:
-    """Return l/max(p, l), 1 where both are 0: with no distance to go, staying is the shortest path.
-
-    Args:
-        shortest: Length of the shortest path l [m].
-        walked: Length of the path that was walked p [m].
-    """
-    return 1.0 if walked <= shortest else shortest / walked
-
-
-def progress(start: float, now: float) -> float:
-    """Return the relative fall of a distance, 0 where it rose, 1 where it was 0 and still is.
-
-    Args:
-        start: Distance at the start [m].
-        now: Distance now [m].
-    """
-    if start <= 0.0:
-        return 1.0 if now <= 0.0 else 0.0
-    return max(0.0, 1.0 - now / start)

@@ -30,6 +30,10 @@ class Oracle(Protocol):
         """Return how many actions, stop included, lead from a pose to the goal."""
         ...
 
+    def follow(self, position: np.ndarray, heading: float) -> tuple[np.ndarray, float, int]:
+        """Return where the oracle stops from a pose ``(3,)`` [m] and [rad], and its actions until then."""
+        ...
+
 
 def make_oracle(ground: Ground, body: BodySettings, stop_distance: float) -> Oracle:
     """Return the oracle of a ground.
@@ -81,11 +85,15 @@ class PathOracle:
 
     def count_actions(self, position: np.ndarray, heading: float) -> int:
         """Return how many actions, stop included, lead from a pose to the goal."""
+        return self.follow(position, heading)[2]
+
+    def follow(self, position: np.ndarray, heading: float) -> tuple[np.ndarray, float, int]:
+        """Return where the oracle stops from a pose ``(3,)`` [m] and [rad], and its actions until then."""
         position, count = np.array(position, np.float64), 1
         while count < LONGEST:
             turns = self._turns(position, heading)
             if turns is None:
-                return count
+                return position, heading, count
             # While it turns, the heading that is best remains so: it comes nearer, and no other faster.
             heading += turns * self.turn
             position = self.ground.move(position, heading, self.step)[0]
@@ -142,3 +150,15 @@ class GridOracle:
     def count_actions(self, position: np.ndarray, heading: float) -> int:
         """Return how many actions, stop included, lead from a pose to the goal."""
         return int(self._actions[self._pose(position, heading)])
+
+    def follow(self, position: np.ndarray, heading: float) -> tuple[np.ndarray, float, int]:
+        """Return where the oracle stops from a pose ``(3,)`` [m] and [rad], and its actions until then."""
+        node, quarter = self._pose(position, heading)
+        count = int(self._actions[node, quarter])
+        for left in range(count - 1, 0, -1):
+            ahead = int(self.graph.neighbours[node, quarter])
+            if ahead >= 0 and self._actions[ahead, quarter] == left:
+                node = ahead
+            else:
+                quarter = (quarter + (1 if self._actions[node, (quarter + 1) % 4] == left else -1)) % 4
+        return np.array(self.graph.nodes[node], np.float64), quarter * np.pi / 2, count

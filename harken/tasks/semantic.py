@@ -451,8 +451,9 @@ def _semantic(episode: Episode) -> SemanticEpisode:
 def find_viewpoints(simulator: SimulatorProtocol, ground: Ground, thing: SceneObject, eye_height: float) -> np.ndarray:
     """Return from where an object is within reach and in sight.
 
-    Points `SPACING` apart are laid over its box, `REACH` beyond it to all sides, `ACROSS` at most along it. The places of the ground next to them
-    are viewpoints if they lie within `REACH` of the box, the body can come there, and its eyes see some of the object.
+    Points `SPACING` apart, or farther where there would be more than `ACROSS` along a large object, are laid over its
+    box, `REACH` beyond it to all sides. The places of the ground next to them are viewpoints if they lie within `REACH`
+    of the box, the body can come there, and its eyes see some of the object.
 
     Args:
         simulator: The world.

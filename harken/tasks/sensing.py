@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from harken.sound import spectrogram, spectrogram_shape
+from harken.acoustics.engines.echo import EchoSettings
+from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram, spectrogram_shape
 from harken.tasks.protocol import Choice, Numbers, Sensor
 from harken.tasks.walk import WALKING, Action, Walk
 from harken.vision import Camera
 
-__all__ = ["FARTHEST", "LOUDEST", "image_sensors", "oracle_sensor", "sound_sensors", "walk_sensors"]
+__all__ = ["FARTHEST", "LOUDEST", "echo_sensors", "image_sensors", "oracle_sensor", "sound_sensors", "walk_sensors"]
 
 LOUDEST = 100.0
 """Bound of waveforms: a clip of peak 1 at 0.1 m, ten times, and room to spare."""
@@ -78,6 +79,29 @@ def sound_sensors(heard: Callable[[], np.ndarray], samples: int) -> tuple[Sensor
                 high=float(np.float32(np.log1p(LOUDEST * 512))),
             ),
             read=lambda views: spectrogram(padded(views)),
+        ),
+    )
+
+
+def echo_sensors(echo: Callable[[], np.ndarray], settings: EchoSettings) -> tuple[Sensor, ...]:
+    """Return "waveform" and "spectrogram" of what comes back of a sweep.
+
+    Args:
+        echo: Returns ``(2, n)`` float32, the echo of the step.
+        settings: How echoes are simulated.
+    """
+    transform = echo_spectrogram_settings(settings.rate)
+    shape = spectrogram_shape(settings.samples, settings=transform)
+    return (
+        Sensor(
+            name="waveform",
+            space=Numbers(shape=(2, settings.samples), low=-LOUDEST, high=LOUDEST),
+            read=lambda views: echo().copy(),
+        ),
+        Sensor(
+            name="spectrogram",
+            space=Numbers(shape=shape, low=0.0, high=LOUDEST * transform.window),
+            read=lambda views: echo_spectrogram(echo(), settings.rate, duration=None),
         ),
     )
 

@@ -58,7 +58,7 @@ TABLE = [
     ("kitchen sink", "sink", "metal"),
     ("sink", "sink", "ceramic_tile"),
     ("toilet", "toilet", "ceramic_tile"),
-    ("toilet paper", "toilet", "paper_books"),
+    ("toilet paper", "unknown", "paper_books"),
     ("bathtub", "bathtub", "ceramic_tile"),
     ("shower", "shower", "ceramic_tile"),
     ("fireplace", "fireplace", "brick"),

@@ -5,7 +5,7 @@ from harken.errors import ActionError, EpisodeError, NavigationError, UnknownNam
 from harken.sim import BodySettings, WorldSettings
 from harken.sim.worlds import load_world, scene_name
 from harken.tasks import Episode, NavigationSettings, NavigationTask, read_episodes, write_episodes
-from harken.tasks.navigation import efficiency, progress
+from harken.tasks.efficiency import efficiency, progress
 from harken.tasks.protocol import enter_scene
 from harken.tasks.sounds import Sounds
 

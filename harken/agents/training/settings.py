@@ -17,7 +17,7 @@ __all__ = ["CurriculumSettings", "ImitationSettings", "PPOSettings", "TrainSetti
 class ImitationSettings:
     """Learning from the oracle."""
 
-    steps: int = 500_000
+    steps: int = 700_000
     """Steps of all environments together; 0 for none."""
     teacher_steps: int = 200_000
     """Steps over which the least share of an episode's steps in which the teacher acts falls from all to none."""
@@ -27,7 +27,7 @@ class ImitationSettings:
     """Steps of a minibatch, of rollouts of single environments."""
     epochs: int = 5
     """How often each step is learnt from altogether, while it is remembered."""
-    remembered: int = 200
+    remembered: int = 400
     """How many rollouts are remembered: 5 to 10 MB each on disk, with the small network and 16 environments."""
     learning_rate: float = 2e-3
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
@@ -62,19 +62,19 @@ class ImitationSettings:
 class PPOSettings:
     """Reinforcement by proximal policy optimisation (Schulman et al. 2017)."""
 
-    steps: int = 1_500_000
+    steps: int = 300_000
     """Steps of all environments together; 0 for none."""
     rollout: int = 128
     """Steps of each environment between two updates."""
-    batch: int = 256
+    batch: int = 512
     """Steps of a minibatch, whole rollouts of a few environments."""
-    epochs: int = 4
+    epochs: int = 3
     """How often each rollout is learnt from."""
     learning_rate: float = 2.5e-4
     """Learning rate of Adam at the beginning; it falls linearly to a tenth."""
     clip: float = 0.1
     """How far the ratio of probabilities may go from one."""
-    entropy: float = 0.01
+    entropy: float = 0.005
     """Weight of the entropy of actions."""
     discount: float = 0.99
     """Discount of rewards a step later."""
@@ -147,7 +147,7 @@ class TrainSettings:
     network_threads: int | None = None
     """Threads in which torch learns; the number of cores by default. While the environments are stepped it has one.
     Another number rounds sums differently, and so gives another agent."""
-    pool: HomePool = field(default_factory=HomePool)
+    pool: HomePool = field(default_factory=lambda: HomePool(homes=400, episodes=12))
     """Homes that the episodes return to."""
     goals_per_home: int = 8
     """Places of a home among which goals are drawn; 0 for anywhere."""
@@ -166,7 +166,7 @@ class TrainSettings:
     deterministic: bool = False
     """Whether evaluations take the most likely action; else they draw one, as training does, from the episode's seed.
     An agent in doubt between left and right gets on by drawing."""
-    checkpoint_every: int = 20_000
+    checkpoint_every: int = 50_000
     """Steps between checkpoints."""
     seed: int = 0
     """Seed of weights, episodes and actions."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harken.errors import SceneError
-from harken.scene.readers.parts import shrink_texture
+from harken.scene.readers.parts import LARGEST_TEXTURE, shrink_texture
 
 __all__ = ["decode_texture", "is_file", "open_texture", "parse_json", "read_content"]
 
@@ -70,8 +70,11 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def decode_texture(content: bytes) -> np.ndarray | None:
-    """Decode an image file to ``(height, width, 3)`` uint8; None where it is damaged, cut off or no known format."""
+def decode_texture(content: bytes, largest: int = LARGEST_TEXTURE) -> np.ndarray | None:
+    """Decode an image file to ``(height, width, 3)`` uint8, scaled down to sides of at most `largest` pixels.
+
+    Returns None where it is damaged, cut off or no known format.
+    """
     from PIL import Image
 
     try:
@@ -80,7 +83,7 @@ def decode_texture(content: bytes) -> np.ndarray | None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # Pillow's warnings indicate damage.
             with Image.open(io.BytesIO(content), formats=_IMAGES) as image:
-                return shrink_texture(image)
+                return shrink_texture(image, largest)
     except Exception:  # Pillow's decoders raise many kinds of errors for damaged files.
         return None
 

@@ -1,11 +1,19 @@
 """The common result of the readers: parts of a mesh, with their names, colours and textures."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LARGEST_TEXTURE", "LONGEST_NAME", "MOST_TRIANGLES", "MeshPart", "short_name", "shrink_texture"]
+__all__ = [
+    "LARGEST_TEXTURE",
+    "LONGEST_NAME",
+    "MOST_TRIANGLES",
+    "MeshPart",
+    "members_of",
+    "short_name",
+    "shrink_texture",
+]
 
 LARGEST_TEXTURE = 1024
 """Longest side of a texture after loading [pixels]; larger images are scaled down."""
@@ -47,14 +55,43 @@ class MeshPart:
         """The names under which a material may be given, the most specific first."""
         return tuple(dict.fromkeys(name for name in (self.material, self.node, self.mesh, self.group) if name))
 
+    def moved(self, transform: np.ndarray) -> "MeshPart":
+        """Return the part under a transform ``(4, 4)``; one that mirrors turns the triangles over."""
+        vertices = self.vertices @ transform[:3, :3].T + transform[:3, 3]
+        if np.linalg.det(transform[:3, :3]) >= 0:
+            return replace(self, vertices=vertices)
+        corners = {name: getattr(self, name) for name in ("faces", "colors", "uv")}
+        turned = {name: None if value is None else value[:, ::-1] for name, value in corners.items()}
+        return replace(self, vertices=vertices, **turned)
 
-def shrink_texture(image: Any) -> np.ndarray:
-    """Decode a Pillow image to ``(height, width, 3)`` uint8 with sides of at most `LARGEST_TEXTURE` pixels."""
+    def only(self, rows: np.ndarray, **changes: Any) -> "MeshPart":
+        """Return some of the triangles, by their places `rows`, as a part with its own vertices and other names."""
+        corners, local = np.unique(self.faces[rows], return_inverse=True)
+        return replace(
+            self,
+            vertices=self.vertices[corners],
+            faces=local.reshape(-1, 3),
+            colors=None if self.colors is None else self.colors[rows],
+            uv=None if self.uv is None else self.uv[rows],
+            **changes,
+        )
+
+
+def members_of(group: np.ndarray) -> list[np.ndarray]:
+    """Return the places ``(n,)`` of every number that occurs in `group`, ascending."""
+    if (group == group[0]).all():
+        return [np.arange(len(group))]
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+
+
+def shrink_texture(image: Any, largest: int = LARGEST_TEXTURE) -> np.ndarray:
+    """Decode a Pillow image to ``(height, width, 3)`` uint8 with sides of at most `largest` pixels."""
     from PIL import Image
 
-    image.draft("RGB", (LARGEST_TEXTURE, LARGEST_TEXTURE))
+    image.draft("RGB", (largest, largest))
     image = image.convert("RGB")
-    image.thumbnail((LARGEST_TEXTURE, LARGEST_TEXTURE), Image.Resampling.LANCZOS)
+    image.thumbnail((largest, largest), Image.Resampling.LANCZOS)
     return np.asarray(image, np.uint8).copy()
 
 

@@ -6,17 +6,17 @@ where triangles and quads are mixed.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from harken.errors import SceneError
-from harken.scene.readers.content import is_file, open_texture, parse_json, read_content
-from harken.scene.readers.parts import MeshPart, short_name
+from harken.scene.datasets.descriptions import read_info_semantic
+from harken.scene.readers.content import is_file, open_texture, read_content
+from harken.scene.readers.parts import MeshPart, members_of, short_name
 from harken.scene.readers.ply_elements import Element, PlyFault, read_elements
 from harken.scene.readers.polygons import triangulate
 
-__all__ = ["read_ply"]
+__all__ = ["read_ply", "read_ply_objects"]
 
 _OBJECT_FIELDS = ("object_id", "objectId", "instance_id", "segment_id")
 _UV_FIELDS = (("s", "t"), ("u", "v"), ("texture_u", "texture_v"))
@@ -45,6 +45,36 @@ def read_ply(path: Path) -> tuple[list[MeshPart], list[str]]:
         raise SceneError(
             f"{path} cannot be read as PLY: {error}. It may be cut off or broken; export or copy it again."
         ) from error
+
+
+def read_ply_objects(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read a PLY file as surfaces of numbered objects, such as a semantic mesh of Matterport3D or Gibson.
+
+    Args:
+        path: The file, ASCII or binary.
+
+    Returns:
+        Vertices ``(V, 3)`` float64 in the file's axes and units, triangles ``(F, 3)``, and the object ``(F,)`` int64
+        that each triangle belongs to, of the whole number per face named ``object_id``.
+
+    Raises:
+        SceneError: The file is not PLY, is truncated or damaged, or its faces have no such number.
+    """
+    try:
+        elements, _ = read_elements(read_content(path))
+        vertex, face = elements.get("vertex"), elements.get("face")
+        if vertex is None or face is None or not all(axis in vertex.scalars for axis in "xyz"):
+            raise PlyFault("it has no faces between vertices x, y, z")
+        objects = next((face.scalars[name] for name in _OBJECT_FIELDS if name in face.scalars), None)
+        if objects is None:
+            raise PlyFault(f"its faces have no number of their object, such as {_OBJECT_FIELDS[0]}")
+        vertices = np.stack([vertex.scalars[axis].astype(np.float64) for axis in "xyz"], axis=1)
+        triangles, _ = _cut(vertices, face)
+    except PlyFault as error:
+        raise SceneError(
+            f"{path} cannot be read as a semantic mesh: {error}. It may be cut off or broken; fetch it again."
+        ) from error
+    return vertices, triangles.faces, objects.astype(np.int64)[triangles.face]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +121,7 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
     group = (object_of * len(numbers) + image_of)[triangles.face]
     classes = {} if things[-1] < 0 else _classes(path)
     parts = []
-    for rows in _members(group):
+    for rows in members_of(group):
         which, what = divmod(int(group[rows[0]]), len(numbers))
         thing, number = int(things[which]), int(numbers[what])
         texture = images[number] if uv is not None and 0 <= number < len(images) else None
@@ -114,14 +144,6 @@ def _parts(path: Path, elements: dict[str, Element], textures: list[str]) -> tup
             )
         )
     return parts, remarks
-
-
-def _members(group: np.ndarray) -> list[np.ndarray]:
-    """Return the places ``(n,)`` of every number that occurs in `group`, ascending."""
-    if (group == group[0]).all():
-        return [np.arange(len(group))]
-    order = np.argsort(group, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
 def _cut(vertices: np.ndarray, face: Element) -> tuple[_Triangles, list[str]]:
@@ -191,12 +213,5 @@ def _classes(path: Path) -> dict[int, str]:
     """Return the class of each object from Replica's ``info_semantic.json``, empty where there is no such file."""
     for file in (path.parent / "info_semantic.json", path.parent / "habitat" / "info_semantic.json"):
         if is_file(file):
-            content: Any = parse_json(read_content(file), str(file))
-            try:
-                return {int(entry["id"]): short_name(str(entry["class_name"])) for entry in content["objects"]}
-            except (ValueError, KeyError, TypeError, OverflowError) as error:
-                raise SceneError(
-                    f"{file} is not as Replica writes it: expected {{'objects': [{{'id', 'class_name'}}, …]}}. "
-                    "Repair it or move it away."
-                ) from error
+            return {number: instance.name for number, instance in read_info_semantic(file).items()}
     return {}

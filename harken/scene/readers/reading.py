@@ -1,4 +1,4 @@
-"""Read scenes from files: glTF (GLB), OBJ and PLY."""
+"""Read scenes from files: glTF (GLB), OBJ and PLY, scans with their annotations, and composed scenes of Habitat."""
 
 import os
 import warnings
@@ -17,6 +17,10 @@ from harken.errors import (
     UnknownNameError,
     did_you_mean,
 )
+from harken.scene.datasets.annotations import annotations_of
+from harken.scene.datasets.configs import SCENE_SUFFIX
+from harken.scene.datasets.instances import read_scene_instance
+from harken.scene.datasets.labelling import read_annotated, scan_frame
 from harken.scene.materials import AcousticMaterial
 from harken.scene.readers.assembly import assemble
 from harken.scene.readers.axes import size_remark
@@ -24,7 +28,7 @@ from harken.scene.readers.content import is_file
 from harken.scene.readers.gltf.reading import read_gltf
 from harken.scene.readers.materials import material_from_dict, read_materials
 from harken.scene.readers.obj import read_obj
-from harken.scene.readers.parts import short_name
+from harken.scene.readers.parts import MeshPart, short_name
 from harken.scene.readers.ply import read_ply
 from harken.scene.scene import Scene
 
@@ -52,15 +56,21 @@ def read_scene(
     material that the label indicates (`harken.scene.labels.match_material`); "default". Where the file has several
     nodes, each is an object. Textures larger than 1024 pixels are scaled down to that.
 
+    Files of the field's data sets are read with what lies beside them. A scan (``.glb``) of Matterport3D, Gibson or
+    HM3D with a ``.house``, ``.scn`` or ``.semantic.txt`` file gets its objects from the semantic mesh; a ``.ply`` of
+    Replica from ``info_semantic.json``; a ``.scene_instance.json`` (HSSD, ReplicaCAD, AI2-THOR, ProcTHOR) is composed
+    of its stage and objects. See `harken.scene.datasets.find_scene`.
+
     Args:
-        path: A ``.glb``, ``.gltf``, ``.obj`` or ``.ply`` file.
+        path: A ``.glb``, ``.gltf``, ``.obj``, ``.ply`` or ``.scene_instance.json`` file.
         materials: Materials by the name of a material, node, mesh or category (case does not matter), each an
             `AcousticMaterial`, the name of a built-in one, or coefficients as in
             `harken.scene.readers.materials.material_from_dict`; or the path of a JSON file as in
             `harken.scene.readers.materials.read_materials`. The name "default" stands for all that has no label.
         up: Axis of the file that points up. "auto" is the usual axis of the format, y for glTF and OBJ and z for PLY
             (scans, Replica), unless surfaces named floor or ceiling, or else the shape, clearly indicate the other one;
-            a warning then says so. With z up, (x, y, z) becomes (x, z, −y).
+            a warning then says so. A ``*.scene_dataset_config.json`` in a folder above decides before that. With z up,
+            (x, y, z) becomes (x, z, −y).
         scale: Metres per unit of the file, such as 0.01 for centimetres.
         name: Name of the scene; the file's stem if left out.
 
@@ -84,14 +94,14 @@ def read_scene(
         # Numbers that overflow become infinite, which a later check refuses with a clear message.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             custom = _gather_materials(path, materials)
-            parts, remarks = _READERS[path.suffix.lower()](path)
+            parts, remarks, turned = _read_parts(path, up)
             scene, more = assemble(
                 parts,
                 materials=custom,
-                up=up,
+                up="y" if turned else up,
                 usual_up=usual_up,
                 scale=scale,
-                name=name or path.stem,
+                name=name or path.name.removesuffix(SCENE_SUFFIX).removesuffix(path.suffix),
                 source=str(path),
             )
     except SceneError as error:
@@ -111,6 +121,22 @@ def read_scene(
     return scene
 
 
+def _read_parts(path: Path, up: Literal["auto", "y", "z"]) -> tuple[list[MeshPart], list[str], bool]:
+    """Return the parts of a file, remarks, and whether the parts stand upright already."""
+    if path.name.endswith(SCENE_SUFFIX):
+        return *read_scene_instance(path), True
+    annotations = annotations_of(path) if path.suffix.lower() in (".glb", ".gltf") else None
+    if annotations is not None:
+        return *read_annotated(path, up), True
+    parts, remarks = _READERS[path.suffix.lower()](path)
+    frame = scan_frame(path) if up == "auto" else None
+    if frame is None:
+        return parts, remarks, False
+    transform = np.eye(4)
+    transform[:3, :3] = frame
+    return [part.moved(transform) for part in parts], remarks, True
+
+
 def _check_options(path: Path, up: str, name: str | None) -> None:
     if not isinstance(up, str) or up not in ("auto", "y", "z"):
         raise UnknownNameError("axis up", up, ("auto", "y", "z"))
@@ -120,10 +146,11 @@ def _check_options(path: Path, up: str, name: str | None) -> None:
         files = sorted(file.name for file in path.iterdir() if file.suffix.lower() in _READERS)
         raise SceneError(f"{str(path)!r} is a folder; expected a file. Scenes in it: {', '.join(files[:8]) or 'none'}.")
     text = repr(short_name(str(path)))
-    if path.suffix.lower() not in _READERS:
+    if path.suffix.lower() not in _READERS and not path.name.endswith(SCENE_SUFFIX):
         raise SceneError(
             f"{text} has the unknown format {short_name(path.suffix)!r}.{did_you_mean(path.suffix, FORMATS)} "
-            f"Known: {', '.join(FORMATS)}. Convert it, for example with Blender or `trimesh.load(…).export(…)`."
+            f"Known: {', '.join(FORMATS)}, {SCENE_SUFFIX}. Convert it, for example with Blender or "
+            "`trimesh.load(…).export(…)`."
         )
     if not is_file(path):
         if os.path.exists(path):

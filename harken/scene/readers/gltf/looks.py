@@ -8,7 +8,7 @@ import numpy as np
 from harken.errors import SceneError
 from harken.scene.readers.content import decode_texture
 from harken.scene.readers.gltf.container import Document, Entry
-from harken.scene.readers.parts import short_name
+from harken.scene.readers.parts import LARGEST_TEXTURE, short_name
 
 __all__ = ["Look", "Looks", "srgb"]
 
@@ -52,6 +52,8 @@ class Looks:
 
     document: Document
     """The file."""
+    largest: int = LARGEST_TEXTURE
+    """Longest side that textures are scaled down to [pixels]."""
     missing: list[str] = field(default_factory=list)
     """Names of the materials whose texture is missing or cannot be read."""
     _looks: dict[str, Look] = field(default_factory=dict)
@@ -118,8 +120,8 @@ class Looks:
         try:
             view = image.linked("bufferView", "bufferViews")
             if view is not None:
-                return decode_texture(bytes(self.document.view(view)[0]))
-            return decode_texture(self.document.resource(image, image.text("uri")))
+                return decode_texture(bytes(self.document.view(view)[0]), self.largest)
+            return decode_texture(self.document.resource(image, image.text("uri")), self.largest)
         except SceneError:
             return None  # The remark about missing textures covers this.
 

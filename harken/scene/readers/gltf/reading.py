@@ -13,7 +13,7 @@ from harken.scene.readers.gltf.accessors import as_floats, read_accessor
 from harken.scene.readers.gltf.container import Document, Entry, open_document
 from harken.scene.readers.gltf.looks import Look, Looks, srgb
 from harken.scene.readers.gltf.primitives import Primitive, read_primitive
-from harken.scene.readers.parts import MOST_TRIANGLES, MeshPart, short_name
+from harken.scene.readers.parts import LARGEST_TEXTURE, MOST_TRIANGLES, MeshPart, short_name
 
 __all__ = ["read_gltf"]
 
@@ -38,7 +38,7 @@ _SHADING = (
 """Prefixes of the names of extensions that change neither geometry nor base colour."""
 
 
-def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
+def read_gltf(path: Path, largest_texture: int = LARGEST_TEXTURE) -> tuple[list[MeshPart], list[str]]:
     """Read a glTF file in its rest pose.
 
     What is read: nodes with their transforms, skins, morph targets and instances; lists, strips and fans of triangles,
@@ -47,6 +47,7 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
 
     Args:
         path: A ``.glb`` or ``.gltf`` file.
+        largest_texture: Longest side that textures are scaled down to [pixels].
 
     Returns:
         The parts, one per node and primitive in the order of the scene's tree, and remarks for a warning.
@@ -60,7 +61,7 @@ def read_gltf(path: Path) -> tuple[list[MeshPart], list[str]]:
     remarks = _check_extensions(document)
     places = _walk(document)
     world = {place.index: place.transform for place in places}
-    looks = Looks(document)
+    looks = Looks(document, largest_texture)
     read: dict[tuple[str, tuple[float, ...]], list[Primitive]] = {}
     placements: list[tuple[_Place, Entry, list[Primitive], list[np.ndarray]]] = []
     total = 0
