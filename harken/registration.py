@@ -40,6 +40,9 @@ TASKS: dict[str, TaskEntry] = {
     "dynamic-audiogoal": TaskEntry(
         id="harken/DynamicAudioGoal-v0", task="harken.tasks.dynamic:DynamicTask", preset="dav-nav"
     ),
+    "semantic-audiogoal": TaskEntry(
+        id="harken/SemanticAudioGoal-v0", task="harken.tasks.semantic:SemanticTask", preset="savi"
+    ),
     "multi-goal": TaskEntry(
         id="harken/MultiGoalAudioNav-v0", task="harken.tasks.multi_goal:MultiGoalTask", preset="multi-goal"
     ),

@@ -34,7 +34,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
     """A task, played in one home after the other.
 
     What is done, observed and rewarded is described with the tasks: `harken.tasks.navigation.NavigationTask`,
-    `harken.tasks.echo_depth.EchoDepthTask`, `harken.tasks.separation.SeparationTask`.
+    `harken.tasks.dynamic.DynamicTask`, `harken.tasks.semantic.SemanticTask`, `harken.tasks.echo_depth.EchoDepthTask`,
+    `harken.tasks.separation.SeparationTask`.
 
     ``reset(seed=s)`` starts a sequence of episodes, the same for everybody who gives that seed; five episodes in a row
     take place in one home. ``reset(options={"episode": i})`` starts episode ``i`` of the split, the same for everybody.

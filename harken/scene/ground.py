@@ -68,7 +68,11 @@ class Ground(Protocol):
         ...
 
     def distance(self, start: Point, goal: Point) -> float:
-        """Return the length of the shortest way between two places ``(3,)`` [m], inf where there is none.
+        """Return the length of the shortest way from a place ``(3,)`` to a goal [m], inf where there is none.
+
+        Args:
+            start: ``(3,)`` [m].
+            goal: ``(3,)``, or ``(n, 3)`` for the nearest of several [m].
 
         Raises:
             NavigationError: The body cannot stand at one of them.
@@ -76,12 +80,16 @@ class Ground(Protocol):
         ...
 
     def distances(self, starts: np.ndarray, goal: Point) -> np.ndarray:
-        """Return the lengths of the shortest ways ``(n,)`` float64 from places ``(n, 3)`` to a goal ``(3,)`` [m].
+        """Return the lengths of the shortest ways ``(n,)`` float64 from places ``(n, 3)`` to a goal [m].
 
         They are inf where there is no way, NaN where the body cannot stand.
 
+        Args:
+            starts: ``(n, 3)`` [m].
+            goal: ``(3,)``, or ``(m, 3)`` for the nearest of several [m].
+
         Raises:
-            NavigationError: The body cannot stand at the goal.
+            NavigationError: The body cannot stand at a goal.
         """
         ...
 
@@ -157,11 +165,11 @@ class FloorGround:
         return self.floor.moves(position, distance * ways)
 
     def distance(self, start: Point, goal: Point) -> float:
-        """Return the length of the shortest way over the floor [m], inf where there is none."""
+        """Return the length of the shortest way over the floor to a goal or the nearest of several [m]."""
         return self.floor.distance_field(goal).distance(start)
 
     def distances(self, starts: np.ndarray, goal: Point) -> np.ndarray:
-        """Return the lengths ``(n,)`` of the shortest ways: inf where there is none, NaN off the floor [m]."""
+        """Return the lengths ``(n,)`` of shortest ways to one or several goals: inf for none, NaN off the floor [m]."""
         return self.floor.distance_field(goal).distances(starts)
 
     def length(self, start: Point, end: Point) -> float:
@@ -200,6 +208,7 @@ class GridGround:
 
     def __init__(self, graph: NavigationGraph):
         self.graph = graph
+        self._last: tuple[bytes, np.ndarray] = b"", np.empty(0)
 
     def __repr__(self) -> str:
         """Name the grid."""
@@ -250,13 +259,27 @@ class GridGround:
         return np.array([self.move(position, heading, distance)[0] for heading in headings]).reshape(-1, 3)
 
     def distance(self, start: Point, goal: Point) -> float:
-        """Return the steps of the shortest way between two nodes times the grid's spacing [m]."""
-        return float(self.graph.distance_field(self.node(goal))[self.node(start)])
+        """Return the steps of the shortest way to a node, or the nearest of several, times the grid's spacing [m]."""
+        return float(self._to_goal(goal)[self.node(start)])
 
     def distances(self, starts: np.ndarray, goal: Point) -> np.ndarray:
-        """Return the distances ``(n,)`` from places ``(n, 3)`` to a node [m]: NaN where no node is near."""
-        to_goal = self.graph.distance_field(self.node(goal))
+        """Return the distances ``(n,)`` from places ``(n, 3)`` to one or several nodes [m]: NaN off the grid."""
+        to_goal = self._to_goal(goal)
         return np.array([self._distance_from(start, to_goal) for start in starts], np.float64)
+
+    def _to_goal(self, goal: Point) -> np.ndarray:
+        """Return the distance from every node to a goal ``(3,)``, or to the nearest of ``(n, 3)``."""
+        if np.ndim(goal) < 2:
+            return self.graph.distance_field(self.node(goal))
+        goals = np.asarray(goal, np.float64)
+        if goals.shape[1:] != (3,) or len(goals) == 0:
+            raise NavigationError(f"The goal has shape {goals.shape}; expected (3,) or (n, 3).")
+        key, field = self._last
+        if key != goals.tobytes():  # an agent asks at each step of an episode for the way to the same goals
+            nodes = sorted({self.node(place) for place in goals})
+            field = np.min([self.graph.distance_field(node) for node in nodes], axis=0)
+            self._last = goals.tobytes(), field
+        return field
 
     def _distance_from(self, start: Point, to_goal: np.ndarray) -> float:
         try:

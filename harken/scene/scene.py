@@ -21,6 +21,7 @@ from harken.scene.materials import AcousticMaterial
 __all__ = ["Appearance", "Room", "Scene", "SceneObject"]
 
 _FAR, _FAR_FOR_ITS_SIZE, _MOST = 64.0, 4.0, 1e12
+_SEEN = (0.1, 0.5, 0.9)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -274,22 +275,50 @@ class Scene:
         Raises:
             ConfigurationError: The points are not an array ``(N, 3)`` of numbers.
         """
-        places = _numbers(points, np.float64)
-        if places is None or places.ndim != 2 or places.shape[1] != 3:
-            raise ConfigurationError(f"points are {points!r:.80}; expected (N, 3) numbers, x, y and z of each [m].")
+        places = self._checked_places(points)
         if self.is_far:
             return self.local.are_inside_solid(places - self.origin)
         axes = np.concatenate([np.eye(3), -np.eye(3)])
         corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
         directions = np.concatenate([axes, corners]).astype(np.float32)
         count = len(places)
-        origins = np.repeat(places.clip(-_MOST, _MOST).astype(np.float32), len(directions), 0)
+        origins = np.repeat(places.astype(np.float32), len(directions), 0)
         aimed = np.tile(directions, (count, 1))
         distance, triangle, _ = self.triangles.closest(origins, aimed)
         back = (triangle >= 0) & (np.einsum("ij,ij->i", self.normals[triangle], aimed) > 0)
         distance, back = distance.reshape(count, -1), back.reshape(count, -1)
         thin = back[:, :3] & back[:, 3:6] & (distance[:, :3] + distance[:, 3:6] < 0.6)
         return thin.any(1) & (back.mean(1) > 0.6)
+
+    def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
+        """Return from which points ``(N, 3)`` [m] some of an object is seen.
+
+        Rays go to 27 points of its box, and one of them has to meet the object first.
+
+        Args:
+            thing: One of `objects`.
+            eyes: ``(N, 3)`` points [m].
+
+        Returns:
+            ``(N,)`` bool.
+
+        Raises:
+            ConfigurationError: The points are not an array ``(N, 3)`` of numbers.
+        """
+        places = self._checked_places(eyes)
+        shares = np.stack(np.meshgrid(*[_SEEN] * 3), -1).reshape(-1, 3)
+        targets = thing.lower + shares * (thing.upper.astype(np.float64) - thing.lower)
+        origins = np.repeat(places, len(targets), 0)
+        _, triangle, _ = self.triangles.closest(origins, np.tile(targets, (len(places), 1)) - origins)
+        met = (triangle >= 0) & (self.instance[triangle] == thing.instance)
+        return met.reshape(len(places), len(targets)).any(1)
+
+    @staticmethod
+    def _checked_places(points: np.ndarray) -> np.ndarray:
+        places = _numbers(points, np.float64)
+        if places is None or places.ndim != 2 or places.shape[1] != 3:
+            raise ConfigurationError(f"points are {points!r:.80}; expected (N, 3) numbers, x, y and z of each [m].")
+        return places.clip(-_MOST, _MOST)
 
     def __repr__(self) -> str:
         """Describe name and size."""

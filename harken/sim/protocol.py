@@ -9,6 +9,7 @@ from harken.acoustics import ImpulseResponse, Listener, Source
 from harken.acoustics.engines.echo import EchoSettings
 from harken.scene.doors import DoorState
 from harken.scene.ground import Ground
+from harken.scene.scene import SceneObject
 from harken.sim.mount import Mount
 from harken.sim.sources import SoundSource
 from harken.vision import Camera, Plan
@@ -36,6 +37,11 @@ class SimulatorProtocol(Protocol):
     @property
     def categories(self) -> tuple[str, ...]:
         """Names of the categories that semantic images count."""
+        ...
+
+    @property
+    def objects(self) -> tuple[SceneObject, ...]:
+        """The things in the world, each with its number, category and box; empty where none are known."""
         ...
 
     @property
@@ -123,6 +129,10 @@ class SimulatorProtocol(Protocol):
 
     def is_inside_solid(self, point: np.ndarray) -> bool:
         """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
+        ...
+
+    def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
+        """Return ``(n,)`` bool, from which of some points ``(n, 3)`` [m] some of an object is seen."""
         ...
 
     def impulse_response(self, source: Source | None = None, listener: Listener | None = None) -> ImpulseResponse:

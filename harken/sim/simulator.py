@@ -11,7 +11,7 @@ from harken.acoustics.engines.echo import EchoSettings
 from harken.acoustics.protocol import ListenerFormat, SourceLike, checked_listener, checked_source
 from harken.checks import checked_count, checked_number, checked_point, wrapped_angle
 from harken.errors import ConfigurationError, HarkenWarning, NavigationError, SoundError, StateError, UnknownNameError
-from harken.scene import DoorState, Scene
+from harken.scene import DoorState, Scene, SceneObject
 from harken.scene.ground import Ground
 from harken.sim.mount import Mount
 from harken.sim.settings import WorldSettings
@@ -103,6 +103,11 @@ class Simulator:
     def categories(self) -> tuple[str, ...]:
         """Names of the categories that semantic images count."""
         return self.world.scene.categories
+
+    @property
+    def objects(self) -> tuple[SceneObject, ...]:
+        """The things in the scene, each with its number, category and box; empty where none are known."""
+        return self.world.scene.objects
 
     @property
     def ground(self) -> Ground:
@@ -413,6 +418,10 @@ class Simulator:
     def is_inside_solid(self, point: np.ndarray) -> bool:
         """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
         return bool(self.world.scene.is_inside_solid(point))
+
+    def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
+        """Return ``(n,)`` bool, from which of some points ``(n, 3)`` [m] some of an object is seen."""
+        return self.world.scene.shows(thing, eyes)
 
     def _check_placed(self) -> None:
         if not self._placed:

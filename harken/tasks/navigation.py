@@ -13,6 +13,7 @@ import numpy as np
 from harken.acoustics import AcousticSettings, Source
 from harken.checks import check_settings
 from harken.errors import ConfigurationError, EpisodeError
+from harken.scene import DoorState
 from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
 from harken.sim.settings import Engine
 from harken.tasks.efficiency import efficiency, progress
@@ -275,8 +276,7 @@ class NavigationTask:
         if self.sounds is not None:
             sound = self.sounds.names[int(rng.integers(len(self.sounds.names)))]
             seconds = self.sounds.clip(sound).duration
-        doors = draw_doors(self.simulator, rng) if self.settings.doors == "random" else ()
-        set_doors(self.simulator, doors)
+        doors = self._sample_doors(rng)
         start, goal, distance = self._sample_places(rng, scene)
         body = self.settings.body
         return Episode(
@@ -291,31 +291,58 @@ class NavigationTask:
             geodesic_distance=distance,
         )
 
+    def _sample_doors(self, rng: np.random.Generator) -> tuple[tuple[str, DoorState], ...]:
+        """Draw how the doors stand, and let them stand so; returns those that are not open."""
+        doors = draw_doors(self.simulator, rng) if self.settings.doors == "random" else ()
+        set_doors(self.simulator, doors)
+        return doors
+
     def _sample_places(self, rng: np.random.Generator, scene: str) -> tuple[np.ndarray, np.ndarray, float]:
         """Return a start, a goal and the length of the path between them."""
-        simulator, least, best = self.simulator, self.settings.least_distance, -1.0
-        greatest = self.settings.most_distance
-        greatest = np.inf if greatest is None else greatest
-        ground, lift = self.walk.ground, np.array([0.0, simulator.ear_height, 0.0])
-
-        def in_a_leaf(place: np.ndarray) -> bool:
-            return ground is not simulator.ground and not simulator.ground.is_free(place)
-
-        goals = self.settings.goals_per_home
+        best = -1.0
         for _ in range(20):
-            goal = ground.random_point(rng if goals == 0 else _generator(scene, int(rng.integers(goals))))
-            if simulator.is_inside_solid(goal + lift) or in_a_leaf(goal):
+            goal = self.walk.ground.random_point(self._goal_generator(rng, scene))
+            if self.simulator.is_inside_solid(goal + self.lift) or self._in_a_leaf(goal):
                 continue
-            for _ in range(10):
-                start = ground.random_point(rng)
-                distance = ground.distance(start, goal)
-                best = max(best, distance if np.isfinite(distance) else -1.0)
-                if np.isfinite(distance) and least <= distance <= greatest and not in_a_leaf(start):
-                    return start, goal, float(distance)
-        bound = "" if greatest == np.inf else f" to {greatest:g}"
-        raise EpisodeError(
-            f"{simulator.name}: no start and goal are {least:g}{bound} m apart; the farthest pair of 200 was "
-            f"{best:.2f} m. Use a larger scene, lower least_distance, or raise most_distance."
+            start, distance = self._sample_start(rng, goal)
+            if start is not None:
+                return start, goal, distance
+            best = max(best, distance)
+        raise self._too_near(best)
+
+    def _goal_generator(self, rng: np.random.Generator, scene: str) -> np.random.Generator:
+        """Return the generator that draws a goal: that of one of the home's few where `goals_per_home` says so."""
+        goals = self.settings.goals_per_home
+        return rng if goals == 0 else _generator(scene, int(rng.integers(goals)))
+
+    def _in_a_leaf(self, place: np.ndarray) -> bool:
+        """Whether a place of the walk's ground is where a leaf stands now."""
+        ground = self.simulator.ground
+        return self.walk.ground is not ground and not ground.is_free(place)
+
+    def _sample_start(self, rng: np.random.Generator, goal: np.ndarray) -> tuple[np.ndarray | None, float]:
+        """Return a start for a goal ``(3,)`` or several ``(n, 3)``, and the distance between them [m].
+
+        The start is None, and the distance the greatest found, where none of ten is as far away as it should be.
+        """
+        ground, best = self.walk.ground, -1.0
+        least, greatest = self.settings.least_distance, self.settings.most_distance
+        for _ in range(10):
+            start = ground.random_point(rng)
+            distance = float(ground.distance(start, goal))
+            best = max(best, distance if np.isfinite(distance) else -1.0)
+            far_enough = np.isfinite(distance) and least <= distance <= (np.inf if greatest is None else greatest)
+            if far_enough and not self._in_a_leaf(start):
+                return start, distance
+        return None, best
+
+    def _too_near(self, best: float) -> EpisodeError:
+        """Return the error of a world in which the farthest start and goal were a distance apart [m]."""
+        least, greatest = self.settings.least_distance, self.settings.most_distance
+        bound = "" if greatest is None else f" to {greatest:g}"
+        return EpisodeError(
+            f"{self.simulator.name}: no start and goal are {least:g}{bound} m apart; the farthest pair that was tried "
+            f"is {best:.2f} m. Use a larger scene, lower least_distance, or raise most_distance."
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
@@ -338,7 +365,15 @@ class NavigationTask:
         """Return what sounds at the beginning of an episode."""
         if self.sounds is None:
             return ()
-        return (Source(position=np.array(episode.goal_position) + self.lift, moving=bool(episode.trajectory)),)
+        return (Source(position=self.sounding_place(episode), moving=bool(episode.trajectory)),)
+
+    def goal_places(self, episode: Episode) -> np.ndarray:
+        """Return where on the floor a stop counts: ``(3,)``, or ``(n, 3)`` for the nearest of several [m]."""
+        return np.array(episode.goal_position)
+
+    def sounding_place(self, episode: Episode) -> np.ndarray:
+        """Return ``(3,)`` where the goal sounds, or starts to move [m]."""
+        return np.array(episode.goal_position) + self.lift
 
     @property
     def lift(self) -> np.ndarray:
@@ -356,7 +391,7 @@ class NavigationTask:
         if not self.settings.opens_doors and simulator.doors:
             self.oracle = make_oracle(simulator.ground, self.settings.body, self.settings.stop_distance)
         self.walk.begin(
-            episode.start_position, episode.start_heading, np.array(episode.goal_position), episode=episode.episode_id
+            episode.start_position, episode.start_heading, self.goal_places(episode), episode=episode.episode_id
         )
         simulator.set_sources([] if self.sounds is None else self.sounding(episode, self.sounds))
         self.oracle.set_goal(self.walk.goal)
@@ -375,7 +410,7 @@ class NavigationTask:
     def source(self, episode: Episode, samples: np.ndarray) -> SoundSource:
         """Return the goal as a source of a sound ``(n,)``."""
         return SoundSource(
-            position=np.array(episode.goal_position) + self.lift,
+            position=self.sounding_place(episode),
             samples=samples,
             offset=round(episode.sound_offset * self.simulator.rate) % len(samples),
             onset=episode.onset,

@@ -19,7 +19,7 @@ class Oracle(Protocol):
     """Knows the way."""
 
     def set_goal(self, goal: np.ndarray) -> None:
-        """Set the place ``(3,)`` to go to [m]."""
+        """Set the place ``(3,)`` to go to, or several ``(n, 3)``, the nearest of which will do [m]."""
         ...
 
     def action(self, position: np.ndarray, heading: float) -> int:
@@ -63,7 +63,7 @@ class PathOracle:
         self._goal = np.zeros(3)
 
     def set_goal(self, goal: np.ndarray) -> None:
-        """Set the place ``(3,)`` to go to [m]."""
+        """Set the place ``(3,)`` to go to, or several ``(n, 3)`` [m]."""
         self._goal = np.array(goal, np.float64)
 
     def action(self, position: np.ndarray, heading: float) -> int:
@@ -112,11 +112,15 @@ class GridOracle:
         self.graph = ground.graph
 
     def set_goal(self, goal: np.ndarray) -> None:
-        """Set the place ``(3,)`` to go to [m]; count actions from every node and heading by breadth-first search."""
+        """Set the place ``(3,)`` to go to, or several ``(n, 3)`` [m].
+
+        Actions are counted from every node and heading by breadth-first search.
+        """
         neighbours = np.asarray(self.graph.neighbours)
         actions = np.full((len(neighbours), 4), -1, np.int64)
-        actions[self.graph.nearest(goal)] = 1
-        front = [(self.graph.nearest(goal), quarter) for quarter in range(4)]
+        goals = list(dict.fromkeys(self.graph.nearest(place) for place in np.atleast_2d(goal)))
+        actions[goals] = 1
+        front = [(node, quarter) for node in goals for quarter in range(4)]
         while front:
             onward = []
             for node, quarter in front:

@@ -50,6 +50,14 @@ class Sounds:
                 "sound", sound, ["heard", "unheard", *self._library.categories, *self._library, "or the path of a file"]
             )
 
+    def of(self, category: str) -> tuple[str, ...]:
+        """Return the names of those clips that belong to a category; none if there are none."""
+        return tuple(name for name in self.names if self.category(name) == category)
+
+    def category(self, name: str) -> str:
+        """Return the category of a clip."""
+        return self._single.category if self._single is not None else self._library.entry(name).category
+
     def clip(self, name: str) -> Clip:
         """Return a clip by name."""
         return self._single if self._single is not None else self._library.clip(name)

@@ -75,7 +75,7 @@ class Walk:
         Args:
             position: ``(3,)`` [m].
             heading: [rad].
-            goal: ``(3,)`` where the way leads [m].
+            goal: ``(3,)`` where the way leads, or ``(n, 3)`` where to the nearest of several [m].
             episode: Name of the episode, for messages.
 
         Raises:
@@ -87,12 +87,18 @@ class Walk:
         distance = self.ground.distance(self.simulator.position, self.goal)
         if not math.isfinite(distance):
             raise EpisodeError(
-                f"Episode {episode!r}: there is no way from start {tuple(self.start_position.tolist())} to goal "
-                f"{tuple(self.goal.tolist())}: they are on different islands of the floor. Move one of them."
+                f"Episode {episode!r}: there is no way from start {tuple(self.start_position.tolist())} to "
+                f"{self._goal_text}: they are on different islands of the floor. Move one of them."
             )
         self.start_distance = self.distance = distance
         self.path_length, self.steps, self.collisions, self.collided = 0.0, 0, 0, False
         self.last_action = None
+
+    @property
+    def _goal_text(self) -> str:
+        places = np.atleast_2d(self.goal)
+        which = "goal" if len(places) == 1 else f"any of {len(places)} goals, such as"
+        return f"{which} {tuple(places[0].round(6).tolist())}"
 
     @property
     def ground(self) -> Ground:
@@ -139,8 +145,8 @@ class Walk:
         distance = self.ground.distance(simulator.position, self.goal)
         if not math.isfinite(distance):  # the reward would be infinite now and NaN at the next step
             raise EpisodeError(
-                f"From {simulator.position.round(3).tolist()} in {simulator.name} no way leads to the goal "
-                f"{self.goal.round(3).tolist()}: one of them left its island of the floor. Please report the scene."
+                f"From {simulator.position.round(3).tolist()} in {simulator.name} no way leads to {self._goal_text}: "
+                "one of them left its island of the floor. Please report the scene."
             )
         self.distance = distance
 

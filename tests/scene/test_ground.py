@@ -68,6 +68,18 @@ def test_snap_leaves_free_places_where_they_are_and_brings_others_to_one(ground,
     assert not ground.is_free((4.0, 0.0, 3.9))
 
 
+def test_the_distance_to_several_goals_is_that_to_the_nearest(ground, places):
+    goals, starts = places[:4], places[4:20]
+    each = np.array([ground.distances(starts, goal) for goal in goals])
+    assert ground.distances(starts, goals) == pytest.approx(each.min(0), abs=1e-9)
+    for start, distance in zip(starts, each.min(0), strict=True):
+        assert ground.distance(start, goals) == pytest.approx(distance, abs=1e-9)
+    assert ground.distance(starts[0], goals[:1]) == pytest.approx(each[0, 0]), "and not what was asked for before"
+    for goals in (np.zeros((0, 3)), np.zeros((2, 2))):
+        with pytest.raises(NavigationError, match=r"expected \(3,\) or \(n, 3\)"):
+            ground.distance(starts[0], goals)
+
+
 @pytest.mark.parametrize("axis", range(3))
 @pytest.mark.parametrize("far", FAR)
 def test_places_far_away_are_refused_and_nothing_crashes(ground, places, far, axis):

@@ -10,6 +10,7 @@ import numpy as np
 from harken.acoustics import ImpulseResponse
 from harken.checks import wrapped_angle
 from harken.errors import NavigationError, UnknownNameError
+from harken.scene import SceneObject
 from harken.vision import Plan
 
 SIDE = 10.0
@@ -43,13 +44,13 @@ class Square:
         return np.array([self.move(position, heading, distance)[0] for heading in headings])
 
     def distance(self, start, goal):
-        return float(np.linalg.norm(np.subtract(goal, start)))
+        return float(np.linalg.norm(np.subtract(goal, start), axis=-1).min())
 
     def length(self, start, end):
         return self.distance(start, end)
 
     def distances(self, starts, goal):
-        return np.linalg.norm(np.asarray(goal) - starts, axis=1)
+        return np.linalg.norm(np.atleast_2d(goal) - np.asarray(starts)[:, None], axis=2).min(1)
 
     def shortest_path(self, start, goal):
         return np.array([start, goal], float)
@@ -77,6 +78,12 @@ class PlainSimulator:
         return self._samples / self.rate
 
     doors: ClassVar[dict[str, str]] = {}
+    objects = tuple(
+        SceneObject(instance=i, category=kind, name=f"{kind} 1", lower=np.array(low), upper=np.array(high))
+        for i, (kind, low, high) in enumerate(
+            [("sofa", (-4.9, 0.0, -1.0), (-4.0, 0.8, 1.0)), ("chair", (3.0, 0.0, 3.0), (3.5, 0.9, 3.5))], 1
+        )
+    )
 
     def set_doors(self, states, *, anyway=False):
         raise UnknownNameError("door", next(iter(states)), [])
@@ -137,6 +144,9 @@ class PlainSimulator:
     def plan(self, *, width, level=None):
         image = np.full((width, width, 3), 250, np.uint8)
         return Plan(image=image, origin=(-SIDE / 2, -SIDE / 2), metres_per_pixel=SIDE / width)
+
+    def shows(self, thing, eyes):
+        return np.ones(len(eyes), bool)
 
     def is_inside_solid(self, point):
         return False

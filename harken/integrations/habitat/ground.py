@@ -105,19 +105,26 @@ class NavmeshGround:
         return float(path.geodesic_distance), np.array([list(point) for point in path.points], np.float64)
 
     def distance(self, start: Point, goal: Point) -> float:
-        """Return the length of the shortest way over the mesh [m], inf where there is none."""
-        return self._path(self._standing(start), self._standing(goal))[0]
+        """Return the length of the shortest way over the mesh to a goal or the nearest of several [m]."""
+        return self._to_nearest(self._standing(start), self._goals(goal))
 
     def distances(self, starts: np.ndarray, goal: Point) -> np.ndarray:
-        """Return the lengths ``(n,)`` of the shortest ways: inf where there is none, NaN off the mesh [m]."""
-        end = self._standing(goal)
-        return np.array([self._distance_from(start, end) for start in starts], np.float64)
+        """Return the lengths ``(n,)`` of shortest ways to one or several goals: inf for none, NaN off the mesh [m]."""
+        ends = self._goals(goal)
+        return np.array([self._distance_from(start, ends) for start in starts], np.float64)
 
-    def _distance_from(self, start: Point, end: np.ndarray) -> float:
+    def _distance_from(self, start: Point, ends: list[np.ndarray]) -> float:
         try:
-            return self._path(self._standing(start), end)[0]
+            return self._to_nearest(self._standing(start), ends)
         except NavigationError:
             return math.nan
+
+    def _goals(self, goal: Point) -> list[np.ndarray]:
+        """Return the places of a goal ``(3,)``, or of several ``(n, 3)``."""
+        return [self._standing(goal)] if np.ndim(goal) < 2 else [self._standing(place) for place in np.asarray(goal)]
+
+    def _to_nearest(self, start: np.ndarray, ends: list[np.ndarray]) -> float:
+        return min((self._path(start, end)[0] for end in ends), default=math.inf)
 
     def length(self, start: Point, end: Point) -> float:
         """Return the straight length of a step [m]: Habitat adds up such lengths, on stairs too."""
