@@ -197,8 +197,8 @@ class SemanticTask(NavigationTask):
     """
 
     rules = SemanticSettings
-    stream: tuple[int, ...] = (5,)
-    settings: SemanticSettings
+    stream: tuple[int, ...] = (7,)
+    settings: SemanticSettings  # type: ignore[bad-override]
 
     def __init__(self, settings: SemanticSettings, split: str, *, sound: str = "unheard"):
         super().__init__(settings, split, sound=sound)
