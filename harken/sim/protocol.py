@@ -81,8 +81,8 @@ class SimulatorProtocol(Protocol):
         """
         ...
 
-    def door_ahead(self) -> str | None:
-        """Return the name of the door that the body can reach, if any."""
+    def door_ahead(self, heading: float | None = None) -> str | None:
+        """Return the name of the door that the body can reach, if any, facing as it does or to a heading [rad]."""
         ...
 
     def place(self, position: np.ndarray, heading: float) -> None:

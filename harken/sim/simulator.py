@@ -203,13 +203,17 @@ class Simulator:
         pairs = ((place, leaf) for place in places for leaf in world.scene.leaves)
         return next(((place, leaf.door.name) for place, leaf in pairs if leaf.contains(place[None]).any()), None)
 
-    def door_ahead(self) -> str | None:
+    def door_ahead(self, heading: float | None = None) -> str | None:
         """Return the name of the nearest door within an arm's reach ahead of the body, None where there is none.
 
         It is reached at most `ARM` from the body and at most `ASIDE` aside of where it faces.
+
+        Args:
+            heading: Where it would face [rad]; where it does face by default.
         """
         self._check_placed()
-        ahead = np.array([-np.sin(self.heading), -np.cos(self.heading)])
+        facing = self.heading if heading is None else heading
+        ahead = np.array([-np.sin(facing), -np.cos(facing)])
         nearest, name = ARM, None
         for door in self.world.scene.doors:
             foot = self.position[1] - door.hinge[1]

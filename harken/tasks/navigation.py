@@ -431,13 +431,30 @@ class NavigationTask:
         """Return the next action of the shortest path; it opens doors where the body can."""
         simulator = self.simulator
         action = self.oracle.action(simulator.position, simulator.heading)
-        if not self.settings.opens_doors or action != Action.MOVE_FORWARD:
+        if not self.settings.opens_doors or action == Action.STOP:
             return action
-        ahead = simulator.door_ahead()
-        if ahead is None or simulator.doors[ahead] == "open":
-            return action
-        _, blocked = simulator.ground.move(simulator.position, simulator.heading, self.settings.body.forward_step)
-        return int(Action.USE_DOOR) if blocked else action
+        return self._door_action() or action
+
+    def _door_action(self) -> int | None:
+        """Return the action that gets a door out of the way ahead: opening it, or turning to it; None for no such door.
+
+        A body that hardly gets on turns to a door within reach that it does not face: a leaf that stands ajar may be
+        beside it.
+        """
+        simulator, body = self.simulator, self.settings.body
+        onward = self.oracle.onward(simulator.position, simulator.heading)
+        end, blocked = simulator.ground.move(simulator.position, onward, body.forward_step)
+        if not blocked:
+            return None
+        is_stuck = float(np.linalg.norm(end - simulator.position)) < 0.5 * body.forward_step
+        half = round(np.pi / body.turn_angle) if is_stuck else 0
+        for turns in sorted(range(-half, half + 1), key=abs):
+            door = simulator.door_ahead(simulator.heading + turns * body.turn_angle)
+            if door is not None and simulator.doors[door] != "open":
+                if turns == 0:
+                    return int(Action.USE_DOOR)
+                return int(Action.TURN_LEFT if turns > 0 else Action.TURN_RIGHT)
+        return None
 
     def step(self, action: Any) -> Outcome:
         """Take one action, let the time of a step pass, and reward it.

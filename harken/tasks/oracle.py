@@ -26,6 +26,10 @@ class Oracle(Protocol):
         """Return the next action from a pose, one of `harken.tasks.walk.Action`."""
         ...
 
+    def onward(self, position: np.ndarray, heading: float) -> float:
+        """Return the heading in which the shortest path goes on [rad]; the given one at the goal."""
+        ...
+
     def count_actions(self, position: np.ndarray, heading: float) -> int:
         """Return how many actions, stop included, lead from a pose to the goal."""
         ...
@@ -72,6 +76,10 @@ class PathOracle:
         if turns is None:
             return Action.STOP
         return Action.MOVE_FORWARD if turns == 0 else (Action.TURN_LEFT if turns > 0 else Action.TURN_RIGHT)
+
+    def onward(self, position: np.ndarray, heading: float) -> float:
+        """Return the heading in which the shortest path goes on [rad]; the given one at the goal."""
+        return heading + self.turn * (self._turns(position, heading) or 0)
 
     def _turns(self, position: np.ndarray, heading: float) -> int | None:
         """Return how many turns to the left lead to the best heading, None at the goal."""
@@ -162,3 +170,10 @@ class GridOracle:
             else:
                 quarter = (quarter + (1 if self._actions[node, (quarter + 1) % 4] == left else -1)) % 4
         return np.array(self.graph.nodes[node], np.float64), quarter * np.pi / 2, count
+
+    def onward(self, position: np.ndarray, heading: float) -> float:
+        """Return the heading in which the shortest path goes on [rad]; the given one at the goal."""
+        turned = 0
+        while (action := self.action(position, heading + turned * np.pi / 2)) in (Action.TURN_LEFT, Action.TURN_RIGHT):
+            turned += 1 if action == Action.TURN_LEFT else -1
+        return heading + turned * np.pi / 2

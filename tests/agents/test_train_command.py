@@ -43,16 +43,17 @@ def curve(folder):
 
 def test_a_training_leaves_weights_settings_card_and_curve(trained):
     settings = load_preset(TrainSettings, trained / "config.yaml")
-    assert (settings.imitation.steps, settings.reinforcement.steps) == (16, 48)
+    assert (settings.imitation.steps, settings.reinforcement.steps) == (45, 19)
     assert load_preset(NavigationSettings, trained / "task.yaml").body.camera.width == 64
     assert {"best.safetensors", "last.safetensors", "card.yaml"} <= set(os.listdir(trained))
     lines = curve(trained)
-    assert [line["stage"] for line in lines] == ["imitation", *["reinforcement"] * 3]
+    assert [line["stage"] for line in lines] == [*["imitation"] * 3, "reinforcement"]
     assert lines[-1]["steps"] == 64
     for line in lines:
         shares = [line[f"time/{phase}"] for phase in ("environments", "actions", "learning")]
         assert sum(shares) == pytest.approx(1.0) and min(shares) > 0.0
-    assert read_card(trained / "best.safetensors")["config"] == {"body": {"camera": {"width": 64, "height": 64}}}
+    expected = {"body": {"camera": {"width": 64, "height": 64}}, "observation_time": 0.25}
+    assert read_card(trained / "best.safetensors")["config"] == expected
 
 
 def test_tensorboard_gets_what_the_curve_has(trained):

@@ -88,7 +88,7 @@ class PlainSimulator:
     def set_doors(self, states, *, anyway=False):
         raise UnknownNameError("door", next(iter(states)), [])
 
-    def door_ahead(self):
+    def door_ahead(self, heading=None):
         return None
 
     def place(self, position, heading):

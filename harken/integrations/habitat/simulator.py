@@ -172,7 +172,7 @@ class HabitatSimulator(Simulator):
         """No doors."""
         return {}
 
-    def door_ahead(self) -> None:
+    def door_ahead(self, heading: float | None = None) -> None:
         """Return None: there are no doors."""
 
     def prepare(self, sources: Sequence[Source], channels: Sequence[str] = ()) -> None:
