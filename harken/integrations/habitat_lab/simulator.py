@@ -227,7 +227,7 @@ class HarkenSimulator(Simulator):
         position: Sequence[float] | None = None,
         rotation: Any = None,
         keep_agent_at_new_pose: bool = False,
-    ) -> Observations | None:
+    ) -> "Observations | None":
         """Return what the body sees from another pose, None where there is no floor within a metre of it.
 
         Args:

@@ -59,7 +59,7 @@ def frame_of(attributes: Mapping[str, Any], where: str, kind: Literal["", "seman
     Args:
         attributes: Of a stage or object: "up" and "front".
         where: What has them, for messages.
-        kind: "semantic_" for the axes of the semantic mesh, which are those of the mesh unless they are given.
+        kind: ``"semantic_"`` for the axes of the semantic mesh, which are those of the mesh unless they are given.
 
     Raises:
         SceneError: The directions are not at right angles.

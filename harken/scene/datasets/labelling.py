@@ -37,7 +37,7 @@ def scan_frame(mesh: Path, kind: Literal["", "semantic_"] = "") -> np.ndarray | 
 
     Args:
         mesh: The mesh of a stage or scan.
-        kind: "semantic_" for the axes of its semantic mesh.
+        kind: ``"semantic_"`` for the axes of its semantic mesh.
 
     Raises:
         SceneError: The data set's configuration is damaged.
