@@ -15,6 +15,9 @@ from harken.errors import ConfigurationError, UnknownNameError
 from harken.scene import NavigationGraph, Scene, WalkableFloor
 from harken.scene.homes import HomeConfig, Plan, generate_home, generate_plan
 from harken.scene.homes.outline import clear_area, rectangles
+from harken.scene.homes.palette import Finish
+from harken.scene.homes.plan import Opening
+from harken.scene.homes.shell import Wall, wall_face
 from harken.scene.homes.surfaces import HOME_MATERIALS, home_material
 from harken.scene.material_table import MATERIALS
 from harken.scene.vocabulary import SOUNDING_CATEGORIES
@@ -467,3 +470,11 @@ def test_the_number_of_rooms_and_the_height_can_be_set(rooms):
 def test_bad_input_is_refused_with_words_that_help(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_wall_that_is_all_door_has_a_face_above_the_door_alone():
+    door = Opening(kind="door", axis=1, line=-1, span=(5.05, 5.95), heights=(0.0, 2.05), sides=(0, 1))
+    wall = Wall(start=(-0.95, 5.95), end=(-0.95, 5.05), openings=((0.0, 0.9, door),))
+    assert wall_face(Finish(material="tiled_wall", color=(205, 218, 229)), wall, 0.0, 1.5) == []
+    (above,) = wall_face(Finish(material="tiled_wall", color=(205, 218, 229)), wall, 1.5, 2.5)
+    assert above.vertices[:, 1].min() == pytest.approx(2.05) and above.vertices[:, 1].max() == pytest.approx(2.5)

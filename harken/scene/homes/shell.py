@@ -15,7 +15,7 @@ from harken.scene.homes.pieces import Box, Item, Piece, Placement, overlap
 from harken.scene.homes.plan import DOOR_HEIGHT, INTERIOR_WALL, Opening, Plan
 from harken.scene.homes.shapes import Part, box, facing_quad
 
-__all__ = ["Wall", "build_shell", "door_zone", "room_walls"]
+__all__ = ["Wall", "build_shell", "door_zone", "room_walls", "wall_face"]
 
 _SLAB = 0.2
 _UP = np.array([0.0, 1.0, 0.0])
@@ -99,9 +99,10 @@ def build_shell(plan: Plan, palette: Palette, rng: np.random.Generator) -> tuple
         walls = room_walls(plan, room)
         tiled = kind == "bathroom" and rng.random() < 0.75
         split = float(rng.choice([1.2, 1.5, 2.1])) if tiled else plan.height
-        parts = [_wall_face(finish, wall, 0.0, split) for wall in walls]
+        parts = [part for wall in walls for part in wall_face(finish, wall, 0.0, split)]
         if tiled:
-            parts += [_wall_face(palette.walls[""][0], wall, split, plan.height) for wall in walls]
+            upper = palette.walls[""][0]
+            parts += [part for wall in walls for part in wall_face(upper, wall, split, plan.height)]
         if kind not in ("bathroom", "laundry_room"):
             parts += [part for wall in walls for part in _skirting(palette["trim"], wall)]
         items.append(_structure("wall", parts, room))
@@ -130,8 +131,8 @@ def _structure(category: str, parts: list[Part], room: int, *, solid: bool = Fal
     return Item(piece=Piece(category, tuple(parts)), placement=Placement(), room=room, solid=solid)
 
 
-def _wall_face(finish: Finish, wall: Wall, bottom: float, top: float) -> Part:
-    """The face of a wall from one height to another, with holes where its openings are."""
+def wall_face(finish: Finish, wall: Wall, bottom: float, top: float) -> list[Part]:
+    """Return the face of a wall from one height to another [m], with holes for openings; none where all is a door."""
     pieces, at = [], 0.0
     for start, end, opening in wall.openings:
         low, high = (min(max(height, bottom), top) for height in opening.heights)
@@ -139,11 +140,13 @@ def _wall_face(finish: Finish, wall: Wall, bottom: float, top: float) -> Part:
         at = end
     pieces.append((at, wall.length, bottom, top))
     spans = np.array([p for p in pieces if p[1] - p[0] > 1e-9 and p[3] - p[2] > 1e-9])
+    if len(spans) == 0:
+        return []
     x, z = wall.along
     along = np.array([x, 0.0, z])
     start = np.array([wall.start[0], 0.0, wall.start[1]])
     corners = spans[:, [0, 1, 1, 0], None] * along + spans[:, [2, 2, 3, 3], None] * _UP + start
-    return facing_quad(finish, corners, np.array([-z, 0.0, x]))
+    return [facing_quad(finish, corners, np.array([-z, 0.0, x]))]
 
 
 def _slab(finish: Finish, polygon: np.ndarray, height: float, facing: int) -> Part:
@@ -176,7 +179,7 @@ def _outer_shell(plan: Plan, palette: Palette) -> list[Part]:
     top = plan.height + _SLAB
     parts = []
     for wall in _faces(outside[::-1], openings, -1):
-        parts.append(_wall_face(palette["facade"], wall, -_SLAB, top))
+        parts += wall_face(palette["facade"], wall, -_SLAB, top)
     parts.append(_slab(palette["slab"], outside, -_SLAB, -1))
     parts.append(_slab(palette["slab"], outside, top, 1))
     return parts
