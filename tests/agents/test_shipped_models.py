@@ -22,7 +22,7 @@ def played(episodes, **more):
 def test_av_nav_finds_the_telephone_in_homes_of_the_test_split():
     records = played(8)
     assert sum(record.measures["success"] for record in records) >= 6
-    assert np.mean([record.measures["spl"] for record in records]) > 0.575  # what the direction follower reaches
+    assert np.mean([record.measures["spl"] for record in records]) > 0.604  # what the direction follower reaches
 
 
 def test_av_nav_draws_the_same_actions_again():
