@@ -365,3 +365,11 @@ def test_the_teacher_of_a_training_goes_near_the_goal():
     assert info["success"] and info["distance_to_goal"] < 0.4
     with pytest.raises(ConfigurationError, match="less than a step"):
         TaskEnv("audiogoal", config={"oracle_distance": 0.1})
+
+
+@pytest.mark.parametrize("task", ["dynamic-audiogoal", "multi-goal"])
+def test_tasks_on_a_grid_and_with_several_goals_are_trained_too(tmp_path, task):
+    imitation, short = replace(SETTINGS.imitation, steps=32), PPOSettings(steps=32, rollout=16, batch=32, epochs=1)
+    settings = replace(SETTINGS, task=task, sound="heard", imitation=imitation, reinforcement=short, evaluate_every=0)
+    train(settings, tmp_path, progress=False)
+    assert PolicyAgent.load(tmp_path).sensors

@@ -68,15 +68,16 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     if settings.sound is not None and not _is_silent(settings.task):
         arguments["sound"] = settings.sound
     one = TaskEnv(settings.task, **arguments)
+    rules = one.settings
     own = [name for name in OWN_MOVEMENT if name in one.task.sensors]
     arguments["sensors"] = settings.sensors or tuple(dict.fromkeys((*one.sensors, *own)))
-    if settings.size == "small" and hasattr(one.settings, "observation_time"):
-        config["observation_time"] = one.settings.step_time  # without the zeros that follow the sound of a step
+    if settings.size == "small" and hasattr(rules, "observation_time"):
+        config["observation_time"] = rules.step_time  # without the zeros that follow the sound of a step
     if split == "train":
         arguments["pool"] = settings.pool
         config["goals_per_home"] = settings.goals_per_home
-        if hasattr(one.settings, "oracle_distance"):
-            config["oracle_distance"] = settings.imitation.stop_distance
+        if hasattr(rules, "oracle_distance") and rules.body.motion == "continuous":  # on a grid it stops at the goal
+            config["oracle_distance"] = max(settings.imitation.stop_distance, rules.body.forward_step)
     one.close()
     return arguments
 

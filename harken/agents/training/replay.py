@@ -35,6 +35,7 @@ class Replay:
         self.folder, self.rollouts = folder, rollouts
         folder.mkdir(parents=True, exist_ok=True)
         self._files: dict[int, Any] = {}
+        self._rows: dict[int, int] = {}
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             if int(path.stem) > steps:
                 path.unlink()
@@ -67,7 +68,7 @@ class Replay:
         There may be fewer while the replay holds fewer. Stable-Baselines3 seeds that generator.
         """
         kept = sorted(self._files)[-self.rollouts :]
-        environments = [(steps, row) for steps in kept for row in range(self._rows(steps))]
+        environments = [(steps, row) for steps in kept for row in range(self._rows[steps])]
         count = min(count, len(environments))
         chosen = np.random.choice(len(environments), count, replace=False)  # noqa: NPY002
         found: dict[str, list[Tensor]] = {}
@@ -89,11 +90,9 @@ class Replay:
             self._path(steps).unlink(missing_ok=True)
 
     def _open(self, steps: int) -> None:
-        self._files[steps] = safe_open(self._path(steps), framework="pt")
-
-    def _rows(self, steps: int) -> int:
-        file = self._files[steps]
-        return int(file.get_slice(next(iter(file.keys()))).get_shape()[0])
+        file = safe_open(self._path(steps), framework="pt")
+        self._files[steps] = file
+        self._rows[steps] = int(file.get_slice(next(iter(file.keys()))).get_shape()[0])
 
     def _path(self, steps: int) -> Path:
         return self.folder / f"{steps:012d}{SUFFIX}"

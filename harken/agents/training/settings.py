@@ -34,7 +34,8 @@ class ImitationSettings:
     entropy: float = 0.0
     """Weight of the entropy of actions."""
     stop_distance: float = 0.4
-    """How near to the goal the teacher goes before it stops [m]: a pupil that errs by half a metre still succeeds."""
+    """How near to the goal the teacher goes before it stops [m], a step of the body at least: a pupil that errs by half
+    a metre still succeeds. On a grid it stops at the goal."""
     balance: float = 0.1
     """How much more rare actions count, as the power of their share: 0 not at all, 1 so that all count alike."""
     value: float = 0.02
