@@ -19,6 +19,7 @@ from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.navigation import NavigationSettings, NavigationTask
 from harken.tasks.protocol import Sensor
 from harken.tasks.sounds import Sounds
+from harken.tasks.walk import Action
 
 __all__ = ["DynamicEpisode", "DynamicSettings", "DynamicTask", "Interception", "draw_way", "masked"]
 
@@ -271,7 +272,7 @@ class DynamicTask(NavigationTask):
         self.oracle.set_goal(self.interception.place)
         action = super().oracle_action()
         self.oracle.set_goal(self.walk.goal)
-        return action if action != 0 else 2  # it is early, and turns until the goal comes
+        return int(Action.TURN_LEFT) if action == Action.STOP else action  # it is early, and waits for the goal
 
     def measures(self) -> dict[str, float]:
         """Return the measures of the episode so far.

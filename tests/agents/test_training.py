@@ -373,3 +373,10 @@ def test_tasks_on_a_grid_and_with_several_goals_are_trained_too(tmp_path, task):
     settings = replace(SETTINGS, task=task, sound="heard", imitation=imitation, reinforcement=short, evaluate_every=0)
     train(settings, tmp_path, progress=False)
     assert PolicyAgent.load(tmp_path).sensors
+
+
+def test_a_task_without_a_goal_is_refused():
+    with pytest.raises(ConfigurationError, match="has no goal to find"):
+        environment_arguments(replace(SETTINGS, task="echo-explore"))
+    assert "sound" not in environment_arguments(replace(SETTINGS, task="pointgoal"))
+    assert environment_arguments(SETTINGS)["sound"] == "telephone"

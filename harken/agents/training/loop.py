@@ -32,7 +32,6 @@ from harken.envs import TaskEnv
 from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
-from harken.registration import TASKS
 
 __all__ = [
     "MEASURES",
@@ -65,10 +64,15 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     """Return the arguments of the environments of a training."""
     config: dict[str, Any] = {"body": {"camera": settings.camera}}
     arguments: dict[str, Any] = {"split": split, "config": config}
-    if settings.sound is not None and not _is_silent(settings.task):
-        arguments["sound"] = settings.sound
     one = TaskEnv(settings.task, **arguments)
     rules = one.settings
+    if not hasattr(rules, "success_distance"):
+        raise ConfigurationError(
+            f"Task {settings.task!r} has no goal to find; harken train needs one. Train it with Stable-Baselines3, as "
+            "examples/train_ppo.py does."
+        )
+    if settings.sound is not None and getattr(one.task, "sounds", None) is not None:
+        arguments["sound"] = settings.sound
     own = [name for name in OWN_MOVEMENT if name in one.task.sensors]
     arguments["sensors"] = settings.sensors or tuple(dict.fromkeys((*one.sensors, *own)))
     if settings.size == "small" and hasattr(rules, "observation_time"):
@@ -80,10 +84,6 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
             config["oracle_distance"] = max(settings.imitation.stop_distance, rules.body.forward_step)
     one.close()
     return arguments
-
-
-def _is_silent(task: str) -> bool:
-    return task in TASKS and "sound" in TASKS[task].options
 
 
 def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, float] | None = None) -> dict[str, Any]:
