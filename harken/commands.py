@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shlex
@@ -349,8 +350,22 @@ def doctor(command: Doctor, line: str) -> None:
             print(f"  ok    {package:21s} {importlib.metadata.version(package)}: {purpose}")
         except importlib.metadata.PackageNotFoundError:
             print(f"  none  {package:21s} {purpose}; not needed otherwise (pip install 'harken[{extra}]')")
+    print(f"  {_habitat_sim()}")
     if not healthy:
         raise SystemExit(1)
+
+
+def _habitat_sim() -> str:
+    """Return a line about habitat-sim, which has no package of its name on PyPI."""
+    from harken.integrations.habitat.loading import check_habitat_sim
+
+    name = f"{'habitat-sim':21s}"
+    if importlib.util.find_spec("habitat_sim") is None:
+        return f"none  {name} scenes in Habitat's simulator; not needed otherwise (docs/habitat.md)"
+    try:
+        return f"ok    {name} {check_habitat_sim()}: scenes in Habitat's simulator"
+    except HarkenError as error:
+        return f"none  {name} {error}"
 
 
 def _check_embree() -> str:

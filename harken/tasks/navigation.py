@@ -21,7 +21,14 @@ from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
 from harken.tasks.oracle import make_oracle
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
-from harken.tasks.sensing import FARTHEST, image_sensors, oracle_sensor, sound_sensors, walk_sensors
+from harken.tasks.sensing import (
+    FARTHEST,
+    image_sensors,
+    interaural_sensors,
+    oracle_sensor,
+    sound_sensors,
+    walk_sensors,
+)
 from harken.tasks.sounds import Sounds
 from harken.tasks.walk import WALKING, Action, Walk, checked_action, draw_doors, set_doors
 
@@ -240,8 +247,9 @@ class NavigationTask:
             oracle_sensor(self.oracle_action, self.choices),
         ]
         if self.sounds is not None:
-            samples = round(settings.observation_time * settings.acoustics.rate)
-            sensors += sound_sensors(self._heard, samples)
+            rate = settings.acoustics.rate
+            sensors += sound_sensors(self._heard, round(settings.observation_time * rate))
+            sensors += interaural_sensors(self._heard, rate, round(settings.step_time * rate))
         if self._shows_goal:
             sensors.append(
                 Sensor(

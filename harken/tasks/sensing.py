@@ -5,15 +5,28 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from harken.acoustics.engines.echo import EchoSettings
+from harken.sound.interaural import BANDS, FRAME, LAGS, QUIETEST, interaural_cues
 from harken.sound.spectrogram import echo_spectrogram, echo_spectrogram_settings, spectrogram, spectrogram_shape
 from harken.tasks.protocol import Choice, Numbers, Sensor
 from harken.tasks.walk import WALKING, Action, Walk
 from harken.vision import Camera
 
-__all__ = ["FARTHEST", "LOUDEST", "echo_sensors", "image_sensors", "oracle_sensor", "sound_sensors", "walk_sensors"]
+__all__ = [
+    "FARTHEST",
+    "LOUDEST",
+    "echo_sensors",
+    "image_sensors",
+    "interaural_sensors",
+    "oracle_sensor",
+    "sound_sensors",
+    "walk_sensors",
+]
 
 LOUDEST = 100.0
 """Bound of waveforms: a clip of peak 1 at 0.1 m, ten times, and room to spare."""
+
+LARGEST_LEVEL = 2.0 * -QUIETEST
+"""Bound of levels and of differences of levels [dB]."""
 
 FARTHEST = 10_000.0
 """Bound of positions and displacements [m]."""
@@ -81,6 +94,20 @@ def sound_sensors(heard: Callable[[], np.ndarray], samples: int) -> tuple[Sensor
             read=lambda views: spectrogram(padded(views)),
         ),
     )
+
+
+def interaural_sensors(heard: Callable[[], np.ndarray], rate: int, samples: int) -> tuple[Sensor, ...]:
+    """Return "interaural", what the two ears tell of the direction of a sound; see `interaural_cues`.
+
+    Args:
+        heard: Returns ``(2, samples)`` float32, the sound of the step.
+        rate: Sampling rate [Hz].
+        samples: Length of the sound of a step; there is no such sensor where it is shorter than a frame.
+    """
+    if samples < round(FRAME * rate):
+        return ()
+    space = Numbers(shape=(len(BANDS), LAGS + 2), low=-LARGEST_LEVEL, high=LARGEST_LEVEL)
+    return (Sensor(name="interaural", space=space, read=lambda views: interaural_cues(heard(), rate)),)
 
 
 def echo_sensors(echo: Callable[[], np.ndarray], settings: EchoSettings) -> tuple[Sensor, ...]:

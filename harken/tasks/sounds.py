@@ -14,8 +14,8 @@ class Sounds:
 
     Args:
         sound: "telephone" or another clip or category of the built-in library; "heard" for those of split train,
-        "unheard"
-            for those kept apart for `split`; or the path of a recording or of a folder of recordings.
+            "unheard" for those kept apart for `split`; or the path of a recording or of a folder of recordings, such as
+            "./telephone" where it is called like a built-in sound.
         split: Split of the environment.
         rate: Sampling rate [Hz].
 
@@ -26,29 +26,33 @@ class Sounds:
 
     def __init__(self, sound: str, split: str, rate: int):
         self._single: Clip | None = None
+        self._library = ClipLibrary.builtin(rate)
+        self.names: tuple[str, ...] = self._named(sound, split)
         path = Path(sound).expanduser()
+        # A folder of results that is called "heard" does not change what is heard.
+        if self.names:
+            return
         if path.is_file():
             self._single = load_clip(path, rate)
-            self.names: tuple[str, ...] = (self._single.name,)
-            return
-        is_folder = path.is_dir()
-        self._library = ClipLibrary.folder(path, rate) if is_folder else ClipLibrary.builtin(rate)
-        if is_folder:
+            self.names = (self._single.name,)
+        elif path.is_dir():
+            self._library = ClipLibrary.folder(path, rate)
             # A folder with splits of its own has them respected; one without plays everything everywhere.
             splits = self._library.splits
             self.names = self._library.names(split, shared=True) if split in splits else tuple(self._library)
-        elif sound == "heard":
-            self.names = self._library.names("train")
-        elif sound == "unheard":
-            self.names = self._library.names(split)
-        elif sound in self._library:
-            self.names = (sound,)
-        elif sound in self._library.categories:
-            self.names = self._library.names(category=sound)
         else:
-            raise UnknownNameError(
-                "sound", sound, ["heard", "unheard", *self._library.categories, *self._library, "or the path of a file"]
-            )
+            known = ("heard", "unheard", *self._library.categories, *self._library)
+            raise UnknownNameError("sound", sound, [*known, "or the path of a file"])
+
+    def _named(self, sound: str, split: str) -> tuple[str, ...]:
+        """Return the built-in clips that a name stands for; none if it is no such name."""
+        if sound == "heard":
+            return self._library.names("train")
+        if sound == "unheard":
+            return self._library.names(split)
+        if sound in self._library:
+            return (sound,)
+        return self._library.names(category=sound) if sound in self._library.categories else ()
 
     def of(self, category: str) -> tuple[str, ...]:
         """Return the names of those clips that belong to a category; none if there are none."""

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -281,6 +282,21 @@ def test_stages_that_are_not_whole_rollouts_go_on_alike(tmp_path):
     ]  # fmt: skip
     for name in ("last.safetensors", "best.safetensors"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+def test_rollouts_that_somebody_removed_are_missed(tmp_path):
+    settings = replace(SETTINGS, task="pointgoal", imitation=replace(SETTINGS.imitation, steps=96), evaluate_every=32)
+
+    def judge(policy, settings, steps):
+        if steps == 64:
+            raise KeyboardInterrupt
+        return {"spl": 0.0}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path, judge=judge, progress=False)
+    shutil.rmtree(tmp_path / "replay")
+    with pytest.raises(StateError, match="holds 0 of the 1 rollouts"):
+        train(settings, tmp_path, progress=False)
 
 
 SCRIPT = """

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 
 from harken.errors import ActionError, EpisodeError, NavigationError, UnknownNameError
 from harken.sim import BodySettings, WorldSettings
@@ -167,6 +168,16 @@ def test_heard_and_unheard_sounds_are_apart():
     assert not set(heard.names) & set(unheard.names)
     assert Sounds("telephone", "test", 16_000).names == ("telephone",)
     assert all(name.startswith("chair") for name in Sounds("chair", "test", 16_000).names)
+
+
+def test_a_folder_that_is_called_like_a_sound_does_not_change_what_is_heard(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("heard", "telephone"):
+        (tmp_path / name).mkdir()
+    soundfile.write(tmp_path / "telephone" / "tone.wav", np.full(16_000, 0.1, np.float32), 16_000)
+    assert len(Sounds("heard", "test", 16_000).names) > 1
+    assert Sounds("telephone", "test", 16_000).names == ("telephone",)
+    assert Sounds("./telephone", "test", 16_000).names == ("tone",)
 
 
 def test_who_starts_on_the_goal_and_stops_at_once_has_done_all_that_there_is_to_do():

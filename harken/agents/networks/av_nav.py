@@ -42,7 +42,7 @@ class AvNavSize:
     spectrogram: tuple[Convolution, ...] = PUBLISHED_SOUND
     """Layers over spectrograms."""
     features: int = 512
-    """Numbers that each of the two becomes."""
+    """Numbers that each of the two becomes, and interaural cues."""
     memory: int = 512
     """Units of the recurrent layer."""
 
@@ -61,8 +61,8 @@ class AvNavSize:
 class AvNavEncoder(nn.Module):
     """Turns what is sensed at one moment into features; images and spectrograms go through convolutions of their own.
 
-    All images (colour, depth) are stacked as channels of one, as in the published code. Numbers such as the way to
-    the goal are appended as they are. Privileged sensors are left out.
+    All images (colour, depth) are stacked as channels of one, as in the published code. Interaural cues go through two
+    layers. Numbers such as the way to the goal are appended as they are. Privileged sensors are left out.
 
     Args:
         space: The observations.
@@ -85,8 +85,9 @@ class AvNavEncoder(nn.Module):
         self.images = [name for name, kind in kinds.items() if kind == "image"]
         self.spectrograms = [name for name, kind in kinds.items() if kind == "spectrogram"]
         self.vectors = [name for name, kind in kinds.items() if kind == "vector"]
+        self.cues = [name for name, kind in kinds.items() if kind == "cues"]
         self.width = sum(sensor_size(name, self._spaces[name])[0] for name in self.vectors)
-        self.image = self.spectrogram = None
+        self.image = self.spectrogram = self.interaural = None
         if self.images:
             self.image = _convolutions(self._stacked(self.images), size.image, size.features)
             self.width += size.features
@@ -94,6 +95,12 @@ class AvNavEncoder(nn.Module):
             self.spectrogram = _convolutions(
                 self._stacked(self.spectrograms), size.spectrogram, size.features, shortened=True
             )
+            self.width += size.features
+
+        if self.cues:
+            count = sum(sensor_size(name, self._spaces[name])[0] for name in self.cues)
+            layers = (nn.Linear(count, size.features), nn.Linear(size.features, size.features))
+            self.interaural = _rectified(layers[0], nn.ReLU(), layers[1], nn.ReLU())
             self.width += size.features
 
     def _stacked(self, names: Sequence[str]) -> tuple[int, int, int]:
@@ -107,7 +114,9 @@ class AvNavEncoder(nn.Module):
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return ``(n, width)`` features of ``(n, …)`` observations."""
         parts = [sensor_input(name, self._spaces[name], observations[name]) for name in self.vectors]
-        for layers, names in ((self.spectrogram, self.spectrograms), (self.image, self.images)):
+        for layers, names in (
+            (self.spectrogram, self.spectrograms), (self.image, self.images), (self.interaural, self.cues)
+        ):  # fmt: skip
             if layers is not None:
                 inputs = [sensor_input(name, self._spaces[name], observations[name]) for name in names]
                 parts.append(layers(torch.cat(inputs, dim=1)))
@@ -138,6 +147,11 @@ def _convolutions(
                 "or AvNavSize.small()."
             )
     modules[-1:] = [nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU()]
+    return _rectified(*modules)
+
+
+def _rectified(*modules: nn.Module) -> nn.Sequential:
+    """Return layers between rectifiers, with weights as He et al. (2015) draw them."""
     network = nn.Sequential(*modules)
     for module in network:
         if isinstance(module, nn.Conv2d | nn.Linear):

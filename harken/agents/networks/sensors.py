@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from harken.errors import ConfigurationError
+from harken.sound.interaural import LAGS
 
 __all__ = ["PRIVILEGED", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
 
-SensorKind = Literal["image", "spectrogram", "vector"]
-"""How a network takes a sensor: through convolutions over space, over frequency and time, or as numbers."""
+SensorKind = Literal["image", "spectrogram", "cues", "vector"]
+"""How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
+all with all, or as the numbers that they are."""
 
 PRIVILEGED = frozenset({"oracle"})
 """Sensors for teachers, which no network sees."""
@@ -26,6 +28,12 @@ FAINTEST = 0.03
 
 NEPERS = 2.0
 """Level that becomes one, above that of `FAINTEST` [Np]: 17 dB."""
+
+DECIBELS = 10.0
+"""Difference of levels that becomes one [dB]."""
+
+FAINTEST_LEVEL = -80.0
+"""Level in a band that becomes zero [dB re 1], and what lies below it; one that is 40 dB higher becomes one."""
 
 LONGEST = 100.0
 """Time after which an episode's clock has fallen to 1/e [s]."""
@@ -41,6 +49,8 @@ def sensor_kind(name: str, space: gym.Space) -> SensorKind:
         raise ConfigurationError(f"Sensor {name!r} is {space}; a network takes a Box or a Discrete.")
     if name == "spectrogram":
         return "spectrogram"
+    if name == "interaural":
+        return "cues"
     return "image" if isinstance(space, gym.spaces.Box) and len(space.shape) == 3 else "vector"
 
 
@@ -50,7 +60,7 @@ def sensor_size(name: str, space: gym.Space) -> tuple[int, ...]:
     Raises:
         ConfigurationError: The space is neither an array nor a choice.
     """
-    if sensor_kind(name, space) == "vector":
+    if sensor_kind(name, space) in ("vector", "cues"):
         return (_numbers(name, space),)
     height, width, channels = _channels_last(space)
     return (channels, height, width)
@@ -60,7 +70,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
     Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`.
+    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`,
+    and so do the levels of "interaural".
 
     Args:
         name: Name of the sensor.
@@ -76,7 +87,7 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(values.long().flatten() - int(space.start), int(space.n)).float()
     assert isinstance(space, gym.spaces.Box)
     values = values.float()
-    if sensor_kind(name, space) != "vector":
+    if sensor_kind(name, space) in ("image", "spectrogram"):
         if not _is_channels_first(space):
             values = values.movedim(-1, 1)
         if name == "spectrogram":
@@ -88,6 +99,11 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         return torch.cat([ahead_and_left, heading.cos(), heading.sin(), torch.exp(-time / LONGEST)], dim=1)
     if name == "pointgoal":
         return values / FARTHEST
+    if name == "interaural":
+        cues = values.unflatten(1, space.shape)
+        correlation, difference, level = cues[..., :LAGS], cues[..., LAGS:-1] / DECIBELS, cues[..., -1:]
+        level = torch.clamp((level - FAINTEST_LEVEL) / (4.0 * DECIBELS), 0.0)
+        return torch.cat([correlation, difference, level], dim=2).flatten(1)
     return values
 
 

@@ -154,10 +154,15 @@ class Imitation(SequencePPO):
         buffer, space = self.rollout_buffer, self.observation_space
         assert isinstance(buffer, SequenceBuffer) and isinstance(space, gym.spaces.Dict)
         if self.replay is None:  # now it is known where the training goes on
+            size = self.n_steps * self.n_envs
+            before = self.num_timesteps - size
             if self._folder is None:
                 self._folder = Path(tempfile.mkdtemp(prefix="harken-replay-"))
                 weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-            self.replay = Replay(self._folder, self._rollouts, self.num_timesteps - self.n_steps * self.n_envs)
+                self.replay = Replay(self._folder, self._rollouts)
+            else:
+                self.replay = Replay(self._folder, self._rollouts, before)
+                self.replay.check_holds(min(self._rollouts, before // size))
         arrays: dict[str, np.ndarray | torch.Tensor] = {
             name: np.ascontiguousarray(values.swapaxes(0, 1)) for name, values in buffer.observations.items()
         }

@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from harken.agents.networks.sensors import sensor_kind
+from harken.errors import StateError
 from harken.files import write_bytes
 
 __all__ = ["Replay"]
@@ -41,6 +42,18 @@ class Replay:
                 path.unlink()
             else:
                 self._open(int(path.stem))
+
+    def check_holds(self, count: int) -> None:
+        """Check that nobody has removed rollouts.
+
+        Raises:
+            StateError: There are fewer than `count`.
+        """
+        if len(self._files) < count:
+            raise StateError(
+                f"{str(self.folder)!r} holds {len(self._files)} of the {count} rollouts that the training learns from. "
+                "Put the missing ones back, or begin again in another folder."
+            )
 
     def add(self, steps: int, spaces: Mapping[str, Any], rollout: Mapping[str, np.ndarray | Tensor]) -> None:
         """Keep a rollout.
