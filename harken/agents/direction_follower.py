@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.checks import wrapped_angle
+from harken.sound.interaural import onset_spectra
 from harken.tasks import Action, NavigationSettings
 from harken.tasks.separation_rules import SeparationSettings
 
@@ -146,7 +146,8 @@ class DirectionFollower:
         self._loudest = max(level, self._loudest - 3.0)
         if level < self._loudest - 15.0 or level < SILENCE:
             return
-        cross, power = self._onsets(waveform)
+        cross, power = onset_spectra(waveform, frame=FRAME, hop=FRAME // 8)
+        cross, power = cross[BAND], power[:, BAND]
         coherence = np.abs(cross) / np.sqrt(power[0] * power[1] + 1e-20)
         both = power.sum(0)
         weight = coherence**2 * (both > 1e-4 * both.max())
@@ -155,19 +156,6 @@ class DirectionFollower:
         phase = np.cos(np.angle(cross) - self._phase) @ weight
         ratio = np.exp(-((difference - self._difference) ** 2) / (2 * 6.0**2)) @ weight
         self._belief = 0.85 * self._belief + phase + ratio
-
-    def _onsets(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return cross-spectrum ``(bins,)`` and power spectra ``(2, bins)``, of moments at which the sound rises.
-
-        The first wave front tells where a sound comes from, the echoes that follow do not (Wallach et al. 1949).
-        """
-        frames = np.lib.stride_tricks.sliding_window_view(waveform, FRAME, axis=1)[:, :: FRAME // 8]
-        left, right = scipy.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=-1)[..., BAND]
-        energy = np.abs(left) ** 2 + np.abs(right) ** 2
-        before = np.concatenate([10 * energy[:1], energy[:1], energy[:-2]])
-        rising = np.maximum(energy - 1.2 * before, 0.0) / (before + 0.02 * energy.max(0) + 1e-20) + 1e-3
-        cross = (rising * left * right.conj()).sum(0)
-        return cross, np.stack([(rising * np.abs(ear) ** 2).sum(0) for ear in (left, right)])
 
     def _turn_belief(self, angle: float) -> None:
         """Turn the evidence with the head."""

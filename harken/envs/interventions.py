@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from harken.errors import ConfigurationError, UnknownNameError
+from harken.sound.interaural import ears_exchanged, silent_cues
 
 __all__ = ["INTERVENTIONS", "Intervention", "InterventionName"]
 
@@ -23,8 +24,8 @@ INTERVENTIONS: dict[str, str] = {
 }
 """The interventions in words."""
 
-SOUNDS = ("waveform", "spectrogram")
-"""Sensors that hear; ears are their first axis and their last."""
+SOUNDS = ("waveform", "spectrogram", "interaural")
+"""Sensors that hear."""
 
 IMAGES = ("rgb", "depth", "semantic")
 """Sensors that see."""
@@ -72,9 +73,9 @@ class Intervention(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstr
         """Return the observation with its change."""
         now = {sensor: observation[sensor] for sensor in self._changed}
         if self.name in ("mute", "dark"):
-            changed = {sensor: np.zeros_like(value) for sensor, value in now.items()}
+            changed = {sensor: _nothing(sensor, value) for sensor, value in now.items()}
         elif self.name == "swap-ears":
-            changed = {sensor: np.flip(value, _ears(sensor)).copy() for sensor, value in now.items()}
+            changed = {sensor: _swapped(sensor, value) for sensor, value in now.items()}
         else:
             if self.name == "shuffle-time" or not self._heard:
                 self._heard.append(now)
@@ -83,6 +84,13 @@ class Intervention(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstr
         return {**observation, **changed}
 
 
-def _ears(sensor: str) -> int:
-    """Return the axis of the ears."""
-    return 0 if sensor == "waveform" else -1
+def _nothing(sensor: str, value: np.ndarray) -> np.ndarray:
+    """Return what a sensor shows in silence or in the dark."""
+    return silent_cues() if sensor == "interaural" else np.zeros_like(value)
+
+
+def _swapped(sensor: str, value: np.ndarray) -> np.ndarray:
+    """Return what a sensor shows with left and right exchanged."""
+    if sensor == "interaural":
+        return ears_exchanged(value)
+    return np.flip(value, 0 if sensor == "waveform" else -1).copy()

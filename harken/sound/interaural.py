@@ -7,7 +7,16 @@ import scipy.fft
 
 from harken.errors import SoundError
 
-__all__ = ["BANDS", "LAGS", "LONGEST_LAG", "QUIETEST", "interaural_cues", "onset_spectra"]
+__all__ = [
+    "BANDS",
+    "LAGS",
+    "LONGEST_LAG",
+    "QUIETEST",
+    "ears_exchanged",
+    "interaural_cues",
+    "onset_spectra",
+    "silent_cues",
+]
 
 BANDS = ((200.0, 600.0), (600.0, 1200.0), (1200.0, 2400.0), (2400.0, 4800.0), (4800.0, 7600.0))
 """Bands of `interaural_cues` [Hz]."""
@@ -74,10 +83,9 @@ def interaural_cues(waveform: np.ndarray, rate: int) -> np.ndarray:
     frame = round(FRAME * rate)
     if waveform.ndim != 2 or waveform.shape[0] != 2 or waveform.shape[1] < frame:
         raise SoundError(
-            f"A sound of shape {waveform.shape} has no interaural cues; expected (2, samples), at least {frame} samples."
+            f"A sound of shape {waveform.shape} has no interaural cues; expected (2, samples) with {frame} or more."
         )
-    result = np.zeros((len(BANDS), LAGS + 2), np.float32)
-    result[:, -1] = QUIETEST
+    result = silent_cues()
     level = np.square(waveform, dtype=np.float32).mean()
     if level <= 10 ** (QUIETEST / 10):
         return result
@@ -93,6 +101,18 @@ def interaural_cues(waveform: np.ndarray, rate: int) -> np.ndarray:
             row[LAGS] = 10 * np.log10((ears[0] + 1e-20) / (ears[1] + 1e-20))
             row[LAGS + 1] = max(QUIETEST, 10 * np.log10(level * ears.sum() / both.sum()))
     return result
+
+
+def silent_cues() -> np.ndarray:
+    """Return the cues of silence, see `interaural_cues`."""
+    cues = np.zeros((len(BANDS), LAGS + 2), np.float32)
+    cues[:, -1] = QUIETEST
+    return cues
+
+
+def ears_exchanged(cues: np.ndarray) -> np.ndarray:
+    """Return the cues of the same sound with left and right exchanged, see `interaural_cues`."""
+    return np.concatenate([cues[:, LAGS - 1 :: -1], -cues[:, LAGS : LAGS + 1], cues[:, LAGS + 1 :]], axis=1)
 
 
 @lru_cache(maxsize=8)

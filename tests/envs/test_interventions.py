@@ -6,9 +6,10 @@ import pytest
 from harken.envs import TaskEnv
 from harken.envs.interventions import INTERVENTIONS, Intervention
 from harken.errors import ConfigurationError, UnknownNameError
+from harken.sound.interaural import interaural_cues
 
 FAST = {"acoustics": {"rays": 200, "duration": 0.3}, "body": {"camera": {"width": 16, "height": 16}}}
-SENSORS = ("depth", "waveform", "spectrogram", "pose")
+SENSORS = ("depth", "waveform", "spectrogram", "interaural", "pose")
 ACTIONS = (1, 2, 2, 1, 3, 1)
 
 
@@ -33,7 +34,7 @@ def changed(request):
 
 def test_only_what_is_named_changes(untouched, changed):
     name, observations = changed
-    touched = {"depth"} if name == "dark" else {"waveform", "spectrogram"}
+    touched = {"depth"} if name == "dark" else {"waveform", "spectrogram", "interaural"}
     for before, after in zip(untouched, observations, strict=True):
         for sensor in SENSORS:
             if sensor not in touched:
@@ -47,7 +48,11 @@ def test_only_what_is_named_changes(untouched, changed):
 
 def test_each_does_what_it_says(untouched, changed):
     name, observations = changed
+    rate, step_samples = 16_000, 4_000
     for step, (before, after) in enumerate(zip(untouched, observations, strict=True)):
+        if name in ("mute", "swap-ears"):  # the cues are those of the sound that is heard instead
+            cues = interaural_cues(np.ascontiguousarray(after["waveform"][:, :step_samples]), rate)
+            np.testing.assert_allclose(after["interaural"], cues, atol=1e-4)
         if name == "dark":
             assert not after["depth"].any()
         if name == "mute":
