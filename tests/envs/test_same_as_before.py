@@ -4,8 +4,8 @@
 each sensor's last observation. They are compared to within rounding, because compiled code may round in another
 order on another processor.
 
-`data/heard_in_v2.json` holds the root mean square of what is heard in the same episodes, as the environments played them
-in which the models that come with Harken were trained: an engine that sounds otherwise would take their ears away.
+`data/heard_in_v2.json` holds the root mean square of what is heard in the same episodes, as the environments played
+them in which the models that come with Harken were trained: they hear nothing else.
 """
 
 import json
