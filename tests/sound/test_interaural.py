@@ -59,5 +59,5 @@ def test_silence_has_no_direction():
 
 @pytest.mark.parametrize("shape", [(4000,), (1, 4000), (2, 511)])
 def test_other_shapes_are_refused(shape):
-    with pytest.raises(SoundError, match=r"expected \\(2, samples\\)"):
+    with pytest.raises(SoundError, match=r"expected \(2, samples\)"):
         interaural_cues(np.zeros(shape, np.float32), RATE)
