@@ -145,7 +145,7 @@ class QuietNavTask(NavigationTask):
 
     | sensor | shape, type | what |
     |---|---|---|
-    | people | (2, 3) float32 | shown; per person 1, metres ahead and to the left; zeros where there is nobody |
+    | people | (6,) float32 | shown; of each person 1, metres ahead and to the left; zeros where there is nobody |
     | noise | (1,) float32 | shown; level at the loudest ear in the last step [dB(A)] |
     | last_action | Discrete(6) | 0 at the start, then 1 + the action before |
     | oracle | Discrete(5) | privileged: the action of the shortest path |
@@ -207,7 +207,7 @@ class QuietNavTask(NavigationTask):
         sensors = [
             Sensor(
                 name="people",
-                space=Numbers(shape=(people, 3), low=-FARTHEST, high=FARTHEST),
+                space=Numbers(shape=(3 * people,), low=-FARTHEST, high=FARTHEST),
                 read=lambda views: self._seen_people(),
             ),
             Sensor(
@@ -224,11 +224,11 @@ class QuietNavTask(NavigationTask):
         return {**super().sensors, **{sensor.name: sensor for sensor in sensors}}
 
     def _seen_people(self) -> np.ndarray:
-        """Return ``(people, 3)`` float32: 1 for a person, and where that is."""
+        """Return ``(3 people,)`` float32: for each person 1, and where that is; zeros where there is none."""
         seen = np.zeros((self.settings.people, 3), np.float32)
         for row, ear in zip(seen, self._ears, strict=False):
             row[0], row[1:] = 1.0, self.walk.ahead_and_left(ear.position)
-        return seen
+        return seen.ravel()
 
     def sample(self, rng: np.random.Generator, *, episode_id: str, scene: str) -> QuietEpisode:
         """Draw an episode in the world; see `NavigationTask.sample`.

@@ -76,7 +76,7 @@ def test_soft_floors_take_the_high_frequencies_of_steps_and_unknown_ones_count_a
 def test_sound_takes_both_ways_alike_within_the_engine_s_own_error():
     """The ear as source and the robot as listener, as the task has it, against the engine with the robot as source.
 
-    Seeds draw other rays and other tails, so the spread of the differences over seeds is the engine's statistical error.
+    Seeds draw other rays and other tails, so their differences spread by the engine's statistical error.
     Student's t of all pairs is tested at 1 % together. A level just noticeable is 1 dB (ISO 3382-1, table A.1).
     """
     power = RobotNoise().weighted_power(1.0, None)
@@ -89,9 +89,7 @@ def test_sound_takes_both_ways_alike_within_the_engine_s_own_error():
             ear = simulator.ground.random_point(rng) + [0.0, EAR_HEIGHTS[0], 0.0]
             levels = []
             for source, listener in ((ear, robot), (robot, ear)):
-                heard = simulator.impulse_response(
-                    Source(position=source), Listener(position=listener, format="mono")
-                )
+                heard = simulator.impulse_response(Source(position=source), Listener(position=listener, format="mono"))
                 levels.append(10 * math.log10(band_gains(heard.samples[0], heard.rate) @ power))
             differences.append(levels[0] - levels[1])
     by_pair = np.array(differences).reshape(4, 6)
@@ -182,9 +180,9 @@ def test_the_sensor_says_where_people_are_and_pads_with_zeros():
     seen = task.sensors["people"].read({})
     x, _, z = (np.array(episode.people[1]) - task.simulator.position).tolist()
     sine, cosine = math.sin(task.simulator.heading), math.cos(task.simulator.heading)
-    assert seen.shape == (3, 3) and seen.dtype == np.float32
-    assert seen[1] == pytest.approx([1.0, -sine * x - cosine * z, -cosine * x + sine * z], abs=1e-5)
-    assert not seen[2].any()
+    assert seen.shape == (9,) and seen.dtype == np.float32
+    assert seen[3:6] == pytest.approx([1.0, -sine * x - cosine * z, -cosine * x + sine * z], abs=1e-5)
+    assert seen[0] == 1.0 and not seen[6:].any()
     assert int(task.sensors["last_action"].read({})) == 1 + LEFT
 
 
