@@ -15,7 +15,7 @@ __all__ = ["PRIVILEGED", "SensorKind", "sensor_input", "sensor_kind", "sensor_si
 SensorKind = Literal["image", "spectrogram", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, or as numbers."""
 
-PRIVILEGED = frozenset({"oracle"})
+PRIVILEGED = frozenset({"oracle", "quiet_oracle"})
 """Sensors for teachers, which no network sees."""
 
 FARTHEST = 10.0
@@ -26,6 +26,9 @@ FAINTEST = 0.03
 
 NEPERS = 2.0
 """Level that becomes one, above that of `FAINTEST` [Np]: 17 dB."""
+
+LOUD = 50.0
+"""Level of noise that becomes one [dB(A)]."""
 
 LONGEST = 100.0
 """Time after which an episode's clock has fallen to 1/e [s]."""
@@ -59,8 +62,9 @@ def sensor_size(name: str, space: gym.Space) -> tuple[int, ...]:
 def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
-    Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`.
+    Images of bytes are divided by 255, depth by its range, what the world knows in metres by ten, and levels of noise
+    by fifty. Headings become cosine and sine, time an exponential that falls, choices one number each. Spectrograms
+    become levels, see `_levels`.
 
     Args:
         name: Name of the sensor.
@@ -88,6 +92,10 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         return torch.cat([ahead_and_left, heading.cos(), heading.sin(), torch.exp(-time / LONGEST)], dim=1)
     if name == "pointgoal":
         return values / FARTHEST
+    if name == "people":  # of each whether there is one, then metres
+        return values / values.new_tensor([1.0, FARTHEST, FARTHEST]).repeat(values.shape[1] // 3)
+    if name == "noise":
+        return values / LOUD
     return values
 
 
