@@ -41,7 +41,7 @@ class Eval:
 
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
     """Task: audiogoal, audiopointgoal, pointgoal, dynamic-audiogoal, multi-goal, semantic-audiogoal, echo-explore,
-    echo-depth, active-separation, active-dynamic-separation."""
+    quietnav, echo-depth, active-separation, active-dynamic-separation."""
     agent: tuple[str, ...] = ("oracle",)
     """Agents: a name (an unknown one lists those of the task), module:Class of your own, the folder of a training or
     its .safetensors, or a Stable-Baselines3 zip (with --trust); several make one report."""

@@ -52,6 +52,7 @@ TASKS: dict[str, TaskEntry] = {
     "echo-explore": TaskEntry(
         id="harken/EchoExplore-v0", task="harken.tasks.echo_explore:EchoExploreTask", preset="echo-explore"
     ),
+    "quietnav": TaskEntry(id="harken/QuietNav-v0", task="harken.tasks.quiet:QuietNavTask", preset="quietnav"),
     "active-separation": _separation("ActiveSeparation", "near-target"),
     "active-dynamic-separation": _separation("ActiveDynamicSeparation", "dynamic"),
 }

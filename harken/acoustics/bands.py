@@ -12,15 +12,16 @@ Two kinds of weights follow from it:
   whose bands get different energies, such as a tail.
 """
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len
+from scipy.fft import irfft, next_fast_len, rfft
 
 from harken.errors import ConfigurationError
 from harken.scene import OCTAVE_BANDS
 
-__all__ = ["amplitude_weights", "band_edges", "band_filters", "energy_weights"]
+__all__ = ["amplitude_weights", "band_edges", "band_filters", "band_gains", "energy_weights"]
 
 
 def band_edges(bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
@@ -110,6 +111,45 @@ def band_filters(rate: float, taps: int, bands: Sequence[float] = OCTAVE_BANDS) 
     responses = irfft(amplitude_weights(np.fft.rfftfreq(size, 1.0 / rate), bands), size)
     middle = np.roll(responses, taps // 2, axis=-1)[:, :taps]
     return (middle * np.hanning(taps + 2)[1:-1]).astype(np.float32)
+
+
+def band_gains(response: np.ndarray, rate: float, bands: Sequence[float] = OCTAVE_BANDS) -> np.ndarray:
+    """Return by how much a response raises the power of steady noise, per band.
+
+    It is the mean of its squared spectrum over the band: 1 for a unit impulse, 1/r² in the free field at r metres. Of
+    a band that reaches beyond the Nyquist frequency the part below counts.
+
+    Args:
+        response: ``(..., n)`` impulse response.
+        rate: Sampling rate [Hz].
+        bands: Centre frequencies [Hz], rising, below the Nyquist frequency.
+
+    Returns:
+        ``(..., bands)`` float64, 0 or more.
+
+    Raises:
+        ConfigurationError: The bands do not rise, one lies above the Nyquist frequency, or the rate is not positive.
+    """
+    _check_rate(rate)
+    band_edges(bands)
+    # Long enough that the lowest band has several values.
+    size = next_fast_len(max(response.shape[-1], int(8.0 * rate / bands[0])), real=True)
+    spectrum = rfft(response, size)
+    power = spectrum.real**2 + spectrum.imag**2
+    return power @ _mean_weights(size, float(rate), tuple(bands))
+
+
+@functools.lru_cache(maxsize=8)
+def _mean_weights(size: int, rate: float, bands: tuple[float, ...]) -> np.ndarray:
+    """Return the weights ``(size // 2 + 1, bands)`` with which squared spectra are averaged over bands."""
+    if bands and bands[-1] > 0.5 * rate:
+        raise ConfigurationError(
+            f"The band at {bands[-1]:g} Hz lies above half the sampling rate of {rate:g} Hz. Leave it out, or raise "
+            "the rate."
+        )
+    frequencies = np.fft.rfftfreq(size, 1.0 / rate)
+    weights = amplitude_weights(frequencies, bands).T
+    return weights / weights.sum(0)
 
 
 def _check_rate(rate: float) -> None:

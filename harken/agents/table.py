@@ -18,6 +18,7 @@ from harken.errors import ConfigurationError, UnknownNameError
 from harken.tasks import NavigationSettings, Task
 from harken.tasks.echo_depth import EchoDepthSettings
 from harken.tasks.echo_explore import EchoExploreSettings
+from harken.tasks.quiet import QuietSettings
 from harken.tasks.separation_rules import SeparationSettings
 
 __all__ = ["AGENTS", "AgentEntry", "agents_for", "make_agent"]
@@ -59,6 +60,7 @@ AGENTS: tuple[AgentEntry, ...] = (
         make=lambda task: DirectionFollower(task.settings),
         needs=("waveform",),
     ),
+    AgentEntry(name="quiet-oracle", settings=QuietSettings, make=lambda task: OracleAgent("quiet_oracle")),
     AgentEntry(name="oracle", settings=EchoExploreSettings, make=lambda task: OracleAgent()),
     AgentEntry(name="mean", settings=EchoDepthSettings, make=lambda task: MeanDepth(task.settings)),
     AgentEntry(name="first-echo", settings=EchoDepthSettings, make=lambda task: FirstEcho(task.settings)),

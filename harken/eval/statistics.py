@@ -25,7 +25,7 @@ __all__ = [
 SHARES = frozenset(
     {
         "success", "spl", "soft_spl", "sna", "sws", "dsr", "dspl", "dsna", "progress", "ppl", "coverage", "gain",
-        "delta1", "delta2", "delta3",
+        "quiet_success", "noise_above", "delta1", "delta2", "delta3",
     }
 )  # fmt: skip
 """Measures that lie between 0 and 1 by their definition."""

@@ -290,6 +290,14 @@ class Scene:
         thin = back[:, :3] & back[:, 3:6] & (distance[:, :3] + distance[:, 3:6] < 0.6)
         return thin.any(1) & (back.mean(1) > 0.6)
 
+    def material_below(self, point: np.ndarray) -> AcousticMaterial | None:
+        """Return the material of what lies straight below a point ``(3,)`` [m], None where nothing does."""
+        place = checked_point("The point", point)
+        if self.is_far:
+            return self.local.material_below(place - self.origin)
+        _, triangle, _ = self.triangles.closest(place.astype(np.float32)[None], np.array([[0, -1, 0]], np.float32))
+        return None if triangle[0] < 0 else self.materials[self.material[triangle[0]]]
+
     def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
         """Return from which points ``(N, 3)`` [m] some of an object is seen.
 

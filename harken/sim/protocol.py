@@ -131,6 +131,10 @@ class SimulatorProtocol(Protocol):
         """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
         ...
 
+    def floor_material(self, place: np.ndarray | None = None) -> str | None:
+        """Return the name of the material under a place ``(3,)`` on the floor, the body's by default; None for none."""
+        ...
+
     def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
         """Return ``(n,)`` bool, from which of some points ``(n, 3)`` [m] some of an object is seen."""
         ...

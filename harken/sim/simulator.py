@@ -423,6 +423,25 @@ class Simulator:
         """Whether a point ``(3,)`` lies inside something solid, so that nothing sounds or hears there."""
         return bool(self.world.scene.is_inside_solid(point))
 
+    def floor_material(self, place: np.ndarray | None = None) -> str | None:
+        """Return the name of the acoustic material on which a body stands, such as "carpet".
+
+        Args:
+            place: ``(3,)`` on the floor [m]; where the body stands by default.
+
+        Returns:
+            The name, None where nothing lies below the place.
+
+        Raises:
+            StateError: No place is given, and the body has not been placed.
+        """
+        if place is None:
+            self._check_placed()
+            place = self.position
+        # From knee height: navigation meshes have floors up to 0.2 m off, and nothing stands where a body does.
+        found = self.world.scene.material_below(np.asarray(place) + [0.0, 0.3, 0.0])
+        return None if found is None else found.name
+
     def shows(self, thing: SceneObject, eyes: np.ndarray) -> np.ndarray:
         """Return ``(n,)`` bool, from which of some points ``(n, 3)`` [m] some of an object is seen."""
         return self.world.scene.shows(thing, eyes)

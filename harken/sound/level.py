@@ -14,6 +14,7 @@ __all__ = [
     "CLIP_RMS",
     "LOUDEST",
     "REFERENCE_PRESSURE",
+    "a_weighting",
     "active_part",
     "active_rms",
     "active_runs",
@@ -35,6 +36,8 @@ LOUDEST: float = 1000.0
 floats lie above it, and squares of what lies far above it overflow."""
 
 _FULL_SCALE = {"uint8": (128, 128.0), "int16": (0, 2.0**15), "int32": (0, 2.0**31)}
+
+_A_POLES = (20.598997, 107.65265, 737.86223, 12194.217)  # [Hz], IEC 61672-1:2013, annex E
 
 _ACTIVE_FRAME = 0.02
 _ACTIVE_RANGE = 40.0
@@ -117,6 +120,24 @@ def sound_pressure_level(samples: np.ndarray, *, pascals: float = 1.0) -> np.nda
         ``(…)`` float64 level [dB re 20 µPa] (ISO 1683); −inf for silence.
     """
     return decibels(rms(samples) * pascals / REFERENCE_PRESSURE)
+
+
+def a_weighting(frequencies: np.ndarray) -> np.ndarray:
+    """Return the A-weighting of frequencies: how much less of them counts for people than of 1 kHz.
+
+    Source: IEC 61672-1:2013, annex E, eq. (E.6).
+
+    Args:
+        frequencies: Frequencies [Hz] of any shape, above 0.
+
+    Returns:
+        The same shape, float64 [dB]; 0 at 1 kHz.
+    """
+    squares = np.square(np.append(np.asarray(frequencies, np.float64).ravel(), 1000.0))
+    low, middle, high, top = (pole**2 for pole in _A_POLES)
+    gains = top * squares**2 / ((squares + low) * np.sqrt((squares + middle) * (squares + high)) * (squares + top))
+    levels = decibels(gains)
+    return (levels[:-1] - levels[-1]).reshape(np.shape(frequencies))
 
 
 def active_part(samples: np.ndarray, rate: int) -> np.ndarray:

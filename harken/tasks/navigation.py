@@ -5,6 +5,7 @@ Rules, reward and measures are those of SoundSpaces (Chen et al. 2020) and Habit
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -233,7 +234,7 @@ class NavigationTask:
         return Choice(names=tuple(action.name.lower().replace("_", " ") for action in self.choices))
 
     @property
-    def choices(self) -> tuple[Action, ...]:
+    def choices(self) -> tuple[IntEnum, ...]:
         """What the body can do."""
         return tuple(Action) if self.settings.opens_doors else WALKING
 
@@ -475,9 +476,19 @@ class NavigationTask:
             EpisodeError: No path leads from the body to the goal.
         """
         move = Action(checked_action(action, self.choices))
-        settings, before = self.settings, self.walk.distance
+        before = self.walk.distance
         self.walk.act(move)
-        self.stopped = move == Action.STOP
+        return self.finish_step(before, stopped=move == Action.STOP)
+
+    def finish_step(self, before: float, *, stopped: bool) -> Outcome:
+        """Let the time of a step pass after its action, and reward it.
+
+        Args:
+            before: Distance to the goal before the action [m].
+            stopped: Whether the action was a stop.
+        """
+        settings = self.settings
+        self.stopped = stopped
         self.hear()
         if self._way is not None and not self.stopped:
             self.walk.move_goal(self.simulator.ground.snap(self._way.position(self.steps * settings.step_time)))

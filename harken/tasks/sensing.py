@@ -1,6 +1,7 @@
 """Sensors that several tasks have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
 
 import numpy as np
 
@@ -159,7 +160,13 @@ def walk_sensors(walk: Callable[[], Walk], step_time: float) -> tuple[Sensor, ..
     )
 
 
-def oracle_sensor(action: Callable[[], int], choices: Sequence[Action] = WALKING) -> Sensor:
-    """Return "oracle", privileged: the next action of the shortest path, one of some choices."""
+def oracle_sensor(action: Callable[[], int], choices: Sequence[IntEnum] = WALKING, *, name: str = "oracle") -> Sensor:
+    """Return a privileged sensor: the next action of the shortest path, or of another good one.
+
+    Args:
+        action: Returns the action.
+        choices: What it is one of.
+        name: Name of the sensor.
+    """
     names = tuple(choice.name.lower().replace("_", " ") for choice in choices)
-    return Sensor(name="oracle", space=Choice(names=names), privileged=True, read=lambda views: np.int64(action()))
+    return Sensor(name=name, space=Choice(names=names), privileged=True, read=lambda views: np.int64(action()))

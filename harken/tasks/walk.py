@@ -105,12 +105,17 @@ class Walk:
         """Where distances are measured."""
         return self.simulator.ground if self._ground is None else self._ground
 
-    def act(self, action: Action | None) -> None:
-        """Do an action, or nothing, and count it."""
+    def act(self, action: Action | None, *, step: float | None = None) -> None:
+        """Do an action, or nothing, and count it.
+
+        Args:
+            action: What the body does.
+            step: Length of a step ahead [m]; the body's own by default.
+        """
         simulator, body = self.simulator, self._body
         before, self.collided, self.last_action = simulator.position.copy(), False, action
         if action == Action.MOVE_FORWARD:
-            self.collided = bool(simulator.move_forward(body.forward_step))
+            self.collided = bool(simulator.move_forward(body.forward_step if step is None else step))
         elif action == Action.TURN_LEFT:
             simulator.turn(body.turn_angle)
         elif action == Action.TURN_RIGHT:

@@ -5,6 +5,7 @@ from harken.acoustics.bands import (
     amplitude_weights,
     band_edges,
     band_filters,
+    band_gains,
     energy_weights,
 )
 from harken.errors import ConfigurationError
@@ -62,3 +63,29 @@ def test_long_enough_filters_have_the_weights_as_their_response():
 def test_bad_input_is_explained(call, message):
     with pytest.raises(ConfigurationError, match=message):
         call()
+
+
+def test_gains_of_an_impulse_are_its_square_in_every_band():
+    # 1/r² at 1, 2 and 10 m in the free field.
+    impulses = np.zeros((3, 4000), np.float32)
+    impulses[:, 100] = 1.0, 0.5, 0.1
+    gains = band_gains(impulses, 16000)
+    assert gains.shape == (3, len(OCTAVE_BANDS))
+    np.testing.assert_allclose(gains, np.array([[1.0], [0.25], [0.01]]).repeat(7, 1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [10, 4000])
+def test_gains_are_the_power_that_noise_keeps_and_add_up_to_that_of_white_noise(samples):
+    rng = np.random.default_rng(0)
+    response = rng.standard_normal(samples) * np.exp(-np.arange(samples) / 800)
+    gains, fine = band_gains(response, 16000), np.fft.rfftfreq(2**16, 1 / 16000)
+    shares = amplitude_weights(fine).mean(1)
+    assert shares.sum() == pytest.approx(1.0)
+    # Parseval: white noise comes out with the power of the sum of squares.
+    assert gains @ shares == pytest.approx((response**2).sum(), rel=0.01)
+
+
+def test_gains_are_refused_where_there_are_no_bands():
+    for arguments in ((16000, (1000.0, 500.0)), (8000, OCTAVE_BANDS), (0, OCTAVE_BANDS)):
+        with pytest.raises(ConfigurationError):
+            band_gains(np.ones(100), *arguments)

@@ -53,8 +53,16 @@ def test_the_pose_keeps_its_heading_at_a_full_turn():
 
 
 def test_what_a_teacher_knows_is_not_seen():
-    space = gym.spaces.Dict({"pointgoal": GOAL, "oracle": gym.spaces.Discrete(4)})
-    assert AvNavEncoder(space).width == 2
+    teachers = {"oracle": gym.spaces.Discrete(4), "quiet_oracle": gym.spaces.Discrete(5)}
+    assert AvNavEncoder(gym.spaces.Dict({"pointgoal": GOAL, **teachers})).width == 2
+
+
+def test_people_and_noise_are_of_the_order_of_one():
+    people = gym.spaces.Box(-100.0, 100.0, (6,), np.float32)
+    seen = sensor_input("people", people, torch.tensor([[1.0, 5.0, -3.0, 0.0, 0.0, 0.0]]))
+    torch.testing.assert_close(seen, torch.tensor([[1.0, 0.5, -0.3, 0.0, 0.0, 0.0]]))
+    noise = gym.spaces.Box(0.0, 160.0, (1,), np.float32)
+    assert sensor_input("noise", noise, torch.tensor([[45.0]])).item() == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ FAMILY = [
     ("dynamic-audiogoal", "harken/DynamicAudioGoal-v0", "dav-nav-continuous", QUICK),
     ("echo-explore", "harken/EchoExplore-v0", "echo-explore", {"echo": {"rays": 20}}),
     ("multi-goal", "harken/MultiGoalAudioNav-v0", "multi-goal", QUICK),
+    ("quietnav", "harken/QuietNav-v0", "quietnav", QUICK),
 ]
 FLOAT_IMAGE = r"It seems that your observation|The minimal resolution for an image is 36x36"
 

@@ -151,5 +151,12 @@ class PlainSimulator:
     def is_inside_solid(self, point):
         return False
 
+    def floor_material(self, place=None):
+        return "carpet"
+
     def impulse_response(self, source=None, listener=None):
-        return ImpulseResponse(samples=np.zeros((2, 10), np.float32), rate=self.rate)
+        samples = np.zeros((1 if listener is not None and listener.format == "mono" else 2, 800), np.float32)
+        if source is not None and listener is not None:
+            way = max(float(np.linalg.norm(source.position - listener.position)), 0.1)
+            samples[:, round(way / SPEED * self.rate)] = 1.0 / way
+        return ImpulseResponse(samples=samples, rate=self.rate)

@@ -30,7 +30,10 @@ COLORS = {"-z": (200, 40, 40), "+z": (40, 200, 40), "-x": (40, 40, 200), "+x": (
 
 
 def room() -> Scene:
-    """x from −4 to 4 m, z from −3 to 3 m; the wall across stands at x = 0 from z = −3 to 1 m, 0.2 m thick."""
+    """x from −4 to 4 m, z from −3 to 3 m; the wall across stands at x = 0 from z = −3 to 1 m, 0.2 m thick.
+
+    The floor is wood, and everything else plaster.
+    """
     parts = {
         "floor": ([-4.2, -0.2, -3.2], [4.2, 0.0, 3.2]),
         "ceiling": ([-4.2, 3.0, -3.2], [4.2, 3.2, 3.2]),
@@ -55,8 +58,10 @@ def room() -> Scene:
         uv=np.zeros((count, 3, 2), np.float32),
     )
     plaster = AcousticMaterial(name="plaster", absorption=(0.3,), scattering=(0.3,), transmission=(0.0,))
+    wood = AcousticMaterial(name="wood_floor", absorption=(0.3,), scattering=(0.3,), transmission=(0.0,))
+    material = np.array([1] * 12 + [0] * (count - 12))  # the floor is the first part
     return Scene(
-        vertices=np.array(vertices), faces=np.array(faces), materials=(plaster,), material=np.zeros(count, int),
+        vertices=np.array(vertices), faces=np.array(faces), materials=(plaster, wood), material=material,
         appearance=appearance, name="contract",
     )  # fmt: skip
 
@@ -110,7 +115,8 @@ def test_it_implements_the_protocol(simulator):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_body_that_stands_nowhere_senses_nothing(kind):
     made = make(kind, room(), camera=CAMERA)
-    for act in (lambda: made.see(("depth",)), lambda: made.hear(100), lambda: made.move_forward(1.0)):
+    acts = (lambda: made.see(("depth",)), lambda: made.hear(100), lambda: made.move_forward(1.0), made.floor_material)
+    for act in acts:
         with pytest.raises(StateError, match="place"):
             act()
 
@@ -226,6 +232,13 @@ def test_random_places_are_uniform_over_the_room_and_follow_the_seed(simulator):
     radius = SETTINGS.size.radius
     free = (8 - 2 * radius) * (6 - 2 * radius) - (0.2 + 2 * radius) * 4.0
     assert ground.area == pytest.approx(free, rel=0.06) and ground.level == pytest.approx(0.0, abs=0.21)
+
+
+def test_the_floor_s_material_is_that_under_the_body_or_a_place(simulator):
+    assert simulator.floor_material() == "wood_floor"
+    assert simulator.floor_material(simulator.ground.snap([2.0, 0.0, 1.0])) == "wood_floor"
+    assert simulator.floor_material(np.array([0.0, 3.0, 2.0])) == "plaster"  # on the ceiling, above the slab
+    assert simulator.floor_material(np.array([40.0, 0.0, 0.0])) is None
 
 
 def middle(image):

@@ -5,6 +5,7 @@ import soundfile
 from harken.errors import SoundError
 from harken.sound import Clip, load_clip
 from harken.sound.level import (
+    a_weighting,
     active_part,
     active_rms,
     active_runs,
@@ -115,3 +116,12 @@ def test_what_is_no_sound_is_refused(samples, message):
         as_pressure(samples)
     with pytest.raises(SoundError):
         Clip(samples=samples, rate=8000)
+
+
+def test_a_weighting_is_that_of_the_standard_s_table():
+    # IEC 61672-1:2013, table 3, at exact base-10 frequencies; the table is rounded to 0.1 dB.
+    table = {10: -70.4, 16: -56.7, 31.5: -39.4, 63: -26.2, 125: -16.1, 250: -8.6, 500: -3.2, 1000: 0.0, 2000: 1.2,
+             4000: 1.0, 8000: -1.1, 16000: -6.6}  # fmt: skip
+    exact = 1000.0 * 10 ** (np.round(10 * np.log10(np.array(list(table)) / 1000.0)) / 10)
+    np.testing.assert_allclose(a_weighting(exact), list(table.values()), atol=0.051)
+    assert a_weighting(np.array(1000.0)) == 0.0 and a_weighting(np.full((2, 3), 500.0)).shape == (2, 3)

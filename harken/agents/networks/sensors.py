@@ -17,7 +17,7 @@ SensorKind = Literal["image", "spectrogram", "cues", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
 all with all, or as the numbers that they are."""
 
-PRIVILEGED = frozenset({"oracle"})
+PRIVILEGED = frozenset({"oracle", "quiet_oracle"})
 """Sensors for teachers, which no network sees."""
 
 FARTHEST = 10.0
@@ -34,6 +34,8 @@ DECIBELS = 10.0
 
 FAINTEST_LEVEL = -80.0
 """Level in a band that becomes zero [dB re 1], and what lies below it; one that is 40 dB higher becomes one."""
+LOUD = 50.0
+"""Level of noise that becomes one [dB(A)]."""
 
 LONGEST = 100.0
 """Time after which an episode's clock has fallen to 1/e [s]."""
@@ -69,9 +71,9 @@ def sensor_size(name: str, space: gym.Space) -> tuple[int, ...]:
 def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
-    Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`,
-    and so do the levels of "interaural".
+    Images of bytes are divided by 255, depth by its range, what the world knows in metres by ten, and levels of noise
+    by fifty. Headings become cosine and sine, time an exponential that falls, choices one number each. Spectrograms
+    become levels, see `_levels`, and so do the levels of "interaural".
 
     Args:
         name: Name of the sensor.
@@ -104,6 +106,10 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
         correlation, difference, level = cues[..., :LAGS], cues[..., LAGS:-1] / DECIBELS, cues[..., -1:]
         level = torch.clamp((level - FAINTEST_LEVEL) / (4.0 * DECIBELS), 0.0)
         return torch.cat([correlation, difference, level], dim=2).flatten(1)
+    if name == "people":  # of each whether there is one, then metres
+        return values / values.new_tensor([1.0, FARTHEST, FARTHEST]).repeat(values.shape[1] // 3)
+    if name == "noise":
+        return values / LOUD
     return values
 
 

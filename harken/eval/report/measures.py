@@ -31,6 +31,10 @@ _KNOWN = {
     "coverage": _Measure("Coverage", "share of the floor", True),
     "area": _Measure("Area", "floor that was covered, m²"),
     "gain": _Measure("Gain", "share of the floor since the start", True),
+    "quiet_success": _Measure("Quiet success", "success without a step above the threshold at an ear", True),
+    "noise_mean": _Measure("Mean noise", "at the loudest ear, dB(A)"),
+    "noise_max": _Measure("Greatest noise", "at the loudest ear, dB(A)"),
+    "noise_above": _Measure("Steps above the threshold", "share of the steps too loud for somebody", True),
     "distance_to_goal": _Measure("Distance to goal", "at the end, m"),
     "normalized_distance_to_goal": _Measure("Normalised distance", "at the end, divided by that at the start"),
     "path_length": _Measure("Path length", "metres walked"),
@@ -49,7 +53,7 @@ def measure_label(name: str) -> str:
 
 def measure_text(name: str, value: float) -> str:
     """Return a measure's value in one episode: yes or no for success, else a number."""
-    if name == "success" and value in (0.0, 1.0):
+    if name in ("success", "quiet_success") and value in (0.0, 1.0):
         return "yes" if value else "no"
     if value == int(value) and abs(value) < 1e6 and not (name in _KNOWN and _KNOWN[name].share):
         return _minus(str(int(value)))
