@@ -111,8 +111,8 @@ def make_agent(
 
     Raises:
         UnknownNameError: There is no such agent.
-        ConfigurationError: The agent cannot act in this task, with the reason; the class cannot be found, what it makes is not an agent, a policy cannot be read, or it
-            was trained with sensors that the task has not.
+        ConfigurationError: The agent cannot act in this task, with the reason; the class cannot be found, what it makes
+            is not an agent, a policy cannot be read, or it was trained with sensors that the task has not.
         MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
     """
     if not isinstance(agent, str | Path):

@@ -355,9 +355,10 @@ def _make_task(
             continue
         if not hasattr(settings, name):
             if name == "difficulty":
+                whose = task if isinstance(task, str) else kind.__name__
                 raise ConfigurationError(
-                    f"difficulty={value!r} was given, but {task if isinstance(task, str) else kind.__name__} has no goal "
-                    "to find a way to, and so no difficulty. Leave it out."
+                    f"difficulty={value!r} was given, but {whose} has no goal to find a way to, and so no difficulty. "
+                    "Leave it out."
                 )
             raise UnknownNameError("argument of the environment", name, sorted(keywords))
         choices = get_args({"propagation": Engine, "difficulty": Difficulty}[name])

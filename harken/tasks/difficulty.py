@@ -2,8 +2,9 @@
 
 The ratio of geodesic to Euclidean distance is what Habitat's generator of PointNav filters by (Savva et al. 2019;
 ``habitat/datasets/pointnav/pointnav_generator.py``): it keeps a pair whose ratio r is below 1.1 with a probability of
-20 (r − 0.98)² only, 0.008 for a straight way and 0.29 just below 1.1, because an agent without any idea of walls reaches
-such goals. Here that threshold is where "easy" ends, and nothing is filtered unless a difficulty is asked for.
+20 (r − 0.98)² only, 0.008 for a straight way and 0.29 just below 1.1, because an agent without any idea of walls
+reaches such goals. Here that threshold is where "easy" ends, and nothing is filtered unless a difficulty is asked for.
+In generated homes about half of all ways of two metres and more are easy, a third are medium and a sixth is hard.
 """
 
 import math

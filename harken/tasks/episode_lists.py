@@ -7,7 +7,8 @@ A file has the layout of AudioNav, or of PointNav where nothing sounds. What the
 - in the ``info`` of each episode: the fields of the task's own episodes, such as ``start_heading`` (to the last bit,
   where ``start_rotation`` rounds), ``trajectory`` of a goal that walks, ``more_goals``, or an object's ``viewpoints``.
 
-The scene of an episode is the name of its home, "home:<split>:<number>". Where a task has no goal, the goal is the start.
+The scene of an episode is the name of its home, "home:<split>:<number>". Where a task has no goal, the file has the
+start in its place.
 """
 
 import dataclasses
@@ -178,8 +179,8 @@ def read_episode_list(source: HabitatEpisodes, kind: type[E], *, where: str) -> 
     found, expected = checksum(episodes), about.get("checksum")
     if found != expected:
         raise EpisodeError(
-            f"{where}: its {len(episodes)} episodes have the checksum {found}, but the file says {expected!r:.40}: they "
-            "were changed or are not all there. Write the file again with `harken episodes`."
+            f"{where}: its {len(episodes)} episodes have the checksum {found}, but the file says {expected!r:.40}: "
+            "they were changed or are not all there. Write the file again with `harken episodes`."
         )
     return episodes
 

@@ -127,8 +127,8 @@ def read_episodes(path: str | Path, kind: type[E] = Episode) -> tuple[E, ...]:  
         kind: What the episodes are: `Episode`, or a task's own dataclass on top of it.
 
     Raises:
-        EpisodeError: The file is missing, is neither JSON lines nor a list with the right checksum, unpacks to more than 1 GB, or an episode has unknown,
-            missing or impossible values; the message names the line.
+        EpisodeError: The file is missing, is neither JSON lines nor a list with the right checksum, unpacks to more
+            than 1 GB, or an episode has unknown, missing or impossible values; the message names the line.
     """
     path = checked_path("The episode file", path, error=EpisodeError)
     if path.name.lower().endswith((".json", ".json.gz")):

@@ -372,8 +372,7 @@ class NavigationTask:
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
-        """Read episodes from a file that `harken episodes` wrote, from JSON lines, or from Habitat's PointNav or
-        SoundSpaces' AudioNav (``.json.gz``).
+        """Read episodes from a file: of `harken episodes`, of JSON lines, or of Habitat's PointNav or AudioNav.
 
         Raises:
             EpisodeError: The file cannot be used, one of its scenes is not found, or it has no sounds to search for.
