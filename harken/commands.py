@@ -277,13 +277,11 @@ def episodes(command: Episodes, line: str) -> None:
         raise ConfigurationError("--preset and --config were given; expected one of them.")
     preset = command.preset if command.config is None else str(command.config)
     given = {"preset": preset, "sound": command.sound, "difficulty": command.difficulty}
-    env = TaskEnv(
-        command.task, split=command.split, **{name: value for name, value in given.items() if value is not None}
-    )
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    env = TaskEnv(command.task, split=command.split, **chosen)
     drawn = [env.episode(number) for number in tqdm(range(count), unit="episode", desc=command.task)]
     about = {"task": command.task, "split": command.split, "difficulty": getattr(env.settings, "difficulty", "any")}
-    about |= {name: value for name, value in given.items() if value is not None}
-    total = write_episode_list(out, drawn, about)
+    total = write_episode_list(out, drawn, {**about, **chosen})
     print(f"Episodes {count} of split {command.split}, checksum {total}")
     print(f"File     {out.resolve()}")
     print(f"Play     harken eval {command.task} --split {command.split} --episodes {shlex.quote(str(out))}")

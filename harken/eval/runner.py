@@ -204,7 +204,7 @@ def evaluation_key(evaluation: Evaluation, settings: Any) -> dict[str, Any]:
         evaluation: The evaluation.
         settings: The rules of its task, resolved.
     """
-    key = {"task": evaluation.environment, "settings": repr(settings), "wrappers": evaluation.wrappers}
+    key: dict[str, Any] = {"task": evaluation.environment, "settings": repr(settings), "wrappers": evaluation.wrappers}
     for name, path in (("weights", evaluation.agent), ("list", evaluation.arguments.get("episodes"))):
         file = Path(str(path)) / "best.safetensors" if Path(str(path)).is_dir() else Path(str(path))
         if file.is_file():  # a training may have gone on since, or a list have been written again

@@ -57,7 +57,8 @@ class Interval:
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> "Interval":
         """Return what `to_mapping` was made of."""
-        return Interval(**{name: math.nan if value is None else value for name, value in values.items()})
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        return Interval(**known)
 
     def __str__(self) -> str:
         """Return ``mean [low, high]`` with three decimals."""

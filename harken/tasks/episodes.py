@@ -148,7 +148,7 @@ def read_episodes(path: str | Path, kind: type[E] = Episode) -> tuple[E, ...]:  
 
 
 def _parsed(line: str, where: str, kind: type[E]) -> E:
-    names = {f.name for f in fields(kind)}
+    names = {f.name for f in fields(kind)}  # type: ignore[bad-argument-type]
     row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")

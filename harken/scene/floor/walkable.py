@@ -348,10 +348,11 @@ class WalkableFloor:
         )
 
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
-        reach, node, away = 2.0, -1, math.inf
-        while away > reach and reach < 4.0 * _FARTHEST:  # a task may ask for many places beside the floor
-            node, away = _nearest(self.grid, self.node_island, island, x, y, z, reach)
+        reach = 2.0
+        node, away = _nearest(self.grid, self.node_island, island, x, y, z, reach)
+        while away > reach and reach < 4.0 * _FARTHEST:  # not the whole floor at once: tasks ask for many places
             reach *= 4.0
+            node, away = _nearest(self.grid, self.node_island, island, x, y, z, reach)
         return math.dist(self._positions(np.array([node]))[0], (x, y, z))
 
     def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
