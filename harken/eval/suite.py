@@ -4,7 +4,6 @@ Each row, an agent in a task, has a folder of its own with everything that an ev
 holds the results of the same evaluation is not run again.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,45 +102,37 @@ def row_folder(agent: str) -> str:
 def _row(evaluation: Evaluation, settings: Any, folder: Path, command: str, progress: bool) -> SuiteRow:
     """Run an evaluation, or read its results where it was run before."""
     task, agent = str(evaluation.environment), evaluation.shown_name
-    own = folder / task / row_folder(agent)
-    checked_output_folder(own)
+    own = checked_output_folder(folder / task / row_folder(agent))
     counts = {"episodes": evaluation.episodes, "every": evaluation.every, "version": __version__}
-    key = PartialResults(own, agent, {**evaluation_key(evaluation, settings), **counts}).digest
-    done = _done(own / "metrics.json", key)
-    if done is not None:
-        return replace(done, task=task, agent=agent)
-    if evaluation.videos is not None:
-        evaluation = replace(evaluation, videos=own)
     partial = PartialResults(own, agent, {**evaluation_key(evaluation, settings), **counts})
-    records = evaluate(evaluation, progress=progress, partial=partial)
-    write_results(
-        own,
-        {agent: records},
-        title=f"{task}: {agent}",
-        settings=settings,
-        arguments={"task": task, **evaluation.arguments},
-        command=command,
-        key=key,
-    )
-    partial.remove()
-    row = _done(own / "metrics.json", key)
-    assert row is not None
-    return replace(row, task=task, agent=agent)
+    metrics = _done(own / "metrics.json", partial.digest)
+    if metrics is None:
+        evaluation = evaluation if evaluation.videos is None else replace(evaluation, videos=own)
+        write_results(
+            own,
+            {agent: evaluate(evaluation, progress=progress, partial=partial)},
+            title=f"{task}: {agent}",
+            settings=settings,
+            arguments={"task": task, **evaluation.arguments},
+            command=command,
+            key=partial.digest,
+        )
+        partial.remove()
+        metrics = read_json(own / "metrics.json")
+    intervals = {name: value for name, value in metrics.items() if isinstance(value, dict) and "confidence" in value}
+    summary = {name: Interval.from_mapping(value) for name, value in intervals.items()}
+    return SuiteRow(task=task, agent=agent, summary=summary, checksum=metrics.get("checksum", ""))
 
 
-def _done(path: Path, key: str) -> SuiteRow | None:
-    """Return a row as it was written; None where there is none, or one of another evaluation."""
+def _done(path: Path, key: str) -> dict[str, Any] | None:
+    """Return the metrics of a row that was run before; None where there are none, or those of another evaluation."""
     if not path.is_file():
         return None
     try:
         metrics = read_json(path)
-        if metrics["key"] != key:
-            return None
-        summary = {name: Interval.from_mapping(value) for name, value in metrics.items() if isinstance(value, dict)
-                   and "confidence" in value}  # fmt: skip
-        return SuiteRow(task="", agent="", summary=summary, checksum=metrics.get("checksum", ""))
-    except (HarkenError, KeyError, TypeError, AttributeError, json.JSONDecodeError):
-        return None  # damaged, or of an evaluation that was no part of a suite: it is run again
+    except HarkenError:
+        return None  # damaged: it is run again
+    return metrics if isinstance(metrics, dict) and metrics.get("key") == key else None
 
 
 def suite_columns(rows: Sequence[SuiteRow]) -> list[list[str]]:
