@@ -14,9 +14,11 @@ from harken.envs.interventions import InterventionName
 from harken.errors import ConfigurationError
 from harken.render.recipe import RECIPES
 from harken.splits import Split
+from harken.tasks.difficulty import Difficulty
 
 __all__ = [
-    "Bench", "Demo", "Doctor", "Eval", "Models", "Render", "RenderCommand", "RenderVerify", "SceneCommand", "Train",
+    "Bench", "Demo", "Doctor", "Episodes", "Eval", "Models", "Render", "RenderCommand", "RenderVerify",
+    "SceneCommand", "Train",
 ]  # fmt: skip
 
 
@@ -33,6 +35,30 @@ class Demo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Episodes:
+    """Write the first episodes of a split to a file, the same bytes for everybody, and print their checksum."""
+
+    task: Annotated[str, tyro.conf.Positional] = "audiogoal"
+    """Task of navigation: audiogoal, audiopointgoal, pointgoal, dynamic-audiogoal, multi-goal, semantic-audiogoal,
+    echo-explore."""
+    split: Split = "test"
+    """Split of homes and sounds."""
+    count: int = 500
+    """Number of episodes."""
+    out: Path | None = None
+    """File, ending in .json.gz or .json; by default named after task, split and difficulty."""
+    difficulty: Difficulty | None = None
+    """How much longer than the straight line the ways are: easy (less than 1.1 times), medium, hard (at least 1.5
+    times) or any; the preset's own by default."""
+    sound: str | None = None
+    """Clip or category, "heard", "unheard", or the path of a recording or a folder; the task's own by default."""
+    preset: str | None = None
+    """Preset, such as soundspaces1 (grid); the task's own by default."""
+    config: Path | None = None
+    """YAML file of settings, in place of a preset."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Eval:
     """Run agents over the episodes of a split and report measures with their intervals.
 
@@ -42,13 +68,21 @@ class Eval:
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
     """Task: audiogoal, audiopointgoal, pointgoal, dynamic-audiogoal, multi-goal, semantic-audiogoal, echo-explore,
     quietnav, echo-depth, active-separation, active-dynamic-separation."""
-    agent: tuple[str, ...] = ("oracle",)
+    suite: Literal["navigation"] | None = None
+    """Run all tasks of a family in place of one, into one table."""
+    agent: tuple[str, ...] = ()
     """Agents: a name (an unknown one lists those of the task), module:Class of your own, the folder of a training or
-    its .safetensors, or a Stable-Baselines3 zip (with --trust); several make one report."""
+    its .safetensors, or a Stable-Baselines3 zip (with --trust); several make one report. By default the oracle, and in
+    a suite oracle, goal-follower, follower and random."""
     split: str = "test"
     """Split of homes and sounds: train, val or test."""
-    episodes: int = 100
-    """Number of episodes."""
+    episodes: int | Path = 100
+    """Number of episodes, or a file of them, such as harken episodes writes."""
+    difficulty: Difficulty | None = None
+    """How much longer than the straight line the ways of drawn episodes are: easy, medium, hard or any; the preset's
+    own by default."""
+    checksum: str | None = None
+    """Checksum that the episodes have to have; others are refused before anything is run."""
     out: Path = Path("results")
     """Folder for metrics.json, episodes.csv, config.yaml, report.html and videos."""
     preset: str | None = None

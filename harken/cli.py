@@ -1,4 +1,4 @@
-"""The command line: ``harken demo · train · eval · models · render · scene · bench · doctor``."""
+"""The command line: ``harken demo · train · eval · episodes · models · render · scene · bench · doctor``."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ import tyro
 
 from harken import __version__
 from harken.agents.training.settings import TrainSettings
-from harken.arguments import Bench, Demo, Doctor, Eval, Models, RenderCommand, SceneCommand, Train
+from harken.arguments import Bench, Demo, Doctor, Episodes, Eval, Models, RenderCommand, SceneCommand, Train
 from harken.configs import load_preset
 from harken.errors import ConfigurationError, HarkenError, HarkenWarning, did_you_mean
 from harken.render.recipe import RECIPES
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": Demo,
     "train": Train,
     "eval": Eval,
+    "episodes": Episodes,
     "models": Models,
     "render": RenderCommand,
     "scene": SceneCommand,

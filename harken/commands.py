@@ -3,6 +3,7 @@
 import functools
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import platform
 import shlex
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from harken.arguments import (
     Bench,
     Demo,
     Doctor,
+    Episodes,
     Eval,
     Models,
     RenderCommand,
@@ -27,9 +30,11 @@ from harken.arguments import (
     SceneCommand,
     Train,
 )
+from harken.checks import checked_count
 from harken.configs import load_preset
 from harken.envs import TaskEnv
 from harken.envs.drawing import EPISODES_PER_HOME
+from harken.envs.env import find_task
 from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, MissingDependencyError, SceneError, UnknownNameError
 from harken.eval import (
@@ -37,16 +42,26 @@ from harken.eval import (
     Evaluation,
     Interval,
     PartialResults,
+    check_list,
     compare,
     evaluate,
+    evaluation_key,
     format_table,
     intervened,
     judge_policy,
+    list_checksum,
     open_evaluation,
+    row_folder,
+    run_suite,
+    suite_columns,
+    suite_table,
     write_results,
+    write_suite_report,
 )
-from harken.files import checked_output_file, checked_output_folder, write_whole
-from harken.tasks import NavigationSettings
+from harken.files import checked_output_file, checked_output_folder, write_text, write_whole
+from harken.registration import TASKS, tasks_of
+from harken.tasks import NavigationSettings, write_episode_list
+from harken.tasks.habitat_episodes import is_habitat_file
 
 __all__ = ["run"]
 
@@ -71,6 +86,7 @@ def run(command: Any, line: str) -> None:
         Demo: demo,
         Train: training,
         Eval: evaluation,
+        Episodes: episodes,
         Models: models,
         RenderCommand: rendering,
         SceneCommand: scene,
@@ -115,20 +131,26 @@ def demo(command: Demo, line: str) -> None:
 def evaluation(command: Eval, line: str) -> None:
     """Run agents over a split and write the results."""
     checked_output_folder(command.out)
+    if command.suite is not None:
+        _suite(command, line)
+        return
     arguments = _environment_arguments(command)
     records: dict[str, list[EpisodeRecord]] = {}
     partials: list[PartialResults] = []
     changes: dict[str, dict[str, Interval]] = {}
     settings: Any = None
-    for run in _evaluations(command, arguments):
-        whole = _kept(command, run, arguments)
+    runs = _evaluations(command, arguments)
+    if command.checksum is not None:
+        check_list(runs[0], command.checksum)
+    for run in runs:
+        whole = _kept(command, run)
         records[run.shown_name] = whole[0]
         partials.append(whole[1])
         settings = settings or whole[2]
         changed = {}
         for name in dict.fromkeys(command.intervene):
             other = intervened(run, name)
-            records[other.shown_name], partial, _ = _kept(command, other, arguments)
+            records[other.shown_name], partial, _ = _kept(command, other)
             partials.append(partial)
             changed[other.shown_name] = records[other.shown_name]
         changes |= compare(records[run.shown_name], changed)
@@ -148,26 +170,16 @@ def evaluation(command: Eval, line: str) -> None:
     if any(changes.values()):
         print("\nWith one cause changed, the same episodes; the difference, with paired intervals:")
         print(format_table(changes))
-    print(f"\nReport   {(command.out / 'report.html').resolve()}")
+    print(f"\nEpisodes {list_checksum(next(iter(records.values())))} (checksum; --checksum verifies it)")
+    print(f"Report   {(command.out / 'report.html').resolve()}")
     print(f"Metrics  {(command.out / 'metrics.json').resolve()}")
 
 
 def _evaluations(command: Eval, arguments: dict[str, Any]) -> list[Evaluation]:
     """Return the evaluations of the agents, without interventions."""
     runs = {}
-    for agent in command.agent:
-        run = Evaluation(
-            agent=agent,
-            environment=command.task,
-            arguments=arguments,
-            wrappers=command.wrapper,
-            episodes=command.episodes,
-            recorded=min(command.recorded, command.episodes),
-            workers=command.workers,
-            videos=command.out if command.videos else None,
-            models=command.models,
-            trust=command.trust,
-        )
+    for agent in command.agent or ("oracle",):
+        run = _evaluation(command, command.task, agent, arguments)
         if run.shown_name in runs:
             raise ConfigurationError(
                 f"--agent: two agents are called {run.shown_name!r}; rename one of the files or folders."
@@ -178,17 +190,102 @@ def _evaluations(command: Eval, arguments: dict[str, Any]) -> list[Evaluation]:
     return list(runs.values())
 
 
-def _kept(command: Eval, run: Evaluation, arguments: dict[str, Any]) -> tuple[list[EpisodeRecord], PartialResults, Any]:
+def _evaluation(command: Eval, task: str, agent: str, arguments: dict[str, Any]) -> Evaluation:
+    """Return the evaluation of an agent in a task."""
+    count = command.episodes
+    if isinstance(count, Path):
+        env = TaskEnv(task, **arguments)
+        count = len(env.episodes or ())
+        env.close()
+    return Evaluation(
+        agent=agent,
+        environment=task,
+        arguments=arguments,
+        wrappers=command.wrapper,
+        episodes=count,
+        recorded=min(command.recorded, count),
+        workers=command.workers,
+        videos=command.out if command.videos else None,
+        models=command.models,
+        trust=command.trust,
+    )
+
+
+def _kept(command: Eval, run: Evaluation) -> tuple[list[EpisodeRecord], PartialResults, Any]:
     """Run an evaluation of which finished episodes are kept while it runs; return also where, and the task's rules."""
     env, _ = open_evaluation(run)
     settings = env.unwrapped.settings  # type: ignore[attr-defined]
     env.close()
-    key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
-    weights = Path(str(run.agent)) / "best.safetensors" if Path(str(run.agent)).is_dir() else Path(str(run.agent))
-    if weights.is_file():  # a training may have gone on since
-        key["weights"] = weights.stat().st_mtime_ns
-    partial = PartialResults(command.out, run.shown_name, key)
+    partial = PartialResults(command.out, run.shown_name, evaluation_key(run, settings))
     return evaluate(run, partial=partial), partial, settings
+
+
+SUITE_AGENTS = ("oracle", "goal-follower", "follower", "random")
+"""Agents of a suite unless others are asked for."""
+
+
+def _suite(command: Eval, line: str) -> None:
+    """Run all tasks of a family, and write one table."""
+    given = {
+        "--preset": command.preset, "--config": command.config, "--intervene": command.intervene,
+        "--checksum": command.checksum, "--scene": command.scene,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value:
+            raise ConfigurationError(f"{option} was given with --suite; its tasks differ in that. Run them one by one.")
+    if isinstance(command.episodes, Path):
+        raise ConfigurationError("--episodes: a file holds episodes of one task; give a suite their number.")
+    assert command.suite is not None
+    evaluations = []
+    for task in tasks_of(command.suite):
+        arguments = _environment_arguments(replace(command, task=task))
+        if "sound" not in inspect.signature(find_task(task)).parameters or "sound" in TASKS[task].options:
+            arguments.pop("sound", None)
+        for agent in dict.fromkeys(command.agent or SUITE_AGENTS):
+            evaluations.append(_evaluation(command, task, agent, arguments))
+    rows = run_suite(evaluations, command.out, command=line)
+    table, played = suite_table(rows), [row for row in rows if row.summary]
+    write_text(command.out / "suite.md", table + "\n")
+    write_suite_report(
+        command.out / "report.html",
+        title=f"The {command.suite} suite, split {command.split}",
+        cells=suite_columns(rows),
+        links=[f"{row.task}/{row_folder(row.agent)}/report.html" for row in played],
+        refused=[f"{row.task}, {row.agent}: {row.refusal}" for row in rows if not row.summary],
+        settings={"split": command.split, "episodes": command.episodes, "sound": command.sound,
+                  "difficulty": command.difficulty, "checksums": {row.task: row.checksum for row in played}},
+        command=line,
+    )  # fmt: skip
+    print(table)
+    print(f"\nReport   {(command.out / 'report.html').resolve()}")
+    print(f"Table    {(command.out / 'suite.md').resolve()}")
+
+
+def episodes(command: Episodes, line: str) -> None:
+    """Write the first episodes of a split to a file."""
+    from tqdm import tqdm
+
+    family = tasks_of("navigation")
+    if command.task not in family:
+        raise UnknownNameError("task of navigation", command.task, family)
+    count = checked_count("--count", command.count, 1)
+    asked = command.difficulty or "any"
+    named = f"{command.task}-{command.split}{'' if asked == 'any' else f'-{asked}'}.json.gz"
+    out = checked_output_file(command.out or Path(named))
+    if not is_habitat_file(out):
+        raise ConfigurationError(f"--out {str(out)!r}: expected a name that ends in .json.gz or .json.")
+    if command.config is not None and command.preset is not None:
+        raise ConfigurationError("--preset and --config were given; expected one of them.")
+    preset = command.preset if command.config is None else str(command.config)
+    given = {"preset": preset, "sound": command.sound, "difficulty": command.difficulty}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    env = TaskEnv(command.task, split=command.split, **chosen)
+    drawn = [env.episode(number) for number in tqdm(range(count), unit="episode", desc=command.task)]
+    about = {"task": command.task, "split": command.split, "difficulty": getattr(env.settings, "difficulty", "any")}
+    total = write_episode_list(out, drawn, {**about, **chosen})
+    print(f"Episodes {count} of split {command.split}, checksum {total}")
+    print(f"File     {out.resolve()}")
+    print(f"Play     harken eval {command.task} --split {command.split} --episodes {shlex.quote(str(out))}")
 
 
 def training(command: Train, line: str) -> None:
@@ -242,6 +339,8 @@ def _environment_arguments(command: Eval) -> dict[str, Any]:
         "split": command.split,
         "scene": None if command.scene is None else str(command.scene),
         "propagation": command.propagation,
+        "difficulty": command.difficulty,
+        "episodes": str(command.episodes) if isinstance(command.episodes, Path) else None,
         "sounds" if command.task.endswith("separation") else "sound": command.sound,
     }
     if command.preset is not None:

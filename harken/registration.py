@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from gymnasium.envs.registration import register, registry
 
-__all__ = ["SIMULATORS", "TASKS", "TaskEntry", "register_environments"]
+__all__ = ["SIMULATORS", "TASKS", "TaskEntry", "register_environments", "tasks_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class TaskEntry:
     """Settings unless others are asked for."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the class that make it this task."""
+    family: Literal["navigation", "depth", "separation"] = "navigation"
+    """What it is about; ``harken eval --suite navigation`` plays all tasks of that family."""
 
 
 def _navigation(name: str, **options: Any) -> TaskEntry:
@@ -30,7 +32,9 @@ def _navigation(name: str, **options: Any) -> TaskEntry:
 
 
 def _separation(name: str, preset: str) -> TaskEntry:
-    return TaskEntry(id=f"harken/{name}-v2", task="harken.tasks.separation:SeparationTask", preset=preset)
+    return TaskEntry(
+        id=f"harken/{name}-v2", task="harken.tasks.separation:SeparationTask", preset=preset, family="separation"
+    )
 
 
 TASKS: dict[str, TaskEntry] = {
@@ -47,7 +51,7 @@ TASKS: dict[str, TaskEntry] = {
         id="harken/MultiGoalAudioNav-v0", task="harken.tasks.multi_goal:MultiGoalTask", preset="multi-goal"
     ),
     "echo-depth": TaskEntry(
-        id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth"
+        id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth", family="depth"
     ),
     "echo-explore": TaskEntry(
         id="harken/EchoExplore-v0", task="harken.tasks.echo_explore:EchoExploreTask", preset="echo-explore"
@@ -63,6 +67,11 @@ SIMULATORS: dict[str, str] = {
     "habitat": "harken.integrations.habitat:make_habitat_simulator",
 }
 """Functions that make the simulator of a scene, ``module:function``, by name."""
+
+
+def tasks_of(family: str) -> tuple[str, ...]:
+    """Return the names of the tasks of a family, in the order of `TASKS`."""
+    return tuple(name for name, entry in TASKS.items() if entry.family == family)
 
 
 def register_environments() -> None:

@@ -22,6 +22,7 @@ STORIES = (
     "docs/your_own.md",
     "docs/echo_depth.md",
     "docs/separation.md",
+    "docs/navigation.md",
 )
 """Pages whose Python blocks go on from each other: they are run as one script."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from harken.agents.direction_follower import DirectionFollower
 from harken.agents.echo_depth import DepthOracle, FirstEcho, MeanDepth
+from harken.agents.goal_follower import GoalFollower
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
@@ -36,10 +37,19 @@ class AgentEntry:
     """Makes the agent for a task."""
     needs: tuple[str, ...] = ()
     """Sensors without which it cannot act, that some of these tasks do not have."""
+    why: str = ""
+    """What it needs, such as "needs a goal to stop at", for those who want it in another task."""
 
     def acts_in(self, task: Task[Any]) -> bool:
         """Whether it can act in a task."""
         return isinstance(task.settings, self.settings) and set(self.needs) <= set(task.sensors)
+
+    def refusal(self, task: Task[Any]) -> str:
+        """Return why it cannot act in a task, as the end of a sentence."""
+        missing = [sensor for sensor in self.needs if sensor not in task.sensors]
+        if missing:
+            return f"it {self.why}, and the task has no sensor {', '.join(missing)}"
+        return f"it {self.why or f'acts with {self.settings.__name__} alone'}, and the task has none"
 
 
 def _separating(mover: str, separator: str) -> AgentEntry:
@@ -52,13 +62,26 @@ def _separating(mover: str, separator: str) -> AgentEntry:
 
 AGENTS: tuple[AgentEntry, ...] = (
     AgentEntry(name="random", settings=object, make=RandomAgent),
-    AgentEntry(name="forward", settings=NavigationSettings, make=lambda task: ForwardAgent()),
+    AgentEntry(
+        name="forward",
+        settings=NavigationSettings,
+        make=lambda task: ForwardAgent(),
+        why="needs a goal to stop at",
+    ),
     AgentEntry(name="oracle", settings=NavigationSettings, make=lambda task: OracleAgent()),
     AgentEntry(
         name="follower",
         settings=NavigationSettings,
         make=lambda task: DirectionFollower(task.settings),
         needs=("waveform",),
+        why="needs the sound of a goal to follow",
+    ),
+    AgentEntry(
+        name="goal-follower",
+        settings=NavigationSettings,
+        make=lambda task: GoalFollower(task.settings),
+        needs=("pointgoal",),
+        why="needs to be told where a goal is",
     ),
     AgentEntry(name="quiet-oracle", settings=QuietSettings, make=lambda task: OracleAgent("quiet_oracle")),
     AgentEntry(name="oracle", settings=EchoExploreSettings, make=lambda task: OracleAgent()),
@@ -89,9 +112,9 @@ def make_agent(
         trust: Whether a zip is read, which holds pickles; see `PolicyAgent.load`.
 
     Raises:
-        UnknownNameError: There is no such agent for this task.
-        ConfigurationError: The class cannot be found, what it makes is not an agent, a policy cannot be read, or it
-            was trained with sensors that the task has not.
+        UnknownNameError: There is no such agent.
+        ConfigurationError: The agent cannot act in this task, with the reason; the class cannot be found, what it makes
+            is not an agent, a policy cannot be read, or it was trained with sensors that the task has not.
         MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
     """
     if not isinstance(agent, str | Path):
@@ -110,6 +133,12 @@ def make_agent(
         return _policy(find_model(name, known[name]).weights, task, trust)
     if Path(name).expanduser().is_dir():
         return _policy(name, task, trust)
+    refused = [entry for entry in AGENTS if entry.name == name]
+    if refused:
+        raise ConfigurationError(
+            f"Agent {name!r} cannot act in {type(task).__name__}: {refused[0].refusal(task)}. Those that can: "
+            f"{', '.join(agents_for(task))}."
+        )
     choices = (*agents_for(task), *known, "module:Class", "the folder of a training", "a Stable-Baselines3 .zip")
     raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, choices)
 

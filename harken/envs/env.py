@@ -22,6 +22,7 @@ from harken.sim import SimulatorProtocol
 from harken.sim.settings import Engine
 from harken.sim.worlds import UpAxis
 from harken.splits import SPLITS
+from harken.tasks.difficulty import Difficulty
 from harken.tasks.protocol import Actions, Choice, Numbers, Sensor, Task, enter_scene, sense
 
 __all__ = ["TaskEnv", "find_task"]
@@ -52,6 +53,8 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         scale: Metres per unit of that file.
         episodes: Episodes, or the path of a file of them, to use in place of sampled ones.
         propagation: Engine that propagates sound, in place of the settings' own: "harken" or "soundspaces2".
+        difficulty: How much longer than the straight line the ways of drawn episodes are, in tasks with a goal, in
+            place of the settings' own: "easy", "medium", "hard" or "any"; see `harken.tasks.difficulty`.
         config: Settings in place of the preset's, or a mapping of those that differ from it.
         simulator: "harken", "habitat" (Habitat's cameras and navigation mesh, see `harken.integrations.habitat`), or a
             function that makes the simulator of a scene, as `harken.sim.make_simulator` does.
@@ -86,6 +89,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         scale: float = 1.0,
         episodes: str | Path | Sequence[Any] | None = None,
         propagation: Engine | None = None,
+        difficulty: Difficulty | None = None,
         config: Any | Mapping[str, Any] | None = None,
         simulator: Literal["harken", "habitat"] | Callable[..., SimulatorProtocol] = "harken",
         render_mode: str | None = None,
@@ -99,7 +103,9 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         ):
             if name not in choices:
                 raise UnknownNameError(kind, name, choices)
-        self.task: Task[Any] = _make_task(task, preset, split, propagation, config, options)
+        self.task: Task[Any] = _make_task(
+            task, preset, split, {"propagation": propagation, "difficulty": difficulty}, config, options
+        )
         self.split, self.render_mode = split, render_mode
         self.scene = None if scene is None else str(scene)
         self._arguments = {
@@ -320,12 +326,12 @@ def _make_task(
     task: str | type | Task[Any],
     preset: str | Path | None,
     split: str,
-    propagation: str | None,
+    replaced: Mapping[str, Any],
     config: Any,
     options: Mapping[str, Any],
 ) -> Task[Any]:
     if not isinstance(task, str | type):
-        if preset is not None or config is not None or propagation is not None or options:
+        if preset is not None or config is not None or any(replaced.values()) or options:
             raise ConfigurationError(
                 "A task that is made already was given together with settings or options; expected them where it is "
                 "made, or its class here."
@@ -344,12 +350,21 @@ def _make_task(
         for name, parameter in inspect.signature(kind).parameters.items()
         if parameter.kind == inspect.Parameter.KEYWORD_ONLY and name not in fixed
     }
-    if propagation is not None:
-        if not hasattr(settings, "propagation"):
-            raise UnknownNameError("argument of the environment", "propagation", sorted(keywords))
-        if propagation not in get_args(Engine):
-            raise UnknownNameError("propagation", propagation, get_args(Engine))
-        settings = replace(settings, propagation=propagation)
+    for name, value in replaced.items():
+        if value is None:
+            continue
+        if not hasattr(settings, name):
+            if name == "difficulty":
+                whose = task if isinstance(task, str) else kind.__name__
+                raise ConfigurationError(
+                    f"difficulty={value!r} was given, but {whose} has no goal to find a way to, and so no difficulty. "
+                    "Leave it out."
+                )
+            raise UnknownNameError("argument of the environment", name, sorted(keywords))
+        choices = get_args({"propagation": Engine, "difficulty": Difficulty}[name])
+        if value not in choices:
+            raise UnknownNameError(name, value, choices)
+        settings = replace(settings, **{name: value})
     for name in options:
         if name not in keywords:
             own = sorted(inspect.signature(TaskEnv).parameters.keys() - {"task", "options"})

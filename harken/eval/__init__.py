@@ -3,10 +3,11 @@
 from harken.eval.intervening import compare, intervened, paired_difference
 from harken.eval.judging import judge_policy
 from harken.eval.partial import PartialResults
-from harken.eval.records import EpisodeRecord, EpisodeResult, read_table, write_table
+from harken.eval.records import EpisodeRecord, EpisodeResult, list_checksum, read_table, write_table
 from harken.eval.report.page import write_report
+from harken.eval.report.suite import write_suite_report
 from harken.eval.results import write_results
-from harken.eval.runner import Evaluation, evaluate, open_evaluation, run_episode
+from harken.eval.runner import Evaluation, check_list, evaluate, evaluation_key, open_evaluation, run_episode
 from harken.eval.statistics import (
     Interval,
     bootstrap_interval,
@@ -15,6 +16,7 @@ from harken.eval.statistics import (
     summarise,
     wilson_interval,
 )
+from harken.eval.suite import SuiteRow, row_folder, run_suite, suite_columns, suite_table
 
 __all__ = [
     "EpisodeRecord",
@@ -22,20 +24,29 @@ __all__ = [
     "Evaluation",
     "Interval",
     "PartialResults",
+    "SuiteRow",
     "bootstrap_interval",
+    "check_list",
     "compare",
     "evaluate",
+    "evaluation_key",
     "format_table",
     "intervened",
     "judge_policy",
+    "list_checksum",
     "mean_interval",
     "open_evaluation",
     "paired_difference",
     "read_table",
+    "row_folder",
     "run_episode",
+    "run_suite",
+    "suite_columns",
+    "suite_table",
     "summarise",
     "wilson_interval",
     "write_report",
     "write_results",
+    "write_suite_report",
     "write_table",
 ]

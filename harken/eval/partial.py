@@ -14,10 +14,10 @@ from harken.eval.records import EpisodeRecord
 
 __all__ = ["PartialResults"]
 
-FORMAT = 1
+FORMAT = 2
 """Number of the format; raised whenever records change."""
 
-_TEXTS = ("episode", "agent", "scene", "sound")
+_TEXTS = ("episode", "agent", "scene", "sound", "digest")
 _SERIES = ("positions", "headings", "actions", "rewards", "loudness", "distances")
 
 
@@ -32,9 +32,9 @@ class PartialResults:
 
     def __init__(self, folder: Path, agent: str, key: Mapping[str, Any]):
         text = json.dumps([FORMAT, agent, dict(key)], sort_keys=True, default=str)
-        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        self.digest = hashlib.sha256(text.encode()).hexdigest()
         safe = "".join(c if c.isalnum() or c in "-+" else "_" for c in agent)[:60]
-        self.path = folder / f".{safe}-{self._digest[:12]}.partial.jsonl"
+        self.path = folder / f".{safe}-{self.digest[:12]}.partial.jsonl"
 
     def read(self) -> list[EpisodeRecord]:
         """Return the finished episodes; a line that was cut short ends them."""

@@ -11,8 +11,9 @@ import numpy as np
 
 from harken.errors import EpisodeError
 from harken.files import write_text
+from harken.tasks.episode_lists import combined_checksum
 
-__all__ = ["EpisodeRecord", "EpisodeResult", "read_table", "table_row", "write_table"]
+__all__ = ["EpisodeRecord", "EpisodeResult", "list_checksum", "read_table", "table_row", "write_table"]
 
 _IDENTITY = ("episode", "index", "agent", "scene", "sound")
 
@@ -75,6 +76,8 @@ class EpisodeRecord(EpisodeResult):
     step_time: float
     """How long a step lasts [s]."""
 
+    digest: str = ""
+    """Digest of what the episode is, see `harken.tasks.episode_lists.episode_digest`; empty where it is not known."""
     plan_image: np.ndarray | None = None
     """``(h, w, 3)`` uint8 view of the home from above, −z up and +x to the right; None where no plan was drawn."""
     plan_path: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
@@ -168,6 +171,19 @@ class EpisodeRecord(EpisodeResult):
             raise self._error(f"audio has shape {shape} at {self.audio_rate} Hz; expected (2, samples) and a rate")
         if not np.isfinite(self.audio).all():
             raise self._error("audio holds NaN or infinite samples")
+
+
+def list_checksum(records: Sequence[EpisodeRecord]) -> str:
+    """Return the checksum of the episodes that were run, the same as `harken.tasks.checksum` of their list.
+
+    Args:
+        records: The episodes in order; of several agents those of the first count.
+
+    Returns:
+        16 hexadecimal digits; nothing where an episode is not known or there is none.
+    """
+    digests = [record.digest for record in records if record.agent == records[0].agent]
+    return combined_checksum(digests) if digests and all(digests) else ""
 
 
 def table_row(result: EpisodeResult) -> dict[str, str | int | float | None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harken.configs import to_mapping, to_yaml
-from harken.eval.records import EpisodeRecord, write_table
+from harken.eval.records import EpisodeRecord, list_checksum, write_table
 from harken.eval.report.page import write_report
 from harken.eval.statistics import Interval, summarise
 from harken.files import checked_output_folder, write_text
@@ -23,6 +23,7 @@ def write_results(
     arguments: Mapping[str, Any],
     command: str,
     interventions: Mapping[str, Mapping[str, Interval]] | None = None,
+    key: str = "",
 ) -> dict[str, dict[str, Interval]]:
     """Write ``metrics.json``, ``episodes.csv``, ``config.yaml`` and ``report.html``.
 
@@ -34,6 +35,7 @@ def write_results(
         arguments: The other arguments of the environment.
         command: The command that makes the same evaluation again.
         interventions: What each intervention changes, by its name; see `harken.eval.compare`.
+        key: What tells whether another evaluation is the same, for ``metrics.json``.
 
     Returns:
         Mean and interval of every measure, by agent. With one agent ``metrics.json`` has the measures at its top.
@@ -49,6 +51,7 @@ def write_results(
     measures = {agent: {name: value.to_mapping() for name, value in rows.items()} for agent, rows in summary.items()}
     agents = list(results)
     metrics: dict[str, Any] = {"command": command, "arguments": {k: _plain(v) for k, v in arguments.items()}}
+    metrics |= {name: text for name, text in (("checksum", list_checksum(everything)), ("key", key)) if text}
     if len(agents) == 1:
         metrics |= {"agent": agents[0], "episodes": len(everything), **measures[agents[0]]}
     else:

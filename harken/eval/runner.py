@@ -19,14 +19,15 @@ from harken.agents import Agent, PolicyAgent, make_agent
 from harken.checks import checked_count
 from harken.envs import TaskEnv, write_video
 from harken.envs.drawing import EPISODES_PER_HOME
-from harken.errors import ConfigurationError, StateError, UnknownNameError
+from harken.errors import ConfigurationError, EpisodeError, StateError, UnknownNameError
 from harken.eval.partial import PartialResults
 from harken.eval.recording import Recorder
 from harken.eval.records import EpisodeRecord
 from harken.processes import ending
 from harken.registration import TASKS
+from harken.tasks.episode_lists import checksum, episode_digest
 
-__all__ = ["Evaluation", "Wrapper", "evaluate", "open_evaluation", "run_episode"]
+__all__ = ["Evaluation", "Wrapper", "check_list", "evaluate", "evaluation_key", "open_evaluation", "run_episode"]
 
 Wrapper = str | Callable[[gym.Env], gym.Env]
 """Puts something around an environment: a class of wrappers, or ``module:Class``."""
@@ -196,6 +197,41 @@ def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
     return env, agent
 
 
+def evaluation_key(evaluation: Evaluation, settings: Any) -> dict[str, Any]:
+    """Return all that the results of an evaluation depend on, beside its agent's name and the episodes' numbers.
+
+    Args:
+        evaluation: The evaluation.
+        settings: The rules of its task, resolved.
+    """
+    key: dict[str, Any] = {"task": evaluation.environment, "settings": repr(settings), "wrappers": evaluation.wrappers}
+    for name, path in (("weights", evaluation.agent), ("list", evaluation.arguments.get("episodes"))):
+        file = Path(str(path)) / "best.safetensors" if Path(str(path)).is_dir() else Path(str(path))
+        if file.is_file():  # a training may have gone on since, or a list have been written again
+            key[name] = file.stat().st_mtime_ns
+    return {**key, **evaluation.arguments}
+
+
+def check_list(evaluation: Evaluation, expected: str) -> None:
+    """Draw or read all episodes of an evaluation, and check that they are the ones that are expected.
+
+    Args:
+        evaluation: The evaluation.
+        expected: Their checksum, see `harken.tasks.checksum`.
+
+    Raises:
+        EpisodeError: They have another checksum.
+    """
+    env = _base(open_evaluation(evaluation)[0])
+    found = checksum(env.episode(index * evaluation.every) for index in range(evaluation.episodes))
+    env.close()
+    if found != expected.lower():
+        raise EpisodeError(
+            f"The {evaluation.episodes} episodes have the checksum {found}; expected {expected!r:.40}. Are task, "
+            "split, number, settings, sounds and the version of Harken those of the other evaluation?"
+        )
+
+
 def _make(environment: str | Callable[..., gym.Env], arguments: Mapping[str, Any]) -> gym.Env:
     if not isinstance(environment, str):
         return environment(**arguments)
@@ -295,4 +331,5 @@ def run_episode(
         measures={**task.measures(), "reward": total},
         **recorder.series(),
         video=video,
+        digest=episode_digest(episode),
     )

@@ -54,6 +54,12 @@ class Interval:
         finite = {name: value if math.isfinite(value) else None for name, value in ends.items()}
         return {**finite, "count": self.count, "confidence": self.confidence}
 
+    @staticmethod
+    def from_mapping(values: Mapping[str, Any]) -> "Interval":
+        """Return what `to_mapping` was made of."""
+        known: dict[str, Any] = {name: math.nan if value is None else value for name, value in values.items()}
+        return Interval(**known)
+
     def __str__(self) -> str:
         """Return ``mean [low, high]`` with three decimals."""
         return _format(self, 3)

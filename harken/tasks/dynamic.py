@@ -196,7 +196,7 @@ class DynamicTask(NavigationTask):
         return DynamicEpisode(**{f.name: getattr(usual, f.name) for f in dataclasses.fields(usual)} | more)
 
     def read_episodes(self, path: str | Path) -> Sequence[DynamicEpisode]:
-        """Read episodes from a file of JSON lines."""
+        """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""
         return read_episodes(path, DynamicEpisode)
 
     def sources(self, episode: Episode) -> Sequence[Source]:

@@ -14,6 +14,7 @@ from harken.checks import check_settings
 from harken.errors import ConfigurationError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
 from harken.tasks.echo_depth import EchoEpisode
+from harken.tasks.episodes import read_episodes
 from harken.tasks.oracle import PathOracle
 from harken.tasks.protocol import Choice, Outcome, Sensor, entered
 from harken.tasks.sensing import echo_sensors, image_sensors, walk_sensors
@@ -203,12 +204,8 @@ class EchoExploreTask:
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[EchoEpisode]:
-        """Refuse: episodes of this task are drawn, or given as objects.
-
-        Raises:
-            EpisodeError: Always.
-        """
-        raise EpisodeError(f"{path}: there are no files of this task's episodes. Give a list of EchoEpisode.")
+        """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""
+        return read_episodes(path, EchoEpisode)
 
     def sources(self, episode: EchoEpisode) -> Sequence[Source]:
         """Return nothing: only the body sounds."""

@@ -86,7 +86,7 @@ class Episode:
         return Trajectory(times=way[:, 0], positions=way[:, 1:] + [0.0, lift, 0.0])
 
 
-E = TypeVar("E", bound=Episode)
+E = TypeVar("E")
 
 
 def _checked_doors(where: str, doors: Any) -> tuple[tuple[str, DoorState], ...]:
@@ -120,17 +120,21 @@ def write_episodes(path: str | Path, episodes: Iterable[Episode]) -> None:
 
 
 def read_episodes(path: str | Path, kind: type[E] = Episode) -> tuple[E, ...]:  # type: ignore[assignment]
-    """Read episodes that `write_episodes` wrote.
+    """Read episodes that `write_episodes` or ``harken episodes`` (`harken.tasks.episode_lists`) wrote.
 
     Args:
         path: The file.
         kind: What the episodes are: `Episode`, or a task's own dataclass on top of it.
 
     Raises:
-        EpisodeError: The file is missing, is not JSON lines, unpacks to more than 1 GB, or an episode has unknown,
-            missing or impossible values; the message names the line.
+        EpisodeError: The file is missing, is neither JSON lines nor a list with the right checksum, unpacks to more
+            than 1 GB, or an episode has unknown, missing or impossible values; the message names the line.
     """
     path = checked_path("The episode file", path, error=EpisodeError)
+    if path.name.lower().endswith((".json", ".json.gz")):
+        from harken.tasks.episode_lists import read_episode_list_file  # which is made of this module
+
+        return read_episode_list_file(path, kind)
     if not path.is_file():
         raise EpisodeError(f"There is no episode file {str(path)!r}. Give a file of JSON lines (.jsonl or .jsonl.gz).")
     data = read_bytes(path, largest=LARGEST_FILE, error=EpisodeError)
@@ -144,7 +148,7 @@ def read_episodes(path: str | Path, kind: type[E] = Episode) -> tuple[E, ...]:  
 
 
 def _parsed(line: str, where: str, kind: type[E]) -> E:
-    names = {f.name for f in fields(kind)}
+    names = {f.name for f in fields(kind)}  # type: ignore[bad-argument-type]
     row = parse_json(line, where=where, error=EpisodeError)
     if not isinstance(row, dict):
         raise EpisodeError(f"{where} is not an episode: {type(row).__name__} instead of keys and values.")

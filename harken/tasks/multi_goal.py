@@ -147,6 +147,7 @@ class MultiGoalTask(NavigationTask):
         """
         usual = super().sample(rng, episode_id=episode_id, scene=scene)
         assert self.sounds is not None
+        # With a difficulty each leg of the episode's order has it, and so has the whole way.
         names = [name for name in self.sounds.names if name != usual.sound] or list(self.sounds.names)
         places, sounds = [np.array(usual.goal_position)], []
         for _ in range(self.settings.goals - 1):
@@ -166,16 +167,21 @@ class MultiGoalTask(NavigationTask):
             if self.simulator.is_inside_solid(place + self.lift):
                 continue
             near = min(ground.distance(other, place) for other in places)
-            if settings.apart <= near < np.inf and ground.distance(start, place) >= settings.least_distance:
+            if not (settings.apart <= near < np.inf and ground.distance(start, place) >= settings.least_distance):
+                continue
+            if settings.difficulty == "any" or self._is_asked_for(
+                float(ground.distance(places[-1], place)), places[-1], place
+            ):
                 return place
+        asked = "" if settings.difficulty == "any" else f" with {settings.difficulty} ways between them"
         raise EpisodeError(
-            f"{self.simulator.name}: no {settings.goals} goals lie {settings.apart:g} m apart and "
+            f"{self.simulator.name}: no {settings.goals} goals{asked} lie {settings.apart:g} m apart and "
             f"{settings.least_distance:g} m from the start; {ATTEMPTS} places were tried. Use fewer goals, lower apart "
             "or least_distance, or use a larger scene."
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[MultiGoalEpisode]:
-        """Read episodes from a file of JSON lines."""
+        """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""
         return read_episodes(path, MultiGoalEpisode)
 
     def sources(self, episode: Episode) -> Sequence[Source]:

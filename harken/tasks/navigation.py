@@ -17,7 +17,9 @@ from harken.errors import ConfigurationError, EpisodeError
 from harken.scene import DoorState
 from harken.sim import BodySettings, SimulatorProtocol, SoundSource, WorldSettings
 from harken.sim.settings import Engine
+from harken.tasks.difficulty import DIFFICULTIES, Difficulty, detour, has_difficulty
 from harken.tasks.efficiency import efficiency, progress
+from harken.tasks.episode_lists import is_episode_list, read_episode_list
 from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
 from harken.tasks.oracle import make_oracle
@@ -34,6 +36,12 @@ from harken.tasks.sounds import Sounds
 from harken.tasks.walk import WALKING, Action, Walk, checked_action, draw_doors, set_doors
 
 __all__ = ["NavigationSettings", "NavigationTask"]
+
+STARTS = 10
+"""Starts that are drawn for a goal before another goal is."""
+
+STARTS_OF_A_DIFFICULTY = 100
+"""The same where the way has to have a difficulty: asking for one more start is cheap, for one more goal is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,9 @@ class NavigationSettings:
     """Least geodesic distance from start to goal of a sampled episode [m]."""
     most_distance: float | None = None
     """Greatest geodesic distance from start to goal of a sampled episode [m]; None for any."""
+    difficulty: Difficulty = "any"
+    """How much longer than the straight line the way of a sampled episode is: "easy" less than 1.1 times, "medium" less
+    than 1.5 times, "hard" at least that, or "any"."""
     oracle_distance: float | None = None
     """How near to the goal the oracle goes before it stops, at least a step [m]; None for just within
     `success_distance`. A teacher that goes nearer teaches to stop where there is little doubt."""
@@ -332,30 +343,45 @@ class NavigationTask:
     def _sample_start(self, rng: np.random.Generator, goal: np.ndarray) -> tuple[np.ndarray | None, float]:
         """Return a start for a goal ``(3,)`` or several ``(n, 3)``, and the distance between them [m].
 
-        The start is None, and the distance the greatest found, where none of ten is as far away as it should be.
+        The start is None, and the distance the greatest found, where none is as far away as it should be, or has the
+        difficulty that is asked for.
         """
         ground, best = self.walk.ground, -1.0
         least, greatest = self.settings.least_distance, self.settings.most_distance
-        for _ in range(10):
+        for _ in range(STARTS if self.settings.difficulty == "any" else STARTS_OF_A_DIFFICULTY):
             start = ground.random_point(rng)
             distance = float(ground.distance(start, goal))
             best = max(best, distance if np.isfinite(distance) else -1.0)
             far_enough = np.isfinite(distance) and least <= distance <= (np.inf if greatest is None else greatest)
-            if far_enough and not self._in_a_leaf(start):
+            if far_enough and self._is_asked_for(distance, start, goal) and not self._in_a_leaf(start):
                 return start, distance
         return None, best
+
+    def _is_asked_for(self, distance: float, start: np.ndarray, goals: np.ndarray) -> bool:
+        """Whether a way of a length [m] has the difficulty that is asked for."""
+        difficulty = self.settings.difficulty
+        return difficulty == "any" or has_difficulty(detour(distance, start, goals), difficulty)
 
     def _too_near(self, best: float) -> EpisodeError:
         """Return the error of a world in which the farthest start and goal were a distance apart [m]."""
         least, greatest = self.settings.least_distance, self.settings.most_distance
         bound = "" if greatest is None else f" to {greatest:g}"
+        difficulty = self.settings.difficulty
+        if best >= least and difficulty != "any":
+            low, high = DIFFICULTIES[difficulty]
+            ratio = f"at least {low:g}" if np.isinf(high) else f"{max(low, 1.0):g} to {high:g}"
+            return EpisodeError(
+                f"{self.simulator.name}: of the pairs of a start and a goal that were tried none is {least:g}{bound} m "
+                f"apart and {difficulty}, with a way {ratio} times as long as the straight line. Use a scene with more "
+                "walls, or leave difficulty out."
+            )
         return EpisodeError(
             f"{self.simulator.name}: no start and goal are {least:g}{bound} m apart; the farthest pair that was tried "
             f"is {best:.2f} m. Use a larger scene, lower least_distance, or raise most_distance."
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
-        """Read episodes from a file of JSON lines, or of Habitat's PointNav or SoundSpaces' AudioNav (``.json.gz``).
+        """Read episodes from a file: of `harken episodes`, of JSON lines, or of Habitat's PointNav or AudioNav.
 
         Raises:
             EpisodeError: The file cannot be used, one of its scenes is not found, or it has no sounds to search for.
@@ -368,6 +394,8 @@ class NavigationTask:
                 f"{str(path)!r} holds episodes of PointNav, where nothing sounds. Play them in PointGoal, or give "
                 "episodes of AudioNav."
             )
+        if is_episode_list(source):
+            return read_episode_list(source, Episode, where=repr(str(path)))
         return to_episodes(source, scenes=self._scenes, file=path)
 
     def sources(self, episode: Episode) -> Sequence[Source]:

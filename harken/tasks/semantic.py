@@ -349,7 +349,7 @@ class SemanticTask(NavigationTask):
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[SemanticEpisode]:
-        """Read episodes from a file of JSON lines."""
+        """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""
         return read_episodes(path, SemanticEpisode)
 
     def goal_places(self, episode: Episode) -> np.ndarray:

@@ -3,7 +3,7 @@ import pytest
 
 from harken.acoustics.hearing.hrtf import HeadResponse
 from harken.agents import Agent, DirectionFollower, ForwardAgent, RandomAgent, agents_for, make_agent
-from harken.agents.direction_follower import ObstacleMemory
+from harken.agents.steering import ObstacleMemory
 from harken.envs import TaskEnv
 from harken.errors import UnknownNameError
 from harken.tasks import Action, NavigationSettings, NavigationTask

@@ -12,14 +12,14 @@ import numpy as np
 
 from harken import __version__
 from harken.errors import EpisodeError
-from harken.eval.records import EpisodeRecord
+from harken.eval.records import EpisodeRecord, list_checksum
 from harken.eval.report.charts import dot_chart, histogram
 from harken.eval.report.episode import episode_section, outcome_badge, trajectory_colors
 from harken.eval.report.measures import measure_label, measure_text, summary_table
 from harken.eval.statistics import Interval
 from harken.files import write_text
 
-__all__ = ["write_report"]
+__all__ = ["fill_page", "settings_text", "write_report"]
 
 _ROWS_AT_MOST = 2000
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -57,8 +57,7 @@ def write_report(
         raise EpisodeError("There is nothing to report: give the episodes' records and their summary.")
     shown = [(f"episode-{number}", record) for number, record in enumerate(records, start=1) if record.has_media]
     sections = [episode_section(record, anchor) for anchor, record in shown]
-    page = _fill(
-        resources.files("harken.eval.report").joinpath("report.html").read_text(encoding="utf-8"),
+    page = fill_page(
         title=escape(title),
         styles="".join(section.style for section in sections),
         facts=_facts(records, summary),
@@ -67,17 +66,19 @@ def write_report(
         outcomes=_outcomes(records),
         episodes=_episodes(shown, [section.html for section in sections]),
         table=_table(records, {id(record): anchor for anchor, record in shown}),
-        settings=escape(_settings_text(settings)),
+        settings=escape(settings_text(settings)),
         command="" if command is None else f"<h2>Run it again</h2><pre><code>{escape(command)}</code></pre>",
-        ramp=",".join(f"#{bytes(color).hex()}" for color in trajectory_colors(8)),
-        version=escape(__version__),
     )
     write_text(path, page)
 
 
-def _fill(template: str, **parts: str) -> str:
+def fill_page(**parts: str) -> str:
+    """Return the page of a report with its parts put in; those that are not given are left empty."""
+    template = resources.files("harken.eval.report").joinpath("report.html").read_text(encoding="utf-8")
+    parts["ramp"] = ",".join(f"#{bytes(color).hex()}" for color in trajectory_colors(8))
+    parts["version"] = escape(__version__)
     # One pass, so that braces in somebody's scene name are never taken for a placeholder.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts.get(match[1], ""), template)
 
 
 def _facts(records: Sequence[EpisodeRecord], summary: Mapping[str, Mapping[str, Interval]]) -> str:
@@ -88,6 +89,9 @@ def _facts(records: Sequence[EpisodeRecord], summary: Mapping[str, Mapping[str, 
     steps = {record.step_time for record in records}
     if len(steps) == 1:
         facts.append(f"{steps.pop():g}{_NARROW}s a step")
+    checksum = list_checksum(records)
+    if checksum:
+        facts.append(f"checksum of the episodes {checksum}")
     return " · ".join(f"<span>{escape(fact)}</span>" for fact in facts if not fact.startswith("0 "))
 
 
@@ -195,7 +199,8 @@ def _table(records: Sequence[EpisodeRecord], anchors: Mapping[int, str]) -> str:
     )
 
 
-def _settings_text(settings: Mapping[str, Any]) -> str:
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Return settings as YAML for people."""
     import yaml
 
     return yaml.safe_dump(_plain(settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)

@@ -33,7 +33,7 @@ from harken.scene.floor.grid import (
 from harken.scene.floor.islands import neighbour
 from harken.scene.floor.lengths import lengths_to_goals, surface_length
 
-__all__ = ["DistanceField", "Path", "coordinates", "figure_text", "point_text"]
+__all__ = ["DistanceField", "Path", "coordinates", "figure_text", "point_text", "propagate"]
 
 Point = np.ndarray | Sequence[float]
 
@@ -41,6 +41,9 @@ _CORNER_MARGIN = 2e-3
 _STRIDES, _FINEST = 48, 0.25
 _BENDS = 8
 _WORTH_A_STRING = 1e-3
+# Where the neighbours of a node are, in the order of `neighbour`.
+_EAST_OF = (1.0, 0.0, -1.0, 0.0, 1.0, -1.0, -1.0, 1.0)
+_SOUTH_OF = (0.0, 1.0, 0.0, -1.0, 1.0, 1.0, -1.0, -1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -276,16 +279,47 @@ def _seed(grid, goals, roots, parent, distance, root, keys, items):
 
 
 @kernel
-def propagate(grid, goals):
-    """Settle every node that can be reached.
+def _offer_on(grid, n, settled, failed, distance, root, state, roots, keys, items, waiting):
+    """Offer a settled node's root to its neighbours; returns how many nodes wait."""
+    u, v, _ = _node_place(grid, n)
+    for k in range(8):
+        m = neighbour(grid, n, k)
+        if m < 0 or settled[m] or failed[m] == root[n]:
+            continue
+        at_height = grid.y0 + np.float64(grid.value[m, 1])
+        offered = _to_root(grid, roots[root[n]], u + _EAST_OF[k], v + _SOUTH_OF[k], at_height)
+        if offered < distance[m]:
+            distance[m], root[m], state[m] = offered, root[n], 0
+            waiting = _push(keys, items, waiting, offered, m)
+    return waiting
+
+
+@kernel
+def _corners_to_settle(grid, until, wanted):
+    """Mark the walkable corners of a quad, -1 for none, in ``wanted (N,)``, and return how many they are."""
+    left = 0
+    if until >= 0:
+        for corner in corners_of(grid, until):
+            if grid.value[corner, 0] >= 0.0:
+                wanted[corner] = True
+                left += 1
+    return left
+
+
+@kernel
+def propagate(grid, goals, until):
+    """Settle every node that can be reached, or those that are nearer than a place.
 
     Args:
         grid: The floor.
         goals: ``(n, 3)`` points on it [m].
+        until: The quad of a place from which the way is asked for, and no other: once its corners are settled, nothing
+            that the way depends on changes. -1 to settle all nodes.
 
     Returns:
-        ``distance (N,)`` float64 (inf where unreachable), ``root (N,)`` int32 (-1 there), the roots ``(R, 4)`` (lattice
-        coordinates, height, distance) and each one's parent ``(R,)`` int32 (-1 for a goal).
+        ``distance (N,)`` float64 (inf where unreachable; not final where not settled), ``root (N,)`` int32 (-1 there),
+        the roots ``(R, 4)`` (lattice coordinates, height, distance) and each one's parent ``(R,)`` int32 (-1 for a
+        goal).
     """
     grid = borrowed(grid)
     nodes = len(grid.node)
@@ -295,6 +329,8 @@ def propagate(grid, goals):
     roots, parent = np.empty((len(goals) + 256, 4)), np.empty(len(goals) + 256, np.int32)
     keys, items = np.empty(4 * len(goals) + 1024), np.empty(4 * len(goals) + 1024, np.int32)
     count, waiting = _seed(grid, goals, roots, parent, distance, root, keys, items)
+    wanted = np.zeros(nodes, np.bool_)
+    left = _corners_to_settle(grid, until, wanted)
     while waiting > 0:
         waiting = _pop(keys, items, waiting)
         n = items[waiting]
@@ -321,17 +357,13 @@ def propagate(grid, goals):
                 waiting = _push(keys, items, waiting, best, n)
             continue
         settled[n] = True
+        if wanted[n]:
+            left -= 1
+            if left == 0:
+                break
         if waiting + 9 >= len(keys):
             keys, items = _grow(keys), _grow(items)
-        for k in range(8):
-            m = neighbour(grid, n, k)
-            if m < 0 or settled[m] or failed[m] == root[n]:
-                continue
-            at_u, at_v, at_height = _node_place(grid, m)
-            offered = _to_root(grid, roots[root[n]], at_u, at_v, at_height)
-            if offered < distance[m]:
-                distance[m], root[m], state[m] = offered, root[n], 0
-                waiting = _push(keys, items, waiting, offered, m)
+        waiting = _offer_on(grid, n, settled, failed, distance, root, state, roots, keys, items, waiting)
     return distance, root, roots[:count].copy(), parent[:count].copy()
 
 
@@ -493,7 +525,7 @@ class DistanceField:
         grid: The floor.
         goals: ``(n, 3)`` points on it [m].
         heights: ``(N,)`` averaged heights of a floor that is not level [m].
-        settled: What `propagate` returned for these goals, if it has been asked before.
+        settled: What `propagate` returned for these goals.
     """
 
     def __init__(
@@ -501,10 +533,11 @@ class DistanceField:
         grid: FloorGrid,
         goals: np.ndarray,
         heights: np.ndarray | None = None,
-        settled: tuple[np.ndarray, ...] | None = None,
+        *,
+        settled: tuple[np.ndarray, ...],
     ):
         self.grid, self.goals = grid, goals
-        self._field = propagate(grid, goals) if settled is None else settled
+        self._field = settled
         heights = np.empty(0) if heights is None else heights
         lengths = lengths_to_goals(grid, heights, *self._field[2:]) if len(heights) else np.empty(0)
         self._slopes = heights, lengths

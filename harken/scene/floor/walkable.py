@@ -348,11 +348,12 @@ class WalkableFloor:
         )
 
     def _distance_to_floor(self, x: float, y: float, z: float, island: int = -1) -> float:
-        members = self.node_island >= 0 if island < 0 else self.node_island == island
-        positions = self._positions(np.flatnonzero(members))
-        point = np.array([x, y, z])
-        near = np.clip(point, -_FARTHEST, _FARTHEST)  # squares of larger coordinates may overflow
-        return math.dist(positions[((positions - near) ** 2).sum(1).argmin()], point)
+        reach = 2.0
+        node, away = _nearest(self.grid, self.node_island, island, x, y, z, reach)
+        while away > reach and reach < 4.0 * _FARTHEST:  # not the whole floor at once: tasks ask for many places
+            reach *= 4.0
+            node, away = _nearest(self.grid, self.node_island, island, x, y, z, reach)
+        return math.dist(self._positions(np.array([node]))[0], (x, y, z))
 
     def snap(self, point: Point, *, reach: float = 1.0, island: int | None = None) -> np.ndarray:
         """Return the walkable point nearest to a point.
@@ -532,9 +533,8 @@ class WalkableFloor:
                 self._fields.move_to_end(key)
                 return self._fields[key]
         quads = [self._quad(point) for point in goals]
-        climbs = any(self._climbs(self._owner(quad)) for quad in quads)
-        settled = prepared_folder().get("distances", (self._digest, goals), lambda: propagate(self.grid, goals))
-        field = DistanceField(self.grid, goals, self._averaged_heights if climbs else None, settled=settled)
+        settled = prepared_folder().get("distances", (self._digest, goals), lambda: propagate(self.grid, goals, -1))
+        field = DistanceField(self.grid, goals, self._heights_at(quads), settled=settled)
         with _fields_lock:
             self._fields[key] = field
             while len(self._fields) > max(min(_MOST_FIELDS, _FIELD_BYTES // field.size), 1):
@@ -555,4 +555,15 @@ class WalkableFloor:
                 f"{goal_island} ({self.islands[goal_island].area:.1f} m²) of {len(self.islands)}. "
                 f"Take both points from one island: WalkableFloor.snap(point, island={start_island})."
             )
-        return self.distance_field(goal).path(start)
+        with _fields_lock:
+            known = np.asarray(goal, np.float64)[None].tobytes() in self._fields
+        if known:
+            return self.distance_field(goal).path(start)
+        goals = np.array([coordinates(goal)])
+        # Who asks for the way from one place seldom asks for that from another: half of the floor is enough.
+        settled = propagate(self.grid, goals, self._quad(start))
+        return DistanceField(self.grid, goals, self._heights_at([self._quad(goal)]), settled=settled).path(start)
+
+    def _heights_at(self, quads: Sequence[int]) -> np.ndarray | None:
+        """Averaged heights if one of some quads is part of an island that climbs, else None."""
+        return self._averaged_heights if any(self._climbs(self._owner(quad)) for quad in quads) else None
