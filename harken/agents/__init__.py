@@ -1,6 +1,7 @@
 """Agents: scripted ones and trained policies."""
 
 from harken.agents.direction_follower import DirectionFollower
+from harken.agents.frontier import FrontierAgent
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
@@ -12,6 +13,7 @@ __all__ = [
     "Agent",
     "DirectionFollower",
     "ForwardAgent",
+    "FrontierAgent",
     "Model",
     "ModelCard",
     "OracleAgent",

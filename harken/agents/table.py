@@ -9,6 +9,7 @@ from typing import Any
 
 from harken.agents.direction_follower import DirectionFollower
 from harken.agents.echo_depth import DepthOracle, FirstEcho, MeanDepth
+from harken.agents.frontier import FrontierAgent
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
@@ -57,6 +58,12 @@ AGENTS: tuple[AgentEntry, ...] = (
         name="follower",
         settings=NavigationSettings,
         make=lambda task: DirectionFollower(task.settings),
+        needs=("waveform",),
+    ),
+    AgentEntry(
+        name="frontier",
+        settings=NavigationSettings,
+        make=lambda task: FrontierAgent(task.settings),
         needs=("waveform",),
     ),
     AgentEntry(name="oracle", settings=EchoExploreSettings, make=lambda task: OracleAgent()),

@@ -58,7 +58,7 @@ class EchoExploreSettings:
     """Reward of every step."""
     max_depth: float = 10.0
     """Largest depth of the sensor "depth" [m]."""
-    map: MapSettings = MapSettings()
+    map: MapSettings = field(default_factory=MapSettings)
     """The map that a body draws of where it has been."""
 
     def __post_init__(self) -> None:

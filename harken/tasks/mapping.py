@@ -82,7 +82,7 @@ class MapSettings:
         )
         if self.lowest is not None and self.highest is not None and self.highest <= self.lowest:
             raise ConfigurationError(
-                f"Settings lowest {self.lowest:g} and highest {self.highest:g} m; expected the highest above the lowest."
+                f"Settings lowest {self.lowest:g} and highest {self.highest:g} m; expected the highest above it."
             )
 
 

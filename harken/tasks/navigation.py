@@ -69,7 +69,7 @@ class NavigationSettings:
     """Length of the waveform that is observed [s], up to 60: the step's sound, padded with zeros at the end."""
     max_depth: float = 10.0
     """Largest depth that is observed [m]; what is farther is clipped to it."""
-    map: MapSettings = MapSettings()
+    map: MapSettings = field(default_factory=MapSettings)
     """The maps that a body draws of where it has been."""
 
     def __post_init__(self) -> None:
@@ -143,7 +143,7 @@ class NavigationTask:
     | last_action | Discrete(6) | 0 at the start, then 1 + the action before |
     | pointgoal | (2,) float32 | metres ahead and to the left to the goal (not in AudioGoal) |
     | geometric_map | (200, 200, 2) uint8 | around the body, 0.1 m a cell: occupied, explored (255 or 0); ahead is up |
-    | acoustic_map | (20, 20, 1) float32 | around the body, 0.5 m a cell: intensity where it has been (not in PointGoal) |
+    | acoustic_map | (20, 20, 1) float32 | around it, 0.5 m a cell: intensity where it has been (not in PointGoal) |
     | oracle | Discrete(4) | privileged: the action of the shortest path |
 
     AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal

@@ -117,6 +117,15 @@ class FreePlanner:
         """Return ``(n,)`` whether a way leads from the surveyed pose to places ``(n, 2)``."""
         return np.array([self._reaching(place) is not None for place in places])
 
+    @property
+    def surveyed(self) -> tuple[np.ndarray, tuple[int, int]]:
+        """Lengths ``(n, n)`` of the ways to all cells of the window [m], inf for none, and its first cell from the start.
+
+        These ways keep away from what is known.
+        """
+        assert self._shown is not None
+        return self._surveys[0].lengths * self._shown.cell, self._surveys[0].corner
+
     def _reaching(self, place: Sequence[float] | np.ndarray) -> int | None:
         """Return the number of the first survey in which a way leads to a place."""
         for number, survey in enumerate(self._surveys):
@@ -260,17 +269,8 @@ class GridPlanner:
 
 
 @kernel
-def _flood(flags, corner_i, corner_j, size, wide, tight):
-    """Lengths of ways and cells before, from the middle of a window to all its cells.
-
-    Args:
-        flags: The map.
-        corner_i: First row of the window, counted from the start.
-        corner_j: Its first column.
-        size: Its rows and columns.
-        wide: Distance that ways keep from the centres of occupied cells [cells].
-        tight: Distance that they keep near the middle, where the body may stand beside something [cells].
-    """
+def _blocked(flags, corner_i, corner_j, size, wide, tight):
+    """Which cells of a window are too near to something known; see `_flood`."""
     half, middle = flags.shape[0] // 2, size // 2
     blocked = np.zeros((size, size), np.bool_)
     reach = int(wide) + 1
@@ -285,6 +285,23 @@ def _flood(flags, corner_i, corner_j, size, wide, tight):
                     keep = tight if near else wide
                     if (k - i) ** 2 + (m - j) ** 2 < keep * keep:
                         blocked[k, m] = True
+    return blocked
+
+
+@kernel
+def _flood(flags, corner_i, corner_j, size, wide, tight):
+    """Lengths of ways and cells before, from the middle of a window to all its cells.
+
+    Args:
+        flags: The map.
+        corner_i: First row of the window, counted from the start.
+        corner_j: Its first column.
+        size: Its rows and columns.
+        wide: Distance that ways keep from the centres of occupied cells [cells].
+        tight: Distance that they keep near the middle, where the body may stand beside something [cells].
+    """
+    middle = size // 2
+    blocked = _blocked(flags, corner_i, corner_j, size, wide, tight)
     lengths = np.full((size, size), np.inf, np.float32)
     before = np.full((size, size), -1, np.int32)
     # Dial's buckets: a straight step costs 5, a diagonal one 7.
