@@ -33,7 +33,7 @@ WINDOW = 15.0
 
 
 class FrontierAgent(DirectionFollower):
-    """Goes to the nearest frontier towards the sound; where it is loud, it follows it, and stops, as `DirectionFollower`.
+    """Goes to the nearest frontier towards the sound; where it is loud, does what `DirectionFollower` does.
 
     It is the baseline Frontier Waypoints of AV-WaN (Chen et al. 2021). A frontier is a cell of the map that was seen
     to be free, beside some that were not seen (Yamauchi 1997). The map comes from depth and pose, the direction of the

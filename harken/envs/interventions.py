@@ -23,10 +23,10 @@ INTERVENTIONS: dict[str, str] = {
 }
 """The interventions in words."""
 
-SOUNDS = ("waveform", "spectrogram")
-"""Sensors that hear; ears are their first axis and their last."""
+SOUNDS = ("waveform", "spectrogram", "acoustic_map")
+"""Sensors that hear; ears are their first axis and their last; the map has none."""
 
-IMAGES = ("rgb", "depth", "semantic")
+IMAGES = ("rgb", "depth", "semantic", "geometric_map")
 """Sensors that see."""
 
 

@@ -14,9 +14,9 @@ from harken.tasks.planning import Planner, make_planner
 from harken.tasks.protocol import Choice
 from harken.tasks.walk import Action
 
-__all__ = ["WaypointActions"]
+__all__ = ["ACTION_MASK", "WaypointActions"]
 
-MASK = "action_mask"
+ACTION_MASK = "action_mask"
 """Name of the mask in observations and ``info``."""
 
 TEACHER = "oracle"
@@ -90,7 +90,7 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         if TEACHER in spaces:
             spaces[TEACHER] = gym.spaces.Discrete(cells**2)
         if shows_mask:
-            spaces[MASK] = gym.spaces.Box(0, 1, (cells**2,), np.int8)
+            spaces[ACTION_MASK] = gym.spaces.Box(0, 1, (cells**2,), np.int8)
         self.observation_space = gym.spaces.Dict(spaces)
         self.action_space = gym.spaces.Discrete(cells**2)
         offsets = (cells // 2 - np.arange(cells)) * self.cell
@@ -116,7 +116,7 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         """Start an episode."""
         observation, info = self.env.reset(seed=seed, options=options)
         self._look()
-        return self._shown(observation, info, 0)
+        return self._shown(observation, info, taken=0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Go to a cell.
@@ -126,23 +126,28 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
             StateError: The episode is over or has not begun.
         """
         chosen = self._checked(action)
-        if chosen == self.center or not self._mask[chosen]:
-            name = "stop" if chosen == self.center and "stop" in self._actions else "turn left"
-            observation, reward, terminated, truncated, info = self.env.step(self._actions[name])
-            self._look()
-            return self._shown(observation, info, 1, float(reward), terminated, truncated)
-        place, taken, total = self._places()[chosen], 0, 0.0
-        while True:
-            move = self._planner.action(self._task.maps.geometric, self._task.walk.pose(0.0), place)
-            if move is None and taken:
-                break
-            name = "turn left" if move is None else move.name.lower().replace("_", " ")
-            observation, reward, terminated, truncated, info = self.env.step(self._actions[name])
-            taken, total = taken + 1, total + float(reward)
-            self._look()
-            if terminated or truncated or taken == self.longest or move is None:
-                break
-        return self._shown(observation, info, taken, total, terminated, truncated)
+        if chosen == self.center and "stop" in self._actions:
+            return self._shown(*self._act("stop"), taken=1)
+        place = self._places()[chosen] if chosen != self.center and self._mask[chosen] else None
+        # A step takes time, whatever was chosen.
+        outcome, taken = self._act(self._onward(place) or "turn left"), 1
+        while taken < self.longest and not (outcome[2] or outcome[3]) and (onward := self._onward(place)) is not None:
+            observation, reward, *more = self._act(onward)
+            outcome, taken = (observation, outcome[1] + reward, *more), taken + 1
+        return self._shown(*outcome, taken=taken)
+
+    def _act(self, name: str) -> tuple[Any, ...]:
+        """Take one of the environment's actions and enter what is seen then."""
+        observation, reward, *more = self.env.step(self._actions[name])
+        self._look()
+        return observation, float(reward), *more
+
+    def _onward(self, place: np.ndarray | None) -> str | None:
+        """Return the name of the next action to a place on the map; None where the body is, or no way leads."""
+        if place is None:
+            return None
+        move = self._planner.action(self._task.maps.geometric, self._task.walk.pose(0.0), place)
+        return None if move is None else move.name.lower().replace("_", " ")
 
     def _checked(self, action: Any) -> int:
         if isinstance(action, np.ndarray) and action.size == 1:
@@ -168,8 +173,9 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         if not task.maps.is_current(task.walk):
             task.maps.look(task.walk, task.simulator.see(("depth",))["depth"][..., 0])
 
-    def _shown(self, observation: Any, info: dict[str, Any], taken: int, *outcome: Any) -> Any:
+    def _shown(self, observation: Any, *more: Any, taken: int) -> Any:
         """Return what a step or a reset returns, with the mask of the cells around the body now."""
+        *outcome, info = more
         task = self._task
         self._planner.survey(task.maps.geometric, task.walk.pose(0.0))
         self._mask = self._planner.is_reachable(self._places())
@@ -178,8 +184,8 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         if TEACHER in shown:
             shown[TEACHER] = np.int64(self._waypoint(int(shown[TEACHER])))
         if self._shows_mask:
-            shown[MASK] = self._mask.astype(np.int8)
-        return shown, *outcome, {**info, "primitive_steps": taken, MASK: self._mask.astype(np.int8)}
+            shown[ACTION_MASK] = self._mask.astype(np.int8)
+        return shown, *outcome, {**info, "primitive_steps": taken, ACTION_MASK: self._mask.astype(np.int8)}
 
     def _waypoint(self, advice: int) -> int:
         """Return the cell to which the shortest path leads.

@@ -28,10 +28,14 @@ __all__ = [
     "MapSettings",
     "MappedTask",
     "Maps",
+    "Numeric",
     "cells_clear",
     "loudest_window",
     "map_sensors",
 ]
+
+Numeric = Sequence[float] | np.ndarray
+"""Coordinates, such as a pose, metres ahead and to the left of the start and the angle turned [rad], or a place."""
 
 OCCUPIED = 1
 """Bit of a cell in which something stands that a body cannot walk through."""
@@ -113,7 +117,7 @@ class GeometricMap:
         self.half = FIRST_HALF
         self.flags = np.zeros((2 * self.half, 2 * self.half), np.uint8)
 
-    def see(self, depth: np.ndarray, pose: Sequence[float]) -> None:
+    def see(self, depth: np.ndarray, pose: Numeric) -> None:
         """Enter a depth image.
 
         Args:
@@ -129,7 +133,7 @@ class GeometricMap:
         )  # fmt: skip
         _enter_disc(self.flags, x, y, self._body.size.radius, self.cell)
 
-    def bump(self, before: Sequence[float], after: Sequence[float]) -> None:
+    def bump(self, before: Numeric, after: Numeric) -> None:
         """Mark what a step ran into: beyond the body, in the direction in which it could not go on.
 
         Args:
@@ -151,14 +155,14 @@ class GeometricMap:
             if 0 <= i < len(self.flags) and 0 <= j < len(self.flags):
                 self.flags[i, j] |= OCCUPIED | EXPLORED
 
-    def egocentric(self, pose: Sequence[float]) -> np.ndarray:
+    def egocentric(self, pose: Numeric) -> np.ndarray:
         """Return the map as the body sees it, ``(size, size, 2)`` uint8: occupied and explored, 255 or 0."""
         x, y, heading = (float(value) for value in pose[:3])
         shown = np.empty((self.settings.size, self.settings.size, 2), np.uint8)
         _turn(self.flags, x, y, np.cos(heading), np.sin(heading), self.cell, shown)
         return shown
 
-    def is_clear(self, start: Sequence[float], end: Sequence[float], radius: float) -> bool:
+    def is_clear(self, start: Numeric, end: Numeric, radius: float) -> bool:
         """Whether nothing known stands within a radius [m] of a line between two places ahead and left [m]."""
         return bool(
             cells_clear(
@@ -188,7 +192,7 @@ class AcousticMap:
         self._values = np.zeros((2 * self._half, 2 * self._half), np.float32)
         self._visited = np.zeros(self._values.shape, bool)
 
-    def hear(self, waveform: np.ndarray, pose: Sequence[float]) -> None:
+    def hear(self, waveform: np.ndarray, pose: Numeric) -> None:
         """Enter the sound of a step, ``(2, n)`` float32, at a pose."""
         cell, half = self.settings.acoustic_cell, self._half
         farthest = max(abs(float(pose[0])), abs(float(pose[1])))
@@ -200,7 +204,7 @@ class AcousticMap:
         self._values[at] = 0.5 * (self._values[at] + now) if self._visited[at] else now
         self._visited[at] = True
 
-    def egocentric(self, pose: Sequence[float]) -> np.ndarray:
+    def egocentric(self, pose: Numeric) -> np.ndarray:
         """Return the map as the body sees it, ``(size, size, 1)`` float32; 0 where it has not been."""
         size, cell = self.settings.acoustic_size, self.settings.acoustic_cell
         x, y, heading = (float(value) for value in pose[:3])

@@ -5,7 +5,6 @@ place. Bodies that move freely go straight where nothing known is in the way, an
 (Dijkstra 1959), pulled taut; bodies on a grid go from node to node with the fewest actions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +13,7 @@ import numpy as np
 from harken.checks import wrapped_angle
 from harken.raytracing import kernel
 from harken.sim import BodySettings
-from harken.tasks.mapping import OCCUPIED, GeometricMap, cells_clear
+from harken.tasks.mapping import OCCUPIED, GeometricMap, Numeric, cells_clear
 from harken.tasks.walk import Action
 
 __all__ = ["FreePlanner", "GridPlanner", "Planner", "make_planner"]
@@ -33,7 +32,7 @@ MOST_EDGES = 400
 class Planner(Protocol):
     """Finds ways on a map. Places are metres ahead and to the left of the start; a pose has the angle turned, too."""
 
-    def survey(self, shown: GeometricMap, pose: Sequence[float]) -> None:
+    def survey(self, shown: GeometricMap, pose: Numeric) -> None:
         """Find the ways from a pose to all places around."""
         ...
 
@@ -45,7 +44,7 @@ class Planner(Protocol):
         """Return the lengths ``(n,)`` of the ways from the surveyed pose to places ``(n, 2)`` [m], inf for none."""
         ...
 
-    def action(self, shown: GeometricMap, pose: Sequence[float], place: Sequence[float]) -> Action | None:
+    def action(self, shown: GeometricMap, pose: Numeric, place: Numeric) -> Action | None:
         """Return the next action to a place; None where the body has reached it or no way leads there."""
         ...
 
@@ -93,16 +92,16 @@ class FreePlanner:
         self._route = np.zeros((0, 2))
         self._goal: tuple[float, float] | None = None
 
-    def survey(self, shown: GeometricMap, pose: Sequence[float]) -> None:
+    def survey(self, shown: GeometricMap, pose: Numeric) -> None:
         """Find the ways from a pose to all places around."""
         x, y = float(pose[0]), float(pose[1])
         cells = max(2, int(self._window / shown.cell))
         corner = int(np.floor(x / shown.cell)) - cells, int(np.floor(y / shown.cell)) - cells
-        self._surveys = tuple(
-            _Survey(*_flood(shown.flags, *corner, 2 * cells + 1, radius / shown.cell, self._radii[1] / shown.cell),
-                    corner)
+        flooded = (
+            _flood(shown.flags, *corner, 2 * cells + 1, radius / shown.cell, self._radii[1] / shown.cell)
             for radius in self._radii
-        )  # fmt: skip
+        )
+        self._surveys = tuple(_Survey(lengths, before, corner) for lengths, before in flooded)
         self._shown, self._from, self._goal = shown, np.array([x, y]), None
 
     def lengths(self, places: np.ndarray) -> np.ndarray:
@@ -119,14 +118,14 @@ class FreePlanner:
 
     @property
     def surveyed(self) -> tuple[np.ndarray, tuple[int, int]]:
-        """Lengths ``(n, n)`` of the ways to all cells of the window [m], inf for none, and its first cell from the start.
+        """Lengths ``(n, n)`` of the ways to all cells of the window [m], inf for none, and its first cell.
 
-        These ways keep away from what is known.
+        These ways keep away from what is known. Cells are counted from the start.
         """
         assert self._shown is not None
         return self._surveys[0].lengths * self._shown.cell, self._surveys[0].corner
 
-    def _reaching(self, place: Sequence[float] | np.ndarray) -> int | None:
+    def _reaching(self, place: Numeric) -> int | None:
         """Return the number of the first survey in which a way leads to a place."""
         for number, survey in enumerate(self._surveys):
             at = self._cell(place, survey)
@@ -134,12 +133,12 @@ class FreePlanner:
                 return number
         return None
 
-    def _cell(self, place: Sequence[float] | np.ndarray, survey: _Survey) -> tuple[int, int] | None:
+    def _cell(self, place: Numeric, survey: _Survey) -> tuple[int, int] | None:
         assert self._shown is not None
         i, j = (int(np.floor(float(v) / self._shown.cell)) - c for v, c in zip(place, survey.corner, strict=True))
         return (i, j) if 0 <= i < len(survey.lengths) and 0 <= j < len(survey.lengths) else None
 
-    def way(self, place: Sequence[float] | np.ndarray) -> np.ndarray | None:
+    def way(self, place: Numeric) -> np.ndarray | None:
         """Return the way ``(n, 2)`` from the surveyed pose to a place, pulled taut; None where there is none [m]."""
         number = self._reaching(place)
         if number is None:
@@ -153,7 +152,7 @@ class FreePlanner:
             self._from, end, self._radii[number], self._shown.cell,
         )  # fmt: skip
 
-    def action(self, shown: GeometricMap, pose: Sequence[float], place: Sequence[float]) -> Action | None:
+    def action(self, shown: GeometricMap, pose: Numeric, place: Numeric) -> Action | None:
         """Return the next action to a place; None where the body has reached it or no way leads there."""
         here, goal = np.array([float(pose[0]), float(pose[1])]), (float(place[0]), float(place[1]))
         if float(np.hypot(*(here - goal))) <= self._reached:
@@ -201,7 +200,7 @@ class GridPlanner:
         self._before: dict[tuple[int, int, int], tuple[tuple[int, int, int], Action]] = {}
         self._lengths: dict[tuple[int, int], float] = {}
 
-    def survey(self, shown: GeometricMap, pose: Sequence[float]) -> None:
+    def survey(self, shown: GeometricMap, pose: Numeric) -> None:
         """Find the ways from a pose to all nodes around, in the order of the actions that they take."""
         self._pose = (float(pose[0]), float(pose[1]), float(pose[2]))
         first = (0, 0, 0)  # steps ahead and to the left of the body, quarter turns to the left
@@ -234,7 +233,7 @@ class GridPlanner:
         c, s = np.cos(heading), np.sin(heading)
         return x + ahead * c - left * s, y + ahead * s + left * c
 
-    def _node(self, place: Sequence[float] | np.ndarray) -> tuple[int, int]:
+    def _node(self, place: Numeric) -> tuple[int, int]:
         """Return the node nearest to a place, in steps ahead and to the left of the surveyed pose."""
         x, y, heading = self._pose
         dx, dy, c, s = float(place[0]) - x, float(place[1]) - y, np.cos(heading), np.sin(heading)
@@ -248,7 +247,7 @@ class GridPlanner:
         """Return ``(n,)`` whether a way leads from the surveyed pose to places ``(n, 2)``."""
         return np.isfinite(self.lengths(places))
 
-    def action(self, shown: GeometricMap, pose: Sequence[float], place: Sequence[float]) -> Action | None:
+    def action(self, shown: GeometricMap, pose: Numeric, place: Numeric) -> Action | None:
         """Return the next action to a place; None where the body has reached it or no way leads there."""
         self.survey(shown, pose)
         goal = self._node(place)

@@ -8,15 +8,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harken.envs.waypoints import ACTION_MASK
 from harken.errors import ConfigurationError
 
-__all__ = ["PRIVILEGED", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
+__all__ = ["PRIVILEGED", "UNSEEN", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
 
 SensorKind = Literal["image", "spectrogram", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, or as numbers."""
 
 PRIVILEGED = frozenset({"oracle"})
-"""Sensors for teachers, which no network sees."""
+"""Sensors for teachers, which no policy knows."""
+
+UNSEEN = PRIVILEGED | {ACTION_MASK}
+"""What no network sees; policies obey the mask of actions."""
+
+QUIETEST = 1e-6
+"""Intensity below which places of the acoustic map are alike: 60 dB below a clip of RMS 1 at a metre."""
+
+DECADES = 5.0
+"""Decades of intensity above `QUIETEST` that become one."""
 
 FARTHEST = 10.0
 """Distance that becomes one [m]: about as far as one sees in a home."""
@@ -60,7 +70,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
     Images of bytes are divided by 255, depth by its range, and what the world knows in metres by ten. Headings become
-    cosine and sine, time an exponential that falls, choices one number each. Spectrograms become levels, see `_levels`.
+    cosine and sine, time an exponential that falls, choices one number each. Spectrograms and
+    intensities become levels.
 
     Args:
         name: Name of the sensor.
@@ -81,6 +92,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
             values = values.movedim(-1, 1)
         if name == "spectrogram":
             return _levels(values)
+        if name == "acoustic_map":
+            return torch.log1p(values / QUIETEST) / (DECADES * math.log(10.0))
         return values / float(np.max(space.high))
     values = values.flatten(1)
     if name == "pose":
@@ -113,7 +126,7 @@ def _numbers(name: str, space: gym.Space) -> int:
 
 def _is_channels_first(space: gym.Space) -> bool:
     """Whether Stable-Baselines3 has moved the channels of a picture to the front."""
-    return space.dtype == np.uint8 and space.shape is not None and space.shape[0] in (1, 3) and space.shape[2] > 3
+    return space.dtype == np.uint8 and space.shape is not None and space.shape[0] in (1, 2, 3) and space.shape[2] > 3
 
 
 def _channels_last(space: gym.Space) -> tuple[int, int, int]:
