@@ -18,6 +18,7 @@ STORIES = (
     "docs/quickstart.md",
     "docs/environments.md",
     "docs/evaluation.md",
+    "docs/navigation.md",
     "docs/your_own.md",
     "docs/echo_depth.md",
     "docs/separation.md",

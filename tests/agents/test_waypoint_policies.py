@@ -74,7 +74,7 @@ def test_a_training_by_way_points_leaves_an_agent_that_is_evaluated(trained):
     lines = [json.loads(line) for line in (trained / "curve.jsonl").read_text().splitlines()]
     assert [line["stage"] for line in lines] == ["imitation", "reinforcement"]
     agent = PolicyAgent.load(trained)
-    assert agent.sensors == ("spectrogram", "geometric_map", "acoustic_map", "collision")
+    assert set(agent.sensors) == {"spectrogram", "geometric_map", "acoustic_map", "collision"}
     assert agent.config["map"] == {"size": 64}
     for run in (Evaluation(agent=trained, arguments={"split": "val"}, episodes=1, recorded=0),):
         [record] = evaluate(run, progress=False)

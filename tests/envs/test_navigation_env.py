@@ -25,7 +25,19 @@ from harken.tasks import Episode, write_episodes
 
 FAST = {"acoustics": {"rays": 300, "duration": 0.5}}
 ENVIRONMENTS = [TASKS[name].id for name in ("audiogoal", "audiopointgoal", "pointgoal")]
-ALL_SENSORS = ("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "collision", "last_action", "oracle")
+ALL_SENSORS = (
+    "rgb",
+    "depth",
+    "semantic",
+    "waveform",
+    "spectrogram",
+    "pose",
+    "collision",
+    "last_action",
+    "oracle",
+    "geometric_map",
+    "acoustic_map",
+)
 
 
 def rollout(env, seed, steps=40):
