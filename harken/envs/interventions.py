@@ -23,8 +23,11 @@ INTERVENTIONS: dict[str, str] = {
 }
 """The interventions in words."""
 
-SOUNDS = ("waveform", "spectrogram", "acoustic_map")
-"""Sensors that hear; ears are their first axis and their last; the map has none."""
+EARS = ("waveform", "spectrogram")
+"""Sensors that hear with both ears, which are their first axis and their last."""
+
+SOUNDS = (*EARS, "acoustic_map")
+"""Sensors that hear."""
 
 IMAGES = ("rgb", "depth", "semantic", "geometric_map")
 """Sensors that see."""
@@ -51,7 +54,7 @@ class Intervention(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstr
         if name not in get_args(InterventionName):
             raise UnknownNameError("intervention", name, get_args(InterventionName))
         assert isinstance(env.observation_space, gym.spaces.Dict)
-        concerned = IMAGES if name == "dark" else SOUNDS
+        concerned = {"dark": IMAGES, "swap-ears": EARS}.get(name, SOUNDS)
         self.name = name
         self._changed = [sensor for sensor in concerned if sensor in env.observation_space.spaces]
         if not self._changed:
