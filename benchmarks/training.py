@@ -28,7 +28,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from harken.agents.networks import AvNavSize
 from harken.agents.training import TrainSettings, train
 from harken.agents.training.loop import make_environments
-from harken.agents.training.recurrent import AvNavPolicy, EncoderFeatures, SequencePPO
+from harken.agents.training.recurrent import EncoderFeatures, EncoderPolicy, SequencePPO
 from harken.envs.drawing import HomePool
 
 ENVIRONMENTS = 8
@@ -67,7 +67,7 @@ def learners(steps: int, side: int, size: AvNavSize) -> None:
         "PPO, no memory": lambda envs: PPO(
             "MultiInputPolicy", envs, policy_kwargs={**encoder, "net_arch": [], "normalize_images": False}, **common
         ),
-        "recurrent, here": lambda envs: SequencePPO(AvNavPolicy, envs, policy_kwargs={"size": size}, **common),
+        "recurrent, here": lambda envs: SequencePPO(EncoderPolicy, envs, policy_kwargs={"size": size}, **common),
         "recurrent, sb3-contrib": lambda envs: RecurrentPPO(
             "MultiInputLstmPolicy",
             envs,

@@ -123,8 +123,6 @@ class Train(TrainSettings):
 
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
     """Task: audiogoal, audiopointgoal, pointgoal."""
-    agent: Literal["av-nav"] = "av-nav"
-    """Network of the agent."""
     out: Path = Path("training")
     """Folder for weights, checkpoints, settings, curve and the log for TensorBoard."""
     config: Path | None = None

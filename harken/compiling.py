@@ -213,9 +213,9 @@ def _reference() -> None:
 
 
 def _navigation() -> None:
-    from harken.envs import TaskEnv
+    from harken.envs import TaskEnv, WaypointActions
 
-    sensors = ("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "oracle")
+    sensors = ("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "oracle", "geometric_map", "acoustic_map")
     acoustics = {"rays": 200, "image_rays": 200, "duration": 0.3}
     for preset in ("soundspaces2", "soundspaces1"):
         config: dict[str, Any] = {"acoustics": acoustics} if preset == "soundspaces2" else {}
@@ -224,6 +224,7 @@ def _navigation() -> None:
         for i in range(12):
             env.step(np.int64(1 + i % 3))
         env.render()
+        WaypointActions(env).reset(options={"episode": 0})
         env.close()
 
 

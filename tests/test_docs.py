@@ -19,6 +19,7 @@ STORIES = (
     "docs/environments.md",
     "docs/navigation.md",
     "docs/evaluation.md",
+    "docs/navigation.md",
     "docs/your_own.md",
     "docs/echo_depth.md",
     "docs/separation.md",

@@ -77,13 +77,13 @@ def test_train_rllib_writes_weights(tmp_path):
 def test_watch_model_writes_a_video_with_stereo_sound(tmp_path):
     av = pytest.importorskip("av")
     pytest.importorskip("sb3_contrib", reason="needs harken[train]")
-    from harken.agents.training import AvNavPolicy, TrainSettings
+    from harken.agents.training import EncoderPolicy, TrainSettings
     from harken.agents.training.checkpoint import save_policy
     from harken.envs import TaskEnv
 
     config = {"body": {"camera": {"width": 64, "height": 64}}}
     space = TaskEnv("audiogoal", config=config).observation_space
-    policy = AvNavPolicy(space, TaskEnv("audiogoal").action_space, lambda _: 0.0, size=TrainSettings().network)
+    policy = EncoderPolicy(space, TaskEnv("audiogoal").action_space, lambda _: 0.0, size=TrainSettings().network)
     policy.action_net.bias.data[0] = 9.0  # stops at once
     save_policy(tmp_path / "ears.safetensors", policy, {"config": config})
     run([str(ROOT / "examples" / "watch_model.py"), "ears.safetensors", "videos"], tmp_path)

@@ -1,6 +1,7 @@
 """Agents: scripted ones and trained policies."""
 
 from harken.agents.direction_follower import DirectionFollower
+from harken.agents.frontier import FrontierAgent
 from harken.agents.goal_follower import GoalFollower
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
@@ -13,6 +14,7 @@ __all__ = [
     "Agent",
     "DirectionFollower",
     "ForwardAgent",
+    "FrontierAgent",
     "GoalFollower",
     "Model",
     "ModelCard",

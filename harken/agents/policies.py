@@ -1,6 +1,7 @@
 """Trained policies as agents: Harken's own files, and those of Stable-Baselines3."""
 
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from harken.envs import StableBaselinesAction, StableBaselinesObservation
+from harken.envs import StableBaselinesAction, StableBaselinesObservation, WaypointActions
+from harken.envs.waypoints import ACTION_MASK
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.tasks import Task
 
@@ -46,7 +48,7 @@ class PolicyAgent:
         if not isinstance(space, gym.spaces.Dict):
             raise ConfigurationError(f"The policy observes {space}; expected a Dict of Harken's sensors.")
         self.model, self.deterministic, self.config = model, deterministic, dict(config or {})
-        self.sensors: tuple[str, ...] = tuple(space.spaces)
+        self.sensors: tuple[str, ...] = tuple(name for name in space.spaces if name != ACTION_MASK)
         self._state: Any = None
         self._starts = True
 
@@ -96,13 +98,17 @@ class PolicyAgent:
     def fitted(self, env: gym.Env) -> gym.Env:
         """Return an environment in the form in which the policy was trained.
 
-        Where the spaces differ, `StableBaselinesObservation` and `StableBaselinesAction` are tried; environments that
-        were trained in with other wrappers have to be given with them.
+        A policy that observes "action_mask" acts in way points: the environment is put in `WaypointActions`, unless it
+        shows the mask already. Where the spaces differ, `StableBaselinesObservation` and `StableBaselinesAction` are
+        tried; environments that were trained in with other wrappers have to be given with them.
 
         Raises:
             ConfigurationError: The spaces differ all the same; the message says how.
         """
         wrapped = env
+        if ACTION_MASK in self.model.observation_space.spaces and ACTION_MASK not in _sensors(env):
+            cells = math.isqrt(int(self.model.action_space.n))
+            wrapped = WaypointActions(env, cells=cells, shows_mask=True)
         if not _alike(wrapped.observation_space, self.model.observation_space):
             wrapped = StableBaselinesObservation(wrapped)
         if wrapped.action_space != self.model.action_space and isinstance(wrapped.action_space, gym.spaces.Dict):
@@ -176,6 +182,11 @@ def _load_zip(path: Path, deterministic: bool, trust: bool) -> PolicyAgent:
     except Exception as error:  # whatever a damaged pickle raises
         raise ConfigurationError(f"{path} cannot be read as a model of {name}: {error}.") from error
     return PolicyAgent(model, deterministic=deterministic)
+
+
+def _sensors(env: gym.Env) -> tuple[str, ...]:
+    space = env.observation_space
+    return tuple(space.spaces) if isinstance(space, gym.spaces.Dict) else ()
 
 
 def _alike(environment: gym.Space, policy: gym.Space) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from harken.agents.direction_follower import DirectionFollower
 from harken.agents.echo_depth import DepthOracle, FirstEcho, MeanDepth
+from harken.agents.frontier import FrontierAgent
 from harken.agents.goal_follower import GoalFollower
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
@@ -84,6 +85,12 @@ AGENTS: tuple[AgentEntry, ...] = (
         why="needs to be told where a goal is",
     ),
     AgentEntry(name="quiet-oracle", settings=QuietSettings, make=lambda task: OracleAgent("quiet_oracle")),
+        name="frontier",
+        settings=NavigationSettings,
+        make=lambda task: FrontierAgent(task.settings),
+        needs=("waveform",),
+        why="needs the sound of a goal to explore towards",
+    ),
     AgentEntry(name="oracle", settings=EchoExploreSettings, make=lambda task: OracleAgent()),
     AgentEntry(name="mean", settings=EchoDepthSettings, make=lambda task: MeanDepth(task.settings)),
     AgentEntry(name="first-echo", settings=EchoDepthSettings, make=lambda task: FirstEcho(task.settings)),

@@ -5,6 +5,7 @@ from harken.envs.recording import RecordVideo
 from harken.envs.stable_baselines import StableBaselinesAction, StableBaselinesObservation
 from harken.envs.vector import ThreadVectorEnv, vector_env
 from harken.envs.video import write_video
+from harken.envs.waypoints import WaypointActions
 
 __all__ = [
     "RecordVideo",
@@ -12,6 +13,7 @@ __all__ = [
     "StableBaselinesObservation",
     "TaskEnv",
     "ThreadVectorEnv",
+    "WaypointActions",
     "vector_env",
     "write_video",
 ]

@@ -24,10 +24,13 @@ INTERVENTIONS: dict[str, str] = {
 }
 """The interventions in words."""
 
-SOUNDS = ("waveform", "spectrogram", "interaural")
+EARS = ("waveform", "spectrogram", "interaural")
+"""Sensors that hear with both ears."""
+
+SOUNDS = (*EARS, "acoustic_map")
 """Sensors that hear."""
 
-IMAGES = ("rgb", "depth", "semantic")
+IMAGES = ("rgb", "depth", "semantic", "geometric_map")
 """Sensors that see."""
 
 
@@ -52,7 +55,7 @@ class Intervention(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstr
         if name not in get_args(InterventionName):
             raise UnknownNameError("intervention", name, get_args(InterventionName))
         assert isinstance(env.observation_space, gym.spaces.Dict)
-        concerned = IMAGES if name == "dark" else SOUNDS
+        concerned = {"dark": IMAGES, "swap-ears": EARS}.get(name, SOUNDS)
         self.name = name
         self._changed = [sensor for sensor in concerned if sensor in env.observation_space.spaces]
         if not self._changed:

@@ -11,7 +11,7 @@ __all__ = ["StableBaselinesAction", "StableBaselinesObservation"]
 
 
 class StableBaselinesObservation(gym.ObservationWrapper, gym.utils.RecordConstructorArgs):
-    """Turn float images into uint8 images and other float arrays into vectors.
+    """Turn float images of at least 36 × 36 into uint8 images and other float arrays into vectors.
 
     Stable-Baselines3's ``MultiInputPolicy`` sends only uint8 images to its convolutions and flattens the rest, and its
     checker warns of float images. Depth becomes 0–255 over its range; waveform and spectrogram become vectors, unless a
@@ -92,8 +92,15 @@ def _unflat(space: gym.Space, part: np.ndarray) -> Any:
     return (space.low + share * (space.high - space.low)).astype(space.dtype)
 
 
+SMALLEST_IMAGE = 36
+"""Least height and width that Stable-Baselines3's convolutions take."""
+
+
 def _is_image(space: gym.Space) -> bool:
-    return isinstance(space, gym.spaces.Box) and len(space.shape) == 3 and space.shape[2] in (1, 3)
+    if not isinstance(space, gym.spaces.Box) or len(space.shape) != 3:
+        return False
+    height, width, channels = space.shape
+    return channels in (1, 3) and min(height, width) >= SMALLEST_IMAGE
 
 
 def _flat_space(space: gym.Space) -> gym.Space:

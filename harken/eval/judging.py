@@ -9,13 +9,13 @@ from harken.agents import PolicyAgent
 from harken.eval.runner import Evaluation, evaluate
 
 if TYPE_CHECKING:
-    from harken.agents.training import AvNavPolicy, TrainSettings
+    from harken.agents.training import EncoderPolicy, TrainSettings
 
 __all__ = ["judge_policy"]
 
 
 def judge_policy(
-    policy: "AvNavPolicy",
+    policy: "EncoderPolicy",
     settings: "TrainSettings",
     steps: int = 0,
     *,

@@ -263,9 +263,18 @@ class DynamicTask(NavigationTask):
         ground, settings = self.simulator.ground, self.settings
         return [ground.snap(way.position(step * settings.step_time)) for step in range(settings.max_steps)]
 
+    @property
+    def _waits(self) -> bool:
+        """Whether the oracle goes to where the goal can be met, and not to where it is."""
+        return self.episode is not None and bool(self.episode.trajectory) and self.steps < self.interception.steps
+
+    def ways_left(self, places: np.ndarray) -> np.ndarray:
+        """Return the lengths ``(n,)`` of the shortest ways from places to where the oracle goes [m]."""
+        return self.walk.ground.distances(places, self.interception.place) if self._waits else super().ways_left(places)
+
     def oracle_action(self) -> int:
         """Return the next action of the way to where the goal can be met first."""
-        if self.episode is None or not self.episode.trajectory or self.steps >= self.interception.steps:
+        if not self._waits:
             return super().oracle_action()
         if self.walk.distance < self.settings.stop_distance:
             return super().oracle_action()

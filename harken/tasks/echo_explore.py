@@ -15,6 +15,7 @@ from harken.errors import ConfigurationError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol, WorldSettings
 from harken.tasks.echo_depth import EchoEpisode
 from harken.tasks.episodes import read_episodes
+from harken.tasks.mapping import Maps, MapSettings, map_sensors
 from harken.tasks.oracle import PathOracle
 from harken.tasks.protocol import Choice, Outcome, Sensor, entered
 from harken.tasks.sensing import echo_sensors, image_sensors, walk_sensors
@@ -58,6 +59,8 @@ class EchoExploreSettings:
     """Reward of every step."""
     max_depth: float = 10.0
     """Largest depth of the sensor "depth" [m]."""
+    map: MapSettings = field(default_factory=MapSettings)
+    """The map that a body draws of where it has been."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -95,7 +98,7 @@ class EchoExploreTask:
     | waveform | (2, 2646) float32 | echo at the left and right ear, 60 ms at 44.1 kHz |
     | spectrogram | (257, 166, 2) float32 | its magnitude spectrogram, as in EchoDepth |
     | pose, collision, last_action | | as in AudioGoal |
-    | rgb, depth, semantic | | as in AudioGoal |
+    | rgb, depth, semantic, geometric_map | | as in AudioGoal |
     | oracle | Discrete(3) | privileged: the next action of the shortest path to the nearest place that is not covered |
 
     ## Rewards
@@ -131,6 +134,11 @@ class EchoExploreTask:
         self._places = np.zeros((0, 3))
         self._target: int | None = None
         self._simulator: SimulatorProtocol | None = None
+        self.maps = self._new_maps()
+
+    def _new_maps(self) -> Maps:
+        settings = self.settings
+        return Maps(settings.map, settings.body, settings.max_depth, settings.step_time)
 
     @property
     def body(self) -> BodySettings:
@@ -164,6 +172,7 @@ class EchoExploreTask:
             *echo_sensors(self._echo, self.settings.echo),
             *walk_sensors(lambda: self.walk, self.settings.step_time),
             *image_sensors(self.settings.body.camera, self.settings.max_depth),
+            *map_sensors(lambda: self.maps, lambda: self.walk, self.settings.map, None),
             Sensor(
                 name="oracle",
                 space=self.actions,
@@ -219,7 +228,7 @@ class EchoExploreTask:
         """
         start = np.array(episode.position)
         self.walk.begin(start, episode.heading, self.simulator.ground.snap(start), episode=episode.episode_id)
-        self.episode, self.waveform, self._target = episode, None, None
+        self.episode, self.waveform, self._target, self.maps = episode, None, None, self._new_maps()
         rng = np.random.default_rng([*episode.scene.encode(), 1])
         self._places = np.array([self.simulator.ground.random_point(rng) for _ in range(self.settings.places)])
         self.covered = np.zeros(len(self._places), bool)
@@ -268,6 +277,12 @@ class EchoExploreTask:
             self.oracle.set_goal(self._places[self._target])
         action = Action(self.oracle.action(here, self.simulator.heading))
         return ExploreMove.TURN_LEFT if action == Action.STOP else ExploreMove[action.name]
+
+    def ways_left(self, places: np.ndarray) -> np.ndarray:
+        """Return the lengths ``(n,)`` of the shortest ways from places ``(n, 3)`` to where the oracle goes [m]."""
+        self.oracle_action()  # which chooses a place
+        target = self.simulator.position if self._target is None else self._places[self._target]
+        return self.simulator.ground.distances(places, target)
 
     @property
     def steps(self) -> int:

@@ -295,9 +295,18 @@ class MultiGoalTask(NavigationTask):
         """Whether all goals are found."""
         return bool(self.found) and all(self.found)
 
+    @property
+    def _next(self) -> int:
+        """Number of the goal that comes next in the best order from the start."""
+        return next((number for number in self._order if not self.found[number]), self._order[-1])
+
+    def ways_left(self, places: np.ndarray) -> np.ndarray:
+        """Return the lengths ``(n,)`` of the shortest ways from places to where the oracle goes [m]."""
+        return self.walk.ground.distances(places, self._goals[self._next])
+
     def oracle_action(self) -> int:
         """Return the next action of the way through the goals that are left, in the best order from the start."""
-        following = next((number for number in self._order if not self.found[number]), self._order[-1])
+        following = self._next
         if following != self._following:
             self._following = following
             self.oracle.set_goal(self._goals[following])

@@ -22,6 +22,7 @@ from harken.tasks.efficiency import efficiency, progress
 from harken.tasks.episode_lists import is_episode_list, read_episode_list
 from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes, to_episodes
+from harken.tasks.mapping import Maps, MapSettings, map_sensors
 from harken.tasks.oracle import make_oracle
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, entered
 from harken.tasks.sensing import (
@@ -87,6 +88,8 @@ class NavigationSettings:
     """Length of the waveform that is observed [s], up to 60: the step's sound, padded with zeros at the end."""
     max_depth: float = 10.0
     """Largest depth that is observed [m]; what is farther is clipped to it."""
+    map: MapSettings = field(default_factory=MapSettings)
+    """The maps that a body draws of where it has been."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -158,6 +161,8 @@ class NavigationTask:
     | collision | (1,) float32 | 1 if the last action ran into something |
     | last_action | Discrete(6) | 0 at the start, then 1 + the action before |
     | pointgoal | (2,) float32 | metres ahead and to the left to the goal (not in AudioGoal) |
+    | geometric_map | (200, 200, 2) uint8 | around the body, 0.1 m a cell: occupied, explored (255 or 0); ahead is up |
+    | acoustic_map | (20, 20, 1) float32 | around it, 0.5 m a cell: intensity where it has been (not in PointGoal) |
     | oracle | Discrete(4) | privileged: the action of the shortest path |
 
     AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal
@@ -218,6 +223,11 @@ class NavigationTask:
         self._shows_goal, self._scenes = shows_goal, scenes
         self._simulator: SimulatorProtocol | None = None
         self._oracle_actions: int | None = None
+        self.maps = self._new_maps()
+
+    def _new_maps(self) -> Maps:
+        settings = self.settings
+        return Maps(settings.map, settings.body, settings.max_depth, settings.step_time)
 
     @property
     def body(self) -> BodySettings:
@@ -258,6 +268,8 @@ class NavigationTask:
             *walk_sensors(lambda: self.walk, settings.step_time),
             oracle_sensor(self.oracle_action, self.choices),
         ]
+        heard = None if self.sounds is None else self._heard
+        sensors += map_sensors(lambda: self.maps, lambda: self.walk, settings.map, heard)
         if self.sounds is not None:
             rate = settings.acoustics.rate
             sensors += sound_sensors(self._heard, round(settings.observation_time * rate))
@@ -432,7 +444,7 @@ class NavigationTask:
         )
         simulator.set_sources([] if self.sounds is None else self.sounding(episode, self.sounds))
         self.oracle.set_goal(self.walk.goal)
-        self.episode, self.stopped = episode, False
+        self.episode, self.stopped, self.maps = episode, False, self._new_maps()
         self._way = episode.goal_way()
         self.beginning = simulator.position.copy(), simulator.heading, self.walk.goal
         self._oracle_actions = None
@@ -471,6 +483,13 @@ class NavigationTask:
         if not self.settings.opens_doors or action == Action.STOP:
             return action
         return self._door_action() or action
+
+    def ways_left(self, places: np.ndarray) -> np.ndarray:
+        """Return the lengths ``(n,)`` of the shortest ways from places ``(n, 3)`` to where the oracle goes [m].
+
+        They are inf where there is no way, NaN where the body cannot stand.
+        """
+        return self.walk.ground.distances(places, self.walk.goal)
 
     def _door_action(self) -> int | None:
         """Return the action that gets a door out of the way ahead: opening it, or turning to it; None for no such door.

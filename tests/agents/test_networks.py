@@ -7,13 +7,22 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs harken[train]")
 
 import harken  # noqa: E402, F401
-from harken.agents.networks import AvNavEncoder, AvNavSize, sensor_input, sensor_size  # noqa: E402
+from harken.agents.networks import (  # noqa: E402
+    AvNavEncoder,
+    AvNavSize,
+    AvWanEncoder,
+    AvWanSize,
+    sensor_input,
+    sensor_size,
+)
 from harken.envs import TaskEnv  # noqa: E402
 from harken.errors import ConfigurationError  # noqa: E402
 
 DEPTH = gym.spaces.Box(0.0, 10.0, (128, 128, 1), np.float32)
 COLOUR = gym.spaces.Box(0, 255, (128, 128, 3), np.uint8)
 SOUND = gym.spaces.Box(0.0, np.inf, (65, 26, 2), np.float32)
+GEOMETRY = gym.spaces.Box(0, 255, (200, 200, 2), np.uint8)
+ACOUSTICS = gym.spaces.Box(0.0, 1e4, (20, 20, 1), np.float32)
 GOAL = gym.spaces.Box(-100.0, 100.0, (2,), np.float32)
 
 
@@ -25,6 +34,29 @@ def test_the_published_network_has_the_published_layers():
     ]  # fmt: skip
     shapes = [tuple(p.shape) for p in encoder.spectrogram.parameters() if p.ndim > 1]
     assert shapes == [(32, 2, 5, 5), (64, 32, 3, 3), (64, 64, 3, 3), (512, 2496)]
+
+
+def test_av_wan_has_the_published_layers_and_depth_is_optional():
+    space = gym.spaces.Dict({"spectrogram": SOUND, "geometric_map": GEOMETRY, "acoustic_map": ACOUSTICS})
+    encoder = AvWanEncoder(space)
+    assert encoder.width == 3 * 512
+    shapes = {
+        name: [tuple(p.shape) for p in layers.parameters() if p.ndim > 1] for name, layers in encoder.maps.items()
+    }
+    assert shapes == {
+        "geometric_map": [(32, 2, 8, 8), (64, 32, 4, 4), (32, 64, 3, 3), (512, 21 * 21 * 32)],
+        "acoustic_map": [(32, 1, 5, 5), (64, 32, 3, 3), (32, 64, 3, 3), (512, 4 * 4 * 32)],
+    }
+    sample = {name: torch.as_tensor(part.sample())[None] for name, part in space.spaces.items()}
+    sample["spectrogram"] = sample["spectrogram"].clamp(max=1.0)
+    assert encoder(sample).shape == (1, 1536)
+    seeing = AvWanEncoder(gym.spaces.Dict({**space.spaces, "depth": DEPTH}))
+    assert seeing.width == 4 * 512
+    few = gym.spaces.Dict({**space.spaces, "geometric_map": gym.spaces.Box(0, 255, (64, 64, 2), np.uint8)})
+    small = AvWanEncoder(few, AvWanSize.small())
+    assert small.width == 3 * 128 and sum(p.numel() for p in small.parameters()) < 400_000
+    with pytest.raises(ConfigurationError, match="needs a map"):
+        AvWanEncoder(gym.spaces.Dict({"spectrogram": SOUND}))
 
 
 @pytest.mark.parametrize("first", [True, False])

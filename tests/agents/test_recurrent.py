@@ -13,7 +13,7 @@ from sb3_contrib.common.recurrent.policies import RecurrentMultiInputActorCritic
 
 from harken.agents.networks import AvNavSize  # noqa: E402
 from harken.agents.training.recurrent import (  # noqa: E402
-    AvNavPolicy,
+    EncoderPolicy,
     GatedMemory,
     SequencePolicy,
     SequencePPO,
@@ -132,7 +132,7 @@ def test_a_memory_learns_what_was_shown_six_steps_ago():
 
     envs = make_vec_env(Cell, n_envs=8, seed=0)
     model = SequencePPO(
-        AvNavPolicy, envs, n_steps=48, batch_size=192, n_epochs=4, learning_rate=3e-3, seed=0, gamma=1.0,
+        EncoderPolicy, envs, n_steps=48, batch_size=192, n_epochs=4, learning_rate=3e-3, seed=0, gamma=1.0,
         policy_kwargs={"size": SMALL},
     )  # fmt: skip
     model.learn(48 * 8 * 40)
@@ -145,7 +145,7 @@ def test_the_same_seed_gives_the_same_weights():
     weights = []
     for _ in range(2):
         envs = make_vec_env(Flips, n_envs=2, seed=0)
-        model = SequencePPO(AvNavPolicy, envs, n_steps=16, batch_size=16, seed=3, policy_kwargs={"size": SMALL})
+        model = SequencePPO(EncoderPolicy, envs, n_steps=16, batch_size=16, seed=3, policy_kwargs={"size": SMALL})
         model.learn(96)
         weights.append(model.policy.state_dict())
     for name, value in weights[0].items():
@@ -156,7 +156,7 @@ def test_a_model_is_saved_and_loaded_with_its_sizes(tmp_path):
     from stable_baselines3.common.env_util import make_vec_env
 
     envs = make_vec_env(Flips, n_envs=2, seed=0)
-    model = SequencePPO(AvNavPolicy, envs, n_steps=16, batch_size=16, seed=3, policy_kwargs={"size": SMALL})
+    model = SequencePPO(EncoderPolicy, envs, n_steps=16, batch_size=16, seed=3, policy_kwargs={"size": SMALL})
     model.save(tmp_path / "model.zip")
     again = SequencePPO.load(tmp_path / "model.zip")
     observation = Flips.observation_space.sample()

@@ -23,7 +23,7 @@ from harken.agents.training.checkpoint import load_policy, load_training, read_c
 from harken.agents.training.environments import ThreadVecEnv  # noqa: E402
 from harken.agents.training.imitation import Imitation, TeacherDrives  # noqa: E402
 from harken.agents.training.loop import check_same_settings, environment_arguments, train  # noqa: E402
-from harken.agents.training.recurrent import AvNavPolicy, SequencePPO  # noqa: E402
+from harken.agents.training.recurrent import EncoderPolicy, SequencePPO  # noqa: E402
 from harken.agents.training.replay import Replay  # noqa: E402
 from harken.agents.training.resuming import Resumable  # noqa: E402
 from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
@@ -120,7 +120,7 @@ def test_the_teacher_acts_in_its_share_of_episodes():
     with pytest.raises(ConfigurationError, match="oracle"):
         TeacherDrives(ThreadVecEnv([an_env]))
     with pytest.raises(ConfigurationError, match="oracle"):
-        Imitation(AvNavPolicy, ThreadVecEnv([an_env]), device="cpu")
+        Imitation(EncoderPolicy, ThreadVecEnv([an_env]), device="cpu")
 
 
 def test_imitation_learns_what_the_teacher_does():
@@ -131,7 +131,7 @@ def test_imitation_learns_what_the_teacher_does():
 
     envs = TeacherDrives(ThreadVecEnv([make] * 4), share=1.0)
     model = Imitation(
-        AvNavPolicy, envs, n_steps=32, batch_size=64, n_epochs=4, learning_rate=5e-3, seed=0, device="cpu",
+        EncoderPolicy, envs, n_steps=32, batch_size=64, n_epochs=4, learning_rate=5e-3, seed=0, device="cpu",
         policy_kwargs={"size": replace(SETTINGS.network, memory=64)},
     )  # fmt: skip
     agreement = []
@@ -185,7 +185,7 @@ def test_an_agent_is_told_what_it_did_and_hears_no_padding():
 
 def test_a_policy_is_written_and_read_without_what_teachers_see(tmp_path):
     envs = ThreadVecEnv([lambda: an_env(sensors=("depth", "spectrogram", "oracle"))])
-    model = Imitation(AvNavPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
+    model = Imitation(EncoderPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
     save_policy(tmp_path / "policy.safetensors", model.policy, {"spl": 0.5})
     envs.close()
     policy = load_policy(tmp_path / "policy.safetensors")
@@ -218,7 +218,7 @@ def test_a_checkpoint_for_other_sensors_is_an_error(tmp_path):
     train(replace(SETTINGS, evaluate_every=0, reinforcement=PPOSettings(steps=0)), tmp_path, progress=False)
     path = max(tmp_path.glob("checkpoint-*"))
     envs = ThreadVecEnv([lambda: an_env(sensors=("depth",))])
-    model = SequencePPO(AvNavPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
+    model = SequencePPO(EncoderPolicy, envs, device="cpu", policy_kwargs={"size": SETTINGS.network})
     with pytest.raises(ConfigurationError, match="was trained with"):
         load_training(path, model)
     with pytest.raises(ConfigurationError, match="holds a policy alone"):
@@ -241,18 +241,18 @@ def test_another_number_of_workers_is_the_same_training(tmp_path):
 
 def test_weights_that_are_no_numbers_stop_the_training(tmp_path):
     wild = replace(SETTINGS, imitation=replace(SETTINGS.imitation, learning_rate=1.0, steps=4096), evaluate_every=0)
-    original = AvNavPolicy.evaluate_actions
+    original = EncoderPolicy.evaluate_actions
 
     def broken(self, *arguments):
         values, logarithms, entropy = original(self, *arguments)
         return values * float("nan"), logarithms, entropy
 
-    AvNavPolicy.evaluate_actions = broken
+    EncoderPolicy.evaluate_actions = broken
     try:
         with pytest.raises(StateError, match=r"Update 1 .* not finite"):
             train(wild, tmp_path, progress=False)
     finally:
-        AvNavPolicy.evaluate_actions = original
+        EncoderPolicy.evaluate_actions = original
     kept = load_policy(tmp_path / "last.safetensors")
     assert all(torch.isfinite(weights).all() for weights in kept.parameters())
 

@@ -36,6 +36,8 @@ ALL_SENSORS = (
     "collision",
     "last_action",
     "oracle",
+    "geometric_map",
+    "acoustic_map",
 )
 
 

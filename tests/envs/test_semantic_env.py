@@ -19,6 +19,7 @@ ID = "harken/SemanticAudioGoal-v0"
 PRESETS = ("savi", "savn-ce-distractor")
 EVERYTHING = (
     *("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "collision", "last_action", "oracle"),
+    *("geometric_map", "acoustic_map"),
     *("category", "goal_category", "goal_location"),
 )
 

@@ -1,6 +1,16 @@
 """Networks of agents that learn, as plain PyTorch modules; importing this package imports torch."""
 
 from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
+from harken.agents.networks.av_wan import AvWanEncoder, AvWanSize
 from harken.agents.networks.sensors import SensorKind, sensor_input, sensor_kind, sensor_size
 
-__all__ = ["AvNavEncoder", "AvNavSize", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
+__all__ = [
+    "AvNavEncoder",
+    "AvNavSize",
+    "AvWanEncoder",
+    "AvWanSize",
+    "SensorKind",
+    "sensor_input",
+    "sensor_kind",
+    "sensor_size",
+]

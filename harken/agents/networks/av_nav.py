@@ -7,11 +7,11 @@ import gymnasium as gym
 import torch
 from torch import Tensor, nn
 
-from harken.agents.networks.sensors import PRIVILEGED, sensor_input, sensor_kind, sensor_size
+from harken.agents.networks.sensors import UNSEEN, sensor_input, sensor_kind, sensor_size
 from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
-__all__ = ["AvNavEncoder", "AvNavSize", "Convolution"]
+__all__ = ["AvNavEncoder", "AvNavSize", "Convolution", "convolutions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,10 @@ class AvNavSize:
         sound = tuple(Convolution(filters=f, kernel=k, stride=s) for f, k, s in ((16, 5, 2), (32, 3, 2), (32, 3, 2)))
         return AvNavSize(image=image, spectrogram=sound, features=128, memory=256)
 
+    def encoder(self, space: gym.spaces.Dict) -> nn.Module:
+        """Return the encoder of these sizes for some observations."""
+        return AvNavEncoder(space, self)
+
 
 class AvNavEncoder(nn.Module):
     """Turns what is sensed at one moment into features; images and spectrograms go through convolutions of their own.
@@ -78,7 +82,7 @@ class AvNavEncoder(nn.Module):
     def __init__(self, space: gym.spaces.Dict, size: AvNavSize | None = None):
         super().__init__()
         size = size or AvNavSize()
-        self._spaces = {name: part for name, part in space.spaces.items() if name not in PRIVILEGED}
+        self._spaces = {name: part for name, part in space.spaces.items() if name not in UNSEEN}
         if not self._spaces:
             raise ConfigurationError(f"The observations are {space}; a network needs at least one sensor to see.")
         kinds = {name: sensor_kind(name, part) for name, part in self._spaces.items()}
@@ -89,10 +93,10 @@ class AvNavEncoder(nn.Module):
         self.width = sum(sensor_size(name, self._spaces[name])[0] for name in self.vectors)
         self.image = self.spectrogram = self.interaural = None
         if self.images:
-            self.image = _convolutions(self._stacked(self.images), size.image, size.features)
+            self.image = convolutions(self._stacked(self.images), size.image, size.features)
             self.width += size.features
         if self.spectrograms:
-            self.spectrogram = _convolutions(
+            self.spectrogram = convolutions(
                 self._stacked(self.spectrograms), size.spectrogram, size.features, shortened=True
             )
             self.width += size.features
@@ -123,10 +127,12 @@ class AvNavEncoder(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _convolutions(
+def convolutions(
     shape: tuple[int, int, int], layers: Sequence[Convolution], features: int, *, shortened: bool = False
 ) -> nn.Sequential:
     """Return convolutions with rectifiers, except after the last as published, and a layer that connects all.
+
+    It takes images ``(n, *shape)`` and returns ``(n, features)``.
 
     Filters may be shortened to what is left of a side: what is heard in one step may be only a few frames long.
     """
@@ -144,7 +150,7 @@ def _convolutions(
         if height < 1 or width < 1:
             raise ConfigurationError(
                 f"An image of {shape[1]} x {shape[2]} is too small for the layers {tuple(layers)}; use a larger image "
-                "or AvNavSize.small()."
+                "or the small sizes."
             )
     modules[-1:] = [nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU()]
     return _rectified(*modules)

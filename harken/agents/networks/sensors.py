@@ -8,17 +8,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harken.envs.waypoints import ACTION_MASK
 from harken.errors import ConfigurationError
 from harken.sound.interaural import LAGS
 
-__all__ = ["PRIVILEGED", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
+__all__ = ["PRIVILEGED", "UNSEEN", "SensorKind", "sensor_input", "sensor_kind", "sensor_size"]
 
 SensorKind = Literal["image", "spectrogram", "cues", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
 all with all, or as the numbers that they are."""
 
 PRIVILEGED = frozenset({"oracle", "quiet_oracle"})
-"""Sensors for teachers, which no network sees."""
+"""Sensors for teachers, which no policy knows."""
+
+UNSEEN = PRIVILEGED | {ACTION_MASK}
+"""What no network sees; policies obey the mask of actions."""
+
+QUIETEST = 1e-6
+"""Intensity below which places of the acoustic map are alike: 60 dB below a clip of RMS 1 at a metre."""
+
+DECADES = 5.0
+"""Decades of intensity above `QUIETEST` that become one."""
 
 FARTHEST = 10.0
 """Distance that becomes one [m]: about as far as one sees in a home."""
@@ -34,6 +44,7 @@ DECIBELS = 10.0
 
 FAINTEST_LEVEL = -80.0
 """Level in a band that becomes zero [dB re 1], and what lies below it; one that is 40 dB higher becomes one."""
+
 LOUD = 50.0
 """Level of noise that becomes one [dB(A)]."""
 
@@ -72,8 +83,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     """Return a sensor's values as a network takes them, of the order of one.
 
     Images of bytes are divided by 255, depth by its range, what the world knows in metres by ten, and levels of noise
-    by fifty. Headings become cosine and sine, time an exponential that falls, choices one number each. Spectrograms
-    become levels, see `_levels`, and so do the levels of "interaural".
+    by fifty. Headings become cosine and sine, time an exponential that falls, choices one number each. Spectrograms,
+    intensities and the levels of "interaural" become levels of another scale.
 
     Args:
         name: Name of the sensor.
@@ -94,6 +105,8 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
             values = values.movedim(-1, 1)
         if name == "spectrogram":
             return _levels(values)
+        if name == "acoustic_map":
+            return torch.log1p(values / QUIETEST) / (DECADES * math.log(10.0))
         return values / float(np.max(space.high))
     values = values.flatten(1)
     if name == "pose":
@@ -135,7 +148,7 @@ def _numbers(name: str, space: gym.Space) -> int:
 
 def _is_channels_first(space: gym.Space) -> bool:
     """Whether Stable-Baselines3 has moved the channels of a picture to the front."""
-    return space.dtype == np.uint8 and space.shape is not None and space.shape[0] in (1, 3) and space.shape[2] > 3
+    return space.dtype == np.uint8 and space.shape is not None and space.shape[0] in (1, 2, 3) and space.shape[2] > 3
 
 
 def _channels_last(space: gym.Space) -> tuple[int, int, int]:

@@ -10,11 +10,11 @@ from harken.agents.training.settings import CurriculumSettings, ImitationSetting
 
 if TYPE_CHECKING:
     from harken.agents.training.loop import train
-    from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
+    from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 
 __all__ = [
-    "AvNavPolicy",
     "CurriculumSettings",
+    "EncoderPolicy",
     "ImitationSettings",
     "PPOSettings",
     "SequencePPO",
@@ -22,7 +22,7 @@ __all__ = [
     "train",
 ]
 
-_LAZY = {"AvNavPolicy": "recurrent", "SequencePPO": "recurrent", "train": "loop"}
+_LAZY = {"EncoderPolicy": "recurrent", "SequencePPO": "recurrent", "train": "loop"}
 
 
 def __getattr__(name: str) -> Any:

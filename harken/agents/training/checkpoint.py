@@ -8,7 +8,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from torch import Tensor
 
-from harken.agents.networks.av_nav import AvNavSize, Convolution
+from harken.agents.networks.av_nav import Convolution
 from harken.agents.networks.sensors import PRIVILEGED
-from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
-from harken.errors import ConfigurationError, MissingDependencyError
+from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
+from harken.agents.training.table import LEARNERS, find_learner
+from harken.errors import ConfigurationError, MissingDependencyError, UnknownNameError
 from harken.files import parse_json, read_bytes, write_bytes
 
 __all__ = ["load_policy", "load_training", "read_card", "save_policy", "save_training"]
@@ -33,7 +34,7 @@ LARGEST = 2_000_000_000
 """Largest file that is read [bytes]."""
 
 
-def save_policy(path: str | Path, policy: AvNavPolicy, card: Mapping[str, Any] | None = None) -> None:
+def save_policy(path: str | Path, policy: EncoderPolicy, card: Mapping[str, Any] | None = None) -> None:
     """Write a policy: its weights, its sizes and its spaces.
 
     Args:
@@ -47,7 +48,7 @@ def save_policy(path: str | Path, policy: AvNavPolicy, card: Mapping[str, Any] |
     _write(path, _described(policy) | {"card": dict(card or {})}, _under("policy", _weights(policy)))
 
 
-def load_policy(path: str | Path, *, device: str = "cpu") -> AvNavPolicy:
+def load_policy(path: str | Path, *, device: str = "cpu") -> EncoderPolicy:
     """Read a policy that `save_policy` or `save_training` wrote, without what only teachers see.
 
     Args:
@@ -83,7 +84,7 @@ def save_training(path: str | Path, model: SequencePPO, more: Mapping[str, Any])
     Raises:
         FileError: The file cannot be written.
     """
-    assert isinstance(model.policy, AvNavPolicy) and model._last_lstm_states is not None
+    assert isinstance(model.policy, EncoderPolicy) and model._last_lstm_states is not None
     optimizer = model.policy.optimizer.state_dict()
     version, numbers, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - Stable-Baselines3 draws from it
@@ -118,7 +119,7 @@ def load_training(path: str | Path, model: SequencePPO) -> dict[str, Any]:
     text, tensors = _read(path)
     if "training" not in text:
         raise ConfigurationError(f"{path} holds a policy alone; training goes on from a checkpoint of its own folder.")
-    assert isinstance(model.policy, AvNavPolicy)
+    assert isinstance(model.policy, EncoderPolicy)
     theirs, ours = (d["sensors"] | {"": d["actions"]} for d in (text, _described(model.policy)))
     if theirs != ours:
         raise ConfigurationError(f"{path} was trained with {theirs}; this training has {ours}.")
@@ -143,14 +144,18 @@ def load_training(path: str | Path, model: SequencePPO) -> dict[str, Any]:
     name, position, has_gauss, cached = state["numpy"]
     keys = tensors["random.numpy"].numpy().astype(np.uint32)
     np.random.set_state((name, keys, position, has_gauss, cached))  # noqa: NPY002 - Stable-Baselines3 draws from it
-    return {key: value for key, value in text.items() if key not in ("sensors", "actions", "size", "format")}
+    return {key: value for key, value in text.items() if key not in ("sensors", "actions", "size", "format", "network")}
 
 
-def _described(policy: AvNavPolicy) -> dict[str, Any]:
+def _described(policy: EncoderPolicy) -> dict[str, Any]:
     space, actions = policy.observation_space, policy.action_space
     assert isinstance(space, gym.spaces.Dict) and isinstance(actions, gym.spaces.Discrete)
     sensors = {name: _space_text(part) for name, part in space.spaces.items() if name not in PRIVILEGED}
-    return {"format": FORMAT, "sensors": sensors, "actions": int(actions.n), "size": asdict(policy.size)}
+    kind = f"{type(policy.size).__module__}:{type(policy.size).__name__}"
+    name = next(name for name, learner in LEARNERS.items() if learner.size == kind)
+    return {
+        "format": FORMAT, "network": name, "sensors": sensors, "actions": int(actions.n), "size": asdict(policy.size),
+    }  # fmt: skip
 
 
 def _space_text(space: gym.Space) -> dict[str, Any]:
@@ -168,18 +173,21 @@ def _space(text: Mapping[str, Any]) -> gym.Space:
     return gym.spaces.Box(kind(text["low"]), kind(text["high"]), tuple(text["shape"]), kind)
 
 
-def _policy(path: str | Path, text: Mapping[str, Any]) -> AvNavPolicy:
+def _policy(path: str | Path, text: Mapping[str, Any]) -> EncoderPolicy:
     try:
-        sizes = text["size"]
-        image, sound = (tuple(Convolution(**layer) for layer in sizes[key]) for key in ("image", "spectrogram"))
-        size = AvNavSize(image=image, spectrogram=sound, features=sizes["features"], memory=sizes["memory"])
+        published = find_learner(text.get("network", "av-nav")).network("published")  # old files do not say
+        sizes = {
+            name: tuple(Convolution(**layer) for layer in value) if isinstance(value, list) else value
+            for name, value in text["size"].items()
+        }
+        size = replace(published, **sizes)
         space = gym.spaces.Dict({name: _space(part) for name, part in text["sensors"].items()})
-        return AvNavPolicy(space, gym.spaces.Discrete(text["actions"]), lambda _: 0.0, size=size)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return EncoderPolicy(space, gym.spaces.Discrete(text["actions"]), lambda _: 0.0, size=size)
+    except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise ConfigurationError(f"{path} does not say what its network is like ({error!r}).") from error
 
 
-def _load_weights(path: str | Path, policy: AvNavPolicy, weights: Mapping[str, Tensor]) -> None:
+def _load_weights(path: str | Path, policy: EncoderPolicy, weights: Mapping[str, Tensor]) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in _weights(policy).items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != expected:
@@ -192,7 +200,7 @@ def _load_weights(path: str | Path, policy: AvNavPolicy, weights: Mapping[str, T
     policy.load_state_dict(weights, strict=False)  # Stable-Baselines3 lists shared parts under several names
 
 
-def _weights(policy: AvNavPolicy) -> dict[str, Tensor]:
+def _weights(policy: EncoderPolicy) -> dict[str, Tensor]:
     """Return the parameters, each once."""
     return dict(policy.named_parameters())
 

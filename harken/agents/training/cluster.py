@@ -20,13 +20,14 @@ from torch import Tensor
 
 from harken.agents.training.checkpoint import load_policy, read_card, save_policy
 from harken.agents.training.loop import Judge, check_same_settings, environment_arguments, policy_card, train
-from harken.agents.training.recurrent import AvNavPolicy
+from harken.agents.training.recurrent import EncoderPolicy
 from harken.agents.training.settings import TrainSettings
 from harken.checks import checked_count
 from harken.envs import TaskEnv, ThreadVectorEnv
+from harken.errors import ConfigurationError
 from harken.files import checked_output_folder, locked
 
-__all__ = ["AvNavModule", "cluster_config", "train_on_cluster"]
+__all__ = ["PolicyModule", "cluster_config", "train_on_cluster"]
 
 ENVIRONMENT = "harken-training"
 """Name of the environments in Ray's registry."""
@@ -35,8 +36,8 @@ KEPT = "rllib"
 """Folder of RLlib's checkpoint in that of a training."""
 
 
-class AvNavModule(TorchRLModule, ValueFunctionAPI):
-    """`AvNavPolicy` in RLlib's form; ``model_config`` has its "size", and "start", the file of weights to begin with.
+class PolicyModule(TorchRLModule, ValueFunctionAPI):
+    """`EncoderPolicy` in RLlib's form; ``model_config`` has its "size", and "start", the file of weights to begin with.
 
     Attributes:
         policy: The policy, whose weights these are.
@@ -47,7 +48,7 @@ class AvNavModule(TorchRLModule, ValueFunctionAPI):
         space = self.observation_space
         assert isinstance(space, gym.spaces.Dict) and self.action_space is not None
         config: Any = self.model_config
-        self.policy = AvNavPolicy(space, self.action_space, lambda _: 0.0, size=config["size"])
+        self.policy = EncoderPolicy(space, self.action_space, lambda _: 0.0, size=config["size"])
         if config["start"] is not None:
             self.policy.load_state_dict(load_policy(config["start"]).state_dict())
 
@@ -122,7 +123,7 @@ def cluster_config(settings: TrainSettings, workers: int, start: Path | None = N
         )
         .rl_module(
             rl_module_spec=RLModuleSpec(
-                module_class=AvNavModule,
+                module_class=PolicyModule,
                 model_config={
                     "size": settings.network, "max_seq_len": ppo.rollout,
                     "start": None if start is None else str(start.resolve()),
@@ -173,6 +174,11 @@ def train_on_cluster(
     """
     import ray
 
+    if settings.learner.waypoints:
+        raise ConfigurationError(
+            f"{settings.learner.title} acts in way points, whose masks RLlib's policy does not know. Train it without "
+            "--engine rllib."
+        )
     folder = checked_output_folder(out)
     start = None
     with locked(folder):
@@ -225,7 +231,7 @@ def _is_due(every: int, last: int, steps: int, is_end: bool) -> bool:
     return every > 0 and (is_end or steps // every > last // every)
 
 
-def _policy(algorithm: Any) -> AvNavPolicy:
+def _policy(algorithm: Any) -> EncoderPolicy:
     """Return the policy with the learner's weights."""
     module = algorithm.get_module(DEFAULT_MODULE_ID)
     weights = algorithm.learner_group.get_weights()[DEFAULT_MODULE_ID]
@@ -245,7 +251,7 @@ def _keep(algorithm: Any, folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _keep_best(settings: TrainSettings, folder: Path, policy: AvNavPolicy, judge: Judge, steps: int) -> None:
+def _keep_best(settings: TrainSettings, folder: Path, policy: EncoderPolicy, judge: Judge, steps: int) -> None:
     means = dict(judge(policy, settings, steps))
     best = folder / "best.safetensors"
     if not best.is_file() or means["spl"] > read_card(best).get("spl", -1.0):

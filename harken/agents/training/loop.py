@@ -22,13 +22,13 @@ from harken.agents.policies import policy_file
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
 from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
-from harken.agents.training.recurrent import AvNavPolicy, SequencePPO
+from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 from harken.agents.training.resuming import Resumable
 from harken.agents.training.settings import TrainSettings
 from harken.agents.training.workers import ProcessVecEnv
 from harken.agents.zoo import ModelCard
 from harken.configs import load_preset, to_mapping, to_yaml
-from harken.envs import TaskEnv
+from harken.envs import TaskEnv, WaypointActions
 from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
@@ -49,9 +49,12 @@ MEASURES = ("success", "spl", "soft_spl", "steps")
 OWN_MOVEMENT = ("collision", "last_action")
 """Sensors that tell an agent what it did, which are added to those that a task shows."""
 
-Judge = Callable[[AvNavPolicy, TrainSettings, int], Mapping[str, float]]
+Judge = Callable[[EncoderPolicy, TrainSettings, int], Mapping[str, float]]
 """Evaluates a policy after so many steps, such as `harken.eval.judge_policy`; of what it returns "spl" tells which
 policy is the best."""
+
+WAYPOINT_STOP = 0.75
+"""Least distance at which a teacher of way points stops [m]: they are half a metre apart."""
 
 REPLAY = "replay"
 """Folder of the rollouts that imitation learns from again."""
@@ -73,15 +76,18 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
         )
     if settings.sound is not None and getattr(one.task, "sounds", None) is not None:
         arguments["sound"] = settings.sound
-    own = [name for name in OWN_MOVEMENT if name in one.task.sensors]
-    arguments["sensors"] = settings.sensors or tuple(dict.fromkeys((*one.sensors, *own)))
+    wanted = settings.learner.sensors or (*one.sensors, *OWN_MOVEMENT)
+    arguments["sensors"] = settings.sensors or tuple(dict.fromkeys(name for name in wanted if name in one.task.sensors))
+    if settings.size == "small":
+        config |= settings.learner.small
     if settings.size == "small" and hasattr(rules, "observation_time"):
         config["observation_time"] = rules.step_time  # without the zeros that follow the sound of a step
     if split == "train":
         arguments["pool"] = settings.pool
         config["goals_per_home"] = settings.goals_per_home
         if hasattr(rules, "oracle_distance") and rules.body.motion == "continuous":  # on a grid it stops at the goal
-            config["oracle_distance"] = max(settings.imitation.stop_distance, rules.body.forward_step)
+            nearest = WAYPOINT_STOP if settings.learner.waypoints else rules.body.forward_step
+            config["oracle_distance"] = max(settings.imitation.stop_distance, nearest)
     one.close()
     return arguments
 
@@ -111,15 +117,18 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     arguments = environment_arguments(settings)
     if teacher:
         arguments["sensors"] = (*arguments["sensors"], TEACHER)
-    make = [functools.partial(_watched, settings.task, arguments)] * settings.environments
+    make = [functools.partial(_watched, settings.task, arguments, settings.learner.waypoints)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
     made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
     made.seed(settings.seed)
     return made
 
 
-def _watched(task: str, arguments: Mapping[str, Any]) -> gym.Env:
-    return Resumable(Monitor(TaskEnv(task, **arguments), info_keywords=MEASURES))
+def _watched(task: str, arguments: Mapping[str, Any], waypoints: bool) -> gym.Env:
+    env: gym.Env = TaskEnv(task, **arguments)
+    if waypoints:
+        env = WaypointActions(env, shows_mask=True)
+    return Resumable(Monitor(env, info_keywords=MEASURES))
 
 
 def train(settings: TrainSettings, out: str | Path, *, judge: Judge | None = None, progress: bool = True) -> Path:
@@ -222,7 +231,7 @@ class _Run:
         if kind is Imitation:
             envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
         weights = self._weights()  # before the model seeds the random generators, from which a network is made
-        model = kind(AvNavPolicy, envs, **self._arguments(kind))
+        model = kind(EncoderPolicy, envs, **self._arguments(kind))
         model.set_logger(_logger(self.folder))
         # Whole rollouts can go beyond the steps of a stage, so these do not tell which one a checkpoint belongs to.
         if self.checkpoint is not None and read_card(self.checkpoint)["stage"] == name:
@@ -300,13 +309,13 @@ class _Run:
         """Write the policy as it is at the end."""
         self._forget()
         policy = self.model.policy if self.model is not None else load_policy(self.checkpoint or self.folder)
-        assert isinstance(policy, AvNavPolicy)
+        assert isinstance(policy, EncoderPolicy)
         self.save("last", policy, self.steps)
         if not (self.folder / "best.safetensors").is_file():
             self.save("best", policy, self.steps)
         write_text(self.folder / "card.yaml", to_yaml(self._card()))
 
-    def save(self, name: str, policy: AvNavPolicy, steps: int, measures: Mapping[str, float] | None = None) -> None:
+    def save(self, name: str, policy: EncoderPolicy, steps: int, measures: Mapping[str, float] | None = None) -> None:
         """Write a policy, with what its environments are like."""
         save_policy(self.folder / f"{name}.safetensors", policy, policy_card(self.settings, steps, measures))
 
@@ -315,8 +324,9 @@ class _Run:
         lines = [json.loads(line) for line in read_text(self.curve).splitlines()] if self.curve.is_file() else []
         best = read_card(self.folder / "best.safetensors")
         goals = f"goals at {settings.goals_per_home} places of each" if settings.goals_per_home else "goals anywhere"
+        title = f"{settings.learner.title}, {settings.size}"
         return ModelCard(
-            summary=f"AV-Nav, {settings.size}, for {settings.task}; of all evaluations the best in SPL",
+            summary=f"{title}, for {settings.task}; of all evaluations the best in SPL",
             task=settings.task,
             data=f"{pool.homes} generated homes of the train split, {goals}; sound: {settings.sound or 'none'}",
             seed=settings.seed,
@@ -386,7 +396,7 @@ class _Watch(BaseCallback):
                 update = self.model._n_updates
                 policy = self.model.policy
                 policy.load_state_dict(self.good)
-                assert isinstance(policy, AvNavPolicy)
+                assert isinstance(policy, EncoderPolicy)
                 self.run.save("last", policy, self.last)
                 raise StateError(
                     f"Update {update} ({self.name}, step {self.num_timesteps}) made {name} not finite. The weights "
@@ -449,7 +459,7 @@ class _Watch(BaseCallback):
             self.model.replay.prune()
 
     def _evaluate(self) -> None:
-        assert isinstance(self.model.policy, AvNavPolicy)
+        assert isinstance(self.model.policy, EncoderPolicy)
         if self.run.judge is None:
             return
         begin = time.perf_counter()

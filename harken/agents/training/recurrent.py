@@ -16,22 +16,27 @@ from sb3_contrib.common.recurrent.buffers import RecurrentDictRolloutBuffer
 from sb3_contrib.common.recurrent.policies import RecurrentMultiInputActorCriticPolicy
 from sb3_contrib.common.recurrent.type_aliases import RecurrentDictRolloutBufferSamples, RNNStates
 from stable_baselines3.common.buffers import DictRolloutBuffer
+from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
+from harken.agents.networks.av_nav import AvNavSize
+from harken.envs.waypoints import ACTION_MASK
 from harken.errors import ConfigurationError
 
 __all__ = [
-    "AvNavPolicy",
     "EncoderFeatures",
+    "EncoderPolicy",
     "GatedMemory",
     "SequenceBuffer",
     "SequencePPO",
     "SequencePolicy",
     "run_fragments",
 ]
+
+FORBIDDEN = -1e8
+"""Logit of an action that is not allowed."""
 
 States = tuple[Tensor, Tensor]
 """Hidden and cell states, ``(layers, environments, units)`` each."""
@@ -99,7 +104,7 @@ class SequencePolicy(RecurrentMultiInputActorCriticPolicy):
 
 
 class EncoderFeatures(BaseFeaturesExtractor):
-    """The encoder of `AvNavPolicy` in the form that Stable-Baselines3 builds, for policies of other kinds too.
+    """The encoder of `EncoderPolicy` in the form that Stable-Baselines3 builds, for policies of other kinds too.
 
     Args:
         observation_space: The observations.
@@ -107,7 +112,7 @@ class EncoderFeatures(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: gym.spaces.Dict, size: AvNavSize):
-        encoder = AvNavEncoder(observation_space, size)
+        encoder: Any = size.encoder(observation_space)
         super().__init__(observation_space, encoder.width)
         self.encoder = encoder
 
@@ -116,11 +121,14 @@ class EncoderFeatures(BaseFeaturesExtractor):
         return self.encoder(observations)
 
 
-class AvNavPolicy(SequencePolicy):
-    """The policy of AV-Nav: one encoder and one gated recurrent unit for actions and values, a linear layer for each.
+class EncoderPolicy(SequencePolicy):
+    """An encoder, a gated recurrent unit for actions and values together, and a linear layer for each, as AV-Nav.
+
+    Where "action_mask" is observed, actions that it does not allow are never taken.
 
     Args:
-        size: Sizes of the network.
+        size: Sizes of the network, which say what it is: `AvNavSize` or one of the others; see
+            `harken.agents.training.table`.
         observation_space: The observations, a Dict.
         action_space: The actions.
         lr_schedule: The learning rate over the progress that remains.
@@ -163,12 +171,35 @@ class AvNavPolicy(SequencePolicy):
         Other than in sb3-contrib, where a shared memory learns from the actions alone, it learns from values too, as
         in the published agent.
         """
+        latent, _ = self._remember(obs, lstm_states.pi, episode_starts)
+        distribution = self._choices(obs, latent)
+        return self.value_net(latent), distribution.log_prob(actions), distribution.entropy()
+
+    def forward(self, obs: Any, lstm_states: RNNStates, episode_starts: Tensor, deterministic: bool = False) -> Any:
+        """Return actions, values, logarithms of the actions' probabilities, and what is remembered after."""
+        latent, after = self._remember(obs, lstm_states.pi, episode_starts)
+        distribution = self._choices(obs, latent)
+        actions = distribution.get_actions(deterministic=deterministic)
+        states = RNNStates(after, tuple(state.detach() for state in after))  # type: ignore[arg-type]
+        return actions, self.value_net(latent), distribution.log_prob(actions), states
+
+    def get_distribution(self, obs: Any, lstm_states: Any, episode_starts: Tensor) -> Any:
+        """Return the distribution of actions, and what is remembered after."""
+        latent, after = self._remember(obs, lstm_states, episode_starts)
+        return self._choices(obs, latent), after
+
+    def _remember(self, obs: Any, states: Any, episode_starts: Tensor) -> tuple[Tensor, States]:
+        """Return what the memory says of observations ``(n, units)``, and its states after."""
         features: Any = self.extract_features(obs)
-        states: Any = lstm_states.pi
-        latent, _ = self._process_sequence(features, states, episode_starts, self.lstm_actor)
-        distribution = self._get_action_dist_from_latent(self.mlp_extractor.forward_actor(latent))
-        values = self.value_net(self.mlp_extractor.forward_critic(latent))
-        return values, distribution.log_prob(actions), distribution.entropy()
+        return self._process_sequence(features, states, episode_starts, self.lstm_actor)
+
+    def _choices(self, obs: Mapping[str, Tensor], latent: Tensor) -> Distribution:
+        """Return the distribution of the actions that are allowed."""
+        if ACTION_MASK not in obs:
+            return self._get_action_dist_from_latent(latent)
+        logits = self.action_net(latent).masked_fill(obs[ACTION_MASK] < 0.5, FORBIDDEN)
+        assert isinstance(self.action_dist, CategoricalDistribution)
+        return self.action_dist.proba_distribution(action_logits=logits)
 
 
 class SequenceBuffer(RecurrentDictRolloutBuffer):
@@ -236,12 +267,12 @@ class SequencePPO(RecurrentPPO):
         ConfigurationError: The policy is no `SequencePolicy`.
     """
 
-    policy_aliases: ClassVar[dict[str, type]] = {"AvNavPolicy": AvNavPolicy, "SequencePolicy": SequencePolicy}
+    policy_aliases: ClassVar[dict[str, type]] = {"EncoderPolicy": EncoderPolicy, "SequencePolicy": SequencePolicy}
 
     def _setup_model(self) -> None:
         if not issubclass(self.policy_class, SequencePolicy):
             raise ConfigurationError(
-                f"The policy is {self.policy_class.__name__}; SequencePPO needs a SequencePolicy, such as AvNavPolicy."
+                f"The policy is {self.policy_class.__name__}; expected a SequencePolicy, such as EncoderPolicy."
             )
         super()._setup_model()
         space = self.observation_space

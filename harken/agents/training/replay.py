@@ -24,7 +24,7 @@ class Replay:
     """The last rollouts of a training, a file for each, of which sequences are drawn with equal chances.
 
     DAgger (Ross et al. 2011) learns from all places that the pupil has ever come to. Images and spectrograms are kept
-    with half precision: of depth that is five millimetres at ten metres.
+    with half precision: of depth that is five millimetres at ten metres. Bytes stay bytes.
 
     Args:
         folder: Where the files are; those that are there already count.
@@ -70,7 +70,7 @@ class Replay:
         for name, values in rollout.items():
             tensor = torch.as_tensor(values)
             if tensor.dtype == torch.float32 and name in spaces and sensor_kind(name, spaces[name]) != "vector":
-                tensor = tensor.half()
+                tensor = tensor.to(torch.uint8) if spaces[name].dtype == np.uint8 else tensor.half()
             tensors[name] = tensor.contiguous()
         write_bytes(self._path(steps), save(tensors))
         self._open(steps)

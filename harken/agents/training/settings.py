@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from harken.agents.training.table import Learner, find_learner
 from harken.checks import check_settings, checked_count
 from harken.envs.drawing import HomePool
 from harken.errors import ConfigurationError
@@ -134,13 +135,16 @@ class TrainSettings:
 
     task: str = "audiogoal"
     """Task, such as audiogoal, audiopointgoal, pointgoal."""
+    agent: str = "av-nav"
+    """Network of the agent: av-nav, or av-wan, which acts in way points. Its steps are then way points, too."""
     sensors: tuple[str, ...] = ()
-    """What the agent senses. By default what the task is about, and what it did itself: "collision", "last_action"."""
+    """What the agent senses. By default what the task is about, and what it did itself: "collision", "last_action"; the
+    sound and its maps for av-wan."""
     sound: str | None = "telephone"
     """What sounds: a clip or category, "heard", or the path of a recording or folder; None where nothing does."""
     size: Literal["small", "published"] = "small"
     """Sizes of the network: as published, with images of 128 × 128, or for a few CPU cores, with images of 64 × 64 and
-    spectrograms that end with the sound of the step."""
+    spectrograms that end with the sound of the step; maps of 200 × 200, or 64 × 64."""
     environments: int = 16
     """Environments that are stepped together."""
     workers: int | None = None
@@ -187,6 +191,7 @@ class TrainSettings:
             workers=(1, 10_000),
             network_threads=(1, 10_000),
         )
+        find_learner(self.agent)
         if self.imitation.steps + self.reinforcement.steps == 0:
             raise ConfigurationError("Neither imitation nor reinforcement has any steps; give one of them some.")
 
@@ -212,11 +217,14 @@ class TrainSettings:
         )
 
     @property
+    def learner(self) -> Learner:
+        """The agent that is trained."""
+        return find_learner(self.agent)
+
+    @property
     def network(self) -> "AvNavSize":
         """Sizes of the network; needs torch."""
-        from harken.agents.networks.av_nav import AvNavSize
-
-        return AvNavSize() if self.size == "published" else AvNavSize.small()
+        return self.learner.network(self.size)
 
     @property
     def camera(self) -> dict[str, int]:

@@ -1,0 +1,56 @@
+"""The agents that `harken train` trains, one line for each; a network is loaded when it is first made."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harken.errors import UnknownNameError
+
+__all__ = ["LEARNERS", "Learner", "find_learner"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """An agent that learns."""
+
+    title: str
+    """What it is called in print."""
+    size: str
+    """Where the sizes of its network are, ``module:Class``: a dataclass like `harken.agents.networks.AvNavSize`, whose
+    defaults are the published sizes, with ``small()``, ``memory``, and ``encoder(space)``, which makes the module."""
+    waypoints: bool = False
+    """Whether it acts in way points, see `harken.envs.WaypointActions`."""
+    sensors: tuple[str, ...] = ()
+    """Sensors that it is made for, of which the task's are shown; by default those that the task is about."""
+    small: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the task for the small network, besides those of the camera."""
+
+    def network(self, size: str) -> Any:
+        """Return the sizes of its network, "small" or "published"; needs torch."""
+        module, _, kind = self.size.partition(":")
+        sizes = getattr(importlib.import_module(module), kind)
+        return sizes() if size == "published" else sizes.small()
+
+
+def _map_agent(title: str, size: str, *sensors: str) -> Learner:
+    heard = ("spectrogram", "geometric_map", *sensors, "pointgoal", "collision")
+    return Learner(title=title, size=size, waypoints=True, sensors=heard, small={"map": {"size": 64}})
+
+
+LEARNERS: dict[str, Learner] = {
+    "av-nav": Learner(title="AV-Nav", size="harken.agents.networks.av_nav:AvNavSize"),
+    "av-wan": _map_agent("AV-WaN", "harken.agents.networks.av_wan:AvWanSize", "acoustic_map"),
+}
+"""The agents by their names on the command line."""
+
+
+def find_learner(name: str) -> Learner:
+    """Return an agent that learns by its name.
+
+    Raises:
+        UnknownNameError: There is no such agent.
+    """
+    if name not in LEARNERS:
+        raise UnknownNameError("agent to train", name, LEARNERS)
+    return LEARNERS[name]
