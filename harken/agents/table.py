@@ -85,6 +85,7 @@ AGENTS: tuple[AgentEntry, ...] = (
         why="needs to be told where a goal is",
     ),
     AgentEntry(name="quiet-oracle", settings=QuietSettings, make=lambda task: OracleAgent("quiet_oracle")),
+    AgentEntry(
         name="frontier",
         settings=NavigationSettings,
         make=lambda task: FrontierAgent(task.settings),
