@@ -241,6 +241,7 @@ def _environment_arguments(command: Eval) -> dict[str, Any]:
         "split": command.split,
         "scene": None if command.scene is None else str(command.scene),
         "propagation": command.propagation,
+        "attacker": command.attacker,
         "sounds" if command.task.endswith("separation") else "sound": command.sound,
     }
     if command.preset is not None:

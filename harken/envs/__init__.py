@@ -1,5 +1,6 @@
 """Gymnasium environments."""
 
+from harken.envs.attacking import AttackerEnv
 from harken.envs.env import TaskEnv
 from harken.envs.recording import RecordVideo
 from harken.envs.stable_baselines import StableBaselinesAction, StableBaselinesObservation
@@ -7,6 +8,7 @@ from harken.envs.vector import ThreadVectorEnv, vector_env
 from harken.envs.video import write_video
 
 __all__ = [
+    "AttackerEnv",
     "RecordVideo",
     "StableBaselinesAction",
     "StableBaselinesObservation",
