@@ -396,6 +396,7 @@ OPTIONAL = {
     "stable-baselines3": ("train", "training agents"),
     "sb3-contrib": ("train", "training agents that remember"),
     "huggingface-hub": ("hub", "trained models from repositories of Hugging Face"),
+    "pettingzoo": ("multi", "the game of agent and attacker"),
     "pyarrow": ("render", "rendering data sets"),
     "ray": ("scale", "rendering data sets on several machines"),
     "sofar": ("sofa", "heads and measurements in SOFA files"),

@@ -61,7 +61,7 @@ class AttackerSide:
         if not self._given.sensors:
             raise ConfigurationError("The attacker is shown nothing; expected at least one sensor.")
         self.observation_space = gym.spaces.Dict({name: space_of(offered[name].space) for name in self._given.sensors})
-        self.action_space = gym.spaces.MultiDiscrete(self.task.attack_sizes)
+        self.action_space = gym.spaces.MultiDiscrete(list(self.task.attack_sizes))
 
     def observe(self) -> dict[str, Any]:
         """Return what the attacker is shown now."""

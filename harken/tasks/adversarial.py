@@ -318,7 +318,7 @@ class AdversarialTask(NavigationTask):
         places = np.array(episode.start_position), np.array(episode.goal_position)
         for _ in range(PLACES_TRIED):
             place = self.walk.ground.random_point(rng)
-            if simulator.ground.is_free(place) and not self._too_near(place, *places) and self._is_airy(place):
+            if simulator.ground.is_free(place) and not self._breaches(place, *places) and self._is_airy(place):
                 more = {"attacker_position": tuple(place.tolist()), "seed": int(rng.integers(2**32))}
                 return AdversarialEpisode(
                     **{f.name: getattr(episode, f.name) for f in dataclasses.fields(Episode)}, **more
@@ -330,7 +330,7 @@ class AdversarialTask(NavigationTask):
             "lower attacker.least_agent_distance or attacker.least_goal_distance."
         )
 
-    def _too_near(self, place: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> list[tuple[str, float, float]]:
+    def _breaches(self, place: np.ndarray, agent: np.ndarray, goal: np.ndarray) -> list[tuple[str, float, float]]:
         """Return to whom a place is nearer than allowed, with its distance and the least one [m]."""
         limits = self.settings.attacker
         pairs = ("agent", agent, limits.least_agent_distance), ("goal", goal, limits.least_goal_distance)
@@ -368,7 +368,7 @@ class AdversarialTask(NavigationTask):
             raise EpisodeError(f"{where}, off the floor of {self.simulator.name}; expected a place on it, or a node.")
         if not self._is_airy(place):
             raise EpisodeError(f"{where}, where it would sound inside of something solid. Move it.")
-        for name, away, least in self._too_near(
+        for name, away, least in self._breaches(
             place, np.array(episode.start_position), np.array(episode.goal_position)
         ):
             raise EpisodeError(
@@ -407,7 +407,7 @@ class AdversarialTask(NavigationTask):
         if move == AttackMove.STAY:
             return place, False
         end, blocked = ground.move(place, HEADINGS[move], self._stride)
-        return (end, bool(blocked)) if self._may_go(place, end) else (place, True)
+        return (end, blocked) if self._may_go(place, end) else (place, True)
 
     @property
     def _stride(self) -> float:
@@ -418,7 +418,7 @@ class AdversarialTask(NavigationTask):
     def _may_go(self, place: np.ndarray, end: np.ndarray) -> bool:
         """Whether the attacker may go from one place to another: into nothing solid, and not nearer than allowed."""
         others = {"agent": self.simulator.position, "goal": self.walk.goal}
-        near = self._too_near(end, others["agent"], others["goal"])
+        near = self._breaches(end, others["agent"], others["goal"])
         return self._is_airy(end) and all(away >= math.dist(place, others[name]) for name, away, _ in near)
 
     def _clip(self, number: int) -> tuple[np.ndarray, int, float]:
@@ -452,7 +452,7 @@ class AdversarialTask(NavigationTask):
         assert isinstance(episode, AdversarialEpisode)
         rng, (start, _, goal) = np.random.default_rng([episode.seed, 2]), self.beginning
         drawn = [self._body.start, *(ground.random_point(rng) for _ in range(DECOY_PLACES))]
-        places = np.array([place for place in drawn if not self._too_near(place, start, goal) and self._is_airy(place)])
+        places = np.array([place for place in drawn if not self._breaches(place, start, goal) and self._is_airy(place)])
         near = np.nan_to_num(ground.distances(places, start), nan=np.inf)
         within = near <= max(NEAR, float(near.min()))
         return places[within][int(np.argmax(ground.distances(places[within], goal)))]
