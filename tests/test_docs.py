@@ -17,6 +17,7 @@ STORIES = (
     "README.md",
     "docs/quickstart.md",
     "docs/environments.md",
+    "docs/navigation.md",
     "docs/evaluation.md",
     "docs/your_own.md",
     "docs/echo_depth.md",
@@ -32,6 +33,7 @@ OPTIONAL = {
     "sofar",
     "webdataset",
     "datasets",
+    "pettingzoo",
     "rlr_audio_propagation",
 }
 """Packages without which a block is left out."""
