@@ -184,8 +184,9 @@ def _kept(command: Eval, run: Evaluation, arguments: dict[str, Any]) -> tuple[li
     env.close()
     key = {"task": command.task, "settings": repr(settings), "wrappers": command.wrapper, **arguments}
     weights = Path(str(run.agent)) / "best.safetensors" if Path(str(run.agent)).is_dir() else Path(str(run.agent))
-    if weights.is_file():  # a training may have gone on since
-        key["weights"] = weights.stat().st_mtime_ns
+    for name, file in (("weights", weights), ("attacker's weights", Path(str(command.attacker)))):
+        if file.is_file():  # a training may have gone on since
+            key[name] = file.stat().st_mtime_ns
     partial = PartialResults(command.out, run.shown_name, key)
     return evaluate(run, partial=partial), partial, settings
 

@@ -56,7 +56,8 @@ def train_attacker(
             f"Setting batch is {rules.batch}, more than the {rules.rollout} steps of a rollout in {environments} "
             "environments. Lower it, or raise rollout or environments."
         )
-    envs = DummyVecEnv([lambda: Monitor(AttackerEnv(make_agent(), **{"split": "train", **arguments}))] * environments)
+    given: dict[str, Any] = {"split": "train", **arguments}
+    envs = DummyVecEnv([lambda: Monitor(AttackerEnv(make_agent(), **given))] * environments)
     model = PPO(
         "MultiInputPolicy",
         envs,
