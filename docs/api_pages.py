@@ -14,7 +14,7 @@ import harken
 
 OPTIONAL = (
     *("torch", "stable_baselines3", "sb3_contrib", "safetensors", "rlr_audio_propagation", "pyarrow", "ray"),
-    *("habitat", "gym", "quaternion"),
+    *("habitat", "gym", "quaternion", "pettingzoo"),
 )
 """Packages that the library does without."""
 

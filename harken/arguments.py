@@ -66,8 +66,8 @@ class Eval:
     """
 
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
-    """Task: audiogoal, audiopointgoal, pointgoal, dynamic-audiogoal, multi-goal, semantic-audiogoal, echo-explore,
-    quietnav, echo-depth, active-separation, active-dynamic-separation."""
+    """Task: audiogoal, audiopointgoal, pointgoal, dynamic-audiogoal, adversarial-audiogoal, multi-goal,
+    semantic-audiogoal, echo-explore, quietnav, echo-depth, active-separation, active-dynamic-separation."""
     suite: Literal["navigation"] | None = None
     """Run all tasks of a family in place of one, into one table."""
     agent: tuple[str, ...] = ()
@@ -98,6 +98,9 @@ class Eval:
     sound: str | None = None
     """Clip or category, "heard", "unheard", or the path of a recording or a folder; the telephone by default. In active
     separation "heard" or "unheard"."""
+    attacker: str | None = None
+    """Who attacks in adversarial-audiogoal: silent, random, still, decoy, module:Class of your own, or the zip of a
+    policy (with --trust); that of the preset by default."""
     propagation: Literal["harken", "soundspaces2"] | None = None
     """Engine that propagates sound; the preset's own by default."""
     wrapper: tuple[str, ...] = ()

@@ -341,6 +341,7 @@ def _environment_arguments(command: Eval) -> dict[str, Any]:
         "propagation": command.propagation,
         "difficulty": command.difficulty,
         "episodes": str(command.episodes) if isinstance(command.episodes, Path) else None,
+        "attacker": command.attacker,
         "sounds" if command.task.endswith("separation") else "sound": command.sound,
     }
     if command.preset is not None:
@@ -509,6 +510,7 @@ OPTIONAL = {
     "stable-baselines3": ("train", "training agents"),
     "sb3-contrib": ("train", "training agents that remember"),
     "huggingface-hub": ("hub", "trained models from repositories of Hugging Face"),
+    "pettingzoo": ("multi", "the game of agent and attacker"),
     "pyarrow": ("render", "rendering data sets"),
     "ray": ("scale", "rendering data sets on several machines"),
     "sofar": ("sofa", "heads and measurements in SOFA files"),

@@ -50,6 +50,9 @@ TASKS: dict[str, TaskEntry] = {
     "multi-goal": TaskEntry(
         id="harken/MultiGoalAudioNav-v0", task="harken.tasks.multi_goal:MultiGoalTask", preset="multi-goal"
     ),
+    "adversarial-audiogoal": TaskEntry(
+        id="harken/AdversarialAudioGoal-v0", task="harken.tasks.adversarial:AdversarialTask", preset="saavn"
+    ),
     "echo-depth": TaskEntry(
         id="harken/EchoDepth-v2", task="harken.tasks.echo_depth:EchoDepthTask", preset="echo-depth", family="depth"
     ),

@@ -129,6 +129,8 @@ def test_the_version_is_told(capsys):
         (("eval", "pointgoal", "--sound", "telephone"), "Unknown argument of pointgoal 'sound'"),
         (("eval", "audiogoal", "--wrapper", "nowhere:Nothing"), "There is no wrapper"),
         (("eval", "audiogoal", "--agent", "missing.zip"), "There is no model 'missing.zip'"),
+        (("eval", "audiogoal", "--attacker", "decoy"), "nothing attacks in the task of NavigationSettings"),
+        (("eval", "adversarial-audiogoal", "--attacker", "decoi"), "Did you mean 'decoy'"),
         (("eval", "audiogoal", "--agent", "av-nvm"), "Unknown agent for NavigationSettings 'av-nvm'"),
         (("eval", "audiogoal", "--agent", "none.safetensors"), "none.safetensors"),
         (("eval", "audiogoal", "--agent", "av-nav", "--models", "nowhere"), "no folder of models 'nowhere'"),

@@ -35,6 +35,7 @@ OPTIONAL = {
     "sofar",
     "webdataset",
     "datasets",
+    "pettingzoo",
     "rlr_audio_propagation",
 }
 """Packages without which a block is left out."""

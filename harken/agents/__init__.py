@@ -6,7 +6,7 @@ from harken.agents.goal_follower import GoalFollower
 from harken.agents.policies import PolicyAgent
 from harken.agents.protocol import Agent
 from harken.agents.scripted import ForwardAgent, OracleAgent, RandomAgent
-from harken.agents.table import AGENTS, agents_for, make_agent
+from harken.agents.table import AGENTS, agents_for, make_agent, make_attacker
 from harken.agents.zoo import Model, ModelCard, find_model, list_models
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "find_model",
     "list_models",
     "make_agent",
+    "make_attacker",
 ]

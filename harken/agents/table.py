@@ -18,12 +18,14 @@ from harken.agents.separation import MOVERS, SEPARATORS, make_separation_agent
 from harken.agents.zoo import find_model, list_models
 from harken.errors import ConfigurationError, UnknownNameError
 from harken.tasks import NavigationSettings, Task
+from harken.tasks.adversarial import AdversarialTask
+from harken.tasks.attackers import SCRIPTED, Attacker
 from harken.tasks.echo_depth import EchoDepthSettings
 from harken.tasks.echo_explore import EchoExploreSettings
 from harken.tasks.quiet import QuietSettings
 from harken.tasks.separation_rules import SeparationSettings
 
-__all__ = ["AGENTS", "AgentEntry", "agents_for", "make_agent"]
+__all__ = ["AGENTS", "AgentEntry", "agents_for", "make_agent", "make_attacker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,39 @@ def make_agent(
         )
     choices = (*agents_for(task), *known, "module:Class", "the folder of a training", "a Stable-Baselines3 .zip")
     raise UnknownNameError(f"agent for {type(task.settings).__name__}", name, choices)
+
+
+def make_attacker(attacker: str | Path | Attacker, task: Task[Any], *, trust: bool = False) -> str | Attacker:
+    """Return what a task takes as its attacker: the name of a scripted one, or an agent.
+
+    Args:
+        attacker: One of `harken.tasks.attackers.SCRIPTED`; ``module:Class`` of an attacker of your own, which is called
+            with the task if it takes an argument; the path of a Stable-Baselines3 zip that was trained in
+            `harken.envs.AttackerEnv`; or an attacker, which is returned.
+        task: The task that is attacked.
+        trust: Whether a zip is read, which holds pickles; see `PolicyAgent.load`.
+
+    Raises:
+        UnknownNameError: There is no such attacker.
+        ConfigurationError: Nothing attacks in the task; the class cannot be found; or what it makes is not an attacker,
+            or a policy cannot be read.
+        MissingDependencyError: A policy was given, and Stable-Baselines3 is not installed.
+    """
+    if not isinstance(task, AdversarialTask):
+        raise ConfigurationError(
+            f"An attacker was given, but nothing attacks in the task of {type(task.settings).__name__}; expected the "
+            "task adversarial-audiogoal."
+        )
+    if not isinstance(attacker, str | Path):
+        return attacker
+    name = str(attacker)
+    if name in SCRIPTED:
+        return name
+    if name.endswith(".zip"):
+        return PolicyAgent.load(name, trust=trust)
+    if ":" in name:
+        return _checked(_users(name, task), name)
+    raise UnknownNameError("attacker", name, (*SCRIPTED, "module:Class", "a Stable-Baselines3 .zip"))
 
 
 def _policy(path: str | Path, task: Task[Any], trust: bool) -> PolicyAgent:

@@ -25,6 +25,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "NavigationSettings": ("soundspaces1", "soundspaces2"),
     "MultiGoalSettings": ("multi-goal",),
     "DynamicSettings": ("dav-nav", "dav-nav-continuous"),
+    "AdversarialSettings": ("saavn", "saavn-continuous"),
     "SemanticSettings": ("savi", "savi-distractor", "savn-ce", "savn-ce-distractor"),
     "SeparationSettings": ("near-target", "far-target", "dynamic"),
     "EchoDepthSettings": ("echo-depth",),
@@ -32,9 +33,9 @@ PRESETS: dict[str, tuple[str, ...]] = {
     "QuietSettings": ("quietnav",),
 }
 """Names of the presets of each kind of settings: SoundSpaces 1.0's grid and 2.0's continuous space; goals that walk as
-in Dav-Nav; objects that sound as in SAVi on a grid and in SAVN-CE in continuous space, each with and without another
-sound; Move2Hear's two tasks and its sequel's, with sounds that change; depth from echoes as in VisualEchoes; a robot
-that stays quiet, after ANAVI."""
+in Dav-Nav; an attacker as in SAAVN; objects that sound as in SAVi on a grid and in SAVN-CE in continuous space, each
+with and without another sound; Move2Hear's two tasks and its sequel's, with sounds that change; depth from echoes as in
+VisualEchoes; a robot that stays quiet, after ANAVI."""
 
 LARGEST_FILE = 2**20
 """Largest size of a settings file [bytes]."""

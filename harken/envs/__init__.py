@@ -1,5 +1,6 @@
 """Gymnasium environments."""
 
+from harken.envs.attacking import AttackerEnv
 from harken.envs.env import TaskEnv
 from harken.envs.recording import RecordVideo
 from harken.envs.stable_baselines import StableBaselinesAction, StableBaselinesObservation
@@ -8,6 +9,7 @@ from harken.envs.video import write_video
 from harken.envs.waypoints import WaypointActions
 
 __all__ = [
+    "AttackerEnv",
     "RecordVideo",
     "StableBaselinesAction",
     "StableBaselinesObservation",

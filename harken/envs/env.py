@@ -25,7 +25,7 @@ from harken.splits import SPLITS
 from harken.tasks.difficulty import Difficulty
 from harken.tasks.protocol import Actions, Choice, Numbers, Sensor, Task, enter_scene, sense
 
-__all__ = ["TaskEnv", "find_task"]
+__all__ = ["TaskEnv", "find_task", "space_of"]
 
 SILENCE = -120.0
 """Level of silence [dB re 1]."""
@@ -122,7 +122,7 @@ class TaskEnv(gym.Env[dict[str, Any], Any]):
         self.sensors = _checked_sensors(self.task.shown if sensors is None else sensors, sensing)
         self.task.shown = self.sensors
         self._sensing: list[Sensor] | None = None
-        self.observation_space = gym.spaces.Dict({name: _space(sensing[name].space) for name in self.sensors})
+        self.observation_space = gym.spaces.Dict({name: space_of(sensing[name].space) for name in self.sensors})
         self.action_space = _action_space(self.task.actions)
         self.episodes = _checked_episodes(episodes, self.task)
         self._sequence = EpisodeSequence[Any](
@@ -384,7 +384,8 @@ def _checked_sensors(choice: Sequence[str] | str, sensors: Mapping[str, Sensor])
     return names
 
 
-def _space(space: Choice | Numbers) -> gym.Space:
+def space_of(space: Choice | Numbers) -> gym.Space:
+    """Return Gymnasium's space of what a task describes."""
     if isinstance(space, Choice):
         return gym.spaces.Discrete(len(space.names))
     return gym.spaces.Box(space.dtype(space.low), space.dtype(space.high), space.shape, space.dtype)
@@ -392,8 +393,8 @@ def _space(space: Choice | Numbers) -> gym.Space:
 
 def _action_space(actions: Actions) -> gym.Space:
     if isinstance(actions, Mapping):
-        return gym.spaces.Dict({name: _space(part) for name, part in actions.items()})
-    return _space(actions)
+        return gym.spaces.Dict({name: space_of(part) for name, part in actions.items()})
+    return space_of(actions)
 
 
 def _checked_episodes(source: str | Path | Sequence[Any] | None, task: Task[Any]) -> tuple[Any, ...] | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import gymnasium as gym
 
-from harken.agents import Agent, PolicyAgent, make_agent
+from harken.agents import Agent, PolicyAgent, make_agent, make_attacker
 from harken.checks import checked_count
 from harken.envs import TaskEnv, write_video
 from harken.envs.drawing import EPISODES_PER_HOME
@@ -43,7 +43,8 @@ class Evaluation:
     """Name of a task, id of an environment, or a function that makes one (with several workers: one that can be
     pickled)."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of the environment. Its sensors are those that the agent needs, unless they are given."""
+    """Arguments of the environment. Its sensors are those that the agent needs, unless they are given; "attacker" may
+    also be what `harken.agents.make_attacker` takes."""
     wrappers: Sequence[Wrapper] = ()
     """What is put around it, the first one innermost."""
     name: str = ""
@@ -172,15 +173,18 @@ def open_evaluation(evaluation: Evaluation) -> tuple[gym.Env, Agent]:
     arguments = dict(evaluation.arguments)
     if evaluation.videos is not None:
         arguments["render_mode"] = "rgb_array"
+    attacker = arguments.pop("attacker", None)
     env = _make(evaluation.environment, arguments)
     base = _base(env)
     agent = make_agent(evaluation.agent, base.task, models=evaluation.models, trust=evaluation.trust)
     fitting: dict[str, Any] = {}
+    if attacker is not None:
+        fitting["attacker"] = make_attacker(attacker, base.task, trust=evaluation.trust)
     if "sensors" not in arguments:
         fitting["sensors"] = _checked_sensors(agent.sensors, base)
     if isinstance(agent, PolicyAgent) and agent.config and "config" not in arguments:
         fitting["config"] = agent.config
-    if isinstance(evaluation.environment, str) and fitting:
+    if fitting and (attacker is not None or isinstance(evaluation.environment, str)):
         env.close()
         env = _make(evaluation.environment, {**arguments, **fitting})
     for wrapper in evaluation.wrappers:
@@ -205,11 +209,13 @@ def evaluation_key(evaluation: Evaluation, settings: Any) -> dict[str, Any]:
         settings: The rules of its task, resolved.
     """
     key: dict[str, Any] = {"task": evaluation.environment, "settings": repr(settings), "wrappers": evaluation.wrappers}
-    for name, path in (("weights", evaluation.agent), ("list", evaluation.arguments.get("episodes"))):
+    arguments = evaluation.arguments
+    files = {"weights": evaluation.agent, "list": arguments.get("episodes"), "attacker's": arguments.get("attacker")}
+    for name, path in files.items():
         file = Path(str(path)) / "best.safetensors" if Path(str(path)).is_dir() else Path(str(path))
         if file.is_file():  # a training may have gone on since, or a list have been written again
             key[name] = file.stat().st_mtime_ns
-    return {**key, **evaluation.arguments}
+    return {**key, **arguments}
 
 
 def check_list(evaluation: Evaluation, expected: str) -> None:

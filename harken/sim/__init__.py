@@ -6,12 +6,13 @@ from harken.sim.protocol import SimulatorProtocol
 from harken.sim.settings import BodySettings, WorldSettings
 from harken.sim.simulator import Simulator
 from harken.sim.sources import SoundSource
-from harken.sim.trajectory import Trajectory
+from harken.sim.trajectory import Course, Trajectory
 from harken.sim.world import World
 from harken.sim.worlds import make_simulator
 
 __all__ = [
     "BodySettings",
+    "Course",
     "Mount",
     "Simulator",
     "SimulatorProtocol",

@@ -38,6 +38,9 @@ class SoundSource:
     """Angle above the horizon at which it faces [rad]."""
     trajectory: Trajectory | None = None
     """Its trajectory, from the moment at which the sources are set; `position` is its start."""
+    live: bool = False
+    """Whether its owner writes `samples` while time passes, as `harken.sound.live.LiveSound` does: they are then read
+    no further than `harken.sound.live.AHEAD` beyond the time that passes, and its trajectory may be a `Course`."""
 
     @staticmethod
     def moving(trajectory: Trajectory, samples: np.ndarray, **settings: Any) -> "SoundSource":

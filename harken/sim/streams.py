@@ -15,7 +15,7 @@ from harken.acoustics.protocol import MovingPropagation, ResponseParts
 from harken.checks import wrapped_angle
 from harken.sim.sources import SoundSource
 from harken.sim.trajectory import FASTEST
-from harken.sound.convolution import StreamingConvolver
+from harken.sound.convolution import AHEAD, StreamingConvolver
 from harken.sound.delay_lines import DelayLines, add_gliding
 
 __all__ = ["FadingStream", "HeardStream", "MovingStream", "stream_of"]
@@ -68,7 +68,12 @@ def stream_of(propagation: Propagation, source: SoundSource) -> HeardStream:
     return FadingStream(source)
 
 
-def _convolver(source: SoundSource, rate: int, block: int) -> StreamingConvolver:
+def _has_begun(source: SoundSource) -> bool:
+    """Whether anything of a source was written yet; what is not live has begun."""
+    return not source.live or bool(source.samples.any())
+
+
+def _convolver(source: SoundSource, rate: int, block: int, time: int) -> StreamingConvolver:
     onset = round(source.onset * rate)
     return StreamingConvolver(
         source.samples,
@@ -76,6 +81,8 @@ def _convolver(source: SoundSource, rate: int, block: int) -> StreamingConvolver
         offset=source.offset,
         fade=round(CROSSFADE * rate),
         sounding=(onset, onset + source.duration * rate),
+        start=time,
+        ahead=1 if source.live else AHEAD,
     )
 
 
@@ -102,7 +109,10 @@ class FadingStream:
         rate, moves = propagation.rate, self._source.trajectory is not None
         block = _divided(samples, round(MOVING_BLOCK * rate)) if moves else samples
         if self._convolver is None:
-            self._convolver = _convolver(self._source, rate, block)
+            if not _has_begun(self._source):
+                self._time += samples
+                return np.zeros((ears.channels, samples), np.float32)
+            self._convolver = _convolver(self._source, rate, block, self._time)
         out = np.empty((ears.channels, samples), np.float32)
         for start in range(0, samples, block):
             out[:, start : start + block] = self._convolver.advance(self._response_at(propagation, ears, start + block))
@@ -193,6 +203,9 @@ class MovingStream:
 
     def advance(self, propagation: MovingPropagation, ears: Listener, samples: int, *, jumped: bool) -> np.ndarray:
         """Let time pass; see `HeardStream`."""
+        if self._convolver is None and not _has_begun(self._source):
+            self._time += samples
+            return np.zeros((ears.channels, samples), np.float32)
         moves, begin = self._source.trajectory is not None, ears
         block = _divided(samples, round(TAIL_BLOCK * propagation.rate)) if moves else samples
         changed = self._engine is not None and self._engine is not propagation
@@ -215,7 +228,7 @@ class MovingStream:
     ) -> np.ndarray:
         """Let the time of one block pass."""
         if self._convolver is None:
-            self._convolver = _convolver(self._source, propagation.rate, samples)
+            self._convolver = _convolver(self._source, propagation.rate, samples, self._time)
         start, end = self._time / propagation.rate, (self._time + samples) / propagation.rate
         before = self._moment(propagation, ears, start) if self._last is None else self._last
         jumped = jumped and self._last is not None

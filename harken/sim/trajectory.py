@@ -8,10 +8,13 @@ import numpy as np
 from harken.checks import checked_number
 from harken.errors import ConfigurationError
 
-__all__ = ["FASTEST", "Trajectory"]
+__all__ = ["FASTEST", "Course", "Trajectory"]
 
 FASTEST = 100.0
 """Greatest speed of a source [m/s]. Near the speed of sound there are shock waves, which are not computed."""
+
+REMEMBERED = 10.0
+"""How much of its past a `Course` keeps [s]: sound that is heard now left no earlier in any building."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,3 +111,32 @@ class Trajectory:
         leg = int(np.clip(np.searchsorted(self.times, self._local(time), side="right") - 1, 0, len(self.times) - 2))
         way = self.positions[leg + 1] - self.positions[leg]
         return float(np.arctan2(-way[0], -way[2])) if np.hypot(way[0], way[2]) > 1e-9 else 0.0
+
+
+class Course(Trajectory):
+    """A trajectory that is decided while time passes; at its end it waits.
+
+    Args:
+        place: ``(3,)`` where it begins, at the time 0 [m].
+    """
+
+    def __init__(self, place: np.ndarray):
+        super().__init__(times=np.zeros(1), positions=np.array(place, np.float64)[None])
+
+    def go(self, place: np.ndarray, until: float) -> None:
+        """Go straight on to a place.
+
+        Args:
+            place: ``(3,)`` [m].
+            until: When it is reached [s], later than all that was decided before.
+
+        Raises:
+            ConfigurationError: The time is not later, a number is not finite, or that is faster than `FASTEST`.
+        """
+        kept = self.times >= self.times[-1] - REMEMBERED
+        onward = Trajectory(
+            times=np.append(self.times[kept], until), positions=np.vstack([self.positions[kept], place])
+        )
+        # The lengths that were derived from the old places go as well.
+        self.__dict__.clear()
+        self.__dict__.update(vars(onward))

@@ -7,7 +7,7 @@ from harken.errors import ConfigurationError
 from harken.raytracing import kernel
 from harken.sound.stream import Stream, cut_clip
 
-__all__ = ["StreamingConvolver", "audible_length"]
+__all__ = ["AHEAD", "StreamingConvolver", "audible_length"]
 
 SILENT = 1e-5
 """Share of a response's peak below which its end is silence: -100 dB."""
@@ -33,6 +33,8 @@ class StreamingConvolver:
         offset: First sample of the clip that sounds.
         fade: Samples of the crossfade, at most `block`.
         sounding: Interval of the stream in which the source sounds [samples]; the clip is silent outside.
+        start: Sample of the stream with which the first block begins.
+        ahead: Blocks of input that are transformed in one call; 1 where the clip is written while time passes.
     """
 
     def __init__(
@@ -43,6 +45,8 @@ class StreamingConvolver:
         offset: int = 0,
         fade: int = 800,
         sounding: tuple[int, float] = (0, np.inf),
+        start: int = 0,
+        ahead: int = AHEAD,
     ):
         if block < 1 or len(clip) == 0:
             raise ConfigurationError(f"Block of {block} samples and clip of {len(clip)}: both must be positive.")
@@ -50,7 +54,7 @@ class StreamingConvolver:
         self._block = block
         self._size = scipy.fft.next_fast_len(2 * block, real=True)
         self._fade = np.linspace(0.0, 1.0, min(fade, block) + 2, dtype=np.float32)[1:-1]
-        self._position = 0
+        self._position, self._ahead = start, ahead
         # Block i of the input has its spectrum in row i modulo the length; those before `_transformed` are there.
         self._ring = np.zeros((0, self._size // 2 + 1), np.complex64)
         self._transformed = 0
@@ -60,24 +64,25 @@ class StreamingConvolver:
 
     @property
     def position(self) -> int:
-        """Samples that have been produced."""
+        """Sample of the stream with which the next block begins."""
         return self._position
 
     def _prepare_input(self, partitions: int) -> None:
         """Have the spectra of this block and of as many before it as there are partitions."""
         now = self._position // self._block
-        rows = -(-(partitions + AHEAD - 1) // AHEAD) * AHEAD
+        ahead = self._ahead
+        rows = -(-(partitions + ahead - 1) // ahead) * ahead
         if rows > len(self._ring):
             self._ring = np.zeros((rows, self._ring.shape[1]), np.complex64)
-            self._transformed = max(0, now + 1 - partitions) // AHEAD * AHEAD
+            self._transformed = max(0, now + 1 - partitions) // ahead * ahead
         while self._transformed <= now:
-            # Always the same four together: their bytes then do not depend on when they are asked for.
+            # Always the same ones together: their bytes then do not depend on when they are asked for.
             first, row = self._transformed, self._transformed % len(self._ring)
-            spans = np.empty((AHEAD, self._size), np.float32)
+            spans = np.empty((ahead, self._size), np.float32)
             stream = self.stream
             _cut_spans(stream.clip, first * self._block, self._block, stream.offset, *stream.bounds, spans)
-            self._ring[row : row + AHEAD] = scipy.fft.rfft(spans, overwrite_x=True)
-            self._transformed += AHEAD
+            self._ring[row : row + ahead] = scipy.fft.rfft(spans, overwrite_x=True)
+            self._transformed += ahead
 
     def _partitions_of(self, response: np.ndarray) -> np.ndarray:
         if self._partitions is not None and response is self._response:

@@ -15,6 +15,8 @@ FAMILY = [
     ("dynamic-audiogoal", "harken/DynamicAudioGoal-v0", "dav-nav", QUICK),
     ("dynamic-audiogoal", "harken/DynamicAudioGoal-v0", "dav-nav-continuous", QUICK),
     ("echo-explore", "harken/EchoExplore-v0", "echo-explore", {"echo": {"rays": 20}}),
+    ("adversarial-audiogoal", "harken/AdversarialAudioGoal-v0", "saavn", QUICK),
+    ("adversarial-audiogoal", "harken/AdversarialAudioGoal-v0", "saavn-continuous", QUICK),
     ("multi-goal", "harken/MultiGoalAudioNav-v0", "multi-goal", QUICK),
     ("quietnav", "harken/QuietNav-v0", "quietnav", QUICK),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harken.agents.training.settings import CurriculumSettings, ImitationSettings, PPOSettings, TrainSettings
 
 if TYPE_CHECKING:
+    from harken.agents.training.attacking import train_attacker
     from harken.agents.training.loop import train
     from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 
@@ -20,9 +21,15 @@ __all__ = [
     "SequencePPO",
     "TrainSettings",
     "train",
+    "train_attacker",
 ]
 
-_LAZY = {"EncoderPolicy": "recurrent", "SequencePPO": "recurrent", "train": "loop"}
+_LAZY = {
+    "EncoderPolicy": "recurrent",
+    "SequencePPO": "recurrent",
+    "train": "loop",
+    "train_attacker": "attacking",
+}
 
 
 def __getattr__(name: str) -> Any:
