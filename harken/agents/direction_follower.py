@@ -76,11 +76,14 @@ class DirectionFollower:
         self._steering.see(observation["depth"][..., 0], self._last, collided)
         self._listen(observation["waveform"][:, : self.step_samples])
         self._bearings.append(self.azimuth)
-        self._last = int(Action.STOP if self.is_near else self._steering.action(self.azimuth, collided))
+        self._last = int(self._decide(collided))
         self._actions.append(self._last)
         if self._last in (Action.TURN_LEFT, Action.TURN_RIGHT):
             self._turn_belief(self.turn if self._last == Action.TURN_LEFT else -self.turn)
         return self._last
+
+    def _decide(self, collided: bool) -> int:
+        return Action.STOP if self.is_near else self._steering.action(self.azimuth, collided)
 
     @property
     def azimuth(self) -> float:

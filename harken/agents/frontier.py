@@ -77,7 +77,7 @@ class FrontierAgent(DirectionFollower):
         if self._is_close:
             self._target = None
             return super()._decide(collided)
-        if self._plan and self._target is None:  # it looks around at first, and ends a detour
+        if self._steering.plan and self._target is None:  # it looks around at first, and ends a detour
             return super()._decide(collided)
         assert self._pose is not None
         for _ in range(2):
