@@ -16,8 +16,8 @@ __all__ = ["PRIVILEGED", "UNSEEN", "SensorKind", "sensor_input", "sensor_kind", 
 SensorKind = Literal["image", "spectrogram", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, or as numbers."""
 
-PRIVILEGED = frozenset({"oracle"})
-"""Sensors for teachers, which no policy knows."""
+PRIVILEGED = frozenset({"oracle", "goal_category", "goal_location"})
+"""Sensors for teachers and labels of what is predicted, which no policy knows."""
 
 UNSEEN = PRIVILEGED | {ACTION_MASK}
 """What no network sees; policies obey the mask of actions."""
