@@ -155,7 +155,7 @@ class EncoderPolicy(SequencePolicy):
         size: Any = None,
         **more: Any,
     ):
-        self.size = size or AvNavSize()
+        self.size: Any = size or AvNavSize()
         fixed: dict[str, Any] = {
             "net_arch": [], "features_extractor_class": EncoderFeatures,
             "features_extractor_kwargs": {"size": self.size}, "normalize_images": False,
