@@ -125,7 +125,7 @@ class Train(TrainSettings):
     """Train an agent: first by imitation, then by reinforcement. A training that was ended continues."""
 
     task: Annotated[str, tyro.conf.Positional] = "audiogoal"
-    """Task: audiogoal, audiopointgoal, pointgoal."""
+    """Task: audiogoal, audiopointgoal, pointgoal, semantic-audiogoal."""
     out: Path = Path("training")
     """Folder for weights, checkpoints, settings, curve and the log for TensorBoard."""
     config: Path | None = None

@@ -308,7 +308,8 @@ def training(command: Train, line: str) -> None:
     for title, path in (("Card    ", out / "card.yaml"), ("Log     ", out / "log")):
         if path.exists():
             print(f"{title} {path.resolve()}")
-    print(f"Evaluate harken eval {settings.task} --agent {shlex.quote(str(out))}")
+    rules = "" if settings.preset is None else f" --preset {shlex.quote(settings.preset)}"
+    print(f"Evaluate harken eval {settings.task}{rules} --agent {shlex.quote(str(out))}")
 
 
 def models(command: Models, line: str) -> None:

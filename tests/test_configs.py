@@ -9,6 +9,18 @@ from harken.tasks import NavigationSettings
 from harken.tasks.echo_depth import EchoDepthSettings
 from harken.tasks.separation_rules import SeparationSettings
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    width: int
+    deep: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rows:
+    sizes: tuple[Row, ...] = ()
+
+
 KINDS = (NavigationSettings, EchoDepthSettings, SeparationSettings)
 
 
@@ -96,3 +108,12 @@ def test_files_that_are_not_settings_are_refused(tmp_path, content, message):
     (tmp_path / "bad.yaml").write_bytes(content)
     with pytest.raises(ConfigurationError, match=message):
         load_preset(NavigationSettings, tmp_path / "bad.yaml")
+
+
+def test_a_field_may_hold_several_settings():
+    rows = from_mapping(Rows, {"sizes": [{"width": 3}, {"width": 4, "deep": True}]})
+    assert rows == Rows(sizes=(Row(width=3), Row(width=4, deep=True)))
+    with pytest.raises(ConfigurationError, match=r"sizes\.1 is 4; expected keys and values"):
+        from_mapping(Rows, {"sizes": [{"width": 3}, 4]})
+    with pytest.raises(UnknownNameError, match=r"sizes\.0\.widht"):
+        from_mapping(Rows, {"sizes": [{"widht": 3}]})

@@ -174,8 +174,18 @@ def _converted(key: str, value: Any, hint: Any, *, degrees: bool) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and float in options and abs(value) < 2**53:
         return float(value)
     if isinstance(value, list):
+        inner = typing.get_args(hint)[:1] if typing.get_origin(hint) is tuple else ()
+        if inner and dataclasses.is_dataclass(inner[0]):
+            return tuple(_element(f"{key}.{number}", element, inner[0]) for number, element in enumerate(value))
         return tuple(_converted(key, element, None, degrees=False) for element in value)
     return value
+
+
+def _element(key: str, value: Any, kind: Any) -> Any:
+    """Return one of several settings that a field holds."""
+    if not isinstance(value, Mapping):
+        raise ConfigurationError(f"{key} is {value!r}; expected keys and values.")
+    return from_mapping(kind, value, where=f"{key}.")
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:

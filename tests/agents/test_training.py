@@ -49,6 +49,12 @@ SETTINGS = TrainSettings(
     device="cpu",
 )
 
+KINDS = {
+    "av-nav": SETTINGS,
+    "savi": replace(SETTINGS, agent="savi", task="semantic-audiogoal", sound="heard"),
+}
+"""A training of each network."""
+
 
 def an_env(**more):
     return TaskEnv("audiogoal", pool=POOL, config=CONFIG, **more)
@@ -303,35 +309,38 @@ SCRIPT = """
 import sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, {folder!r})
-from test_training import SETTINGS
+from test_training import KINDS
 from harken.agents.training.loop import train
 from harken.eval import judge_policy
-train(SETTINGS, sys.argv[1], judge=judge_policy, progress=False)
+train(KINDS[sys.argv[2]], sys.argv[1], judge=judge_policy, progress=False)
 """
 
 
-def _start(out):
+def _start(out, agent):
     script = SCRIPT.format(folder=os.path.dirname(__file__))
-    return subprocess.Popen([sys.executable, "-c", script, str(out)], stderr=subprocess.DEVNULL)
+    return subprocess.Popen([sys.executable, "-c", script, str(out), agent], stderr=subprocess.DEVNULL)
 
 
-def test_a_killed_training_goes_on_bit_by_bit(tmp_path):
+@pytest.mark.parametrize("agent", KINDS)
+def test_a_killed_training_goes_on_bit_by_bit(tmp_path, agent):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert _start(whole).wait(300) == 0
+    assert _start(whole, agent).wait(300) == 0
     for least in (1, 3):
-        process = _start(broken)
+        process = _start(broken, agent)
         while process.poll() is None and len(_lines(broken)) < least:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
         with (broken / "curve.jsonl").open("a") as file:
             file.write('{"steps": 6')  # as if it had been killed while it wrote
-    assert _start(broken).wait(300) == 0
+    assert _start(broken, agent).wait(300) == 0
     for name in ("last.safetensors", "best.safetensors"):
         assert (whole / name).read_bytes() == (broken / name).read_bytes(), name
     unlike = ("seconds", "rate", "time/environments", "time/actions", "time/learning")
     one, other = ([{k: v for k, v in line.items() if k not in unlike} for line in _lines(f)] for f in (whole, broken))
     assert one == other
+    found = evaluate(Evaluation(agent=str(broken), environment=KINDS[agent].task, episodes=1), progress=False)
+    assert len(found) == 1
 
 
 def _lines(folder):

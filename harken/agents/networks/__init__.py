@@ -2,6 +2,7 @@
 
 from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
 from harken.agents.networks.av_wan import AvWanEncoder, AvWanSize
+from harken.agents.networks.savi import SaviEncoder, SaviSize, SceneMemory
 from harken.agents.networks.sensors import SensorKind, sensor_input, sensor_kind, sensor_size
 
 __all__ = [
@@ -9,6 +10,9 @@ __all__ = [
     "AvNavSize",
     "AvWanEncoder",
     "AvWanSize",
+    "SaviEncoder",
+    "SaviSize",
+    "SceneMemory",
     "SensorKind",
     "sensor_input",
     "sensor_kind",

@@ -11,7 +11,7 @@ from harken.agents.networks.sensors import UNSEEN, sensor_input, sensor_kind, se
 from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
-__all__ = ["AvNavEncoder", "AvNavSize", "Convolution", "convolutions"]
+__all__ = ["PUBLISHED_SOUND", "AvNavEncoder", "AvNavSize", "Convolution", "convolutions"]
 
 
 @dataclass(frozen=True, kw_only=True)

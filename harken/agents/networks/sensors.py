@@ -18,8 +18,8 @@ SensorKind = Literal["image", "spectrogram", "cues", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
 all with all, or as the numbers that they are."""
 
-PRIVILEGED = frozenset({"oracle", "quiet_oracle"})
-"""Sensors for teachers, which no policy knows."""
+PRIVILEGED = frozenset({"oracle", "quiet_oracle", "goal_category", "goal_location"})
+"""Sensors for teachers and labels of what is predicted, which no policy knows."""
 
 UNSEEN = PRIVILEGED | {ACTION_MASK}
 """What no network sees; policies obey the mask of actions."""

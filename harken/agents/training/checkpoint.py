@@ -8,7 +8,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,10 @@ import torch
 from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from torch import Tensor
 
-from harken.agents.networks.av_nav import Convolution
 from harken.agents.networks.sensors import PRIVILEGED
 from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 from harken.agents.training.table import LEARNERS, find_learner
+from harken.configs import from_mapping
 from harken.errors import ConfigurationError, MissingDependencyError, UnknownNameError
 from harken.files import parse_json, read_bytes, write_bytes
 
@@ -175,14 +175,10 @@ def _space(text: Mapping[str, Any]) -> gym.Space:
 
 def _policy(path: str | Path, text: Mapping[str, Any]) -> EncoderPolicy:
     try:
-        published = find_learner(text.get("network", "av-nav")).network("published")  # old files do not say
-        sizes = {
-            name: tuple(Convolution(**layer) for layer in value) if isinstance(value, list) else value
-            for name, value in text["size"].items()
-        }
-        size = replace(published, **sizes)
+        learner = find_learner(text.get("network", "av-nav"))  # old files do not say
+        size = from_mapping(type(learner.network("published")), text["size"])
         space = gym.spaces.Dict({name: _space(part) for name, part in text["sensors"].items()})
-        return EncoderPolicy(space, gym.spaces.Discrete(text["actions"]), lambda _: 0.0, size=size)
+        return learner.policy_class(space, gym.spaces.Discrete(text["actions"]), lambda _: 0.0, size=size)
     except (KeyError, TypeError, ValueError, AttributeError, UnknownNameError) as error:
         raise ConfigurationError(f"{path} does not say what its network is like ({error!r}).") from error
 

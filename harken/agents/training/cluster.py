@@ -37,7 +37,7 @@ KEPT = "rllib"
 
 
 class PolicyModule(TorchRLModule, ValueFunctionAPI):
-    """`EncoderPolicy` in RLlib's form; ``model_config`` has its "size", and "start", the file of weights to begin with.
+    """A policy in RLlib's form; ``model_config`` has its "kind", its "size", and "start", the weights to begin with.
 
     Attributes:
         policy: The policy, whose weights these are.
@@ -48,13 +48,13 @@ class PolicyModule(TorchRLModule, ValueFunctionAPI):
         space = self.observation_space
         assert isinstance(space, gym.spaces.Dict) and self.action_space is not None
         config: Any = self.model_config
-        self.policy = EncoderPolicy(space, self.action_space, lambda _: 0.0, size=config["size"])
+        self.policy = config["kind"](space, self.action_space, lambda _: 0.0, size=config["size"])
         if config["start"] is not None:
             self.policy.load_state_dict(load_policy(config["start"]).state_dict())
 
     def get_initial_state(self) -> dict[str, np.ndarray]:
         """Return what is remembered before an episode."""
-        return {"h": np.zeros(self.policy.size.memory, np.float32)}
+        return {"h": np.zeros(self.policy.lstm_actor.hidden_size, np.float32)}
 
     def _forward(self, batch: dict[str, Any], **more: Any) -> dict[str, Any]:
         latent, state = self._latent(batch)
@@ -75,10 +75,9 @@ class PolicyModule(TorchRLModule, ValueFunctionAPI):
         flat = {name: values.flatten(0, 1) for name, values in observations.items()}
         features: Any = self.policy.extract_features(flat)
         hidden = batch[Columns.STATE_IN]["h"][None].contiguous()
-        output, (after, _) = self.policy.lstm_actor(
-            features.unflatten(0, (count, steps)).transpose(0, 1).contiguous(), (hidden, hidden)
-        )
-        return output.transpose(0, 1), {"h": after[0]}
+        starts = features.new_zeros(count * steps)  # RLlib begins a sequence where an episode begins
+        output, (after, _) = self.policy._process_sequence(features, (hidden, hidden), starts, self.policy.lstm_actor)
+        return output.unflatten(0, (count, steps)), {"h": after[0]}
 
 
 def cluster_config(settings: TrainSettings, workers: int, start: Path | None = None) -> PPOConfig:
@@ -125,7 +124,7 @@ def cluster_config(settings: TrainSettings, workers: int, start: Path | None = N
             rl_module_spec=RLModuleSpec(
                 module_class=PolicyModule,
                 model_config={
-                    "size": settings.network, "max_seq_len": ppo.rollout,
+                    "kind": settings.learner.policy_class, "size": settings.network, "max_seq_len": ppo.rollout,
                     "start": None if start is None else str(start.resolve()),
                 },
             )

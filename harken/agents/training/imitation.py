@@ -13,7 +13,7 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from harken.agents.training.recurrent import SequenceBuffer, SequencePPO
+from harken.agents.training.recurrent import SequenceBuffer, SequencePolicy, SequencePPO
 from harken.agents.training.replay import Replay
 from harken.errors import ConfigurationError
 
@@ -113,10 +113,11 @@ class Imitation(SequencePPO):
         replay = self._remember()
         assert self.batch_size is not None
         policy, together = self.policy, max(1, self.batch_size // self.n_steps)
+        assert isinstance(policy, SequencePolicy)
         policy.set_training_mode(True)
         self._update_learning_rate(policy.optimizer)
         self._n_updates += 1  # first, for the message of an update that fails
-        sums: dict[str, list[float]] = {"imitation_loss": [], "agreement": [], "value_loss": [], "entropy": []}
+        sums: dict[str, list[float]] = {}
         weights = self._weights(replay.all(TEACHER))
         for _ in range(-(-self.n_epochs * self.n_envs // together)):
             batch = replay.draw(together)
@@ -129,7 +130,8 @@ class Imitation(SequencePPO):
             imitation = -(weights[advice] * logarithms).mean()
             value_loss = torch.nn.functional.mse_loss(values.flatten(), returns)
             assert entropy is not None
-            loss = imitation + self.vf_coef * value_loss - self.ent_coef * entropy.mean()
+            auxiliary, figures = policy.auxiliary_loss(sensed)
+            loss = imitation + self.vf_coef * value_loss - self.ent_coef * entropy.mean() + auxiliary
             policy.optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(policy.parameters(), self.max_grad_norm)
@@ -138,8 +140,8 @@ class Imitation(SequencePPO):
                 "imitation_loss": imitation, "agreement": logarithms.detach().exp().mean(),
                 "value_loss": value_loss, "entropy": entropy.mean(),
             }  # fmt: skip
-            for name, value in found.items():
-                sums[name].append(value.item())
+            for name, value in {**{name: value.item() for name, value in found.items()}, **figures}.items():
+                sums.setdefault(name, []).append(value)
         for name, values_of_batches in sums.items():
             self.logger.record(f"train/{name}", float(np.mean(values_of_batches)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
+from harken.agents.networks.sensors import PRIVILEGED
 from harken.agents.policies import policy_file
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
@@ -32,6 +33,7 @@ from harken.envs import TaskEnv, WaypointActions
 from harken.envs.threads import checked_threads
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
+from harken.tasks import Sensor
 
 __all__ = [
     "MEASURES",
@@ -67,6 +69,8 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     """Return the arguments of the environments of a training."""
     config: dict[str, Any] = {"body": {"camera": settings.camera}}
     arguments: dict[str, Any] = {"split": split, "config": config}
+    if settings.preset is not None:
+        arguments["preset"] = settings.preset
     one = TaskEnv(settings.task, **arguments)
     rules = one.settings
     if not hasattr(rules, "success_distance"):
@@ -77,7 +81,10 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     if settings.sound is not None and getattr(one.task, "sounds", None) is not None:
         arguments["sound"] = settings.sound
     wanted = settings.learner.sensors or (*one.sensors, *OWN_MOVEMENT)
-    arguments["sensors"] = settings.sensors or tuple(dict.fromkeys(name for name in wanted if name in one.task.sensors))
+    without = settings.learner.small_without if settings.size == "small" else ()
+    shown = (name for name in wanted if name in one.task.sensors and name not in without)
+    arguments["sensors"] = settings.sensors or tuple(dict.fromkeys(shown))
+    _check_sensors(settings, one.task.sensors)
     if settings.size == "small":
         config |= settings.learner.small
     if settings.size == "small" and hasattr(rules, "observation_time"):
@@ -90,6 +97,20 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
             config["oracle_distance"] = max(settings.imitation.stop_distance, nearest)
     one.close()
     return arguments
+
+
+def _check_sensors(settings: TrainSettings, sensors: Mapping[str, Sensor]) -> None:
+    """Check that a network sees no labels, and that the task has those that it learns to predict."""
+    if hidden := sorted(PRIVILEGED.intersection(settings.sensors)):
+        raise ConfigurationError(
+            f"Sensors {', '.join(hidden)} were given; they are for teachers, and no network sees them. Leave them out."
+        )
+    missing = [name for name in settings.learner.labels if name not in sensors]
+    if missing and settings.imitation.steps:
+        raise ConfigurationError(
+            f"Agent {settings.agent!r} learns to predict {', '.join(missing)}, which task {settings.task!r} does not "
+            "know. Train it for semantic-audiogoal, or choose another agent."
+        )
 
 
 def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, float] | None = None) -> dict[str, Any]:
@@ -112,11 +133,11 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
 
     Args:
         settings: The settings.
-        teacher: Whether the oracle's action is shown.
+        teacher: Whether the oracle's action is shown, and labels of what the network predicts.
     """
     arguments = environment_arguments(settings)
     if teacher:
-        arguments["sensors"] = (*arguments["sensors"], TEACHER)
+        arguments["sensors"] = (*arguments["sensors"], TEACHER, *settings.learner.labels)
     make = [functools.partial(_watched, settings.task, arguments, settings.learner.waypoints)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
     made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
@@ -231,7 +252,7 @@ class _Run:
         if kind is Imitation:
             envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
         weights = self._weights()  # before the model seeds the random generators, from which a network is made
-        model = kind(EncoderPolicy, envs, **self._arguments(kind))
+        model = kind(settings.learner.policy_class, envs, **self._arguments(kind))
         model.set_logger(_logger(self.folder))
         # Whole rollouts can go beyond the steps of a stage, so these do not tell which one a checkpoint belongs to.
         if self.checkpoint is not None and read_card(self.checkpoint)["stage"] == name:

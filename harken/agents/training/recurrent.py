@@ -91,6 +91,17 @@ def run_fragments(features: Tensor, states: States, starts: Tensor, memory: nn.M
 class SequencePolicy(RecurrentMultiInputActorCriticPolicy):
     """sb3-contrib's recurrent policy, which takes whole sequences at once; see `run_fragments`."""
 
+    def auxiliary_loss(self, observations: Mapping[str, Tensor]) -> tuple[Tensor | float, dict[str, float]]:
+        """Return what a network learns beside its actions while it imitates, and figures to log; nothing by default.
+
+        Args:
+            observations: ``(n, …)`` what was sensed, the labels of `harken.agents.training.table` included.
+
+        Returns:
+            The loss, which is added to that of imitation, and figures by name.
+        """
+        return 0.0, {}
+
     @staticmethod
     def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: nn.LSTM) -> Any:
         count = lstm_states[0].shape[1]
@@ -141,14 +152,14 @@ class EncoderPolicy(SequencePolicy):
         action_space: gym.Space,
         lr_schedule: Any,
         *,
-        size: AvNavSize | None = None,
+        size: Any = None,
         **more: Any,
     ):
-        self.size = size or AvNavSize()
+        self.size: Any = size or AvNavSize()
         fixed: dict[str, Any] = {
             "net_arch": [], "features_extractor_class": EncoderFeatures,
             "features_extractor_kwargs": {"size": self.size}, "normalize_images": False,
-            "lstm_hidden_size": self.size.memory, "shared_lstm": True,
+            "lstm_hidden_size": self.width, "shared_lstm": True,
             "enable_critic_lstm": False, "ortho_init": False, "optimizer_kwargs": {"eps": 1e-5},
         }  # fmt: skip
         super().__init__(observation_space, action_space, lr_schedule, **{**more, **fixed})
@@ -156,14 +167,28 @@ class EncoderPolicy(SequencePolicy):
             assert isinstance(layer, nn.Linear)
             nn.init.orthogonal_(layer.weight, gain)
             nn.init.zeros_(layer.bias)
-        self.lstm_actor = GatedMemory(self.features_dim, self.size.memory)  # type: ignore[assignment]
-        for name, parameter in self.lstm_actor.named_parameters():
+        self.lstm_actor = self.make_memory()
+        self.lstm_hidden_state_shape = (1, 1, self.lstm_actor.hidden_size)
+        make: Any = self.optimizer_class
+        self.optimizer = make(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+
+    @property
+    def width(self) -> int:
+        """Numbers that the memory says in a step."""
+        return self.size.memory
+
+    def make_memory(self) -> Any:
+        """Return the memory: a module with ``num_layers`` 1 and ``hidden_size`` the width of its state.
+
+        `_process_sequence` calls it.
+        """
+        memory = GatedMemory(self.features_dim, self.size.memory)
+        for name, parameter in memory.named_parameters():
             if "weight" in name:
                 nn.init.orthogonal_(parameter)
             else:
                 nn.init.zeros_(parameter)
-        make: Any = self.optimizer_class
-        self.optimizer = make(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        return memory
 
     def evaluate_actions(self, obs: Any, actions: Tensor, lstm_states: RNNStates, episode_starts: Tensor) -> Any:
         """Return values, logarithms of the actions' probabilities, and entropies.

@@ -134,12 +134,15 @@ class TrainSettings:
     """How an agent is trained: first by imitation, then by reinforcement."""
 
     task: str = "audiogoal"
-    """Task, such as audiogoal, audiopointgoal, pointgoal."""
+    """Task, such as audiogoal, audiopointgoal, pointgoal, semantic-audiogoal."""
+    preset: str | None = None
+    """Rules of the task, such as savn-ce; the task's own by default."""
     agent: str = "av-nav"
-    """Network of the agent: av-nav, or av-wan, which acts in way points. Its steps are then way points, too."""
+    """Network of the agent: av-nav; savi, for semantic-audiogoal; or av-wan, which acts in way points. Its steps are
+    then way points, too."""
     sensors: tuple[str, ...] = ()
     """What the agent senses. By default what the task is about, and what it did itself: "collision", "last_action"; the
-    sound and its maps for av-wan."""
+    sound and its maps for av-wan. The small network of savi does without "rgb"."""
     sound: str | None = "telephone"
     """What sounds: a clip or category, "heard", or the path of a recording or folder; None where nothing does."""
     size: Literal["small", "published"] = "small"

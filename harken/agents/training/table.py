@@ -23,14 +23,29 @@ class Learner:
     """Whether it acts in way points, see `harken.envs.WaypointActions`."""
     sensors: tuple[str, ...] = ()
     """Sensors that it is made for, of which the task's are shown; by default those that the task is about."""
+    policy: str = "harken.agents.training.recurrent:EncoderPolicy"
+    """Its policy, ``module:Class``, such as one with a memory of its own."""
+    labels: tuple[str, ...] = ()
+    """Sensors that imitation shows to `SequencePolicy.auxiliary_loss` besides, and nobody else sees."""
+    small_without: tuple[str, ...] = ()
+    """Sensors of the task that the small network does without, unless it is asked for them."""
     small: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the task for the small network, besides those of the camera."""
 
     def network(self, size: str) -> Any:
         """Return the sizes of its network, "small" or "published"; needs torch."""
-        module, _, kind = self.size.partition(":")
-        sizes = getattr(importlib.import_module(module), kind)
+        sizes = _imported(self.size)
         return sizes() if size == "published" else sizes.small()
+
+    @property
+    def policy_class(self) -> Any:
+        """The class of its policy; needs torch."""
+        return _imported(self.policy)
+
+
+def _imported(name: str) -> Any:
+    module, _, kind = name.partition(":")
+    return getattr(importlib.import_module(module), kind)
 
 
 def _map_agent(title: str, size: str, *sensors: str) -> Learner:
@@ -40,6 +55,13 @@ def _map_agent(title: str, size: str, *sensors: str) -> Learner:
 
 LEARNERS: dict[str, Learner] = {
     "av-nav": Learner(title="AV-Nav", size="harken.agents.networks.av_nav:AvNavSize"),
+    "savi": Learner(
+        title="SAVi",
+        size="harken.agents.networks.savi:SaviSize",
+        policy="harken.agents.training.savi:SaviPolicy",
+        labels=("goal_category", "goal_location"),
+        small_without=("rgb",),
+    ),
     "av-wan": _map_agent("AV-WaN", "harken.agents.networks.av_wan:AvWanSize", "acoustic_map"),
 }
 """The agents by their names on the command line."""
