@@ -1,6 +1,7 @@
 """What the commands of the command line do."""
 
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import inspect
@@ -458,13 +459,12 @@ def doctor(command: Doctor, line: str) -> None:
 
 def _habitat_sim() -> str:
     """Return a line about habitat-sim, which has no package of its name on PyPI."""
-    from harken.integrations.habitat.loading import check_habitat_sim
-
     name = f"{'habitat-sim':21s}"
     if importlib.util.find_spec("habitat_sim") is None:
         return f"none  {name} scenes in Habitat's simulator; not needed otherwise (docs/habitat.md)"
     try:
-        return f"ok    {name} {check_habitat_sim()}: scenes in Habitat's simulator"
+        version = importlib.import_module("harken.integrations.habitat.loading").check_habitat_sim()
+        return f"ok    {name} {version}: scenes in Habitat's simulator"
     except HarkenError as error:
         return f"none  {name} {error}"
 
