@@ -19,6 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from harken.errors import EpisodeError
 from harken.tasks.habitat_episodes.reading import read_habitat_episodes
 from harken.tasks.habitat_episodes.records import HabitatEpisode, HabitatEpisodes, HabitatGoal
@@ -75,15 +77,28 @@ def checksum(episodes: Iterable[Any]) -> str:
 
 
 def _rounded(value: Any) -> Any:
+    """Return a value of an episode of any task in types that JSON holds."""
+    if dataclasses.is_dataclass(value):
+        return {name: _rounded(part) for name, part in _values(value).items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _rounded(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(name): _rounded(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [_rounded(part) for part in value]
-    return round(value, _DECIMALS) + 0.0 if isinstance(value, float) else value
+    if isinstance(value, float):
+        return round(value, _DECIMALS) + 0.0
+    return value if value is None or isinstance(value, str | int) else type(value).__name__
 
 
 def _values(episode: Any) -> dict[str, Any]:
     """Return the fields that are not at their defaults."""
     values = {field.name: (getattr(episode, field.name), field.default) for field in dataclasses.fields(episode)}
-    return {name: value for name, (value, default) in values.items() if value != default}
+    return {name: value for name, (value, default) in values.items() if _differs(value, default)}
+
+
+def _differs(value: Any, default: Any) -> bool:
+    return isinstance(value, np.ndarray) or value != default
 
 
 def write_episode_list(path: str | Path, episodes: Iterable[Any], about: Mapping[str, Any]) -> str:

@@ -83,7 +83,7 @@ def test_what_is_wrong_is_an_error(tmp_path):
     begun(task)
     with pytest.raises(ActionError, match="0 move forward, 1 turn left, 2 turn right"):
         task.step(3)
-    with pytest.raises(EpisodeError, match="no files"):
+    with pytest.raises(EpisodeError, match="no episode file"):
         task.read_episodes(tmp_path / "e.jsonl")
     with pytest.raises(ConfigurationError, match="grid"):
         EchoExploreSettings(body=BodySettings(motion="grid", forward_step=1.0, turn_angle=np.pi / 2))
