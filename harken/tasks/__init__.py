@@ -11,7 +11,8 @@ from harken.tasks.habitat_episodes import (
     to_episodes,
     write_habitat_episodes,
 )
-from harken.tasks.navigation import NavigationSettings, NavigationTask
+from harken.tasks.navigation import NavigationTask
+from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, Task
 from harken.tasks.walk import Action, Walk
 

@@ -23,7 +23,8 @@ from harken.tasks.attacker_body import AttackerBody, AttackerEars
 from harken.tasks.attackers import Attacker, AttackMove, AttackSizes, Scripted, make_scripted
 from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.habitat_episodes import is_habitat_file
-from harken.tasks.navigation import NavigationSettings, NavigationTask
+from harken.tasks.navigation import NavigationTask
+from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, sense
 from harken.tasks.sensing import FARTHEST, sound_sensors
 from harken.tasks.sounds import Sounds

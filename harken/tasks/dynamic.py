@@ -16,7 +16,8 @@ from harken.scene.ground import Ground
 from harken.sim import SoundSource
 from harken.tasks.efficiency import efficiency
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask
+from harken.tasks.navigation import NavigationTask
+from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.protocol import Sensor
 from harken.tasks.sounds import Sounds
 from harken.tasks.walk import Action

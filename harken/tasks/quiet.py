@@ -16,7 +16,8 @@ from harken.checks import check_settings, checked_number, checked_point
 from harken.errors import ConfigurationError, EpisodeError
 from harken.sim import BodySettings, SimulatorProtocol
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask
+from harken.tasks.navigation import NavigationTask
+from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.oracle import Oracle
 from harken.tasks.protocol import Numbers, Outcome, Sensor
 from harken.tasks.quiet_oracle import QuietMove, QuietOracle

@@ -19,7 +19,8 @@ from harken.scene import Ground, SceneObject
 from harken.scene.vocabulary import SOUNDING_CATEGORIES
 from harken.sim import SimulatorProtocol, SoundSource
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.navigation import NavigationSettings, NavigationTask
+from harken.tasks.navigation import NavigationTask
+from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.protocol import Choice, Numbers, Sensor
 from harken.tasks.sensing import FARTHEST
 from harken.tasks.sounds import Sounds
