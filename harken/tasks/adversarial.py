@@ -21,8 +21,9 @@ from harken.sim.trajectory import FASTEST
 from harken.sound.level import active_rms, amplitude
 from harken.tasks.attacker_body import AttackerBody, AttackerEars
 from harken.tasks.attackers import Attacker, AttackMove, AttackSizes, Scripted, make_scripted
+from harken.tasks.episode_lists import listed_task, read_episode_list
 from harken.tasks.episodes import Episode, read_episodes
-from harken.tasks.habitat_episodes import is_habitat_file
+from harken.tasks.habitat_episodes import is_habitat_file, read_habitat_episodes
 from harken.tasks.navigation import NavigationTask
 from harken.tasks.navigation_rules import NavigationSettings
 from harken.tasks.protocol import Choice, Numbers, Outcome, Sensor, sense
@@ -342,11 +343,16 @@ class AdversarialTask(NavigationTask):
         return not self.simulator.is_inside_solid(place + self.lift)
 
     def read_episodes(self, path: str | Path) -> Sequence[Episode]:
-        """Read episodes from a file of JSON lines, or AudioGoal's from one of SoundSpaces' AudioNav.
+        """Read episodes of this task or of AudioGoal from a file, see `NavigationTask.read_episodes`.
 
         To those of AudioGoal an attacker is drawn when they begin, always the same one.
         """
-        return super().read_episodes(path) if is_habitat_file(path) else read_episodes(path, AdversarialEpisode)
+        if not is_habitat_file(path):
+            return read_episodes(path, AdversarialEpisode)
+        source = read_habitat_episodes(path)
+        if listed_task(source) == "adversarial-audiogoal":
+            return read_episode_list(source, AdversarialEpisode, where=repr(str(path)))
+        return super().read_episodes(path)
 
     def begin(self, episode: Episode) -> None:
         """Start an episode; see `NavigationTask.begin`. The attacker is silent until the first action.

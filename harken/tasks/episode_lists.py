@@ -31,6 +31,7 @@ __all__ = [
     "combined_checksum",
     "episode_digest",
     "is_episode_list",
+    "listed_task",
     "read_episode_list",
     "read_episode_list_file",
     "write_episode_list",
@@ -155,6 +156,12 @@ def _record(episode: Any, sounds: bool) -> HabitatEpisode:
 def is_episode_list(source: HabitatEpisodes) -> bool:
     """Whether a file of Habitat's format is one that `write_episode_list` wrote."""
     return _KEY in source.more
+
+
+def listed_task(source: HabitatEpisodes) -> str | None:
+    """Return the task for which a list was made; None where the file does not say, or is no list."""
+    about = source.more.get(_KEY)
+    return str(about["task"]) if isinstance(about, dict) and "task" in about else None
 
 
 def read_episode_list_file(path: str | Path, kind: type[E]) -> tuple[E, ...]:

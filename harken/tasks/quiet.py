@@ -268,7 +268,7 @@ class QuietNavTask(NavigationTask):
         )
 
     def read_episodes(self, path: str | Path) -> Sequence[QuietEpisode]:
-        """Read episodes from a file of JSON lines."""
+        """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""
         return read_episodes(path, QuietEpisode)
 
     def sources(self, episode: Episode) -> Sequence[Source]:
