@@ -12,9 +12,9 @@ from harken.eval import Evaluation, evaluate  # noqa: E402
 LARGEST = 10_000_000
 
 
-def played(episodes, **more):
+def played(episodes, agent="av-nav", **arguments):
     evaluation = Evaluation(
-        agent="av-nav", environment="audiogoal", arguments={"split": "test"}, episodes=episodes, recorded=0, **more
+        agent=agent, environment="audiogoal", arguments={"split": "test", **arguments}, episodes=episodes, recorded=0
     )
     return evaluate(evaluation, progress=False)
 
@@ -23,6 +23,12 @@ def test_av_nav_finds_the_telephone_in_homes_of_the_test_split():
     records = played(8)
     assert sum(record.measures["success"] for record in records) >= 6
     assert np.mean([record.measures["spl"] for record in records]) > 0.604  # what the direction follower reaches
+
+
+def test_av_nav_heard_finds_sounds_that_nobody_has_trained_with():
+    records = played(8, agent="av-nav-heard", sound="unheard")
+    assert sum(record.measures["success"] for record in records) >= 5
+    assert np.mean([record.measures["spl"] for record in records]) > 0.526  # the direction follower, in 60 episodes
 
 
 def test_av_nav_draws_the_same_actions_again():
