@@ -82,7 +82,7 @@ def test_the_published_network_has_the_published_features():
 def test_steps_one_by_one_give_what_a_sequence_gives(told):
     """In episodes shorter and longer than the memory."""
     generator, policy = torch.Generator().manual_seed(1), policy_of(**told)
-    count, steps = 3, 25
+    count, steps = 8, 25  # several groups of `TOGETHER`
     sensed = observations(count, steps, generator, SPACES | told)
     starts = torch.zeros(count, steps)
     starts[0, [0, 4, 5, 9]] = starts[1, 2] = 1.0

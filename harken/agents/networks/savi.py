@@ -42,6 +42,9 @@ UNKNOWN = 10.0
 POSE = 4
 """Numbers of the sensor "pose"."""
 
+TOGETHER = 64
+"""About how many steps are computed together."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SaviSize:
@@ -308,6 +311,13 @@ def carried_descriptors(before: Tensor, now: Tensor, heard: Tensor, starts: Tens
     return torch.stack(found, 1)
 
 
+def _relative(now: Tensor, then: Tensor) -> Tensor:
+    """Return where and when something was seen, ``(…, 5)``, for a body at a pose; both ``(…, 4)``."""
+    turned, passed = then[..., 2:3] - now[..., 2:3], now[..., 3:] - then[..., 3:]
+    away = seen_from(now, then[..., :2]) / FARTHEST
+    return torch.cat([away, turned.sin(), turned.cos(), torch.exp(-passed.clamp(min=0.0))], -1)
+
+
 class SceneMemory(nn.Module):
     """Remembers the features of the last steps, and is asked with the goal descriptor: the scene memory transformer.
 
@@ -357,29 +367,45 @@ class SceneMemory(nn.Module):
         items = torch.cat([slots, torch.cat([new, torch.ones_like(new[..., :1])], -1)], 1)
         episode = starts.long().cumsum(1)
         episodes = torch.cat([episode.new_zeros(count, kept), episode], 1)
-        # The window of each step, of which the step itself is the last.
         window = torch.arange(steps, device=inputs.device)[:, None] + torch.arange(1, kept + 1, device=inputs.device)
         seen = (items[..., -1] > 0.5)[:, window] & (episodes[:, window] == episode[..., None])
-        longest = int(seen.sum(-1).max())  # what nobody remembers is not computed
-        window, seen = window[:, -longest:], seen[..., -longest:]
-        pose = new[..., self.features :]
         known, descriptor = self.describe(inputs, state[:, kept * self.slot :], starts)
-        remembered = self._placed(items, window, pose).flatten(0, 1)
-        hidden = ~seen.flatten(0, 1)
-        remembered = self.relate(remembered, src_key_padding_mask=hidden)
-        answer = self.answer(self.query(descriptor).flatten(0, 1)[:, None], remembered, memory_key_padding_mask=hidden)
+        answer = self._answers(items, seen.sum(-1).flatten(), self.query(descriptor).flatten(0, 1))
         stays = episodes[:, -kept:] == episode[:, -1:]
         after = torch.cat([(items[:, -kept:] * stays[..., None]).flatten(1), known[:, -1]], 1)
-        return answer[:, 0].unflatten(0, (count, steps)), after
+        return answer.unflatten(0, (count, steps)), after
 
-    def _placed(self, items: Tensor, window: Tensor, pose: Tensor) -> Tensor:
-        """Return ``(n, steps, kept, model)``: what is in each window, and where that was, seen from each step."""
-        then, now = items[..., self.features : self.features + POSE][:, window], pose[:, :, None]
-        turned, passed = then[..., 2:3] - now[..., 2:3], now[..., 3:] - then[..., 3:]
-        away = [seen_from(now, then[..., :2]) / FARTHEST, turned.sin(), turned.cos(), torch.exp(-passed.clamp(min=0.0))]
-        place = self.placed(self.place(torch.cat(away, -1)))
-        content = self.content(items[..., : self.features])
-        return self.fused(functional.relu(content[:, window] + place))
+    def _answers(self, items: Tensor, lengths: Tensor, query: Tensor) -> Tensor:
+        """Return what the memory answers in each step.
+
+        Steps that remember about as much are computed together, since most of an episode's remember little.
+
+        Args:
+            items: ``(n, memory + steps, slot)`` all that is remembered before and after some steps.
+            lengths: ``(n · steps,)`` how much of it each step remembers, itself included.
+            query: ``(n · steps, model)`` what each step asks.
+
+        Returns:
+            ``(n · steps, model)``.
+        """
+        kept, steps = self.size.memory, items.shape[1] - self.size.memory
+        content = self.content(items[..., : self.features]).flatten(0, 1)
+        poses = items[..., self.features : self.features + POSE].flatten(0, 1)
+        order = torch.argsort(lengths, stable=True)
+        found = []
+        for rows in order.chunk(max(1, len(order) // TOGETHER)):
+            longest = int(lengths[rows].max())
+            now = rows // steps * (kept + steps) + rows % steps + kept
+            back = torch.arange(1 - longest, 1, device=rows.device)
+            window = (now[:, None] + back).flatten()
+            then = poses.index_select(0, window).unflatten(0, (-1, longest))
+            hidden = -back >= lengths[rows, None]
+            placed = self.placed(self.place(_relative(poses[now][:, None], then)))
+            remembered = content.index_select(0, window).unflatten(0, (-1, longest))
+            remembered = self.fused(functional.relu(remembered + placed))
+            remembered = self.relate(remembered, src_key_padding_mask=hidden)
+            found.append(self.answer(query[rows, None], remembered, memory_key_padding_mask=hidden)[:, 0])
+        return torch.cat(found)[torch.argsort(order)]
 
     def describe(self, inputs: Tensor, before: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
         """Return what is known of the goal.
