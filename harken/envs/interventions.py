@@ -89,11 +89,11 @@ class Intervention(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstr
 
 def _nothing(sensor: str, value: np.ndarray) -> np.ndarray:
     """Return what a sensor shows in silence or in the dark."""
-    return silent_cues() if sensor == "interaural" else np.zeros_like(value)
+    return silent_cues().ravel() if sensor == "interaural" else np.zeros_like(value)
 
 
 def _swapped(sensor: str, value: np.ndarray) -> np.ndarray:
     """Return what a sensor shows with left and right exchanged."""
     if sensor == "interaural":
-        return ears_exchanged(value)
+        return ears_exchanged(value.reshape(silent_cues().shape)).ravel()
     return np.flip(value, 0 if sensor == "waveform" else -1).copy()

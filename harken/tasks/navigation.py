@@ -65,7 +65,7 @@ class NavigationTask:
     | semantic | (128, 128, 1) int32 | category, an index into ``env.unwrapped.categories``, the same in all homes |
     | waveform | (2, 16000) float32 | sound of the step at the left and right ear, then zeros |
     | spectrogram | (65, 26, 2) float32 | log-magnitude spectrogram of the waveform, as SoundSpaces' sensor |
-    | interaural | (5, 27) float32 | in five bands: correlation of the ears at 25 lags, level difference, level [dB] |
+    | interaural | (135,) float32 | in five bands: correlation of the ears at 25 lags, level difference, level [dB] |
     | pose | (4,) float32 | metres ahead and to the left of the start, angle turned [rad], time [s] |
     | collision | (1,) float32 | 1 if the last action ran into something |
     | last_action | Discrete(6) | 0 at the start, then 1 + the action before |

@@ -98,7 +98,7 @@ def sound_sensors(heard: Callable[[], np.ndarray], samples: int) -> tuple[Sensor
 
 
 def interaural_sensors(heard: Callable[[], np.ndarray], rate: int, samples: int) -> tuple[Sensor, ...]:
-    """Return "interaural", what the two ears tell of the direction of a sound; see `interaural_cues`.
+    """Return "interaural", what the two ears tell of the direction of a sound: `interaural_cues` as one vector.
 
     Args:
         heard: Returns ``(2, samples)`` float32, the sound of the step.
@@ -107,8 +107,8 @@ def interaural_sensors(heard: Callable[[], np.ndarray], rate: int, samples: int)
     """
     if samples < round(FRAME * rate):
         return ()
-    space = Numbers(shape=(len(BANDS), LAGS + 2), low=-LARGEST_LEVEL, high=LARGEST_LEVEL)
-    return (Sensor(name="interaural", space=space, read=lambda views: interaural_cues(heard(), rate)),)
+    space = Numbers(shape=(len(BANDS) * (LAGS + 2),), low=-LARGEST_LEVEL, high=LARGEST_LEVEL)
+    return (Sensor(name="interaural", space=space, read=lambda views: interaural_cues(heard(), rate).ravel()),)
 
 
 def echo_sensors(echo: Callable[[], np.ndarray], settings: EchoSettings) -> tuple[Sensor, ...]:

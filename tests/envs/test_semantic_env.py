@@ -18,8 +18,8 @@ FAST = {"acoustics": {"rays": 200, "duration": 0.3}, "body": {"camera": {"width"
 ID = "harken/SemanticAudioGoal-v0"
 PRESETS = ("savi", "savn-ce-distractor")
 EVERYTHING = (
-    *("rgb", "depth", "semantic", "waveform", "spectrogram", "pose", "collision", "last_action", "oracle"),
-    *("geometric_map", "acoustic_map"),
+    *("rgb", "depth", "semantic", "waveform", "spectrogram", "interaural", "pose", "collision", "last_action"),
+    *("oracle", "geometric_map", "acoustic_map"),
     *("category", "goal_category", "goal_location"),
 )
 

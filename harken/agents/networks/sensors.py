@@ -115,7 +115,7 @@ def sensor_input(name: str, space: gym.Space, values: Tensor) -> Tensor:
     if name == "pointgoal":
         return values / FARTHEST
     if name == "interaural":
-        cues = values.unflatten(1, space.shape)
+        cues = values.unflatten(1, (-1, LAGS + 2))
         correlation, difference, level = cues[..., :LAGS], cues[..., LAGS:-1] / DECIBELS, cues[..., -1:]
         level = torch.clamp((level - FAINTEST_LEVEL) / (4.0 * DECIBELS), 0.0)
         return torch.cat([correlation, difference, level], dim=2).flatten(1)
