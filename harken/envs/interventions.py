@@ -7,7 +7,7 @@ import gymnasium as gym
 import numpy as np
 
 from harken.errors import ConfigurationError, UnknownNameError
-from harken.sound.interaural import ears_exchanged, silent_cues
+from harken.sound.interaural import BANDS, ears_exchanged, silent_cues
 
 __all__ = ["INTERVENTIONS", "Intervention", "InterventionName"]
 
@@ -95,5 +95,5 @@ def _nothing(sensor: str, value: np.ndarray) -> np.ndarray:
 def _swapped(sensor: str, value: np.ndarray) -> np.ndarray:
     """Return what a sensor shows with left and right exchanged."""
     if sensor == "interaural":
-        return ears_exchanged(value.reshape(silent_cues().shape)).ravel()
+        return ears_exchanged(value.reshape(len(BANDS), -1)).ravel()
     return np.flip(value, 0 if sensor == "waveform" else -1).copy()

@@ -32,7 +32,7 @@ class AdversarialParallelEnv(ParallelEnv[str, dict[str, Any], Any]):
         ConfigurationError: A setting has an impossible value.
     """
 
-    metadata = {"name": "harken_adversarial_audiogoal_v0", "render_modes": ["rgb_array"]}  # noqa: RUF012 - as above
+    metadata = {"name": "harken_adversarial_audiogoal_v0", "render_modes": ["rgb_array"]}  # noqa: RUF012 - PettingZoo reads a plain dict
 
     def __init__(self, *, attacker_sensors: tuple[str, ...] | None = None, **arguments: Any):
         self._side = AttackerSide(attacker_sensors, arguments)

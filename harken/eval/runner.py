@@ -210,7 +210,11 @@ def evaluation_key(evaluation: Evaluation, settings: Any) -> dict[str, Any]:
     """
     key: dict[str, Any] = {"task": evaluation.environment, "settings": repr(settings), "wrappers": evaluation.wrappers}
     arguments = evaluation.arguments
-    files = {"weights": evaluation.agent, "list": arguments.get("episodes"), "attacker's": arguments.get("attacker")}
+    files = {
+        "weights": evaluation.agent,
+        "list": arguments.get("episodes"),
+        "attacker_weights": arguments.get("attacker"),
+    }
     for name, path in files.items():
         file = Path(str(path)) / "best.safetensors" if Path(str(path)).is_dir() else Path(str(path))
         if file.is_file():  # a training may have gone on since, or a list have been written again

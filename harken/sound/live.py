@@ -67,4 +67,6 @@ def _same(one: tuple[np.ndarray, int, float], other: tuple[np.ndarray, int, floa
     """Whether nothing changes between two states of play; what is silent is the same, whatever the clip."""
     if one[2] == other[2] == 0.0:
         return True
-    return one[1:] == other[1:] and np.array_equal(one[0], other[0])  # a pickle has copies of clips
+    if one[1:] != other[1:]:
+        return False
+    return one[0] is other[0] or np.array_equal(one[0], other[0])  # a pickle has copies of clips

@@ -1,6 +1,7 @@
 """Training the attacker of AdversarialAudioGoal against an agent."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from harken.agents.protocol import Agent
-from harken.agents.training.settings import PPOSettings
+from harken.agents.training.settings import PPOSettings, falling_rate
 from harken.checks import checked_count, checked_seed
 from harken.envs import AttackerEnv
 from harken.errors import ConfigurationError
@@ -61,7 +62,7 @@ def train_attacker(
     model = PPO(
         "MultiInputPolicy",
         envs,
-        learning_rate=lambda left: rules.learning_rate * (0.1 + 0.9 * left),
+        learning_rate=partial(falling_rate, rules.learning_rate),
         n_steps=rules.rollout,
         batch_size=rules.batch,
         n_epochs=rules.epochs,

@@ -25,7 +25,7 @@ from harken.agents.training.environments import ThreadVecEnv
 from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
 from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 from harken.agents.training.resuming import Resumable
-from harken.agents.training.settings import TrainSettings
+from harken.agents.training.settings import TrainSettings, falling_rate
 from harken.agents.training.workers import ProcessVecEnv
 from harken.agents.zoo import ModelCard
 from harken.configs import load_preset, to_mapping, to_yaml
@@ -302,13 +302,13 @@ class _Run:
                 "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
                 "vf_coef": one.value, "balance": one.balance,
                 "rollouts": one.remembered, "folder": self.folder / REPLAY,
-                "learning_rate": functools.partial(_falling, one.learning_rate),
+                "learning_rate": functools.partial(falling_rate, one.learning_rate),
             }  # fmt: skip
         two = settings.reinforcement
         return common | {
             "n_steps": two.rollout, "batch_size": two.batch, "n_epochs": two.epochs, "ent_coef": two.entropy,
             "clip_range": two.clip, "gamma": two.discount, "gae_lambda": two.trace, "vf_coef": two.value,
-            "max_grad_norm": two.gradient, "learning_rate": functools.partial(_falling, two.learning_rate),
+            "max_grad_norm": two.gradient, "learning_rate": functools.partial(falling_rate, two.learning_rate),
         }  # fmt: skip
 
     def _go_on(self, model: SequencePPO, envs: VecEnv, more: Mapping[str, Any]) -> None:
@@ -490,10 +490,6 @@ class _Watch(BaseCallback):
         best = self.run.folder / "best.safetensors"
         if not best.is_file() or means["spl"] > read_card(best).get("spl", -1.0):  # none if it was never evaluated
             self.run.save("best", self.model.policy, self.num_timesteps, means)
-
-
-def _falling(rate: float, remaining: float) -> float:
-    return rate * (0.1 + 0.9 * remaining)
 
 
 def _logger(folder: Path) -> Logger:

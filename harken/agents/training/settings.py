@@ -11,7 +11,12 @@ from harken.errors import ConfigurationError
 if TYPE_CHECKING:
     from harken.agents.networks.av_nav import AvNavSize
 
-__all__ = ["CurriculumSettings", "ImitationSettings", "PPOSettings", "TrainSettings"]
+__all__ = ["CurriculumSettings", "ImitationSettings", "PPOSettings", "TrainSettings", "falling_rate"]
+
+
+def falling_rate(rate: float, remaining: float) -> float:
+    """Return the learning rate where a share of the steps remains, 1 to 0: it falls linearly to a tenth."""
+    return rate * (0.1 + 0.9 * remaining)
 
 
 @dataclass(frozen=True, kw_only=True)
