@@ -73,6 +73,7 @@ class NavigationTask:
     | geometric_map | (200, 200, 2) uint8 | around the body, 0.1 m a cell: occupied, explored (255 or 0); ahead is up |
     | acoustic_map | (20, 20, 1) float32 | around it, 0.5 m a cell: intensity where it has been (not in PointGoal) |
     | oracle | Discrete(4) | privileged: the action of the shortest path |
+    | goal_location | (2,) float32 | privileged: metres ahead and to the left to the goal, to train predictors with |
 
     AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal
     depth and pointgoal.
@@ -183,15 +184,25 @@ class NavigationTask:
             rate = settings.acoustics.rate
             sensors += sound_sensors(self._heard, round(settings.observation_time * rate))
             sensors += interaural_sensors(self._heard, rate, round(settings.step_time * rate))
+        place = Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST)
         if self._shows_goal:
             sensors.append(
-                Sensor(
-                    name="pointgoal",
-                    space=Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST),
-                    read=lambda views: self.walk.ahead_and_left(self.walk.goal),
-                )
+                Sensor(name="pointgoal", space=place, read=lambda views: self.walk.ahead_and_left(self.walk.goal))
             )
+        sensors.append(
+            Sensor(
+                name="goal_location",
+                space=place,
+                privileged=True,
+                read=lambda views: self.walk.ahead_and_left(self.goal_location),
+            )
+        )
         return {sensor.name: sensor for sensor in sensors}
+
+    @property
+    def goal_location(self) -> np.ndarray:
+        """``(3,)`` where the goal is that is gone to, or where it sounds [m]."""
+        return self.walk.goal
 
     def enter(self, simulator: SimulatorProtocol) -> None:
         """Continue in another world."""

@@ -21,8 +21,7 @@ from harken.sim import SimulatorProtocol, SoundSource
 from harken.tasks.episodes import Episode, read_episodes
 from harken.tasks.navigation import NavigationTask
 from harken.tasks.navigation_rules import NavigationSettings
-from harken.tasks.protocol import Choice, Numbers, Sensor
-from harken.tasks.sensing import FARTHEST
+from harken.tasks.protocol import Choice, Sensor
 from harken.tasks.sounds import Sounds
 
 __all__ = ["SemanticEpisode", "SemanticSettings", "SemanticTask", "find_viewpoints", "sounding_place"]
@@ -225,13 +224,12 @@ class SemanticTask(NavigationTask):
             Sensor(name=name, space=kinds, privileged=name != "category", read=lambda views: self._category())
             for name in ("category", "goal_category")
         ]
-        location = Sensor(
-            name="goal_location",
-            space=Numbers(shape=(2,), low=-FARTHEST, high=FARTHEST),
-            privileged=True,
-            read=lambda views: self.walk.ahead_and_left(np.array(self._begun.source_position)),
-        )
-        return {**super().sensors, **{sensor.name: sensor for sensor in (*more, location)}}
+        return {**super().sensors, **{sensor.name: sensor for sensor in more}}
+
+    @property
+    def goal_location(self) -> np.ndarray:
+        """``(3,)`` where the goal sounds [m]."""
+        return np.array(self._begun.source_position)
 
     @property
     def _sounds(self) -> Sounds:

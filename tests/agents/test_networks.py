@@ -12,6 +12,8 @@ from harken.agents.networks import (  # noqa: E402
     AvNavSize,
     AvWanEncoder,
     AvWanSize,
+    DavNavEncoder,
+    DavNavSize,
     sensor_input,
     sensor_size,
 )
@@ -57,6 +59,26 @@ def test_av_wan_has_the_published_layers_and_depth_is_optional():
     assert small.width == 3 * 128 and sum(p.numel() for p in small.parameters()) < 400_000
     with pytest.raises(ConfigurationError, match="needs a map"):
         AvWanEncoder(gym.spaces.Dict({"spectrogram": SOUND}))
+
+
+def test_dav_nav_sees_the_sound_as_two_channels_of_its_map():
+    space = gym.spaces.Dict({"depth": DEPTH, "spectrogram": SOUND, "geometric_map": GEOMETRY})
+    encoder = DavNavEncoder(space)
+    assert encoder.width == 3 * 512, "the published width of what its memory takes"
+    assert next(encoder.fused.parameters()).shape == (32, 4, 8, 8)
+    sample = {name: torch.as_tensor(part.sample())[None] for name, part in space.spaces.items()}
+    sample["spectrogram"] = sample["spectrogram"].clamp(max=1.0)
+    assert encoder.spread(encoder.sound({"spectrogram": sample["spectrogram"]})).shape == (1, 2, 200, 200)
+    assert encoder(sample).shape == (1, 1536)
+    cues = gym.spaces.Box(-200.0, 200.0, (135,), np.float32)
+    few = {"interaural": cues, "geometric_map": gym.spaces.Box(0, 255, (64, 64, 2), np.uint8)}
+    small = DavNavEncoder(gym.spaces.Dict(few), DavNavSize.small())
+    assert small.width == 2 * 128
+    observation = {name: torch.as_tensor(part.sample())[None] for name, part in few.items()}
+    small(observation).sum().backward()
+    assert all(parameter.grad is not None for parameter in small.parameters())
+    with pytest.raises(ConfigurationError, match="needs geometric_map and spectrogram or interaural besides"):
+        DavNavEncoder(gym.spaces.Dict({"depth": DEPTH}))
 
 
 @pytest.mark.parametrize("first", [True, False])

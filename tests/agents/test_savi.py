@@ -38,6 +38,7 @@ LABELS = {
     "goal_location": gym.spaces.Box(-1e4, 1e4, (2,), np.float32),
     "oracle": gym.spaces.Discrete(4),
 }
+CUES = gym.spaces.Box(-200.0, 200.0, (135,), np.float32)
 SMALL = replace(SaviSize.small(), memory=6, model=16, heads=2, feedforward=16, filters=(4, 8), sound=16, predictor=16)
 SETTINGS = TrainSettings(agent="savi", task="semantic-audiogoal", sound="heard", environments=1, workers=1)
 
@@ -78,7 +79,12 @@ def test_the_published_network_has_the_published_features():
     assert [(m.embed_dim, m.num_heads) for m in heads] == [(256, 8)] * 3, "one encoder and one decoder layer"
 
 
-@pytest.mark.parametrize("told", [{}, {"category": gym.spaces.Discrete(CATEGORIES)}], ids=["heard", "told"])
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"interaural": CUES}, {"category": gym.spaces.Discrete(CATEGORIES)},
+     {"category": gym.spaces.Discrete(CATEGORIES), "interaural": CUES}],
+    ids=["heard", "with cues", "told", "told, with cues"],
+)  # fmt: skip
 def test_steps_one_by_one_give_what_a_sequence_gives(told):
     """In episodes shorter and longer than the memory."""
     generator, policy = torch.Generator().manual_seed(1), policy_of(**told)
@@ -226,13 +232,15 @@ def test_a_category_that_is_told_is_no_prediction():
 
 
 def test_the_small_network_does_without_colour_and_sees_no_labels():
-    assert environment_arguments(SETTINGS)["sensors"] == ("depth", "spectrogram", "pose", "collision", "last_action")
+    assert environment_arguments(SETTINGS)["sensors"] == (
+        "depth", "spectrogram", "pose", "collision", "last_action", "interaural",
+    )  # fmt: skip
     published = environment_arguments(replace(SETTINGS, size="published", preset="savn-ce-distractor"))
     assert published["sensors"][:5] == ("rgb", "depth", "spectrogram", "pose", "category")
     assert published["preset"] == "savn-ce-distractor"
     with pytest.raises(ConfigurationError, match=r"goal_location .*no network sees"):
         environment_arguments(replace(SETTINGS, sensors=("depth", "spectrogram", "pose", "goal_location")))
-    with pytest.raises(ConfigurationError, match="learns to predict goal_category, goal_location"):
+    with pytest.raises(ConfigurationError, match="learns to predict goal_category, which"):
         environment_arguments(replace(SETTINGS, task="audiogoal"))
     envs = make_environments(SETTINGS, teacher=True)
     assert set(LABELS) < set(envs.observation_space.spaces)

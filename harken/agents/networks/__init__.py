@@ -2,6 +2,8 @@
 
 from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
 from harken.agents.networks.av_wan import AvWanEncoder, AvWanSize
+from harken.agents.networks.dav_nav import DavNavEncoder, DavNavSize
+from harken.agents.networks.look_listen_act import ListeningEncoder, LookListenActSize
 from harken.agents.networks.savi import SaviEncoder, SaviSize, SceneMemory
 from harken.agents.networks.sensors import SensorKind, sensor_input, sensor_kind, sensor_size
 
@@ -10,6 +12,10 @@ __all__ = [
     "AvNavSize",
     "AvWanEncoder",
     "AvWanSize",
+    "DavNavEncoder",
+    "DavNavSize",
+    "ListeningEncoder",
+    "LookListenActSize",
     "SaviEncoder",
     "SaviSize",
     "SceneMemory",

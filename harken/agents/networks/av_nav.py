@@ -1,5 +1,6 @@
 """The network of AV-Nav (Chen et al. 2020), the first agent that found its way by sound and sight."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from harken.agents.networks.sensors import UNSEEN, sensor_input, sensor_kind, se
 from harken.checks import check_settings
 from harken.errors import ConfigurationError
 
-__all__ = ["PUBLISHED_SOUND", "AvNavEncoder", "AvNavSize", "Convolution", "convolutions"]
+__all__ = ["PUBLISHED_SOUND", "AvNavEncoder", "AvNavSize", "Convolution", "connected", "convolutions"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +104,7 @@ class AvNavEncoder(nn.Module):
 
         if self.cues:
             count = sum(sensor_size(name, self._spaces[name])[0] for name in self.cues)
-            layers = (nn.Linear(count, size.features), nn.Linear(size.features, size.features))
-            self.interaural = _rectified(layers[0], nn.ReLU(), layers[1], nn.ReLU())
+            self.interaural = connected(count, size.features, size.features)
             self.width += size.features
 
     def _stacked(self, names: Sequence[str]) -> tuple[int, int, int]:
@@ -153,6 +153,14 @@ def convolutions(
                 "or the small sizes."
             )
     modules[-1:] = [nn.Flatten(), nn.Linear(channels * height * width, features), nn.ReLU()]
+    return _rectified(*modules)
+
+
+def connected(*counts: int) -> nn.Sequential:
+    """Return layers with rectifiers that connect all with all: ``(n, first)`` becomes ``(n, last)`` numbers."""
+    modules: list[nn.Module] = []
+    for count, onward in itertools.pairwise(counts):
+        modules += [nn.Linear(count, onward), nn.ReLU()]
     return _rectified(*modules)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harken.agents.networks.av_nav import PUBLISHED_SOUND, Convolution, convolutions
+from harken.agents.networks.av_nav import PUBLISHED_SOUND, Convolution, connected, convolutions
 from harken.agents.networks.sensors import FARTHEST, LONGEST, UNSEEN, sensor_input, sensor_size
 from harken.checks import check_settings
 from harken.errors import ConfigurationError
@@ -38,6 +38,9 @@ SILENCE = 0.01
 
 UNKNOWN = 10.0
 """Metres ahead and to the left of a goal that was not heard yet, as published."""
+
+CUES = "interaural"
+"""Sensor that tells where a sound comes from, whatever sounds."""
 
 POSE = 4
 """Numbers of the sensor "pose"."""
@@ -159,7 +162,8 @@ class SaviEncoder(nn.Module):
 
     Args:
         space: The observations: "spectrogram" and "pose" at least. Where "category" is shown, the descriptor has it in
-            place of a prediction, and the place is predicted for that category, as published for distractors.
+            place of a prediction, and the place is predicted for that category, as published for distractors. Where
+            "interaural" is shown, the place is predicted from it in place of the spectrogram.
         size: Sizes of the layers.
 
     Attributes:
@@ -199,8 +203,16 @@ class SaviEncoder(nn.Module):
         self._others = [name for name in ("collision",) if name in self._spaces]
         self.features += len(self._others)
         self.category = None if self.is_told else _predictor(shape, size, CATEGORIES)
-        asked = (shape[0] + CATEGORIES * self.is_told, *shape[1:])
-        self.location = _predictor(asked, size, 2)
+        asked = CATEGORIES * self.is_told
+        self.cues = None
+        if CUES in self._spaces:
+            [count] = sensor_size(CUES, self._spaces[CUES])
+            self.cues = connected(count, size.predictor, size.sound)
+            self.features += size.sound
+            layers = connected(count + asked, size.predictor, size.predictor)
+            self.location = nn.Sequential(*layers, nn.Linear(size.predictor, 2))
+        else:
+            self.location = _predictor((shape[0] + asked, *shape[1:]), size, 2)
         self.width = self.features + POSE + CATEGORIES + 3
 
     def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
@@ -212,6 +224,8 @@ class SaviEncoder(nn.Module):
         sound = self._input(observations, "spectrogram")
         parts = [layers(self._picture(observations, name)) for name, layers in self.images.items()]
         parts.append(self.sound(sound))
+        if self.cues is not None:
+            parts.append(self.cues(self._input(observations, CUES)))
         if self.action is not None:
             parts.append(self.action(self._input(observations, "last_action")))
         parts += [self._input(observations, name) for name in self._others]
@@ -232,11 +246,12 @@ class SaviEncoder(nn.Module):
             ``(n, 2)``.
         """
         sound = self._input(observations, "spectrogram")
+        asked = sound if self.cues is None else self._input(observations, CUES)
         if self.category is not None:
-            return self.category(sound), FARTHEST * self.location(sound)
+            return self.category(sound), FARTHEST * self.location(asked)
         category = self._input(observations, "category")
-        asked = category[:, :, None, None].expand(-1, -1, *sound.shape[2:])
-        return category, FARTHEST * self.location(torch.cat([sound, asked], dim=1))
+        spread = category if asked.ndim == 2 else category[:, :, None, None].expand(-1, -1, *asked.shape[2:])
+        return category, FARTHEST * self.location(torch.cat([asked, spread], dim=1))
 
     def hears(self, observations: Mapping[str, Tensor]) -> Tensor:
         """Return whether something is heard, ``(n,)`` float32."""

@@ -80,8 +80,10 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
         )
     if settings.sound is not None and getattr(one.task, "sounds", None) is not None:
         arguments["sound"] = settings.sound
-    wanted = settings.learner.sensors or (*one.sensors, *OWN_MOVEMENT)
-    without = settings.learner.small_without if settings.size == "small" else ()
+    learner = settings.learner
+    wanted = learner.sensors or (*one.sensors, *OWN_MOVEMENT)
+    wanted += learner.small_with if settings.size == "small" else ()
+    without = learner.small_without if settings.size == "small" else ()
     shown = (name for name in wanted if name in one.task.sensors and name not in without)
     arguments["sensors"] = settings.sensors or tuple(dict.fromkeys(shown))
     _check_sensors(settings, one.task.sensors)

@@ -143,11 +143,12 @@ class TrainSettings:
     preset: str | None = None
     """Rules of the task, such as savn-ce; the task's own by default."""
     agent: str = "av-nav"
-    """Network of the agent: av-nav; savi, for semantic-audiogoal; or av-wan, which acts in way points. Its steps are
-    then way points, too."""
+    """Network of the agent: av-nav; savi, for semantic-audiogoal; or av-wan, dav-nav or look-listen-act, which act in
+    way points. Their steps are then way points, too."""
     sensors: tuple[str, ...] = ()
     """What the agent senses. By default what the task is about, and what it did itself: "collision", "last_action"; the
-    sound and its maps for av-wan. The small network of savi does without "rgb"."""
+    sound and maps for those that act in way points. The small network of savi does without "rgb", and
+    has "interaural"."""
     sound: str | None = "telephone"
     """What sounds: a clip or category, "heard", or the path of a recording or folder; None where nothing does."""
     size: Literal["small", "published"] = "small"

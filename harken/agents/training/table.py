@@ -29,6 +29,8 @@ class Learner:
     """Sensors that imitation shows to `SequencePolicy.auxiliary_loss` besides, and nobody else sees."""
     small_without: tuple[str, ...] = ()
     """Sensors of the task that the small network does without, unless it is asked for them."""
+    small_with: tuple[str, ...] = ()
+    """Further sensors of the task that the small network has."""
     small: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the task for the small network, besides those of the camera."""
 
@@ -48,9 +50,15 @@ def _imported(name: str) -> Any:
     return getattr(importlib.import_module(module), kind)
 
 
-def _map_agent(title: str, size: str, *sensors: str) -> Learner:
-    heard = ("spectrogram", "geometric_map", *sensors, "pointgoal", "collision")
-    return Learner(title=title, size=size, waypoints=True, sensors=heard, small={"map": {"size": 64}})
+def _map_agent(title: str, network: str, *sensors: str, **more: Any) -> Learner:
+    return Learner(
+        title=title,
+        size=f"harken.agents.networks.{network}",
+        waypoints=True,
+        sensors=("geometric_map", *sensors, "collision"),
+        small={"map": {"size": 64}},
+        **more,
+    )
 
 
 LEARNERS: dict[str, Learner] = {
@@ -61,8 +69,18 @@ LEARNERS: dict[str, Learner] = {
         policy="harken.agents.training.savi:SaviPolicy",
         labels=("goal_category", "goal_location"),
         small_without=("rgb",),
+        small_with=("interaural",),
     ),
-    "av-wan": _map_agent("AV-WaN", "harken.agents.networks.av_wan:AvWanSize", "acoustic_map"),
+    "av-wan": _map_agent("AV-WaN", "av_wan:AvWanSize", "acoustic_map", "spectrogram", "pointgoal"),
+    "dav-nav": _map_agent("Dav-Nav", "dav_nav:DavNavSize", "depth", "spectrogram"),
+    "look-listen-act": _map_agent(
+        "Look, Listen, and Act",
+        "look_listen_act:LookListenActSize",
+        "interaural",
+        "pose",
+        policy="harken.agents.training.look_listen_act:PlannerPolicy",
+        labels=("goal_location",),
+    ),
 }
 """The agents by their names on the command line."""
 

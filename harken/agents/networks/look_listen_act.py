@@ -1,0 +1,221 @@
+"""The network of Look, Listen, and Act (Gan et al., ICRA 2020): hear where it sounds, plan the way there on the map.
+
+A predictor turns the sound of one moment into the place from which it comes. The place is kept by odometry and merged
+with what was heard before; a planner finds the ways to it on the geometric map, on which the unknown is free; and a
+layer of its own says when to stop. The agent acts in way points: in the published one, too, the plan is made anew after
+a few steps. Comparisons on SoundSpaces have it in this form.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import gymnasium as gym
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harken.agents.networks.av_nav import AvNavEncoder, AvNavSize
+from harken.agents.networks.savi import SILENCE, carried_descriptors, seen_from, seen_from_start
+from harken.agents.networks.sensors import FAINTEST_LEVEL, FARTHEST, UNSEEN
+from harken.checks import check_settings
+from harken.errors import ConfigurationError
+from harken.sound.interaural import LAGS
+
+__all__ = ["GoalMemory", "ListeningEncoder", "LookListenActSize", "waypoint_ways", "ways_to"]
+
+SOUNDS = "spectrogram", "interaural"
+"""Sensors that the predictor may hear with."""
+
+POSE = 4
+"""Numbers of the sensor "pose"."""
+
+COARSER = 2
+"""Cells of the map along each side of a cell on which ways are planned."""
+
+BLOCKED = 50.0
+"""Cost of a cell in which something stands: the predicted place may lie in a wall."""
+
+BESIDE = 4.0
+"""Cost of a cell beside such a cell."""
+
+DIAGONAL = 2.0**0.5
+"""Length of a diagonal step between cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookListenActSize(AvNavSize):
+    """Sizes of the network. Those of the layers are AV-Nav's."""
+
+    fresh: float = 0.5
+    """Share of what is heard now in the place that is gone to; the rest is what was heard before."""
+    map_cell: float = 0.1
+    """Size of the cells of the geometric map [m]."""
+    waypoint_cell: float = 0.5
+    """Size of the cells that are chosen from [m]."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        check_settings(self, fresh=(0.01, 1.0), map_cell=(0.02, 2.0), waypoint_cell=(0.05, 100.0))
+
+    @staticmethod
+    def small() -> "LookListenActSize":
+        """Return sizes for training on a few CPU cores, at geometric maps of 64 × 64."""
+        few = AvNavSize.small()
+        return LookListenActSize(
+            image=few.image, spectrogram=few.spectrogram, features=few.features, memory=few.memory
+        )  # fmt: skip
+
+    def encoder(self, space: gym.spaces.Dict) -> "ListeningEncoder":
+        """Return the encoder of these sizes for some observations."""
+        return ListeningEncoder(space, self)
+
+
+class ListeningEncoder(nn.Module):
+    """Turns what is sensed at one moment into features for the stop, and hears where the goal is.
+
+    Args:
+        space: The observations: "pose", "geometric_map", and "interaural" or "spectrogram" at least.
+        size: Sizes of the layers.
+
+    Attributes:
+        features: Number of features.
+        width: Number of all that `forward` returns.
+
+    Raises:
+        ConfigurationError: A sensor is missing, or is too small for the layers.
+    """
+
+    def __init__(self, space: gym.spaces.Dict, size: LookListenActSize | None = None):
+        super().__init__()
+        size = size or LookListenActSize()
+        shown = {name: part for name, part in space.spaces.items() if name not in UNSEEN}
+        heard = {name: shown[name] for name in SOUNDS if name in shown}
+        missing = [name for name in ("pose", "geometric_map") if name not in shown]
+        missing += [] if heard else [" or ".join(SOUNDS)]
+        if missing:
+            raise ConfigurationError(
+                f"The observations are {', '.join(shown)}; Look, Listen, and Act needs {' and '.join(missing)} besides."
+            )
+        self.sounds = tuple(heard)
+        rest = {name: part for name, part in shown.items() if name not in ("pose", "geometric_map")}
+        self.senses = AvNavEncoder(gym.spaces.Dict(rest), size)
+        self.listening = AvNavEncoder(gym.spaces.Dict(heard), size)
+        self.location = nn.Linear(self.listening.width, 2)
+        self.features = self.senses.width
+        self.width = self.features + POSE + 3
+
+    def forward(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return ``(n, width)``: features, pose, predicted place [m] and whether something is heard.
+
+        The place carries no gradient: it learns from labels alone, see `predict`.
+        """
+        with torch.no_grad():
+            told = [observations["pose"].float(), self.predict(observations), self.hears(observations)[:, None]]
+        return torch.cat([self.senses(observations), *told], dim=1)
+
+    def predict(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return metres ahead and to the left to where the sound of ``(n, …)`` observations comes from, ``(n, 2)``."""
+        return FARTHEST * self.location(self.listening({name: observations[name] for name in self.sounds}))
+
+    def hears(self, observations: Mapping[str, Tensor]) -> Tensor:
+        """Return whether something is heard, ``(n,)`` float32."""
+        if "interaural" in self.sounds:
+            levels = observations["interaural"].float().flatten(1).unflatten(1, (-1, LAGS + 2))[..., -1]
+            return (levels.amax(1) > FAINTEST_LEVEL).float()
+        return (observations["spectrogram"].float().flatten(1).amax(1) > SILENCE).float()
+
+
+class GoalMemory(nn.Module):
+    """Keeps the place of the goal while the body moves and nothing is heard.
+
+    Args:
+        encoder: What hears it.
+        size: Sizes of the layers.
+
+    Attributes:
+        hidden_size: Numbers of its state: the place, relative to the start, and whether it is known.
+        num_layers: 1.
+    """
+
+    num_layers, hidden_size = 1, 3
+
+    def __init__(self, encoder: ListeningEncoder, size: LookListenActSize):
+        super().__init__()
+        self.features, self.fresh = encoder.features, size.fresh
+        self.summary = nn.Sequential(nn.Linear(encoder.features + 3, size.memory), nn.ReLU())
+
+    def forward(self, inputs: Tensor, state: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
+        """Follow some sequences.
+
+        Args:
+            inputs: ``(n, steps, encoder.width)`` of the encoder.
+            state: ``(n, 3)`` what is known before the first step; zeros for nothing.
+            starts: ``(n, steps)`` bool, whether a step is the first of an episode: nothing is known there.
+
+        Returns:
+            ``(n, steps, memory + 3)``: what says when to stop, whether the place is known, and the place as the body
+            sees it now, over ten metres; and the state after the last step.
+        """
+        features, pose, place, heard = inputs.split([self.features, POSE, 2, 1], -1)
+        known = carried_descriptors(state, seen_from_start(pose, place), heard[..., 0] > 0.5, starts, self.fresh)
+        is_known = known[..., -1:]
+        where = seen_from(pose, known[..., :2]) * is_known / FARTHEST
+        summary = self.summary(torch.cat([features, is_known, where], -1))
+        return torch.cat([summary, is_known, where], -1), known[:, -1]
+
+
+def ways_to(occupied: Tensor, place: Tensor, cell: float) -> Tensor:
+    """Return how long the ways are from all cells of maps to a place each.
+
+    Ways avoid what stands there and what is beside it, but may lead through: each step costs what the cell does that is
+    entered. Outside the map they are straight lines.
+
+    Args:
+        occupied: ``(n, side, side)`` bool, as the geometric map shows it: the body in the middle, rows ahead first.
+        place: ``(n, 2)`` metres ahead and to the left of the body.
+        cell: Size of a cell [m].
+
+    Returns:
+        ``(n, side, side)`` float32 [m].
+    """
+    side = occupied.shape[-1]
+    beside = functional.max_pool2d(occupied[:, None].float(), 3, stride=1, padding=1)[:, 0] > 0
+    cost = torch.where(occupied, BLOCKED, torch.where(beside, BESIDE, 1.0))
+    middles = (0.5 * (side - 1) - torch.arange(side, device=place.device)) * cell
+    straight = torch.hypot(place[:, :1, None] - middles[:, None], place[:, 1:, None] - middles) / cell
+    edge = torch.ones(side, side, dtype=torch.bool, device=place.device)
+    edge[1:-1, 1:-1] = False
+    is_inside = (place.abs().amax(1) < 0.5 * side * cell)[:, None, None]
+    length = torch.where(torch.where(is_inside, straight < 1.0, edge), straight, torch.inf)
+    while True:
+        around = functional.pad(length, (1, 1, 1, 1), value=torch.inf)
+        found = length
+        for down in range(3):
+            for across in range(3):
+                step = DIAGONAL if down != 1 and across != 1 else 1.0
+                onward = around[:, down : down + side, across : across + side] + step * cost
+                found = torch.minimum(found, onward)
+        if torch.equal(found, length):
+            return found * cell
+        length = found
+
+
+def waypoint_ways(shown: Tensor, place: Tensor, cells: int, size: LookListenActSize) -> Tensor:
+    """Return how long the ways are from way points to a place.
+
+    Args:
+        shown: ``(n, side, side, 2)`` the geometric map.
+        place: ``(n, 2)`` metres ahead and to the left of the body.
+        cells: Rows and columns of way points.
+        size: Sizes of the cells.
+
+    Returns:
+        ``(n, cells²)`` [m], row by row as `harken.envs.WaypointActions` counts them.
+    """
+    occupied = functional.max_pool2d(shown[..., 0].float()[:, None], COARSER, ceil_mode=True)[:, 0] > 0
+    cell = size.map_cell * COARSER
+    ways = ways_to(occupied, place, cell)
+    offsets = (cells // 2 - torch.arange(cells, device=place.device)) * size.waypoint_cell
+    index = (0.5 * (ways.shape[-1] - 1) - offsets / cell).round().long().clamp(0, ways.shape[-1] - 1)
+    return ways[:, index][:, :, index].flatten(1)

@@ -1,0 +1,75 @@
+"""Look, Listen, and Act in the form in which it is trained."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
+from torch import Tensor
+
+from harken.agents.networks.look_listen_act import GoalMemory, ListeningEncoder, waypoint_ways
+from harken.agents.networks.sensors import FARTHEST
+from harken.agents.training.recurrent import FORBIDDEN, EncoderPolicy, States
+from harken.agents.training.savi import location_loss
+from harken.envs.waypoints import ACTION_MASK
+
+__all__ = ["PlannerPolicy"]
+
+DOUBT = 0.1
+"""Differences between the lengths of two ways that hardly count [m]: half a cell on which ways are planned."""
+
+
+class PlannerPolicy(EncoderPolicy):
+    """Goes to the way point from which the way to where it heard the goal is shortest; the stop alone is learnt.
+
+    See `EncoderPolicy` for its arguments. Its state is the place of the goal.
+    """
+
+    @property
+    def width(self) -> int:
+        """Numbers that the memory says in a step."""
+        return self.size.memory + 3
+
+    def make_memory(self) -> GoalMemory:
+        """Return the memory of the goal's place."""
+        return GoalMemory(self._encoder, self.size)
+
+    @property
+    def _encoder(self) -> ListeningEncoder:
+        encoder: Any = self.features_extractor.encoder
+        return encoder
+
+    @staticmethod
+    def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: Any) -> Any:
+        count = lstm_states[0].shape[1]
+        inputs, starts = features.reshape(count, -1, features.shape[-1]), episode_starts.reshape(count, -1) > 0.5
+        output, after = lstm(inputs, lstm_states[0][0], starts)
+        return output.flatten(0, 1), (after[None], lstm_states[1])
+
+    def _choices(self, obs: Mapping[str, Tensor], latent: Tensor) -> Distribution:
+        count = obs[ACTION_MASK].shape[-1]
+        with torch.no_grad():
+            ways = waypoint_ways(obs["geometric_map"], FARTHEST * latent[:, -2:], round(count**0.5), self.size)
+            ways = ways.masked_fill(obs[ACTION_MASK] < 0.5, torch.inf)
+            ways[:, count // 2] = torch.inf
+            logits = ((ways.amin(1, keepdim=True) - ways) / DOUBT).nan_to_num(FORBIDDEN).clamp(min=FORBIDDEN)
+        stop = self.action_net(latent)[:, count // 2]
+        logits = torch.cat([logits[:, : count // 2], stop[:, None], logits[:, count // 2 + 1 :]], 1)
+        assert isinstance(self.action_dist, CategoricalDistribution)
+        return self.action_dist.proba_distribution(action_logits=logits)
+
+    def auxiliary_loss(self, observations: Mapping[str, Tensor]) -> tuple[Tensor | float, dict[str, float]]:
+        """Return how far the predicted places are from the labels where something is heard.
+
+        Args:
+            observations: ``(n, …)`` what was sensed, with "goal_location".
+
+        Returns:
+            The loss, see `location_loss`, and "location_error", the mean distance between them [m].
+        """
+        heard = self._encoder.hears(observations) > 0.5
+        if not heard.any():
+            return 0.0, {}
+        place = self._encoder.predict({name: values[heard] for name, values in observations.items()})
+        loss, error = location_loss(place, observations["goal_location"][heard])
+        return loss, {"location_error": error}
