@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from harken.envs import StableBaselinesAction, StableBaselinesObservation, WaypointActions
-from harken.envs.waypoints import ACTION_MASK
+from harken.envs.waypoints import ACTION_MASK, LONGEST_WAY
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.tasks import Task
 
@@ -38,16 +38,25 @@ class PolicyAgent:
         deterministic: Whether it takes the most likely action; else it draws.
         config: Settings of the environments that it was trained in, where they differ from the task's own, such as
             ``{"body": {"camera": {"width": 64, "height": 64}}}``.
+        waypoint_steps: Most steps of the body to a way point, if it acts in them; see `WaypointActions`.
 
     Raises:
         ConfigurationError: The model observes something else than a ``Dict`` of sensors.
     """
 
-    def __init__(self, model: Any, *, deterministic: bool = True, config: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        model: Any,
+        *,
+        deterministic: bool = True,
+        config: Mapping[str, Any] | None = None,
+        waypoint_steps: int = LONGEST_WAY,
+    ):
         space = model.observation_space
         if not isinstance(space, gym.spaces.Dict):
             raise ConfigurationError(f"The policy observes {space}; expected a Dict of Harken's sensors.")
         self.model, self.deterministic, self.config = model, deterministic, dict(config or {})
+        self.waypoint_steps = waypoint_steps
         self.sensors: tuple[str, ...] = tuple(name for name in space.spaces if name != ACTION_MASK)
         self._state: Any = None
         self._starts = True
@@ -80,7 +89,12 @@ class PolicyAgent:
             raise MissingDependencyError(f"{path} is a trained policy: pip install 'harken[train]'.") from error
         policy, card = load_policy(file), read_card(file)
         drawn = card.get("deterministic", True) if deterministic is None else deterministic
-        return PolicyAgent(policy, deterministic=bool(drawn), config=card.get("config"))
+        return PolicyAgent(
+            policy,
+            deterministic=bool(drawn),
+            config=card.get("config"),
+            waypoint_steps=card.get("waypoint_steps", LONGEST_WAY),
+        )
 
     def check_fits(self, task: Task[Any]) -> None:
         """Check that a task has the sensors that the policy needs.
@@ -108,7 +122,7 @@ class PolicyAgent:
         wrapped = env
         if ACTION_MASK in self.model.observation_space.spaces and ACTION_MASK not in _sensors(env):
             cells = math.isqrt(int(self.model.action_space.n))
-            wrapped = WaypointActions(env, cells=cells, shows_mask=True)
+            wrapped = WaypointActions(env, cells=cells, longest=self.waypoint_steps, shows_mask=True)
         if not _alike(wrapped.observation_space, self.model.observation_space):
             wrapped = StableBaselinesObservation(wrapped)
         if wrapped.action_space != self.model.action_space and isinstance(wrapped.action_space, gym.spaces.Dict):

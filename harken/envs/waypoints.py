@@ -14,10 +14,13 @@ from harken.tasks.planning import Planner, make_planner
 from harken.tasks.protocol import Choice
 from harken.tasks.walk import Action
 
-__all__ = ["ACTION_MASK", "WaypointActions"]
+__all__ = ["ACTION_MASK", "LONGEST_WAY", "WaypointActions"]
 
 ACTION_MASK = "action_mask"
 """Name of the mask in observations and ``info``."""
+
+LONGEST_WAY = 10
+"""Most steps of the environment to a way point, as in AV-WaN."""
 
 TEACHER = "oracle"
 """Sensor that names the teacher's action."""
@@ -64,7 +67,7 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         *,
         cells: int = 9,
         cell: float | None = None,
-        longest: int = 10,
+        longest: int = LONGEST_WAY,
         masked: Literal["turn", "error"] = "turn",
         shows_mask: bool = False,
     ):

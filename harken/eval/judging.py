@@ -38,7 +38,7 @@ def judge_policy(
     arguments = environment_arguments(settings, split=split)
     del arguments["sensors"]  # the agent's own
     evaluation = Evaluation(
-        agent=PolicyAgent(policy, deterministic=settings.deterministic),
+        agent=PolicyAgent(policy, deterministic=settings.deterministic, waypoint_steps=settings.longest_way),
         environment=settings.task,
         arguments=arguments,
         episodes=settings.evaluation_episodes,

@@ -75,8 +75,8 @@ def test_a_wall_is_walked_around_where_it_is_open():
     body = ways_to(occupied, torch.tensor([[3.0, 0.0]]), 0.2)[0, 15, 15]
     assert body == pytest.approx(6.5, abs=0.4), "fifteen steps to the middle of the opening, seventeen back"
     place = torch.tensor([[3.0, 0.0]])
-    shown = torch.zeros(1, 64, 64, 2)
-    shown[0, 20:22, 8:, 0] = 255
+    shown = torch.zeros(1, 64, 64, dtype=torch.bool)
+    shown[0, 20:22, 8:] = True
     ways = waypoint_ways(shown, place, 9, SIZE)[0]
     ways[CENTER] = torch.inf
     row, column = divmod(int(ways[27:].argmin()) + 27, 9)
@@ -94,7 +94,7 @@ def test_a_place_in_a_wall_is_gone_to_all_the_same():
 
 def test_the_body_goes_towards_the_place_on_a_free_map():
     for place, chosen in (([9.0, 0.0], (0, 4)), ([0.0, 9.0], (4, 0)), ([0.0, -9.0], (4, 8)), ([-9.0, 0.0], (8, 4))):
-        ways = waypoint_ways(torch.zeros(1, 64, 64, 2), torch.tensor([place]), 9, SIZE)[0]
+        ways = waypoint_ways(torch.zeros(1, 64, 64, dtype=torch.bool), torch.tensor([place]), 9, SIZE)[0]
         assert divmod(int(ways.argmin()), 9) == chosen
 
 

@@ -17,6 +17,7 @@ from harken.agents.networks import AvWanSize  # noqa: E402
 from harken.agents.training import EncoderPolicy, ImitationSettings, PPOSettings, TrainSettings, train  # noqa: E402
 from harken.agents.training.checkpoint import load_policy  # noqa: E402
 from harken.agents.training.loop import environment_arguments  # noqa: E402
+from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError, UnknownNameError  # noqa: E402
 from harken.eval import Evaluation, evaluate, judge_policy  # noqa: E402
@@ -76,6 +77,9 @@ def test_a_training_by_way_points_leaves_an_agent_that_is_evaluated(trained):
     agent = PolicyAgent.load(trained)
     assert set(agent.sensors) == {"spectrogram", "geometric_map", "acoustic_map", "collision"}
     assert agent.config["map"] == {"size": 64}
+    env = TaskEnv("audiogoal", split="val", sound="telephone", config=agent.config, sensors=agent.sensors)
+    assert agent.waypoint_steps == 3 and agent.fitted(env).longest == 3
+    assert replace(SETTINGS, size="published").longest_way == 10
     for run in (Evaluation(agent=trained, arguments={"split": "val"}, episodes=1, recorded=0),):
         [record] = evaluate(run, progress=False)
         assert record.measures["steps"] >= len(record.actions), "measures count the body's steps"

@@ -201,11 +201,11 @@ def ways_to(occupied: Tensor, place: Tensor, cell: float) -> Tensor:
         length = found
 
 
-def waypoint_ways(shown: Tensor, place: Tensor, cells: int, size: LookListenActSize) -> Tensor:
+def waypoint_ways(occupied: Tensor, place: Tensor, cells: int, size: LookListenActSize) -> Tensor:
     """Return how long the ways are from way points to a place.
 
     Args:
-        shown: ``(n, side, side, 2)`` the geometric map.
+        occupied: ``(n, side, side)`` bool, as the geometric map shows it.
         place: ``(n, 2)`` metres ahead and to the left of the body.
         cells: Rows and columns of way points.
         size: Sizes of the cells.
@@ -213,9 +213,9 @@ def waypoint_ways(shown: Tensor, place: Tensor, cells: int, size: LookListenActS
     Returns:
         ``(n, cells²)`` [m], row by row as `harken.envs.WaypointActions` counts them.
     """
-    occupied = functional.max_pool2d(shown[..., 0].float()[:, None], COARSER, ceil_mode=True)[:, 0] > 0
+    coarse = functional.max_pool2d(occupied[:, None].float(), COARSER, ceil_mode=True)[:, 0] > 0
     cell = size.map_cell * COARSER
-    ways = ways_to(occupied, place, cell)
+    ways = ways_to(coarse, place, cell)
     offsets = (cells // 2 - torch.arange(cells, device=place.device)) * size.waypoint_cell
     index = (0.5 * (ways.shape[-1] - 1) - offsets / cell).round().long().clamp(0, ways.shape[-1] - 1)
     return ways[:, index][:, :, index].flatten(1)

@@ -1,19 +1,24 @@
 """Look, Listen, and Act in the form in which it is trained."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import gymnasium as gym
 import torch
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from torch import Tensor
 
 from harken.agents.networks.look_listen_act import GoalMemory, ListeningEncoder, waypoint_ways
-from harken.agents.networks.sensors import FARTHEST
+from harken.agents.networks.sensors import FARTHEST, sensor_input
 from harken.agents.training.recurrent import FORBIDDEN, EncoderPolicy, States
 from harken.agents.training.savi import location_loss
 from harken.envs.waypoints import ACTION_MASK
 
 __all__ = ["PlannerPolicy"]
+
+MAP = "geometric_map"
+"""The sensor on which it plans."""
 
 DOUBT = 0.1
 """Differences between the lengths of two ways that hardly count [m]: half a cell on which ways are planned."""
@@ -35,6 +40,11 @@ class PlannerPolicy(EncoderPolicy):
         return GoalMemory(self._encoder, self.size)
 
     @property
+    def _spaces(self) -> Mapping[str, gym.Space]:
+        assert isinstance(self.observation_space, gym.spaces.Dict)
+        return self.observation_space.spaces
+
+    @property
     def _encoder(self) -> ListeningEncoder:
         encoder: Any = self.features_extractor.encoder
         return encoder
@@ -49,7 +59,8 @@ class PlannerPolicy(EncoderPolicy):
     def _choices(self, obs: Mapping[str, Tensor], latent: Tensor) -> Distribution:
         count = obs[ACTION_MASK].shape[-1]
         with torch.no_grad():
-            ways = waypoint_ways(obs["geometric_map"], FARTHEST * latent[:, -2:], round(count**0.5), self.size)
+            occupied = sensor_input(MAP, self._spaces[MAP], obs[MAP])[:, 0] > 0.5
+            ways = waypoint_ways(occupied, FARTHEST * latent[:, -2:], math.isqrt(count), self.size)
             ways = ways.masked_fill(obs[ACTION_MASK] < 0.5, torch.inf)
             ways[:, count // 2] = torch.inf
             logits = ((ways.amin(1, keepdim=True) - ways) / DOUBT).nan_to_num(FORBIDDEN).clamp(min=FORBIDDEN)

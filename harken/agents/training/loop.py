@@ -124,9 +124,10 @@ def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, floa
         measures: What it reached.
     """
     config = environment_arguments(settings, split="val")["config"]
+    way = {"waypoint_steps": settings.longest_way} if settings.learner.waypoints else {}
     return {
         "trained_steps": steps, "task": settings.task, "config": config, "deterministic": settings.deterministic,
-        **(measures or {}),
+        **way, **(measures or {}),
     }  # fmt: skip
 
 
@@ -140,17 +141,18 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     arguments = environment_arguments(settings)
     if teacher:
         arguments["sensors"] = (*arguments["sensors"], TEACHER, *settings.learner.labels)
-    make = [functools.partial(_watched, settings.task, arguments, settings.learner.waypoints)] * settings.environments
+    longest = settings.longest_way if settings.learner.waypoints else 0
+    make = [functools.partial(_watched, settings.task, arguments, longest)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
     made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
     made.seed(settings.seed)
     return made
 
 
-def _watched(task: str, arguments: Mapping[str, Any], waypoints: bool) -> gym.Env:
+def _watched(task: str, arguments: Mapping[str, Any], longest_way: int) -> gym.Env:
     env: gym.Env = TaskEnv(task, **arguments)
-    if waypoints:
-        env = WaypointActions(env, shows_mask=True)
+    if longest_way:
+        env = WaypointActions(env, longest=longest_way, shows_mask=True)
     return Resumable(Monitor(env, info_keywords=MEASURES))
 
 

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Literal
 from harken.agents.training.table import Learner, find_learner
 from harken.checks import check_settings, checked_count
 from harken.envs.drawing import HomePool
+from harken.envs.waypoints import LONGEST_WAY
 from harken.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from harken.agents.networks.av_nav import AvNavSize
 
 __all__ = ["CurriculumSettings", "ImitationSettings", "PPOSettings", "TrainSettings", "falling_rate"]
+
+
+SHORT_WAY = 3
+"""Steps of the body to a way point, at most, of a small network."""
 
 
 def falling_rate(rate: float, remaining: float) -> float:
@@ -161,6 +166,9 @@ class TrainSettings:
     network_threads: int | None = None
     """Threads in which torch learns; the number of cores by default. While the environments are stepped it has one.
     Another number rounds sums differently, and so gives another agent."""
+    waypoint_steps: int | None = None
+    """Most steps of the body to a way point, for agents that act in them, in training and after it: 10 as published, 3
+    by default for the small network, which so decides, and learns, three times as often."""
     pool: HomePool = field(default_factory=lambda: HomePool(homes=400, episodes=12))
     """Homes that the episodes return to."""
     goals_per_home: int = 8
@@ -199,6 +207,7 @@ class TrainSettings:
             seed=(0, 2**31),
             workers=(1, 10_000),
             network_threads=(1, 10_000),
+            waypoint_steps=(1, 100_000),
         )
         find_learner(self.agent)
         if self.imitation.steps + self.reinforcement.steps == 0:
@@ -229,6 +238,11 @@ class TrainSettings:
     def learner(self) -> Learner:
         """The agent that is trained."""
         return find_learner(self.agent)
+
+    @property
+    def longest_way(self) -> int:
+        """Most steps of the body to a way point."""
+        return self.waypoint_steps or (LONGEST_WAY if self.size == "published" else SHORT_WAY)
 
     @property
     def network(self) -> "AvNavSize":
