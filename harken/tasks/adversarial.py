@@ -63,7 +63,8 @@ class AttackerSettings:
 
     policy: Scripted = "random"
     """Who chooses unless an attacker is given: "silent" stays and makes no sound, "random" draws every choice anew,
-    "still" stays and plays as loud as it may, "decoy" goes beyond the agent and plays the goal's category there."""
+    "still" stays and plays as loud as it may, "decoy" goes beyond the agent and plays the goal's category there,
+    "mixed" is one of these, drawn for each episode."""
     levels: tuple[float, ...] = (-12.0, -6.0, 0.0)
     """Volumes besides silence: levels relative to the goal's, both over their active parts at 1 m [dB], −100 to 40."""
     categories: tuple[str, ...] = ()

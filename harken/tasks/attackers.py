@@ -9,11 +9,11 @@ import numpy as np
 from harken.errors import UnknownNameError
 
 __all__ = [
-    "SCRIPTED", "AttackMove", "AttackSizes", "Attacker", "DecoyAttacker", "GivenAttacks", "RandomAttacker", "Scripted",
-    "SilentAttacker", "StillAttacker", "make_scripted",
+    "SCRIPTED", "AttackMove", "AttackSizes", "Attacker", "DecoyAttacker", "GivenAttacks", "MixedAttacker",
+    "RandomAttacker", "Scripted", "SilentAttacker", "StillAttacker", "make_scripted",
 ]  # fmt: skip
 
-Scripted = Literal["silent", "random", "still", "decoy"]
+Scripted = Literal["silent", "random", "still", "decoy", "mixed"]
 """The attackers that come with the task."""
 
 SCRIPTED: tuple[Scripted, ...] = get_args(Scripted)
@@ -125,6 +125,29 @@ class DecoyAttacker:
         return np.array([observation["away"], self._loudest, max(int(observation["goal_category"]) - 1, 0)])
 
 
+class MixedAttacker:
+    """Is in each episode another one of the scripted attackers, drawn for it, to train against.
+
+    Args:
+        sizes: How many moves, volumes and categories there are.
+        loudest: Number of the loudest volume.
+    """
+
+    sensors = DecoyAttacker.sensors
+
+    def __init__(self, sizes: AttackSizes, loudest: int):
+        self._all = [make_scripted(name, sizes, loudest) for name in SCRIPTED if name != "mixed"]
+
+    def reset(self, seed: int) -> None:
+        """Draw which one."""
+        self._chosen = self._all[int(np.random.default_rng([seed, 1]).integers(len(self._all)))]
+        self._chosen.reset(seed)
+
+    def act(self, observation: Mapping[str, Any]) -> np.ndarray:
+        """Return what that one does."""
+        return self._chosen.act(observation)
+
+
 class GivenAttacks:
     """Does what it is told before each step: an attacker whose actions come from outside of the environment.
 
@@ -165,4 +188,6 @@ def make_scripted(name: str, sizes: AttackSizes, loudest: int) -> Attacker:
         return SilentAttacker()
     if name == "random":
         return RandomAttacker(sizes)
+    if name == "mixed":
+        return MixedAttacker(sizes, loudest)
     return StillAttacker(sizes, loudest) if name == "still" else DecoyAttacker(loudest)

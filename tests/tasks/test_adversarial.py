@@ -9,6 +9,7 @@ from harken.errors import ActionError, ConfigurationError, EpisodeError, Unknown
 from harken.sound.level import active_rms
 from harken.tasks import Episode, NavigationSettings, NavigationTask, write_episodes
 from harken.tasks.adversarial import AdversarialEpisode, AdversarialSettings, AdversarialTask
+from harken.tasks.attackers import MixedAttacker
 from harken.tasks.protocol import enter_scene
 
 STOP, AHEAD, LEFT, RIGHT = range(4)
@@ -296,6 +297,23 @@ def test_scripted_attackers_do_what_their_names_say():
         assert still._attack[0] == STAY and still._attack[1] == 3
     assert np.array_equal(still.attacker.place, still.attacker.start)
     assert all(len(set(column)) > 3 for column in zip(*attacks, strict=True))
+
+
+def test_a_mixed_attacker_is_one_of_the_others_for_an_episode():
+    mixed = MixedAttacker((5, 4, 3), 3)
+    seen = {"away": 1, "goal_category": 2}
+    kinds = set()
+    for seed in range(40):
+        acts = []
+        for _ in range(2):
+            mixed.reset(seed)
+            acts.append([mixed.act(seen).tolist() for _ in range(12)])
+        assert acts[0] == acts[1], "the same episode has the same attacker"
+        kinds.add(type(mixed._chosen).__name__)
+    assert kinds == {"SilentAttacker", "RandomAttacker", "StillAttacker", "DecoyAttacker"}
+    task = task_in(who="mixed")
+    begun(task)
+    task.step(LEFT)
 
 
 def test_episodes_are_written_and_read_and_those_of_audiogoal_get_an_attacker(tmp_path):

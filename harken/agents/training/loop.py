@@ -71,6 +71,8 @@ def environment_arguments(settings: TrainSettings, *, split: str = "train") -> d
     arguments: dict[str, Any] = {"split": split, "config": config}
     if settings.preset is not None:
         arguments["preset"] = settings.preset
+    if settings.attacker is not None:
+        arguments["attacker"] = settings.attacker
     one = TaskEnv(settings.task, **arguments)
     rules = one.settings
     if not hasattr(rules, "success_distance"):

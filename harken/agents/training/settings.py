@@ -156,6 +156,9 @@ class TrainSettings:
     has "interaural"."""
     sound: str | None = "telephone"
     """What sounds: a clip or category, "heard", or the path of a recording or folder; None where nothing does."""
+    attacker: str | None = None
+    """Who attacks in adversarial-audiogoal: a scripted attacker, such as "mixed", in each episode another one; random
+    by default."""
     size: Literal["small", "published"] = "small"
     """Sizes of the network: as published, with images of 128 × 128, or for a few CPU cores, with images of 64 × 64 and
     spectrograms that end with the sound of the step; maps of 200 × 200, or 64 × 64."""
