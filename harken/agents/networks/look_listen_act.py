@@ -188,7 +188,7 @@ def ways_to(occupied: Tensor, place: Tensor, cell: float) -> Tensor:
     edge[1:-1, 1:-1] = False
     is_inside = (place.abs().amax(1) < 0.5 * side * cell)[:, None, None]
     length = torch.where(torch.where(is_inside, straight < 1.0, edge), straight, torch.inf)
-    while True:
+    for _ in range(side * side):  # no way has more steps; most maps take a few dozen
         around = functional.pad(length, (1, 1, 1, 1), value=torch.inf)
         found = length
         for down in range(3):
@@ -197,8 +197,9 @@ def ways_to(occupied: Tensor, place: Tensor, cell: float) -> Tensor:
                 onward = around[:, down : down + side, across : across + side] + step * cost
                 found = torch.minimum(found, onward)
         if torch.equal(found, length):
-            return found * cell
+            break
         length = found
+    return length * cell
 
 
 def waypoint_ways(occupied: Tensor, place: Tensor, cells: int, size: LookListenActSize) -> Tensor:
