@@ -1,9 +1,11 @@
 """Trained policies as agents: Harken's own files, and those of Stable-Baselines3."""
 
+import contextlib
 import json
 import math
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +152,31 @@ class PolicyAgent:
     def act(self, observation: Mapping[str, Any]) -> Any:
         """Return the policy's action."""
         start = np.array([self._starts])
-        action, self._state = self.model.predict(
-            dict(observation), state=self._state, episode_start=start, deterministic=self.deterministic
-        )
+        with _one_thread():
+            action, self._state = self.model.predict(
+                dict(observation), state=self._state, episode_start=start, deterministic=self.deterministic
+            )
         self._starts = False
         return action
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute in one thread.
+
+    One observation is not worth more of them. They would go on spinning while the environment steps, and round sums in
+    another way, so that an episode would depend on the number of cores.
+    """
+    torch: Any = sys.modules.get("torch")  # other models need none
+    if torch is None or torch.get_num_threads() == 1:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def policy_file(path: str | Path) -> Path:

@@ -405,3 +405,25 @@ def test_a_task_without_a_goal_is_refused():
         environment_arguments(replace(SETTINGS, task="echo-explore"))
     assert "sound" not in environment_arguments(replace(SETTINGS, task="pointgoal"))
     assert environment_arguments(SETTINGS)["sound"] == "telephone"
+
+
+class CountsThreads:
+    """A model that says in how many threads torch computes."""
+
+    observation_space = gym.spaces.Dict({"collision": gym.spaces.Box(0.0, 1.0, (1,), np.float32)})
+    action_space = gym.spaces.Discrete(100)
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        return torch.get_num_threads(), state
+
+
+def test_a_policy_acts_in_one_thread_and_gives_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        agent = PolicyAgent(CountsThreads())
+        agent.reset(0)
+        assert agent.act({"collision": np.zeros(1, np.float32)}) == 1, "more would spin while the environment steps"
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
