@@ -28,7 +28,7 @@ def test_av_nav_finds_the_telephone_in_homes_of_the_test_split():
 def test_av_nav_heard_finds_sounds_that_nobody_has_trained_with():
     records = played(8, agent="av-nav-heard", sound="unheard")
     assert sum(record.measures["success"] for record in records) >= 5
-    assert np.mean([record.measures["spl"] for record in records]) > 0.526  # the direction follower, in 60 episodes
+    assert np.mean([record.measures["spl"] for record in records]) > 0.559  # the direction follower, in 500 episodes
 
 
 def test_av_nav_draws_the_same_actions_again():
