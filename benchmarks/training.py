@@ -4,10 +4,9 @@
 
 The learner alone has environments that cost nothing; its peers, which take turns with it, are Stable-Baselines3's PPO
 with the same network, whose memory is emptied at every step or left out, and sb3-contrib's recurrent PPO. The
-environments alone get uniformly
-random actions, stop included, in the pool of homes of a training. Both together is `harken train` with its defaults:
-images of 64 × 64 and the small network. For comparison, a user of SoundSpaces reports 25 steps/s with ten processes and
-a GPU (https://github.com/facebookresearch/sound-spaces/issues/86).
+environments alone get uniformly random actions, stop included, in the pool of homes of a training. Both together is
+`harken train` with its defaults: images of 64 × 64 and the small network. For comparison, a user of SoundSpaces reports
+25 steps/s with ten processes and a GPU (https://github.com/facebookresearch/sound-spaces/issues/86).
 """
 
 import argparse

@@ -9,12 +9,13 @@ from harken.checks import checked_count, checked_number
 from harken.envs.env import TaskEnv
 from harken.errors import ActionError, ConfigurationError, UnknownNameError
 from harken.scene.ground import forward_vector
+from harken.sim import BodySettings
 from harken.tasks.mapping import MappedTask
 from harken.tasks.planning import Planner, make_planner
 from harken.tasks.protocol import Choice
 from harken.tasks.walk import Action
 
-__all__ = ["ACTION_MASK", "LONGEST_WAY", "WaypointActions"]
+__all__ = ["ACTION_MASK", "LONGEST_WAY", "WaypointActions", "usual_cell"]
 
 ACTION_MASK = "action_mask"
 """Name of the mask in observations and ``info``."""
@@ -82,8 +83,7 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
             raise ConfigurationError(
                 f"cells is {cells}; expected an odd number, because the body stands in the middle."
             )
-        usual = body.forward_step if body.motion == "grid" else 0.5
-        self.cell = usual if cell is None else checked_number("cell", cell, 0.05, 100.0, unit="m")
+        self.cell = usual_cell(body) if cell is None else checked_number("cell", cell, 0.05, 100.0, unit="m")
         self.longest = checked_count("longest", longest, 1, 100_000)
         if masked not in ("turn", "error"):
             raise UnknownNameError("choice for masked", masked, ("turn", "error"))
@@ -216,6 +216,11 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         if nearer.any():
             return int(candidates[np.argmin(np.where(nearer, np.abs(excess), np.inf))])
         return int(candidates[np.argmin(left[candidates])])
+
+
+def usual_cell(body: BodySettings) -> float:
+    """Return the size of the cells from which a body chooses way points [m], unless another is asked for."""
+    return body.forward_step if body.motion == "grid" else 0.5
 
 
 def _walking_actions(env: gym.Env) -> dict[str, int]:

@@ -23,6 +23,8 @@ from harken.agents.networks.look_listen_act import (  # noqa: E402
 )
 from harken.agents.training import ImitationSettings, TrainSettings, train  # noqa: E402
 from harken.agents.training.look_listen_act import PlannerPolicy  # noqa: E402
+from harken.agents.training.loop import environment_arguments, network_size  # noqa: E402
+from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError  # noqa: E402
 from harken.eval import Evaluation, evaluate  # noqa: E402
@@ -178,6 +180,27 @@ def test_it_trains_and_is_evaluated(tmp_path):
     [record] = evaluate(Evaluation(agent=tmp_path, arguments={"split": "val"}, episodes=1, recorded=0), progress=False)
     assert record.measures["steps"] >= 1
     assert "Look, Listen, and Act, small" in (tmp_path / "card.yaml").read_text()
+
+
+def test_it_plans_in_the_cells_of_its_task():
+    free = TrainSettings(agent="look-listen-act")
+    assert (network_size(free).map_cell, network_size(free).waypoint_cell) == (0.1, 0.5)
+    grid = replace(free, task="dynamic-audiogoal", preset="dav-nav")
+    assert network_size(grid).waypoint_cell == 1.0, "way points are nodes of the grid"
+
+
+def test_it_trains_against_an_attacker_that_is_named():
+    attacked = TrainSettings(agent="look-listen-act", task="adversarial-audiogoal", attacker="mixed")
+    with TaskEnv(attacked.task, **environment_arguments(attacked)) as env:
+        assert env.settings.attacker.policy == "mixed"
+
+
+def test_the_label_is_where_the_goal_is():
+    with TaskEnv("audiopointgoal", split="val", sensors=("goal_location", "pointgoal")) as env:
+        seen, _ = env.reset(seed=0)
+        for action in (1, 2, 1):
+            assert seen["goal_location"].tolist() == seen["pointgoal"].tolist()
+            seen, *_ = env.step(action)
 
 
 def test_missing_sensors_are_named():

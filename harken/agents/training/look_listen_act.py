@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harken.agents.networks.look_listen_act import GoalMemory, ListeningEncoder, waypoint_ways
 from harken.agents.networks.sensors import FARTHEST, sensor_input
-from harken.agents.training.recurrent import FORBIDDEN, EncoderPolicy, States
+from harken.agents.training.recurrent import FORBIDDEN, SceneMemoryPolicy
 from harken.agents.training.savi import location_loss
 from harken.envs.waypoints import ACTION_MASK
 
@@ -24,7 +24,7 @@ DOUBT = 0.1
 """Differences between the lengths of two ways that hardly count [m]: half a cell on which ways are planned."""
 
 
-class PlannerPolicy(EncoderPolicy):
+class PlannerPolicy(SceneMemoryPolicy):
     """Goes to the way point from which the way to where it heard the goal is shortest; the stop alone is learnt.
 
     See `EncoderPolicy` for its arguments. Its state is the place of the goal.
@@ -48,13 +48,6 @@ class PlannerPolicy(EncoderPolicy):
     def _encoder(self) -> ListeningEncoder:
         encoder: Any = self.features_extractor.encoder
         return encoder
-
-    @staticmethod
-    def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: Any) -> Any:
-        count = lstm_states[0].shape[1]
-        inputs, starts = features.reshape(count, -1, features.shape[-1]), episode_starts.reshape(count, -1) > 0.5
-        output, after = lstm(inputs, lstm_states[0][0], starts)
-        return output.flatten(0, 1), (after[None], lstm_states[1])
 
     def _choices(self, obs: Mapping[str, Tensor], latent: Tensor) -> Distribution:
         count = obs[ACTION_MASK].shape[-1]

@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
+from harken.agents.networks.look_listen_act import LookListenActSize
 from harken.agents.networks.sensors import PRIVILEGED
 from harken.agents.policies import policy_file
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
@@ -31,6 +33,7 @@ from harken.agents.zoo import ModelCard
 from harken.configs import load_preset, to_mapping, to_yaml
 from harken.envs import TaskEnv, WaypointActions
 from harken.envs.threads import checked_threads
+from harken.envs.waypoints import usual_cell
 from harken.errors import ConfigurationError, HarkenError, StateError
 from harken.files import checked_output_folder, locked, read_text, remove_partial_files, write_text
 from harken.tasks import Sensor
@@ -131,6 +134,17 @@ def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, floa
         "trained_steps": steps, "task": settings.task, "config": config, "deterministic": settings.deterministic,
         **way, **(measures or {}),
     }  # fmt: skip
+
+
+def network_size(settings: TrainSettings) -> Any:
+    """Return the sizes of the network of a training; a network that plans is told the sizes of the task's cells."""
+    size = settings.network
+    if not isinstance(size, LookListenActSize):
+        return size
+    one = TaskEnv(settings.task, **environment_arguments(settings, split="val"))
+    rules: Any = one.settings
+    one.close()
+    return replace(size, map_cell=rules.map.cell, waypoint_cell=usual_cell(rules.body))
 
 
 def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
@@ -301,7 +315,7 @@ class _Run:
     def _arguments(self, kind: type[SequencePPO]) -> dict[str, Any]:
         settings = self.settings
         seed = settings.seed if kind is Imitation else settings.seed + 10_000  # other episodes than before
-        common = {"device": settings.device, "seed": seed, "policy_kwargs": {"size": settings.network}}
+        common = {"device": settings.device, "seed": seed, "policy_kwargs": {"size": network_size(settings)}}
         if kind is Imitation:
             one = settings.imitation
             return common | {

@@ -29,6 +29,7 @@ __all__ = [
     "EncoderFeatures",
     "EncoderPolicy",
     "GatedMemory",
+    "SceneMemoryPolicy",
     "SequenceBuffer",
     "SequencePPO",
     "SequencePolicy",
@@ -225,6 +226,21 @@ class EncoderPolicy(SequencePolicy):
         logits = self.action_net(latent).masked_fill(obs[ACTION_MASK] < 0.5, FORBIDDEN)
         assert isinstance(self.action_dist, CategoricalDistribution)
         return self.action_dist.proba_distribution(action_logits=logits)
+
+
+class SceneMemoryPolicy(EncoderPolicy):
+    """A policy whose memory follows whole sequences itself, with the beginnings of episodes in them.
+
+    `make_memory` returns a module that takes ``(n, steps, features)``, its state ``(n, hidden_size)`` and beginnings
+    ``(n, steps)`` bool, and returns ``(n, steps, width)`` and its state after the last step.
+    """
+
+    @staticmethod
+    def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: Any) -> Any:
+        count = lstm_states[0].shape[1]
+        inputs, starts = features.reshape(count, -1, features.shape[-1]), episode_starts.reshape(count, -1) > 0.5
+        output, after = lstm(inputs, lstm_states[0][0], starts)
+        return output.flatten(0, 1), (after[None], lstm_states[1])
 
 
 class SequenceBuffer(RecurrentDictRolloutBuffer):

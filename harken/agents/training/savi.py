@@ -9,12 +9,12 @@ from torch.nn import functional
 
 from harken.agents.networks.savi import SaviEncoder, SceneMemory
 from harken.agents.networks.sensors import FARTHEST
-from harken.agents.training.recurrent import EncoderPolicy, States
+from harken.agents.training.recurrent import SceneMemoryPolicy
 
 __all__ = ["SaviPolicy", "location_loss"]
 
 
-class SaviPolicy(EncoderPolicy):
+class SaviPolicy(SceneMemoryPolicy):
     """The policy of SAVi, whose state is all that its scene memory holds; see `EncoderPolicy` for its arguments."""
 
     @property
@@ -30,13 +30,6 @@ class SaviPolicy(EncoderPolicy):
     def _encoder(self) -> SaviEncoder:
         encoder: Any = self.features_extractor.encoder
         return encoder
-
-    @staticmethod
-    def _process_sequence(features: Tensor, lstm_states: States, episode_starts: Tensor, lstm: Any) -> Any:
-        count = lstm_states[0].shape[1]
-        inputs, starts = features.reshape(count, -1, features.shape[-1]), episode_starts.reshape(count, -1) > 0.5
-        output, after = lstm(inputs, lstm_states[0][0], starts)
-        return output.flatten(0, 1), (after[None], lstm_states[1])
 
     def auxiliary_loss(self, observations: Mapping[str, Tensor]) -> tuple[Tensor | float, dict[str, float]]:
         """Return how far the predictors are from the labels where something is heard.
