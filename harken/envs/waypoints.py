@@ -15,10 +15,19 @@ from harken.tasks.planning import Planner, make_planner
 from harken.tasks.protocol import Choice
 from harken.tasks.walk import Action
 
-__all__ = ["ACTION_MASK", "LONGEST_WAY", "WaypointActions", "usual_cell"]
+__all__ = ["ACTION_MASK", "DETOURS", "LONGEST_WAY", "WaypointActions", "usual_cell"]
 
 ACTION_MASK = "action_mask"
 """Name of the mask in observations and ``info``."""
+
+DETOURS = "waypoint_detours"
+"""Name of the label that says of every way point how much longer the way over it is."""
+
+LONGEST_DETOUR = 10.0
+"""Detour of a way point that is masked, and the longest of others [m]."""
+
+ONWARD = 0.1
+"""What a metre that a way point leaves to be walked counts besides, so that far ones on the shortest path are better."""
 
 LONGEST_WAY = 10
 """Most steps of the environment to a way point, as in AV-WaN."""
@@ -56,6 +65,10 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         longest: Most steps of the environment in one step.
         masked: What happens where a masked cell is chosen: "turn" costs a step, "error" is an error.
         shows_mask: Whether the mask is also in the observation, as "action_mask" ``(cells²,)`` int8, 1 for allowed.
+        shows_detours: Whether the observation has "waypoint_detours" besides, ``(cells²,)`` float32, 0 to 10 m, for
+            teachers: how much longer than the shortest way to the goal the way over each way point is, with a tenth of
+            what it leaves to be walked; 0 for the best. Where the oracle stops, only the stop has 0. The environment
+            has to show "oracle".
 
     Raises:
         ConfigurationError: The task draws no map, has no actions for walking, or a number is impossible.
@@ -71,10 +84,12 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         longest: int = LONGEST_WAY,
         masked: Literal["turn", "error"] = "turn",
         shows_mask: bool = False,
+        shows_detours: bool = False,
     ):
         gym.utils.RecordConstructorArgs.__init__(
-            self, cells=cells, cell=cell, longest=longest, masked=masked, shows_mask=shows_mask
-        )
+            self, cells=cells, cell=cell, longest=longest, masked=masked, shows_mask=shows_mask,
+            shows_detours=shows_detours,
+        )  # fmt: skip
         gym.Wrapper.__init__(self, env)
         self._actions = _walking_actions(env)
         body = self._task.body
@@ -87,13 +102,19 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         self.longest = checked_count("longest", longest, 1, 100_000)
         if masked not in ("turn", "error"):
             raise UnknownNameError("choice for masked", masked, ("turn", "error"))
-        self._masked, self._shows_mask = masked, shows_mask
+        self._masked, self._shows_mask, self._shows_detours = masked, shows_mask, shows_detours
         assert isinstance(env.observation_space, gym.spaces.Dict)
         spaces = dict(env.observation_space.spaces)
         if TEACHER in spaces:
             spaces[TEACHER] = gym.spaces.Discrete(cells**2)
+        elif shows_detours:
+            raise ConfigurationError(
+                f"The environment shows {', '.join(spaces)}; detours need the sensor {TEACHER!r}, which knows the goal."
+            )
         if shows_mask:
             spaces[ACTION_MASK] = gym.spaces.Box(0, 1, (cells**2,), np.int8)
+        if shows_detours:
+            spaces[DETOURS] = gym.spaces.Box(0.0, LONGEST_DETOUR, (cells**2,), np.float32)
         self.observation_space = gym.spaces.Dict(spaces)
         self.action_space = gym.spaces.Discrete(cells**2)
         offsets = (cells // 2 - np.arange(cells)) * self.cell
@@ -185,37 +206,46 @@ class WaypointActions(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstruct
         self._mask[self.center] = True
         shown = dict(observation)
         if TEACHER in shown:
-            shown[TEACHER] = np.int64(self._waypoint(int(shown[TEACHER])))
+            waypoint, detours = self._waypoint(int(shown[TEACHER]))
+            shown[TEACHER] = np.int64(waypoint)
+            if self._shows_detours:
+                shown[DETOURS] = detours
         if self._shows_mask:
             shown[ACTION_MASK] = self._mask.astype(np.int8)
         return shown, *outcome, {**info, "primitive_steps": taken, ACTION_MASK: self._mask.astype(np.int8)}
 
-    def _waypoint(self, advice: int) -> int:
-        """Return the cell to which the shortest path leads.
+    def _waypoint(self, advice: int) -> tuple[int, np.ndarray]:
+        """Return the cell to which the shortest path leads, and the detours over all cells ``(cells²,)`` [m].
 
         Args:
             advice: What the environment's own oracle does.
         """
+        detours = np.full(self.cells**2, LONGEST_DETOUR, np.float32)
         if advice == self._actions.get("stop"):
-            return self.center
+            detours[self.center] = 0.0
+            return self.center, detours
         task = self._task
         here, heading = task.simulator.position, task.simulator.heading
         axes = np.stack([forward_vector(heading), forward_vector(heading + np.pi / 2)])
-        left = np.nan_to_num(task.ways_left(np.vstack([here + self._offsets @ axes, here])), nan=np.inf)
-        left, whole = left[:-1], left[-1]
+        left = task.ways_left(np.vstack([here + self._offsets @ axes, here]))
+        left, whole = np.where(np.isnan(left[:-1]), np.inf, left[:-1]), left[-1]
         candidates = np.flatnonzero(self._mask & np.isfinite(left))
         candidates = candidates[candidates != self.center]
         if len(candidates) == 0:
-            return int(np.flatnonzero(self._mask)[0])
+            chosen = int(np.flatnonzero(self._mask)[0])
+            detours[chosen] = 0.0
+            return chosen, detours
         # What is unknown counts as free, so a way on the map may be too short; that over a wall ends at it.
         excess = self._planner.lengths(self._places()[candidates]) + left[candidates] - whole
+        costs = np.abs(excess) + ONWARD * left[candidates]
+        detours[candidates] = np.minimum(costs - costs.min(), LONGEST_DETOUR)
         nearer = left[candidates] < whole - 1e-6
         on_way = nearer & (np.abs(excess) <= ASIDE)
         if on_way.any():
-            return int(candidates[np.argmin(np.where(on_way, left[candidates], np.inf))])
+            return int(candidates[np.argmin(np.where(on_way, left[candidates], np.inf))]), detours
         if nearer.any():
-            return int(candidates[np.argmin(np.where(nearer, np.abs(excess), np.inf))])
-        return int(candidates[np.argmin(left[candidates])])
+            return int(candidates[np.argmin(np.where(nearer, np.abs(excess), np.inf))]), detours
+        return int(candidates[np.argmin(left[candidates])]), detours
 
 
 def usual_cell(body: BodySettings) -> float:

@@ -1,6 +1,7 @@
 """Look, Listen, and Act: the ways it plans, the place it keeps, and that it trains."""
 
 import json
+import math
 from dataclasses import replace
 
 import gymnasium as gym
@@ -18,11 +19,14 @@ from harken.agents.networks.look_listen_act import (  # noqa: E402
     GoalMemory,
     ListeningEncoder,
     LookListenActSize,
+    gathered_information,
+    information,
+    place_of,
     waypoint_ways,
     ways_to,
 )
 from harken.agents.training import ImitationSettings, TrainSettings, train  # noqa: E402
-from harken.agents.training.look_listen_act import PlannerPolicy  # noqa: E402
+from harken.agents.training.look_listen_act import PlannerPolicy, spread_loss  # noqa: E402
 from harken.agents.training.loop import environment_arguments, network_size  # noqa: E402
 from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
@@ -100,19 +104,65 @@ def test_the_body_goes_towards_the_place_on_a_free_map():
         assert divmod(int(ways.argmin()), 9) == chosen
 
 
+def told(pose, place, spread):
+    """Return what sounds tell of places, as rows of one sequence."""
+    parts = (torch.tensor(part, dtype=torch.float32) for part in (pose, place, spread))
+    return information(*parts)[None]
+
+
+def known_after(told, kept=1.0):
+    starts = torch.zeros(told.shape[:2], dtype=torch.bool)
+    return place_of(gathered_information(torch.zeros(1, 5), told, starts, kept))[0].numpy()
+
+
+def test_directions_from_two_places_tell_the_distance():
+    # From the start the goal is heard ahead, and from 3 m farther to the left at the right and ahead: both are sure of
+    # the direction and wrong in the distance. The lines cross 3 m ahead.
+    rows = told([[0.0, 0.0, 0.0], [0.0, 3.0, 0.0]], [[6.0, 0.0], [1.0, -1.0]], [[10.0, 0.1], [10.0, 0.1]])
+    assert known_after(rows)[0] == pytest.approx([6.0, 0.0], abs=1e-3)
+    assert known_after(rows)[1] == pytest.approx([3.0, 0.0], abs=0.02)
+
+
+def test_directions_turn_with_the_body():
+    # A quarter to the left from the start: what is ahead of it lies to the left of the start.
+    rows = told([[1.0, 2.0, math.pi / 2]], [[4.0, 0.0]], [[0.1, 5.0]])
+    assert known_after(rows)[0] == pytest.approx([1.0, 6.0], abs=1e-3)
+    _, _, ahead, left, beside = rows[0, 0].tolist()
+    assert left == pytest.approx(100.0, rel=1e-3) and ahead == pytest.approx(0.04, rel=1e-3), "sure along the line"
+    assert beside == pytest.approx(0.0, abs=1e-3)
+
+
+def test_what_is_surer_counts_more_and_what_is_older_less():
+    rows = told([[0.0, 0.0, 0.0]] * 2, [[2.0, 0.0], [4.0, 0.0]], [[1.0, 1.0], [0.5, 0.5]])
+    assert known_after(rows)[1] == pytest.approx([(1 * 2.0 + 4 * 4.0) / 5, 0.0], abs=1e-4)
+    assert known_after(rows, kept=0.5)[1] == pytest.approx([(0.5 * 2.0 + 4 * 4.0) / 4.5, 0.0], abs=1e-4)
+    assert known_after(rows, kept=0.0)[1] == pytest.approx([4.0, 0.0], abs=1e-4)
+
+
+def test_places_far_off_are_less_likely_where_the_prediction_is_sure():
+    place, right = torch.tensor([[3.0, 0.0]]), torch.tensor([[3.0, 1.0]])
+    # |1 m| / spread + log(spread) across the line, the logarithm alone along it; the mean of both.
+    assert spread_loss(place, torch.tensor([[0.5, 2.0]]), right).item() == pytest.approx(
+        0.5 * (math.log(0.5) + 0.5 + math.log(2.0))
+    )
+    assert spread_loss(place, torch.tensor([[0.5, 0.2]]), right).item() == pytest.approx(
+        0.5 * (math.log(0.5) + 5.0 + math.log(0.2))
+    )
+
+
 def test_the_place_stays_where_it_is_while_the_body_moves_on_in_silence():
     spaces = {name: space for name, space in SPACES.items() if name not in ("action_mask", "goal_location")}
     encoder = ListeningEncoder(gym.spaces.Dict(spaces), SIZE)
     memory = GoalMemory(encoder, SIZE)
     features = torch.zeros(1, 3, encoder.features)
     pose = torch.tensor([[[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0], [1.0, 0.0, torch.pi / 2, 2.0]]])
-    told = torch.tensor([[[3.0, 1.0, 1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
-    inputs = torch.cat([features, pose, told], -1)
-    answer, state = memory(inputs, torch.zeros(1, 3), torch.zeros(1, 3, dtype=torch.bool))
+    heard = torch.tensor([[[3.0, 1.0, 0.5, 0.5, 1.0], [0.0, 0.0, 9.0, 9.0, 0.0], [5.0, 0.0, 9.0, 9.0, 0.0]]])
+    inputs = torch.cat([features, pose, heard], -1)
+    answer, state = memory(inputs, torch.zeros(1, 5), torch.zeros(1, 3, dtype=torch.bool))
     where = 10.0 * answer[0, :, -2:]
     assert where.detach().numpy() == pytest.approx(np.array([[3.0, 1.0], [2.0, 1.0], [1.0, -2.0]]), abs=1e-5)
-    assert state.numpy() == pytest.approx(np.array([[3.0, 1.0, 1.0]]), abs=1e-6)
-    answer, _ = memory(inputs[:, 1:], torch.zeros(1, 3), torch.zeros(1, 2, dtype=torch.bool))
+    assert place_of(state).numpy() == pytest.approx(np.array([[3.0, 1.0]]), abs=1e-6)
+    answer, _ = memory(inputs[:, 1:], torch.zeros(1, 5), torch.zeros(1, 2, dtype=torch.bool))
     assert (answer[..., -3:] == 0).all(), "before anything is heard the place is unknown"
 
 
@@ -121,8 +171,8 @@ def test_a_sequence_gives_what_its_steps_give():
     starts = torch.zeros(12)
     starts[[0, 7]] = 1.0
     actions = torch.arange(12) * 3
-    values, logarithms, _ = policy.evaluate_actions(seen, actions, RNNStates((torch.zeros(1, 1, 3),) * 2, ()), starts)
-    states = (torch.zeros(1, 1, 3),) * 2
+    values, logarithms, _ = policy.evaluate_actions(seen, actions, RNNStates((torch.zeros(1, 1, 5),) * 2, ()), starts)
+    states = (torch.zeros(1, 1, 5),) * 2
     for step in range(12):
         one = {name: part[step : step + 1] for name, part in seen.items()}
         distribution, states = policy.get_distribution(one, states, starts[step : step + 1])
@@ -134,7 +184,7 @@ def test_masked_way_points_are_never_chosen_and_the_stop_is_learnt():
     policy, seen = policy_of(), observations(6)
     seen["action_mask"][:] = 0.0
     seen["action_mask"][:, [3, CENTER]] = 1.0
-    states = (torch.zeros(1, 6, 3),) * 2
+    states = (torch.zeros(1, 6, 5),) * 2
     distribution, _ = policy.get_distribution(seen, states, torch.ones(6))
     probability = distribution.distribution.probs
     assert torch.allclose(probability[:, 3] + probability[:, CENTER], torch.ones(6))
@@ -155,6 +205,8 @@ def test_what_it_hears_learns_from_the_labels():
         optimizer.step()
         found.append(figures["location_error"])
     assert found[-1] < 0.2 * found[0]
+    _, spread = policy._encoder.predict({name: part[:4] for name, part in seen.items()})
+    assert (spread < 1.0).all(), "and it knows that it is sure"
     seen["interaural"].unflatten(1, (5, 27))[..., -1] = -200.0
     assert policy.auxiliary_loss(seen) == (0.0, {}), "in silence there is nothing to learn from"
 

@@ -119,6 +119,29 @@ def test_the_teacher_of_way_points_finds_the_goal_about_as_directly_as_that_of_s
     assert np.mean(spl) > 0.9
 
 
+@pytest.mark.parametrize(("task", "preset"), [("audiogoal", None), ("dynamic-audiogoal", "dav-nav")])
+def test_detours_say_what_the_way_over_each_way_point_costs(task, preset):
+    config = {key: value for key, value in QUICK.items() if preset is None or key != "body"}
+    env = made(task, preset=preset, sensors=("oracle",), config=config, shows_detours=True, shows_mask=True)
+    observation, _ = env.reset(seed=1, options={"episode": 1})
+    ended = False
+    while not ended:
+        detours, mask, best = observation["waypoint_detours"], observation["action_mask"], observation["oracle"]
+        assert env.observation_space.contains(observation)
+        assert (detours[mask == 0] == 10.0).all() and detours.min() == 0.0
+        # A tenth of what the others leave to be walked and of what counts as on the way at most.
+        assert detours[best] < 0.6
+        assert (best == CENTER) == (detours[CENTER] == 0.0)
+        observation, _, terminated, truncated, info = env.step(int(np.argmin(detours)))
+        ended = terminated or truncated
+    assert info["success"] == 1.0
+
+
+def test_detours_need_the_oracle():
+    with pytest.raises(ConfigurationError, match="detours need the sensor 'oracle'"):
+        made(sensors=("geometric_map",), shows_detours=True)
+
+
 def test_a_task_without_a_stop_turns_in_the_middle():
     env = made("echo-explore", sensors=("pose", "geometric_map"), config={"echo": {"rays": 20}})
     env.reset(seed=0)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harken.envs.waypoints import ACTION_MASK
+from harken.envs.waypoints import ACTION_MASK, DETOURS
 from harken.errors import ConfigurationError
 from harken.sound.interaural import LAGS
 
@@ -18,7 +18,7 @@ SensorKind = Literal["image", "spectrogram", "cues", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
 all with all, or as the numbers that they are."""
 
-PRIVILEGED = frozenset({"oracle", "quiet_oracle", "goal_category", "goal_location"})
+PRIVILEGED = frozenset({"oracle", "quiet_oracle", "goal_category", "goal_location", DETOURS})
 """Sensors for teachers and labels of what is predicted, which no policy knows."""
 
 UNSEEN = PRIVILEGED | {ACTION_MASK}

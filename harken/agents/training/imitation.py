@@ -13,8 +13,9 @@ from sb3_contrib.common.recurrent.type_aliases import RNNStates
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from harken.agents.training.recurrent import SequenceBuffer, SequencePolicy, SequencePPO
+from harken.agents.training.recurrent import EncoderPolicy, SequenceBuffer, SequencePPO
 from harken.agents.training.replay import Replay
+from harken.envs.waypoints import DETOURS
 from harken.errors import ConfigurationError
 
 __all__ = ["Imitation", "TeacherDrives"]
@@ -22,6 +23,9 @@ __all__ = ["Imitation", "TeacherDrives"]
 TEACHER = "oracle"
 """Sensor that names the teacher's action."""
 
+
+INDIFFERENCE = 0.15
+"""Detour that makes a way point less likely by a factor e in what is imitated [m]."""
 
 RAREST = 0.005
 """Share of an action below which it counts no more than with this share."""
@@ -93,7 +97,7 @@ class Imitation(SequencePPO):
         folder: Where they are; a temporary folder by default.
 
     Raises:
-        ConfigurationError: The sensor is missing.
+        ConfigurationError: The sensor is missing, or the policy is no `EncoderPolicy`.
         FileError: The folder cannot be written.
     """
 
@@ -106,6 +110,10 @@ class Imitation(SequencePPO):
 
     def _setup_model(self) -> None:
         _check_teacher(self.observation_space)
+        if not issubclass(self.policy_class, EncoderPolicy):
+            raise ConfigurationError(
+                f"The policy is {self.policy_class.__name__}; imitation needs an EncoderPolicy, or one derived from it."
+            )
         super()._setup_model()
 
     def train(self) -> None:
@@ -113,7 +121,7 @@ class Imitation(SequencePPO):
         replay = self._remember()
         assert self.batch_size is not None
         policy, together = self.policy, max(1, self.batch_size // self.n_steps)
-        assert isinstance(policy, SequencePolicy)
+        assert isinstance(policy, EncoderPolicy)
         policy.set_training_mode(True)
         self._update_learning_rate(policy.optimizer)
         self._n_updates += 1  # first, for the message of an update that fails
@@ -126,8 +134,9 @@ class Imitation(SequencePPO):
             starts, returns = (part.flatten() for part in parts)
             state = hidden[None].contiguous()
             advice = sensed[TEACHER].long().flatten()
-            values, logarithms, entropy = policy.evaluate_actions(sensed, advice, RNNStates((state, state), ()), starts)  # type: ignore[arg-type]
-            imitation = -(weights[advice] * logarithms).mean()
+            values, distribution = policy.evaluate(sensed, RNNStates((state, state), ()), starts)  # type: ignore[arg-type]
+            logarithms, entropy = distribution.log_prob(advice), distribution.entropy()
+            imitation = -(weights[advice] * self._likeness(sensed, distribution, logarithms)).mean()
             value_loss = torch.nn.functional.mse_loss(values.flatten(), returns)
             assert entropy is not None
             auxiliary, figures = policy.auxiliary_loss(sensed)
@@ -145,6 +154,22 @@ class Imitation(SequencePPO):
         for name, values_of_batches in sums.items():
             self.logger.record(f"train/{name}", float(np.mean(values_of_batches)))
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    @staticmethod
+    def _likeness(sensed: dict[str, torch.Tensor], distribution: Any, logarithms: torch.Tensor) -> torch.Tensor:
+        """Return how likely the teacher's actions are ``(n,)``, as a logarithm.
+
+        Of way points many are about as good: where their detours are known, all count that are nearly the best.
+
+        Args:
+            sensed: What was observed.
+            distribution: The pupil's distribution of actions.
+            logarithms: Logarithms of the probabilities of what the teacher would do.
+        """
+        if DETOURS not in sensed:
+            return logarithms
+        wanted = torch.softmax(-sensed[DETOURS] / INDIFFERENCE, 1)
+        return (wanted * distribution.distribution.logits).sum(1)
 
     @property
     def _sensors(self) -> tuple[str, ...]:

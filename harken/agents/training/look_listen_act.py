@@ -9,13 +9,13 @@ import torch
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from torch import Tensor
 
-from harken.agents.networks.look_listen_act import GoalMemory, ListeningEncoder, waypoint_ways
+from harken.agents.networks.look_listen_act import NEAREST, GoalMemory, ListeningEncoder, waypoint_ways
 from harken.agents.networks.sensors import FARTHEST, sensor_input
 from harken.agents.training.recurrent import FORBIDDEN, SceneMemoryPolicy
 from harken.agents.training.savi import location_loss
 from harken.envs.waypoints import ACTION_MASK
 
-__all__ = ["PlannerPolicy"]
+__all__ = ["PlannerPolicy", "spread_loss"]
 
 MAP = "geometric_map"
 """The sensor on which it plans."""
@@ -27,7 +27,7 @@ DOUBT = 0.1
 class PlannerPolicy(SceneMemoryPolicy):
     """Goes to the way point from which the way to where it heard the goal is shortest; the stop alone is learnt.
 
-    See `EncoderPolicy` for its arguments. Its state is the place of the goal.
+    See `EncoderPolicy` for its arguments. Its state is what it knows of the goal's place.
     """
 
     @property
@@ -69,11 +69,34 @@ class PlannerPolicy(SceneMemoryPolicy):
             observations: ``(n, …)`` what was sensed, with "goal_location".
 
         Returns:
-            The loss, see `location_loss`, and "location_error", the mean distance between them [m].
+            The loss, see `location_loss` and `spread_loss`, and "location_error", the mean distance between them [m].
         """
         heard = self._encoder.hears(observations) > 0.5
         if not heard.any():
             return 0.0, {}
-        place = self._encoder.predict({name: values[heard] for name, values in observations.items()})
-        loss, error = location_loss(place, observations["goal_location"][heard])
-        return loss, {"location_error": error}
+        place, spread = self._encoder.predict({name: values[heard] for name, values in observations.items()})
+        location = observations["goal_location"][heard]
+        loss, error = location_loss(place, location)
+        return loss + spread_loss(place.detach(), spread, location), {"location_error": error}
+
+
+def spread_loss(place: Tensor, spread: Tensor, location: Tensor) -> Tensor:
+    """Return how unlikely the errors of predicted places are after the spread that was predicted.
+
+    The places themselves do not learn from it: where a network may excuse an error by a larger spread, it learns neither
+    (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022).
+
+    Args:
+        place: ``(n, 2)`` predicted, metres ahead and to the left.
+        spread: ``(n, 2)`` how far it is off on average along the line to it and across, as predicted [m].
+        location: ``(n, 2)`` right [m].
+
+    Returns:
+        The mean negative logarithm of the density of Laplace's distribution in both directions, without the constant.
+    """
+    line = place / torch.linalg.vector_norm(place, dim=1, keepdim=True).clamp(min=NEAREST)
+    error = location - place
+    along = (error * line).sum(1)
+    across = error[:, 1] * line[:, 0] - error[:, 0] * line[:, 1]
+    off = torch.stack([along, across], 1).abs()
+    return (off / spread + spread.log()).mean()

@@ -158,17 +158,17 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     if teacher:
         arguments["sensors"] = (*arguments["sensors"], TEACHER, *settings.learner.labels)
     longest = settings.longest_way if settings.learner.waypoints else 0
-    make = [functools.partial(_watched, settings.task, arguments, longest)] * settings.environments
+    make = [functools.partial(_watched, settings.task, arguments, longest, teacher)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
     made = ThreadVecEnv(make, threads=1) if workers == 1 else ProcessVecEnv(make, processes=workers)
     made.seed(settings.seed)
     return made
 
 
-def _watched(task: str, arguments: Mapping[str, Any], longest_way: int) -> gym.Env:
+def _watched(task: str, arguments: Mapping[str, Any], longest_way: int, teacher: bool) -> gym.Env:
     env: gym.Env = TaskEnv(task, **arguments)
     if longest_way:
-        env = WaypointActions(env, longest=longest_way, shows_mask=True)
+        env = WaypointActions(env, longest=longest_way, shows_mask=True, shows_detours=teacher)
     return Resumable(Monitor(env, info_keywords=MEASURES))
 
 

@@ -197,9 +197,13 @@ class EncoderPolicy(SequencePolicy):
         Other than in sb3-contrib, where a shared memory learns from the actions alone, it learns from values too, as
         in the published agent.
         """
-        latent, _ = self._remember(obs, lstm_states.pi, episode_starts)
-        distribution = self._choices(obs, latent)
-        return self.value_net(latent), distribution.log_prob(actions), distribution.entropy()
+        values, distribution = self.evaluate(obs, lstm_states, episode_starts)
+        return values, distribution.log_prob(actions), distribution.entropy()
+
+    def evaluate(self, obs: Any, states: RNNStates, starts: Tensor) -> tuple[Tensor, Distribution]:
+        """Return values ``(n, 1)`` and the distribution of actions."""
+        latent, _ = self._remember(obs, states.pi, starts)
+        return self.value_net(latent), self._choices(obs, latent)
 
     def forward(self, obs: Any, lstm_states: RNNStates, episode_starts: Tensor, deterministic: bool = False) -> Any:
         """Return actions, values, logarithms of the actions' probabilities, and what is remembered after."""
