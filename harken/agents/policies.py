@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from harken.envs import StableBaselinesAction, StableBaselinesObservation, WaypointActions
-from harken.envs.waypoints import ACTION_MASK, LONGEST_WAY
+from harken.envs.waypoints import ACTION_MASK, DETOURS, LONGEST_WAY
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.tasks import Task
 
@@ -59,7 +59,7 @@ class PolicyAgent:
             raise ConfigurationError(f"The policy observes {space}; expected a Dict of Harken's sensors.")
         self.model, self.deterministic, self.config = model, deterministic, dict(config or {})
         self.waypoint_steps = waypoint_steps
-        self.sensors: tuple[str, ...] = tuple(name for name in space.spaces if name != ACTION_MASK)
+        self.sensors: tuple[str, ...] = tuple(name for name in space.spaces if name not in (ACTION_MASK, DETOURS))
         self._state: Any = None
         self._starts = True
 
@@ -124,7 +124,10 @@ class PolicyAgent:
         wrapped = env
         if ACTION_MASK in self.model.observation_space.spaces and ACTION_MASK not in _sensors(env):
             cells = math.isqrt(int(self.model.action_space.n))
-            wrapped = WaypointActions(env, cells=cells, longest=self.waypoint_steps, shows_mask=True)
+            wrapped = WaypointActions(
+                env, cells=cells, longest=self.waypoint_steps, shows_mask=True,
+                shows_detours=DETOURS in self.model.observation_space.spaces,  # while it is trained
+            )  # fmt: skip
         if not _alike(wrapped.observation_space, self.model.observation_space):
             wrapped = StableBaselinesObservation(wrapped)
         if wrapped.action_space != self.model.action_space and isinstance(wrapped.action_space, gym.spaces.Dict):

@@ -31,7 +31,7 @@ from harken.agents.training.loop import environment_arguments, network_size  # n
 from harken.envs import TaskEnv  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError  # noqa: E402
-from harken.eval import Evaluation, evaluate  # noqa: E402
+from harken.eval import Evaluation, evaluate, judge_policy  # noqa: E402
 
 SPACES = {
     "interaural": gym.spaces.Box(-200.0, 200.0, (135,), np.float32),
@@ -219,14 +219,15 @@ def test_it_trains_and_is_evaluated(tmp_path):
         pool=HomePool(homes=1, together=1, episodes=100),
         goals_per_home=2,
         imitation=ImitationSettings(steps=16, teacher_steps=16, rollout=8, batch=16),
-        evaluate_every=0,
+        evaluate_every=16,
+        evaluation_episodes=1,
         checkpoint_every=16,
         device="cpu",
     )
     settings = replace(settings, reinforcement=replace(settings.reinforcement, steps=0))
-    train(settings, tmp_path, progress=False)
-    [line] = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
-    assert line["stage"] == "imitation"
+    train(settings, tmp_path, judge=judge_policy, progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    assert lines[0]["stage"] == "imitation" and any("val/spl" in line for line in lines)
     agent = PolicyAgent.load(tmp_path)
     assert set(agent.sensors) == {"interaural", "geometric_map", "pose", "collision"}
     [record] = evaluate(Evaluation(agent=tmp_path, arguments={"split": "val"}, episodes=1, recorded=0), progress=False)

@@ -45,7 +45,7 @@ from harken.checks import check_settings
 from harken.errors import HarkenWarning, MissingDependencyError, SoundError
 from harken.scene import OCTAVE_BANDS, Scene
 
-__all__ = ["SoundSpaces2Propagation", "SoundSpaces2Settings"]
+__all__ = ["SoundSpaces2Propagation", "SoundSpaces2Settings", "converted_response"]
 
 DIRECT_LEVEL = 0.2876
 """Pressure of the engine's direct sound, times the distance [m]."""
@@ -58,6 +58,9 @@ HEAD_DELAY = 1.02e-3
 
 SPEED = 344.0
 """Its speed of sound [m/s]."""
+
+LISTENER_RADIUS = 0.1
+"""Radius of its listener, unless it is told another [m]."""
 
 JUMP = 1.0
 """Distance between two responses [m] beyond which source or listener counts as placed anew, not as having moved."""
@@ -101,7 +104,7 @@ class SoundSpaces2Settings:
     it, every response comes from a fresh context, which takes a few milliseconds, and depends only on the scene, the
     settings, the source and the listener.
     """
-    listener_radius: float = 0.1
+    listener_radius: float = LISTENER_RADIUS
     """Radius of the sphere that receives sound [m]."""
 
     def __post_init__(self) -> None:
@@ -193,7 +196,11 @@ class SoundSpaces2Propagation:
             self._contexts.clear()
             raise SoundError(f"{self._place(source, listener)}: SoundSpaces 2.0's engine failed ({error}).") from error
         self._check(raw, source, listener)
-        return ImpulseResponse(samples=self._convert(raw, str(listener.format)), rate=self.rate)
+        samples = converted_response(
+            raw, str(listener.format), rate=self.rate, duration=self.settings.duration,
+            radius=self.settings.listener_radius,
+        )  # fmt: skip
+        return ImpulseResponse(samples=samples, rate=self.rate)
 
     def _ask(self, engine: Any, source: Source, listener: Listener) -> np.ndarray:
         half = 0.5 * listener.heading
@@ -290,16 +297,30 @@ class SoundSpaces2Propagation:
             f"listener at {listener.position.round(3).tolist()}"
         )
 
-    def _convert(self, raw: np.ndarray, format: str) -> np.ndarray:
-        """Return the engine's response with Harken's level, delay and length."""
-        level, late = DIRECT_LEVEL, -self.settings.listener_radius / SPEED
-        if format == "binaural":
-            level, late = level * HEAD_LEVEL * self.rate / 44_100, late + HEAD_DELAY
-        shift = -round(late * self.rate)
-        out = np.zeros((len(raw), round(self.settings.duration * self.rate)), np.float32)
-        part = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
-        out[:, max(shift, 0) : max(shift, 0) + part.shape[1]] = part / level
-        return out
+
+def converted_response(
+    raw: np.ndarray, format: str, *, rate: int, duration: float, radius: float = LISTENER_RADIUS
+) -> np.ndarray:
+    """Return a response of the engine with Harken's level, delay and length.
+
+    Args:
+        raw: ``(channels, n)`` what the engine returned, at a volume of 1.
+        format: "binaural" or "mono".
+        rate: Sampling rate [Hz].
+        duration: Length of what is returned [s].
+        radius: Radius of the engine's listener [m].
+
+    Returns:
+        ``(channels, duration × rate)`` float32.
+    """
+    level, late = DIRECT_LEVEL, -radius / SPEED
+    if format == "binaural":
+        level, late = level * HEAD_LEVEL * rate / 44_100, late + HEAD_DELAY
+    shift = -round(late * rate)
+    out = np.zeros((len(raw), round(duration * rate)), np.float32)
+    part = raw[:, max(-shift, 0) :][:, : max(out.shape[1] - max(shift, 0), 0)]
+    out[:, max(shift, 0) : max(shift, 0) + part.shape[1]] = part / level
+    return out
 
 
 def _flat(values: np.ndarray) -> list[Any]:

@@ -1,7 +1,7 @@
 """The network of Look, Listen, and Act (Gan et al., ICRA 2020): hear where it sounds, plan the way there on the map.
 
-A predictor turns the sound of one moment into the place from which it comes, and into how sure it is of the distance
-and of the direction. What was heard from several places is put together by odometry, as an information filter does it:
+A predictor turns the sound of one moment, and the map around the body, into the place from which it comes, and into how
+sure it is of the distance and of the direction. What was heard from several places is put together by odometry, as an information filter does it:
 directions from two places tell the distance that neither tells alone. A planner finds the ways to the place on the
 geometric map, on which the unknown is free; and a layer of its own says when to stop. The agent acts in way points: in
 the published one, too, the plan is made anew after a few steps. Comparisons on SoundSpaces have it in this form.
@@ -24,6 +24,8 @@ from harken.errors import ConfigurationError
 from harken.sound.interaural import LAGS
 
 __all__ = [
+    "MAP",
+    "NEAREST",
     "GoalMemory",
     "ListeningEncoder",
     "LookListenActSize",
@@ -36,6 +38,9 @@ __all__ = [
 
 SOUNDS = "spectrogram", "interaural"
 """Sensors that the predictor may hear with."""
+
+MAP = "geometric_map"
+"""The sensor on which it plans."""
 
 POSE = 4
 """Numbers of the sensor "pose"."""
@@ -109,16 +114,17 @@ class ListeningEncoder(nn.Module):
         size = size or LookListenActSize()
         shown = {name: part for name, part in space.spaces.items() if name not in UNSEEN}
         heard = {name: shown[name] for name in SOUNDS if name in shown}
-        missing = [name for name in ("pose", "geometric_map") if name not in shown]
+        missing = [name for name in ("pose", MAP) if name not in shown]
         missing += [] if heard else [" or ".join(SOUNDS)]
         if missing:
             raise ConfigurationError(
                 f"The observations are {', '.join(shown)}; Look, Listen, and Act needs {' and '.join(missing)} besides."
             )
         self.sounds = tuple(heard)
-        rest = {name: part for name, part in shown.items() if name not in ("pose", "geometric_map")}
+        rest = {name: part for name, part in shown.items() if name not in ("pose", MAP)}
         self.senses = AvNavEncoder(gym.spaces.Dict(rest), size)
-        self.listening = AvNavEncoder(gym.spaces.Dict(heard), size)
+        # A sound that comes through a door tells more of the place behind it where the walls are known.
+        self.listening = AvNavEncoder(gym.spaces.Dict({**heard, MAP: shown[MAP]}), size)
         self.location = nn.Linear(self.listening.width, 4)
         self.features = self.senses.width
         self.width = self.features + POSE + 5
@@ -139,7 +145,7 @@ class ListeningEncoder(nn.Module):
             The place ``(n, 2)``, metres ahead and to the left; and by how much it is off on average along the line to
             it and across, ``(n, 2)`` [m].
         """
-        told = self.location(self.listening({name: observations[name] for name in self.sounds}))
+        told = self.location(self.listening({name: observations[name] for name in (*self.sounds, MAP)}))
         surest, least = math.log(SUREST), math.log(LEAST_SURE)
         return FARTHEST * told[:, :2], torch.exp(surest + (least - surest) * told[:, 2:].sigmoid())
 

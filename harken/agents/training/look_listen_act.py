@@ -9,16 +9,13 @@ import torch
 from stable_baselines3.common.distributions import CategoricalDistribution, Distribution
 from torch import Tensor
 
-from harken.agents.networks.look_listen_act import NEAREST, GoalMemory, ListeningEncoder, waypoint_ways
+from harken.agents.networks.look_listen_act import MAP, NEAREST, GoalMemory, ListeningEncoder, waypoint_ways
 from harken.agents.networks.sensors import FARTHEST, sensor_input
 from harken.agents.training.recurrent import FORBIDDEN, SceneMemoryPolicy
 from harken.agents.training.savi import location_loss
 from harken.envs.waypoints import ACTION_MASK
 
 __all__ = ["PlannerPolicy", "spread_loss"]
-
-MAP = "geometric_map"
-"""The sensor on which it plans."""
 
 DOUBT = 0.1
 """Differences between the lengths of two ways that hardly count [m]: half a cell on which ways are planned."""

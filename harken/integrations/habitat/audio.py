@@ -1,11 +1,13 @@
 """Habitat's own audio sensor as an engine that propagates sound."""
 
+import shutil
 import tempfile
+import weakref
 from typing import Any
 
 import numpy as np
 
-from harken.acoustics.engines.soundspaces2 import DIRECT_LEVEL, HEAD_DELAY, HEAD_LEVEL
+from harken.acoustics.engines.soundspaces2 import converted_response
 from harken.acoustics.protocol import ImpulseResponse, Listener, Source, check_plain
 from harken.errors import MissingDependencyError, SoundError
 from harken.scene.ground import forward_vector
@@ -25,8 +27,9 @@ AUDIBLE = 1e-3
 class HabitatPropagation:
     """The engine that habitat-sim has when it was built with its audio sensor (RLR-Audio-Propagation, CC-BY-NC-4.0).
 
-    Level and delay are converted as `harken.acoustics.engines.soundspaces2` describes, whose engine it is; that this
-    build of it measures the same has not been checked. The first responses go through `check_audio`.
+    It is the engine of `harken.acoustics.engines.soundspaces2`, with the same delays and, at a volume of 1 in place of
+    Habitat's 0.25, the same levels (measured with habitat-sim 0.3.3, commit 57ee494); they are converted in the same
+    way. Surfaces are all of its default material. The first responses go through `check_audio`.
 
     Args:
         simulator: Habitat's simulator. Its first agent is moved to the listener.
@@ -48,12 +51,13 @@ class HabitatPropagation:
             )
         self.rate, self.duration, self.name = rate, duration, name
         self._simulator, self._magnum, self._habitat_sim = simulator, magnum, habitat_sim
-        self._folder = tempfile.TemporaryDirectory(prefix="harken-habitat-")
+        folder = tempfile.mkdtemp(prefix="harken-habitat-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         sensors = habitat_sim.sensor
         spec = habitat_sim.AudioSensorSpec()
-        spec.uuid, spec.outputDirectory, spec.position = UUID, self._folder.name, magnum.Vector3(0.0, 0.0, 0.0)
+        spec.uuid, spec.outputDirectory, spec.position = UUID, folder, magnum.Vector3(0.0, 0.0, 0.0)
         settings = sensors.RLRAudioPropagationConfiguration()
-        settings.sampleRate, settings.irTime = rate, duration
+        settings.sampleRate, settings.irTime, settings.globalVolume = rate, duration, 1.0
         settings.threadCount = 1  # with several, responses differ from run to run
         settings.temporalCoherence, settings.enableMaterials = False, False
         layout = sensors.RLRAudioPropagationChannelLayout()
@@ -84,12 +88,9 @@ class HabitatPropagation:
                 f"{self.name}: Habitat's audio sensor returned {len(lengths)} channels of {lengths} samples for a "
                 f"source at {source.position.round(3).tolist()} heard at {listener.position.round(3).tolist()}."
             )
-        # Its length differs from response to response.
-        samples = np.zeros((2, round(self.duration * self.rate)), np.float32)
+        # Its length differs from response to response, and that of the two channels may.
         given = np.array([channel[: min(lengths)] for channel in raw], np.float32)
-        early = round(HEAD_DELAY * self.rate)
-        given = given[:, early : early + samples.shape[1]]
-        samples[:, : given.shape[1]] = given / (DIRECT_LEVEL * HEAD_LEVEL * self.rate / 44_100.0)
+        samples = converted_response(given, "binaural", rate=self.rate, duration=self.duration)
         if not np.isfinite(samples).all():
             raise SoundError(f"{self.name}: Habitat's audio sensor returned numbers that are not finite.")
         return ImpulseResponse(samples=samples, rate=self.rate)

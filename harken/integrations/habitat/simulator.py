@@ -1,6 +1,9 @@
 """A body that sees through Habitat's cameras and walks on its navigation mesh, and hears what Harken propagates."""
 
+import atexit
+import functools
 import math
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -204,7 +207,7 @@ class HabitatSimulator(Simulator):
             sensor = self._habitat._sensors[self._sensor(camera, mount, name)]
             sensor.draw_observation()
             image = np.array(sensor.get_observation())  # a copy: the sensor draws into one buffer
-            images[name] = image[:, :, :3].astype(np.uint8) if name == "rgb" else image.astype(np.float32)[:, :, None]
+            images[name] = image[:, :, :3].astype(np.uint8) if name == "rgb" else _depth(image, camera)
         return {name: images[name] for name in channels}
 
     def _move_agent(self) -> None:
@@ -295,11 +298,23 @@ def make_habitat_simulator(
     return HabitatSimulator(world, stage, camera=camera, mount=mount, hearing=hearing, **options)
 
 
-_written: list[tempfile.TemporaryDirectory] = []
+def _depth(image: np.ndarray, camera: Camera) -> np.ndarray:
+    """Return Habitat's depth ``(height, width)`` as Harken has it, ``(height, width, 1)`` float32 [m].
+
+    Habitat makes a panorama of the six sides of a cube, and gives the depth along the axis of the side on which a pixel
+    lies; Harken's panoramas measure along the ray.
+    """
+    depth = image.astype(np.float32)[:, :, None]
+    if camera.projection == "equirectangular":
+        (right, forward), (level, up) = camera.columns.T, camera.rows.T
+        largest = np.maximum(level[:, None] * np.maximum(np.abs(right), np.abs(forward)), np.abs(up)[:, None])
+        depth /= largest[:, :, None]
+    return depth
 
 
+@functools.cache
 def _folder() -> Path:
     """Return the folder of this process for what Habitat reads; it goes when the process ends."""
-    if not _written:
-        _written.append(tempfile.TemporaryDirectory(prefix="harken-habitat-"))
-    return Path(_written[0].name)
+    folder = Path(tempfile.mkdtemp(prefix="harken-habitat-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
