@@ -27,7 +27,7 @@ LONGEST_DETOUR = 10.0
 """Detour of a way point that is masked, and the longest of others [m]."""
 
 ONWARD = 0.1
-"""What a metre that a way point leaves to be walked counts besides, so that far ones on the shortest path are better."""
+"""What a metre that a way point leaves to be walked counts besides, so that of those on the way far ones are better."""
 
 LONGEST_WAY = 10
 """Most steps of the environment to a way point, as in AV-WaN."""

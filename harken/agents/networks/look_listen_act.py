@@ -1,10 +1,11 @@
 """The network of Look, Listen, and Act (Gan et al., ICRA 2020): hear where it sounds, plan the way there on the map.
 
 A predictor turns the sound of one moment, and the map around the body, into the place from which it comes, and into how
-sure it is of the distance and of the direction. What was heard from several places is put together by odometry, as an information filter does it:
-directions from two places tell the distance that neither tells alone. A planner finds the ways to the place on the
-geometric map, on which the unknown is free; and a layer of its own says when to stop. The agent acts in way points: in
-the published one, too, the plan is made anew after a few steps. Comparisons on SoundSpaces have it in this form.
+sure it is of the distance and of the direction. What was heard from several places is put together by odometry, as an
+information filter does it: directions from two places tell the distance that neither tells alone. A planner finds the
+ways to the place on the geometric map, on which the unknown is free; and a layer of its own says when to stop. The
+agent acts in way points: in the published one, too, the plan is made anew after a few steps. Comparisons on SoundSpaces
+have it in this form.
 """
 
 import math

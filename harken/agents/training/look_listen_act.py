@@ -80,8 +80,8 @@ class PlannerPolicy(SceneMemoryPolicy):
 def spread_loss(place: Tensor, spread: Tensor, location: Tensor) -> Tensor:
     """Return how unlikely the errors of predicted places are after the spread that was predicted.
 
-    The places themselves do not learn from it: where a network may excuse an error by a larger spread, it learns neither
-    (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022).
+    The places themselves do not learn from it: where a network may excuse an error by a larger spread, it learns
+    neither (Seitzer et al., "On the pitfalls of heteroscedastic uncertainty estimation", ICLR 2022).
 
     Args:
         place: ``(n, 2)`` predicted, metres ahead and to the left.

@@ -93,6 +93,12 @@ class NavmeshGround:
         end = np.array(list(step(self._vector(start), self._vector(target))), np.float64)
         return end, math.hypot(end[0] - target[0], end[2] - target[2]) > SAME
 
+    def is_straight(self, start: Point, end: Point) -> bool:
+        """Tell whether the straight way from one place on the mesh to another runs into nothing."""
+        went = np.array(list(self.pathfinder.try_step_no_sliding(self._vector(start), self._vector(end))), np.float64)
+        x, y, z = coordinates(end)
+        return math.hypot(went[0] - x, went[2] - z) <= SAME and abs(went[1] - y) <= LEVEL
+
     def moves(self, position: Point, headings: Sequence[float], distance: float) -> np.ndarray:
         """Return where walks along several headings end ``(n, 3)``."""
         return np.array([self.move(position, heading, distance)[0] for heading in headings]).reshape(-1, 3)
@@ -154,6 +160,11 @@ class NavmeshGround:
             if covered > best[0]:
                 best = (covered, island, corners, np.cumsum(areas))
         return best[1:]
+
+    @property
+    def triangles(self) -> np.ndarray:
+        """Corners ``(n, 3, 3)`` of the triangles of the main island [m]."""
+        return self._island[1]
 
     def _is_covered(self, places: np.ndarray) -> np.ndarray:
         above = (places + [0.0, LEVEL, 0.0]).astype(np.float32)

@@ -15,11 +15,13 @@ from harken.acoustics import Source
 from harken.acoustics.protocol import ListenerFormat
 from harken.errors import ConfigurationError, SceneError, UnknownNameError
 from harken.integrations.habitat.audio import HabitatPropagation, check_audio
+from harken.integrations.habitat.context import shared_context
+from harken.integrations.habitat.grid import navmesh_graph
 from harken.integrations.habitat.ground import NavmeshGround
 from harken.integrations.habitat.loading import import_habitat_sim
 from harken.integrations.habitat.stage import write_stage, write_stage_config
 from harken.scene import DoorState, Scene
-from harken.scene.ground import forward_vector
+from harken.scene.ground import GridGround, Ground, forward_vector
 from harken.sim import Mount, Simulator, World, WorldSettings
 from harken.sim.worlds import UpAxis, load_world
 from harken.vision import CHANNELS, Camera
@@ -57,7 +59,8 @@ class HabitatSimulator(Simulator):
         MissingDependencyError: habitat-sim is missing, or was built without audio and its audio is asked for.
         SceneError: Habitat cannot load the scene, finds no navigation mesh in it, or has it lying on its side.
         SoundError: Habitat's audio fails its self-test.
-        ConfigurationError: The world's bodies walk on a grid.
+        NavigationError: Bodies walk on a grid, and the mesh has no room for one.
+        StateError: Habitat's first simulator was made in another thread.
     """
 
     def __init__(
@@ -75,10 +78,6 @@ class HabitatSimulator(Simulator):
     ):
         if audio not in get_args(Audio):
             raise UnknownNameError("audio", audio, get_args(Audio))
-        if world.settings.motion != "continuous":
-            raise ConfigurationError(
-                "motion is 'grid'; expected 'continuous': a body on Habitat's navigation mesh moves freely."
-            )
         super().__init__(world, camera=camera, mount=mount, hearing=hearing)
         self._habitat_sim, self._magnum = import_habitat_sim()
         self._cameras: dict[tuple[Camera, Mount, str], str] = {}
@@ -86,6 +85,9 @@ class HabitatSimulator(Simulator):
         self._navmesh = NavmeshGround(
             self._pathfinder(), self._magnum, self._habitat_sim.ShortestPath, world.scene, sliding=sliding
         )
+        self._grid: GridGround | None = None
+        if world.settings.motion == "grid":
+            self._grid = GridGround(navmesh_graph(self._navmesh, world.settings.grid_spacing))
         if audio == "habitat":
             self._propagation = self._audio()
             self._has_own_propagation = True
@@ -99,10 +101,12 @@ class HabitatSimulator(Simulator):
         agent = habitat_sim.agent.AgentConfiguration()
         # Cameras can be added later only of the kinds that were there when the scene was loaded.
         agent.sensor_specifications = [self._specification(self.camera, self.mount, name) for name in ("rgb", "depth")]
+        self._context = shared_context(habitat_sim, gpu)
         try:
             simulator = habitat_sim.Simulator(habitat_sim.Configuration(backend, [agent]))
         except Exception as error:  # of several types, without a common base
             raise SceneError(f"Habitat cannot load {stage!r}: {error}") from error
+        self._context.enter(simulator)
         box = simulator.get_active_scene_graph().get_root_node().cumulative_bb
         theirs, ours = np.array([list(box.min), list(box.max)]), np.array(self.world.scene.bounds)
         if np.abs(theirs - ours).max() > APART:
@@ -152,9 +156,9 @@ class HabitatSimulator(Simulator):
         return f"Habitat{super().__repr__()}"
 
     @property
-    def ground(self) -> NavmeshGround:
-        """Where the body can stand and walk: Habitat's navigation mesh."""
-        return self._navmesh
+    def ground(self) -> Ground:
+        """Where the body can stand and walk: Habitat's navigation mesh, or a grid on it."""
+        return self._grid or self._navmesh
 
     @property
     def habitat(self) -> Any:
@@ -202,6 +206,7 @@ class HabitatSimulator(Simulator):
         images = super().see(rest, camera=camera, mount=mount) if rest else {}
         rendered = [name for name in channels if name not in rest]
         if rendered:
+            self._context.check_thread()
             self._move_agent()
         for name in rendered:
             sensor = self._habitat._sensors[self._sensor(camera, mount, name)]

@@ -52,14 +52,11 @@ def write_stage_config(asset: Path, config: Path, *, up: str) -> Path:
     return config
 
 
-def _linear(colors: np.ndarray) -> np.ndarray:
-    """Return sRGB colours from 0 to 255 as linear ones from 0 to 1 (IEC 61966-2-1), which vertices of glTF have."""
-    share = colors / 255.0
-    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-
-
 def _glb(scene: Scene) -> bytes:
-    """Return the bytes of a binary glTF file with one mesh of separate triangles."""
+    """Return the bytes of a binary glTF file with one mesh of separate triangles.
+
+    Its colours are sRGB, which Habitat shows as they are, although vertices of glTF should have linear ones.
+    """
     faces = scene.faces.ravel()
     places = np.ascontiguousarray((scene.vertices[faces] + scene.origin).astype("<f4"))
     assert scene.appearance is not None
@@ -68,7 +65,7 @@ def _glb(scene: Scene) -> bytes:
     tint = np.full((len(scene.faces), 3), 255.0)
     textured = scene.appearance.texture >= 0
     tint[textured] = means[scene.appearance.texture[textured]]
-    colors[:, :3] = _linear(scene.appearance.colors * (tint[:, None] / 255.0)).reshape(-1, 3)
+    colors[:, :3] = (scene.appearance.colors / 255.0 * (tint[:, None] / 255.0)).reshape(-1, 3)
     data = places.tobytes() + colors.tobytes()
     content = {
         "asset": {"version": "2.0"},

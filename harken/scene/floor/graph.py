@@ -1,15 +1,21 @@
 """A grid graph on a walkable floor, for agents that go from node to node."""
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 
 from harken.checks import checked_number, checked_point
 from harken.errors import NavigationError
 from harken.raytracing import kernel
 from harken.scene.floor.geodesic import Point
-from harken.scene.floor.grid import CORNER, FloorGrid, corners_of, line_of_sight, margin_at, surface_height
+from harken.scene.floor.grid import CORNER, corners_of, line_of_sight, margin_at, surface_height
 from harken.scene.floor.walkable import WalkableFloor
 
-__all__ = ["NavigationGraph"]
+__all__ = ["Lattice", "NavigationGraph"]
+
+Lattice = tuple[np.ndarray, np.ndarray]
+"""Nodes ``(n, 3)`` and neighbours ``(n, 4)`` int32 of a lattice, as `NavigationGraph` has them."""
 
 _PHASES = 10
 _FAR = 1e6
@@ -114,16 +120,16 @@ def _largest_part(neighbours):
     return seed, best
 
 
-def _lattice(grid: FloorGrid, island: np.ndarray, phase: tuple[float, float], spacing: float) -> tuple:
-    """Nodes, neighbours, and the largest part (a node of it and its size) of one lattice."""
+def _lattice(floor: WalkableFloor, spacing: float, phase: tuple[float, float]) -> Lattice:
+    """Nodes and neighbours of one lattice."""
+    grid, island = floor.grid, floor.node_island
     empty = np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty((0, 3))
     count = _lattice_points(grid, island, *phase, spacing, *empty)
     places, quads, positions = np.empty((count, 2), np.int64), np.empty(count, np.int64), np.empty((count, 3))
     if count == 0:
-        return positions, np.empty((0, 4), np.int32), -1, 0
+        return positions, np.empty((0, 4), np.int32)
     _lattice_points(grid, island, *phase, spacing, places, quads, positions)
-    neighbours = _neighbours(grid, places, quads, positions)
-    return positions, neighbours, *_largest_part(neighbours)
+    return positions, _neighbours(grid, places, quads, positions)
 
 
 class NavigationGraph:
@@ -159,18 +165,40 @@ class NavigationGraph:
             NavigationError: There are fewer than two connected nodes.
             ConfigurationError: `spacing` is out of range.
         """
+        return NavigationGraph.from_lattices(
+            functools.partial(_lattice, floor, spacing), spacing=spacing, name=floor.name, area=floor.area
+        )
+
+    @staticmethod
+    def from_lattices(
+        lattice: Callable[[tuple[float, float]], Lattice], *, spacing: float, name: str, area: float
+    ) -> "NavigationGraph":
+        """Make the graph of the best of several lattices, as `build` chooses it.
+
+        Args:
+            lattice: Returns the nodes of the lattice that lies at an offset along x and z [m], and the neighbours of
+                each; see `nodes` and `neighbours`.
+            spacing: Distance between neighbouring nodes [m], 0.1–10.
+            name: Name of the floor, for messages.
+            area: Area of the floor, for messages [m²].
+
+        Raises:
+            NavigationError: There are fewer than two connected nodes.
+            ConfigurationError: `spacing` is out of range.
+        """
         spacing = checked_number("spacing", spacing, 0.1, 10.0, unit="m")
         offsets = sorted(range(_PHASES), key=lambda k: (abs(k - _PHASES // 2), k))
         phases = sorted(((a, b) for a in offsets for b in offsets), key=lambda p: sum(abs(k - _PHASES // 2) for k in p))
         best: tuple = (None, None, -1, 0)
         for a, b in phases:
-            lattice = _lattice(floor.grid, floor.node_island, (a * spacing / _PHASES, b * spacing / _PHASES), spacing)
-            if lattice[3] > best[3]:
-                best = lattice
+            positions, neighbours = lattice((a * spacing / _PHASES, b * spacing / _PHASES))
+            seed, size = _largest_part(neighbours)
+            if size > best[3]:
+                best = positions, neighbours, seed, size
         positions, neighbours, seed, size = best
         if size < 2:
             raise NavigationError(
-                f"{floor.name}: a grid of {spacing:g} m has {size} connected nodes on a floor of {floor.area:.1f} m²; "
+                f"{name}: a grid of {spacing:g} m has {size} connected nodes on a floor of {area:.1f} m²; "
                 "expected at least 2. Use a smaller spacing."
             )
         hops = np.full(len(positions), -1, np.int32)
