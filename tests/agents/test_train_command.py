@@ -56,6 +56,22 @@ def test_a_training_leaves_weights_settings_card_and_curve(trained):
     assert read_card(trained / "best.safetensors")["config"] == expected
 
 
+def test_another_teacher_is_imitated_where_the_task_has_one(tmp_path, capsys):
+    arguments = ["train", "quietnav", "--no-reinforcement", "--imitation.steps", "16", "--evaluate-every", "0", *QUICK]
+    main([*arguments, "--imitation.teacher", "quiet_oracle", "--preset", "quietnav", "--out", str(tmp_path / "quiet")])
+    [line] = curve(tmp_path / "quiet")
+    assert line["stage"] == "imitation" and 0.0 < line["train/agreement"] < 1.0
+    assert read_card(tmp_path / "quiet" / "best.safetensors")["preset"] == "quietnav"
+    assert "quiet_oracle" not in PolicyAgent.load(tmp_path / "quiet").sensors
+    for more, expected in (
+        (("--imitation.teacher", "loud_oracle"), "loud_oracle"),
+        (("--imitation.teacher", "quiet_oracle", "--agent", "av-wan"), "acts in way points, which only 'oracle'"),
+    ):
+        with pytest.raises(SystemExit):
+            main([*arguments, *more, "--out", str(tmp_path / "other")])
+        assert expected in capsys.readouterr().err
+
+
 def test_tensorboard_gets_what_the_curve_has(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

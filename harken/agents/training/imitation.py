@@ -20,10 +20,6 @@ from harken.errors import ConfigurationError
 
 __all__ = ["Imitation", "TeacherDrives"]
 
-TEACHER = "oracle"
-"""Sensor that names the teacher's action."""
-
-
 INDIFFERENCE = 0.15
 """Detour that makes a way point less likely by a factor e in what is imitated [m]."""
 
@@ -38,18 +34,19 @@ class TeacherDrives(VecEnvWrapper):
     meets its own mistakes of every size, and is led back from them.
 
     Args:
-        venv: Environments that show the sensor "oracle".
+        venv: Environments that show the teacher.
         share: The least share, 0 to 1: 1 is behaviour cloning, and DAgger (Ross et al. 2011) lets it fall to 0.
         seed: Seed of the draws.
+        teacher: Sensor that names the teacher's action.
 
     Raises:
         ConfigurationError: The sensor is missing.
     """
 
-    def __init__(self, venv: VecEnv, share: float = 0.0, seed: int = 0):
+    def __init__(self, venv: VecEnv, share: float = 0.0, seed: int = 0, teacher: str = "oracle"):
         super().__init__(venv)
-        _check_teacher(venv.observation_space)
-        self.share = share
+        _check_teacher(venv.observation_space, teacher)
+        self.share, self.teacher = share, teacher
         self.random = np.random.default_rng(seed)
         self.shares = np.ones(venv.num_envs)
         self.advice = np.zeros(venv.num_envs, np.int64)
@@ -77,7 +74,7 @@ class TeacherDrives(VecEnvWrapper):
     def listen(self, observation: VecEnvObs) -> None:
         """Take the teacher's advice from what is observed now."""
         assert isinstance(observation, dict)
-        self.advice = np.array(observation[TEACHER]).reshape(-1)
+        self.advice = np.array(observation[self.teacher]).reshape(-1)
 
 
 class Imitation(SequencePPO):
@@ -90,9 +87,10 @@ class Imitation(SequencePPO):
     had then.
 
     Args:
-        arguments: Those of `sb3_contrib.RecurrentPPO`; the environments must show the sensor "oracle".
+        arguments: Those of `sb3_contrib.RecurrentPPO`; the environments must show the teacher.
         balance: How much more rare actions count than common ones, as the power of their share: with 0 each step
             counts alike, with 1 each action. A stop is right in one step of sixty, and nothing succeeds without it.
+        teacher: Sensor that names the teacher's action.
         rollouts: How many rollouts are remembered.
         folder: Where they are; a temporary folder by default.
 
@@ -102,14 +100,20 @@ class Imitation(SequencePPO):
     """
 
     def __init__(
-        self, *arguments: Any, balance: float = 0.5, rollouts: int = 64, folder: Path | None = None, **more: Any
+        self,
+        *arguments: Any,
+        balance: float = 0.5,
+        teacher: str = "oracle",
+        rollouts: int = 64,
+        folder: Path | None = None,
+        **more: Any,
     ):
-        self.balance, self._folder, self._rollouts = balance, folder, rollouts
+        self.balance, self.teacher, self._folder, self._rollouts = balance, teacher, folder, rollouts
         self.replay: Replay | None = None
         super().__init__(*arguments, **more)
 
     def _setup_model(self) -> None:
-        _check_teacher(self.observation_space)
+        _check_teacher(self.observation_space, self.teacher)
         if not issubclass(self.policy_class, EncoderPolicy):
             raise ConfigurationError(
                 f"The policy is {self.policy_class.__name__}; imitation needs an EncoderPolicy, or one derived from it."
@@ -126,14 +130,14 @@ class Imitation(SequencePPO):
         self._update_learning_rate(policy.optimizer)
         self._n_updates += 1  # first, for the message of an update that fails
         sums: dict[str, list[float]] = {}
-        weights = self._weights(replay.all(TEACHER))
+        weights = self._weights(replay.all(self.teacher))
         for _ in range(-(-self.n_epochs * self.n_envs // together)):
             batch = replay.draw(together)
             sensed = {name: batch[name].flatten(0, 1).to(self.device) for name in self._sensors}
             hidden, *parts = (batch[name].to(self.device) for name in ("_memory", "_starts", "_returns"))
             starts, returns = (part.flatten() for part in parts)
             state = hidden[None].contiguous()
-            advice = sensed[TEACHER].long().flatten()
+            advice = sensed[self.teacher].long().flatten()
             values, distribution = policy.evaluate(sensed, RNNStates((state, state), ()), starts)  # type: ignore[arg-type]
             logarithms, entropy = distribution.log_prob(advice), distribution.entropy()
             imitation = -(weights[advice] * self._likeness(sensed, distribution, logarithms)).mean()
@@ -208,9 +212,9 @@ class Imitation(SequencePPO):
         return torch.as_tensor(weights / (weights * shares).sum(), dtype=torch.float32, device=self.device)
 
 
-def _check_teacher(space: Any) -> None:
-    if not isinstance(space, gym.spaces.Dict) or not isinstance(space.spaces.get(TEACHER), gym.spaces.Discrete):
+def _check_teacher(space: Any, teacher: str) -> None:
+    if not isinstance(space, gym.spaces.Dict) or not isinstance(space.spaces.get(teacher), gym.spaces.Discrete):
         raise ConfigurationError(
-            f"The environments show {space}; imitation needs the sensor {TEACHER!r}, which names the teacher's action: "
-            f"make them with sensors=(…, {TEACHER!r})."
+            f"The environments show {space}; imitation needs the sensor {teacher!r}, which names the teacher's action: "
+            f"make them with sensors=(…, {teacher!r})."
         )

@@ -24,7 +24,7 @@ from harken.agents.networks.sensors import PRIVILEGED
 from harken.agents.policies import policy_file
 from harken.agents.training.checkpoint import load_policy, load_training, read_card, save_policy, save_training
 from harken.agents.training.environments import ThreadVecEnv
-from harken.agents.training.imitation import TEACHER, Imitation, TeacherDrives
+from harken.agents.training.imitation import Imitation, TeacherDrives
 from harken.agents.training.recurrent import EncoderPolicy, SequencePPO
 from harken.agents.training.resuming import Resumable
 from harken.agents.training.settings import TrainSettings, falling_rate
@@ -129,7 +129,8 @@ def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, floa
         measures: What it reached.
     """
     config = environment_arguments(settings, split="val")["config"]
-    way = {"waypoint_steps": settings.longest_way} if settings.learner.waypoints else {}
+    way: dict[str, Any] = {"waypoint_steps": settings.longest_way} if settings.learner.waypoints else {}
+    way |= {} if settings.preset is None else {"preset": settings.preset}
     return {
         "trained_steps": steps, "task": settings.task, "config": config, "deterministic": settings.deterministic,
         **way, **(measures or {}),
@@ -156,7 +157,7 @@ def make_environments(settings: TrainSettings, *, teacher: bool) -> VecEnv:
     """
     arguments = environment_arguments(settings)
     if teacher:
-        arguments["sensors"] = (*arguments["sensors"], TEACHER, *settings.learner.labels)
+        arguments["sensors"] = (*arguments["sensors"], settings.imitation.teacher, *settings.learner.labels)
     longest = settings.longest_way if settings.learner.waypoints else 0
     make = [functools.partial(_watched, settings.task, arguments, longest, teacher)] * settings.environments
     workers = min(checked_threads(settings.workers), settings.environments)
@@ -270,7 +271,7 @@ class _Run:
         assert isinstance(stepping, ThreadVecEnv | ProcessVecEnv)
         write_text(self.folder / "task.yaml", to_yaml(envs.get_attr("settings", indices=[0])[0]))
         if kind is Imitation:
-            envs = TeacherDrives(envs, share=1.0, seed=settings.seed)
+            envs = TeacherDrives(envs, share=1.0, seed=settings.seed, teacher=settings.imitation.teacher)
         weights = self._weights()  # before the model seeds the random generators, from which a network is made
         model = kind(settings.learner.policy_class, envs, **self._arguments(kind))
         model.set_logger(_logger(self.folder))
@@ -320,7 +321,7 @@ class _Run:
             one = settings.imitation
             return common | {
                 "n_steps": one.rollout, "batch_size": one.batch, "n_epochs": one.epochs, "ent_coef": one.entropy,
-                "vf_coef": one.value, "balance": one.balance,
+                "vf_coef": one.value, "balance": one.balance, "teacher": one.teacher,
                 "rollouts": one.remembered, "folder": self.folder / REPLAY,
                 "learning_rate": functools.partial(falling_rate, one.learning_rate),
             }  # fmt: skip

@@ -28,6 +28,9 @@ def falling_rate(rate: float, remaining: float) -> float:
 class ImitationSettings:
     """Learning from the oracle."""
 
+    teacher: str = "oracle"
+    """Sensor of the task that names the action of the teacher: "oracle", which takes the shortest way, or in quietnav
+    "quiet_oracle". Agents that act in way points learn from the oracle."""
     steps: int = 700_000
     """Steps of all environments together; 0 for none."""
     teacher_steps: int = 200_000
@@ -212,7 +215,12 @@ class TrainSettings:
             network_threads=(1, 10_000),
             waypoint_steps=(1, 100_000),
         )
-        find_learner(self.agent)
+        learner = find_learner(self.agent)
+        if learner.waypoints and self.imitation.teacher != "oracle":
+            raise ConfigurationError(
+                f"The teacher is {self.imitation.teacher!r}; {learner.title} acts in way points, which only 'oracle' "
+                "chooses."
+            )
         if self.imitation.steps + self.reinforcement.steps == 0:
             raise ConfigurationError("Neither imitation nor reinforcement has any steps; give one of them some.")
 
