@@ -25,8 +25,8 @@ SLACK = 0.05
 """How much nearer than its radius a body may be to the centre of an occupied cell [m], half a cell of the usual size;
 and how much farther it keeps where there is room."""
 
-MOST_EDGES = 400
-"""Nodes of a grid that are looked at for a way."""
+FARTHEST = 10
+"""Steps ahead, back, left and right within which ways on a grid are looked for."""
 
 
 class Planner(Protocol):
@@ -197,41 +197,15 @@ class GridPlanner:
     def __init__(self, body: BodySettings):
         self._spacing, self._radius = body.forward_step, body.size.radius - SLACK
         self._pose = (0.0, 0.0, 0.0)
-        self._before: dict[tuple[int, int, int], tuple[tuple[int, int, int], Action]] = {}
-        self._lengths: dict[tuple[int, int], float] = {}
+        side = 2 * FARTHEST + 1
+        self._before, self._moves = np.full((side, side, 4), -1, np.int32), np.full((side, side), -1, np.int32)
 
     def survey(self, shown: GeometricMap, pose: Numeric) -> None:
         """Find the ways from a pose to all nodes around, in the order of the actions that they take."""
         self._pose = (float(pose[0]), float(pose[1]), float(pose[2]))
-        first = (0, 0, 0)  # steps ahead and to the left of the body, quarter turns to the left
-        self._before, self._lengths = {}, {(0, 0): 0.0}
-        walked, queue, seen = {first: 0}, [first], {first}
-        for node in queue:
-            if len(self._lengths) > MOST_EDGES:
-                break
-            i, j, quarter = node
-            ahead = (i + (1, 0, -1, 0)[quarter], j + (0, 1, 0, -1)[quarter], quarter)
-            for onward, action in (
-                (ahead, Action.MOVE_FORWARD),
-                ((i, j, (quarter + 1) % 4), Action.TURN_LEFT),
-                ((i, j, (quarter - 1) % 4), Action.TURN_RIGHT),
-            ):
-                if onward in seen:
-                    continue
-                moves = action == Action.MOVE_FORWARD
-                if moves and not shown.is_clear(self._place(node), self._place(onward), self._radius):
-                    continue
-                seen.add(onward)
-                self._before[onward] = node, action
-                walked[onward] = walked[node] + moves
-                self._lengths.setdefault(onward[:2], walked[onward] * self._spacing)
-                queue.append(onward)
-
-    def _place(self, node: tuple[int, ...]) -> tuple[float, float]:
-        x, y, heading = self._pose
-        ahead, left = node[0] * self._spacing, node[1] * self._spacing
-        c, s = np.cos(heading), np.sin(heading)
-        return x + ahead * c - left * s, y + ahead * s + left * c
+        self._before, self._moves = _nodes_around(
+            shown.flags, *self._pose, self._spacing, self._radius, shown.cell, FARTHEST
+        )
 
     def _node(self, place: Numeric) -> tuple[int, int]:
         """Return the node nearest to a place, in steps ahead and to the left of the surveyed pose."""
@@ -241,7 +215,13 @@ class GridPlanner:
 
     def lengths(self, places: np.ndarray) -> np.ndarray:
         """Return the lengths ``(n,)`` of the ways from the surveyed pose to places ``(n, 2)`` [m], inf for none."""
-        return np.array([self._lengths.get(self._node(place), float("inf")) for place in places])
+        return np.array([self._length(*self._node(place)) for place in places])
+
+    def _length(self, i: int, j: int) -> float:
+        if max(abs(i), abs(j)) > FARTHEST:
+            return float("inf")
+        moves = int(self._moves[i + FARTHEST, j + FARTHEST])
+        return float("inf") if moves < 0 else moves * self._spacing
 
     def is_reachable(self, places: np.ndarray) -> np.ndarray:
         """Return ``(n,)`` whether a way leads from the surveyed pose to places ``(n, 2)``."""
@@ -253,18 +233,84 @@ class GridPlanner:
         goal = self._node(place)
         if goal == (0, 0):
             return None
-        ends = [(*goal, quarter) for quarter in range(4) if (*goal, quarter) in self._before]
-        if not ends:
+        if max(map(abs, goal)) > FARTHEST:
             return None
-        ways = [self._actions(end) for end in ends]
-        return min(ways, key=len)[0]
+        ends = self._before[goal[0] + FARTHEST, goal[1] + FARTHEST]
+        ways = [self._actions(_state(*goal, quarter)) for quarter in range(4) if ends[quarter] >= 0]
+        return min(ways, key=len)[0] if ways else None
 
-    def _actions(self, end: tuple[int, int, int]) -> list[Action]:
+    def _actions(self, end: int) -> list[Action]:
+        """Return the actions of the way to a state, by its number."""
         actions: list[Action] = []
-        while end in self._before:
-            end, action = self._before[end]
-            actions.append(action)
+        before, first = self._before.reshape(-1), _state(0, 0, 0)
+        while end != first:
+            last = int(before[end])
+            turned = (end - last) % 4 if end // 4 == last // 4 else 0
+            actions.append({0: Action.MOVE_FORWARD, 1: Action.TURN_LEFT, 3: Action.TURN_RIGHT}[turned])
+            end = last
         return actions[::-1]
+
+
+def _state(i: int, j: int, quarter: int) -> int:
+    """Return the number of a state: steps ahead and to the left of the body, and quarter turns to the left."""
+    return ((i + FARTHEST) * (2 * FARTHEST + 1) + j + FARTHEST) * 4 + quarter
+
+
+@kernel
+def _nodes_around(flags, x, y, heading, spacing, radius, cell, farthest):
+    """Ways with the fewest actions from a pose to the nodes around.
+
+    Args:
+        flags: The map.
+        x: Metres ahead of the start.
+        y: Metres to its left.
+        heading: Angle turned since then [rad].
+        spacing: Distance between nodes [m].
+        radius: Distance that edges keep from the centres of occupied cells [m].
+        cell: Size of the map's cells [m].
+        farthest: Most steps of nodes ahead, back, left and right.
+
+    Returns:
+        The state before each state ``(n, n, 4)`` int32, -1 for those that are not reached, and itself for the first;
+        and the moves ahead to each node ``(n, n)`` int32 on the way with the fewest actions, -1 for none.
+    """
+    side = 2 * farthest + 1
+    before, moves = np.full(side * side * 4, -1, np.int32), np.full(side * side, -1, np.int32)
+    walked = np.zeros(side * side * 4, np.int32)
+    queue = np.empty(side * side * 4, np.int32)
+    first = (farthest * side + farthest) * 4
+    queue[0], before[first], moves[first // 4] = first, first, 0
+    head, tail = 0, 1
+    c, s = np.cos(heading), np.sin(heading)
+    while head < tail:
+        state = queue[head]
+        head += 1
+        node, quarter = state // 4, state % 4
+        i, j = node // side - farthest, node % side - farthest
+        a = i + (1 if quarter == 0 else -1 if quarter == 2 else 0)
+        b = j + (1 if quarter == 1 else -1 if quarter == 3 else 0)
+        for choice in range(3):  # ahead, to the left, to the right
+            if choice == 0:
+                if abs(a) > farthest or abs(b) > farthest:
+                    continue
+                onward = ((a + farthest) * side + b + farthest) * 4 + quarter
+                if before[onward] >= 0:
+                    continue
+                x0, y0 = x + spacing * (i * c - j * s), y + spacing * (i * s + j * c)
+                x1, y1 = x + spacing * (a * c - b * s), y + spacing * (a * s + b * c)
+                if not cells_clear(flags, x0, y0, x1, y1, radius, cell):
+                    continue
+            else:
+                onward = node * 4 + (quarter + (1 if choice == 1 else 3)) % 4
+                if before[onward] >= 0:
+                    continue
+            before[onward] = state
+            walked[onward] = walked[state] + (1 if choice == 0 else 0)
+            if moves[onward // 4] < 0:
+                moves[onward // 4] = walked[onward]
+            queue[tail] = onward
+            tail += 1
+    return before.reshape(side, side, 4), moves.reshape(side, side)
 
 
 @kernel

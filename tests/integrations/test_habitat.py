@@ -3,15 +3,16 @@
 import importlib.util
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from harken import Scene, generate_home
 from harken.acoustics import AcousticSettings, FastPropagation
-from harken.errors import ConfigurationError, MissingDependencyError, SoundError
+from harken.errors import ConfigurationError, MissingDependencyError, SceneError, SoundError
 from harken.integrations.habitat import make_habitat_simulator
-from harken.integrations.habitat.audio import check_audio
+from harken.integrations.habitat.audio import HabitatPropagation, check_audio
 from harken.integrations.habitat.stage import write_stage
 
 ROOM = """
@@ -69,3 +70,24 @@ def test_the_audio_self_test_tells_misplaced_sources(tmp_path):
     check_audio(engine, np.array([4.0, 1.5, 2.0]), 0.0, 1.5)
     with pytest.raises(SoundError, match="issue #2632"):
         check_audio(Misplacing(engine), np.array([4.0, 1.5, 2.0]), 0.0, 1.5)
+
+
+def test_a_habitat_sim_without_audio_is_told_from_one_with_it(tmp_path):
+    built_without = SimpleNamespace(audio_enabled=False)
+    with pytest.raises(MissingDependencyError, match="built without audio. Build it with HABITAT_WITH_AUDIO=ON"):
+        HabitatPropagation(None, None, built_without, rate=16_000, duration=0.4, name="room")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("habitat_sim") is None, reason="habitat-sim is not installed")
+@pytest.mark.filterwarnings("ignore:.*no label that names a material")
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("v 0 0 0\nv 6 0 0\nv 6 3 0\nv 0 3 0\nv 0 0 0.1\nf 1 2 3 4\nf 1 2 5\n", "finds no floor to make one"),
+        ("not a mesh", "wall.obj"),
+    ],
+)
+def test_scenes_on_which_nobody_can_walk_are_refused(tmp_path, text, expected):
+    (tmp_path / "wall.obj").write_text(text, encoding="utf-8")
+    with pytest.raises(SceneError, match=expected):
+        make_habitat_simulator(tmp_path / "wall.obj", up="y")
