@@ -74,7 +74,7 @@ def test_the_audio_self_test_tells_misplaced_sources(tmp_path):
 
 def test_a_habitat_sim_without_audio_is_told_from_one_with_it(tmp_path):
     built_without = SimpleNamespace(audio_enabled=False)
-    with pytest.raises(MissingDependencyError, match="built without audio. Build it with HABITAT_WITH_AUDIO=ON"):
+    with pytest.raises(MissingDependencyError, match=r"built without audio\. Build it with HABITAT_WITH_AUDIO=ON"):
         HabitatPropagation(None, None, built_without, rate=16_000, duration=0.4, name="room")
 
 
