@@ -74,6 +74,7 @@ class NavigationTask:
     | acoustic_map | (20, 20, 1) float32 | around it, 0.5 m a cell: intensity where it has been (not in PointGoal) |
     | oracle | Discrete(4) | privileged: the action of the shortest path |
     | goal_location | (2,) float32 | privileged: metres ahead and to the left to the goal, to train predictors with |
+    | way_location | (2,) float32 | privileged: the same to where the shortest path first turns, or to the goal |
 
     AudioGoal shows depth and spectrogram unless others are asked for, AudioPointGoal pointgoal besides, PointGoal
     depth and pointgoal.
@@ -189,14 +190,11 @@ class NavigationTask:
             sensors.append(
                 Sensor(name="pointgoal", space=place, read=lambda views: self.walk.ahead_and_left(self.walk.goal))
             )
-        sensors.append(
-            Sensor(
-                name="goal_location",
-                space=place,
-                privileged=True,
-                read=lambda views: self.walk.ahead_and_left(self.goal_location),
-            )
-        )
+        places = {"goal_location": lambda: self.goal_location, "way_location": lambda: self.walk.first_corner()}
+        sensors += [
+            Sensor(name=name, space=place, privileged=True, read=lambda views, at=at: self.walk.ahead_and_left(at()))
+            for name, at in places.items()
+        ]
         return {sensor.name: sensor for sensor in sensors}
 
     @property

@@ -50,6 +50,10 @@ def checked_action(action: Any, choices: type[IntEnum] | tuple[IntEnum, ...], wh
     raise ActionError(f"{what} {repr(action)[:80]} does not exist; expected an integer: {names}.")
 
 
+AROUND = 0.25
+"""How much longer than the straight line a way is that counts as straight, at most [m]."""
+
+
 class Walk:
     """Moves a body and keeps count.
 
@@ -154,6 +158,22 @@ class Walk:
                 "one of them left its island of the floor. Please report the scene."
             )
         self.distance = distance
+
+    def first_corner(self) -> np.ndarray:
+        """Return the place ``(3,)`` at which the shortest way to the goal first turns; the goal if it never does [m].
+
+        Up to there the way is at most a quarter of a metre longer than the straight line: the way around a door's frame
+        is no corner for one who stands beside it.
+        """
+        here, goals = self.simulator.position, np.atleast_2d(self.goal)
+        goal = (
+            goals[int(np.argmin([self.ground.distance(here, goal) for goal in goals]))] if len(goals) > 1 else goals[0]
+        )
+        path = self.ground.shortest_path(here, goal)
+        walked = np.concatenate([[0.0], np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()])
+        straight = np.flatnonzero(walked - np.linalg.norm(path - path[0], axis=1) <= AROUND)
+        turns = np.flatnonzero(np.diff(straight) > 1)  # a way that comes back is not straight
+        return path[straight[turns[0]] if len(turns) else straight[-1]]
 
     def ahead_and_left(self, point: np.ndarray) -> np.ndarray:
         """Return where a point ``(3,)`` is as the body sees it: metres ahead and to the left, ``(2,)`` float32."""

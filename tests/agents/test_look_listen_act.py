@@ -39,7 +39,7 @@ SPACES = {
     "pose": gym.spaces.Box(-1e4, 1e4, (4,), np.float32),
     "collision": gym.spaces.Box(0.0, 1.0, (1,), np.float32),
     "action_mask": gym.spaces.Box(0, 1, (81,), np.int8),
-    "goal_location": gym.spaces.Box(-1e4, 1e4, (2,), np.float32),
+    "way_location": gym.spaces.Box(-1e4, 1e4, (2,), np.float32),
 }
 SIZE = LookListenActSize.small()
 CENTER = 40
@@ -61,7 +61,7 @@ def observations(count):
         "pose": torch.rand(count, 4, generator=generator).cumsum(0),
         "collision": torch.zeros(count, 1),
         "action_mask": torch.ones(count, 81),
-        "goal_location": torch.rand(count, 2, generator=generator),
+        "way_location": torch.rand(count, 2, generator=generator),
     }
 
 
@@ -151,7 +151,7 @@ def test_places_far_off_are_less_likely_where_the_prediction_is_sure():
 
 
 def test_the_place_stays_where_it_is_while_the_body_moves_on_in_silence():
-    spaces = {name: space for name, space in SPACES.items() if name not in ("action_mask", "goal_location")}
+    spaces = {name: space for name, space in SPACES.items() if name not in ("action_mask", "way_location")}
     encoder = ListeningEncoder(gym.spaces.Dict(spaces), SIZE)
     memory = GoalMemory(encoder, SIZE)
     features = torch.zeros(1, 3, encoder.features)
@@ -254,6 +254,25 @@ def test_the_label_is_where_the_goal_is():
         for action in (1, 2, 1):
             assert seen["goal_location"].tolist() == seen["pointgoal"].tolist()
             seen, *_ = env.step(action)
+
+
+def test_the_other_label_is_where_the_way_first_turns():
+    with TaskEnv("audiogoal", split="val", sensors=("goal_location", "way_location", "oracle")) as env:
+        for seed in range(4):
+            seen, _ = env.reset(seed=seed)
+            ended = False
+            while not ended:
+                walk = env.unwrapped.task.walk
+                path = walk.ground.shortest_path(walk.simulator.position, walk.goal)
+                corner, length = np.hypot(*seen["way_location"]), np.linalg.norm(np.diff(path, axis=0), axis=1).sum()
+                assert corner <= length + 1e-3
+                if length - np.hypot(*seen["goal_location"]) < 0.2:  # in view, as good as
+                    assert seen["way_location"] == pytest.approx(seen["goal_location"], abs=1e-5)
+                # What is between the body and the corner is free: going there is going the shortest way.
+                left = walk.ground.distance(walk.first_corner(), walk.goal)
+                assert corner + left == pytest.approx(length, abs=0.27)
+                seen, _, terminated, truncated, _ = env.step(seen["oracle"])
+                ended = terminated or truncated
 
 
 def test_missing_sensors_are_named():

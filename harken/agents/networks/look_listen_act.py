@@ -69,7 +69,7 @@ DIAGONAL = 2.0**0.5
 class LookListenActSize(AvNavSize):
     """Sizes of the network. Those of the layers are AV-Nav's."""
 
-    kept: float = 0.9
+    kept: float = 0.7
     """What counts of earlier sound in the next step: less for sources that walk. What is heard from nearly the same
     place is wrong in nearly the same way, so it does not count as often as it is heard."""
     map_cell: float = 0.1

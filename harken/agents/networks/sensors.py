@@ -18,7 +18,7 @@ SensorKind = Literal["image", "spectrogram", "cues", "vector"]
 """How a network takes a sensor: through convolutions over space, over frequency and time, through layers that connect
 all with all, or as the numbers that they are."""
 
-PRIVILEGED = frozenset({"oracle", "quiet_oracle", "goal_category", "goal_location", DETOURS})
+PRIVILEGED = frozenset({"oracle", "quiet_oracle", "goal_category", "goal_location", "way_location", DETOURS})
 """Sensors for teachers and labels of what is predicted, which no policy knows."""
 
 UNSEEN = PRIVILEGED | {ACTION_MASK}

@@ -63,7 +63,7 @@ class PlannerPolicy(SceneMemoryPolicy):
         """Return how far the predicted places are from the labels where something is heard.
 
         Args:
-            observations: ``(n, …)`` what was sensed, with "goal_location".
+            observations: ``(n, …)`` what was sensed, with "way_location".
 
         Returns:
             The loss, see `location_loss` and `spread_loss`, and "location_error", the mean distance between them [m].
@@ -72,7 +72,7 @@ class PlannerPolicy(SceneMemoryPolicy):
         if not heard.any():
             return 0.0, {}
         place, spread = self._encoder.predict({name: values[heard] for name, values in observations.items()})
-        location = observations["goal_location"][heard]
+        location = observations["way_location"][heard]
         loss, error = location_loss(place, location)
         return loss + spread_loss(place.detach(), spread, location), {"location_error": error}
 

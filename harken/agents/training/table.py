@@ -79,7 +79,7 @@ LEARNERS: dict[str, Learner] = {
         "interaural",
         "pose",
         policy="harken.agents.training.look_listen_act:PlannerPolicy",
-        labels=("goal_location",),
+        labels=("way_location",),
     ),
 }
 """The agents by their names on the command line."""
