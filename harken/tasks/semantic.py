@@ -164,6 +164,7 @@ class SemanticTask(NavigationTask):
     | category | Discrete(21) | category of the goal, an index into `harken.scene.SOUNDING_CATEGORIES` |
     | goal_category | Discrete(21) | privileged: the same, to train predictors with |
     | goal_location | (2,) float32 | privileged: metres ahead and to the left to where it sounds |
+    | way_location | (2,) float32 | privileged: the same to where the shortest path to a viewpoint first turns |
     | oracle | Discrete(4) | privileged: the action of the shortest path to the nearest viewpoint |
 
     It shows rgb, depth, spectrogram and pose, and with a distractor category.

@@ -20,7 +20,7 @@ PRESETS = ("savi", "savn-ce-distractor")
 EVERYTHING = (
     *("rgb", "depth", "semantic", "waveform", "spectrogram", "interaural", "pose", "collision", "last_action"),
     *("oracle", "geometric_map", "acoustic_map"),
-    *("category", "goal_category", "goal_location"),
+    *("category", "goal_category", "goal_location", "way_location"),
 )
 
 # What Stable-Baselines3 says of any image that is not uint8: metres of depth and spectrograms are not, by design.
