@@ -31,6 +31,12 @@ def test_av_nav_heard_finds_sounds_that_nobody_has_trained_with():
     assert np.mean([record.measures["spl"] for record in records]) > 0.559  # the direction follower, in 500 episodes
 
 
+def test_av_wan_finds_the_telephone_by_way_points():
+    records = played(8, agent="av-wan")
+    assert sum(record.measures["success"] for record in records) >= 6
+    assert np.mean([record.measures["spl"] for record in records]) > 0.604
+
+
 def test_av_nav_draws_the_same_actions_again():
     one, other = played(2), played(2)
     assert [record.measures for record in one] == [record.measures for record in other]
