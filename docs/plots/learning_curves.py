@@ -19,7 +19,8 @@ def main(target: str) -> None:
         steps, spl = zip(*model.card.curve, strict=True)
         label = f"{model.name}, {model.card.task}: {model.card.data.partition('sound: ')[2]}"
         axes.plot([step / 1000 for step in steps], spl, marker="o", ms=4, label=label)
-    axes.set(xlabel="thousands of steps, or of way points", ylabel="SPL in homes of the val split, 30 or 50 episodes", ylim=(0.0, 1.0))
+    axes.set(xlabel="thousands of steps, or of way points", ylim=(0.0, 1.0))
+    axes.set_ylabel("SPL in homes of the val split, 30 or 50 episodes")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(target, dpi=120)

@@ -29,6 +29,10 @@ from harken.files import checked_output_folder, locked
 
 __all__ = ["PolicyModule", "cluster_config", "train_on_cluster"]
 
+LONGEST_ROLLOUT = 3600.0
+"""Time that workers get for a rollout, of which the first compiles and makes homes [s]. RLlib drops what takes longer;
+by default that is a minute."""
+
 ENVIRONMENT = "harken-training"
 """Name of the environments in Ray's registry."""
 
@@ -105,6 +109,7 @@ def cluster_config(settings: TrainSettings, workers: int, start: Path | None = N
             num_envs_per_env_runner=each,
             rollout_fragment_length=ppo.rollout,
             gym_env_vectorize_mode=gym.VectorizeMode.VECTOR_ENTRY_POINT,
+            sample_timeout_s=LONGEST_ROLLOUT,
         )
         .training(
             lr=[[0, ppo.learning_rate], [max(ppo.steps, 1), 0.1 * ppo.learning_rate]],
@@ -211,7 +216,7 @@ def _reinforce(settings: TrainSettings, folder: Path, config: PPOConfig, judge: 
                 result = algorithm.train()
                 steps = int(result["num_env_steps_sampled_lifetime"])
                 bar.update(steps - bar.n)
-                bar.set_postfix(reward=f"{result['env_runners'].get('episode_return_mean', float('nan')):.2f}")
+                bar.set_postfix(reward=f"{result.get('env_runners', {}).get('episode_return_mean', float('nan')):.2f}")
                 is_end = steps >= total
                 if judge is not None and _is_due(settings.evaluate_every, last, steps, is_end):
                     _keep_best(settings, folder, _policy(algorithm), judge, steps)
