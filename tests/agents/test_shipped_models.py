@@ -31,8 +31,9 @@ def test_av_nav_heard_finds_sounds_that_nobody_has_trained_with():
     assert np.mean([record.measures["spl"] for record in records]) > 0.559  # the direction follower, in 500 episodes
 
 
-def test_av_wan_finds_the_telephone_by_way_points():
-    records = played(8, agent="av-wan")
+@pytest.mark.parametrize("agent", ["av-wan", "look-listen-act"])
+def test_agents_that_act_in_way_points_find_the_telephone(agent):
+    records = played(8, agent=agent)
     assert sum(record.measures["success"] for record in records) >= 6
     assert np.mean([record.measures["spl"] for record in records]) > 0.604
 
