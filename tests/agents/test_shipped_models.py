@@ -12,9 +12,9 @@ from harken.eval import Evaluation, evaluate  # noqa: E402
 LARGEST = 10_000_000
 
 
-def played(episodes, agent="av-nav", **arguments):
+def played(episodes, agent="av-nav", task="audiogoal", **arguments):
     evaluation = Evaluation(
-        agent=agent, environment="audiogoal", arguments={"split": "test", **arguments}, episodes=episodes, recorded=0
+        agent=agent, environment=task, arguments={"split": "test", **arguments}, episodes=episodes, recorded=0
     )
     return evaluate(evaluation, progress=False)
 
@@ -36,6 +36,12 @@ def test_agents_that_act_in_way_points_find_the_telephone(agent):
     records = played(8, agent=agent)
     assert sum(record.measures["success"] for record in records) >= 6
     assert np.mean([record.measures["spl"] for record in records]) > 0.604
+
+
+def test_av_nav_dynamic_catches_a_telephone_that_walks():
+    records = played(8, agent="av-nav-dynamic", task="dynamic-audiogoal")
+    assert sum(record.measures["success"] for record in records) >= 6
+    assert np.mean([record.measures["dspl"] for record in records]) > 0.409  # the direction follower, in 200 episodes
 
 
 def test_av_nav_draws_the_same_actions_again():
