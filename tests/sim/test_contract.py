@@ -359,13 +359,15 @@ def test_sound_arrives_in_time_and_from_its_side(hearing, heading, side):
     assert left > 1.5 * right and heard[0] > 1.5 * heard[1]
 
 
-def test_farther_sources_are_later_and_softer(hearing):
+def test_farther_sources_are_later_and_softer(hearing, request):
     hearing.place(np.array([-2.0, 0.0, 2.5]), 0.0)
     ears = hearing.position + [0.0, hearing.ear_height, 0.0]
     near, far = (hearing.impulse_response(Source(position=ears + r * forward_vector(0.0))).samples for r in (1.0, 4.0))
     assert first_arrival(far) - first_arrival(near) == pytest.approx(3.0 / SPEED, abs=3e-4)
     energy = [(response.astype(float) ** 2).sum() for response in (near, far)]
-    assert energy[0] > 1.3 * energy[1], "how much softer all of it is depends on what the walls reflect"
+    # Habitat's own engine does not know what the walls are made of, and they reflect more.
+    own = request.node.callspec.params["hearing"] == "habitat, its own audio"
+    assert energy[0] > (1.3 if own else 2.0) * energy[1]
     assert direct_energy(near, 1.0) / direct_energy(far, 4.0) == pytest.approx(16.0, rel=0.2)
 
 
@@ -461,6 +463,12 @@ def test_another_thread_gets_images_or_an_error_that_says_what_to_do(kind):
         else:
             with pytest.raises(StateError, match="processes of their own"):
                 look.result()
+
+
+def test_another_device_than_the_first_is_refused():
+    make("habitat", room(), camera=CAMERA)
+    with pytest.raises(StateError, match="draws on -1"):
+        make("habitat", room(), camera=CAMERA, gpu=3)
 
 
 TASKS_WITH_ORACLE = (

@@ -166,3 +166,18 @@ def test_a_planner_on_a_grid_takes_the_fewest_actions():
         else:
             pose[2] += np.pi / 2 if action == Action.TURN_LEFT else -np.pi / 2
     assert pose[:2] == [2.0, 0.0] and len(taken) == 7
+
+
+def test_ways_on_a_grid_go_around_what_stands_there():
+    body = BodySettings(motion="grid", forward_step=1.0, turn_angle=np.pi / 2)
+    shown, planner = GeometricMap(MapSettings(), body, 10.0), GridPlanner(body)
+    pose, places = (0.03, 0.03, 0.0), np.array([[1, 0], [0, 1], [2, 0], [-1, -1], [10, 0], [11, 0]]) + 0.03
+    planner.survey(shown, pose)
+    assert planner.lengths(places).tolist() == [1.0, 1.0, 2.0, 2.0, 10.0, np.inf], (
+        "a free map, as far as ways are sought"
+    )
+    # A wall half a metre ahead, from 12 m at the right to 1.2 m at the left.
+    shown.flags[shown.half + 5, shown.half - 120 : shown.half + 12] |= OCCUPIED
+    planner.survey(shown, pose)
+    assert planner.lengths(places).tolist() == [5.0, 1.0, 6.0, 2.0, 14.0, np.inf], "two to the left, past it, and back"
+    assert planner.is_reachable(places).tolist() == [True] * 5 + [False]

@@ -129,11 +129,11 @@ def policy_card(settings: TrainSettings, steps: int, measures: Mapping[str, floa
         measures: What it reached.
     """
     config = environment_arguments(settings, split="val")["config"]
-    way: dict[str, Any] = {"waypoint_steps": settings.longest_way} if settings.learner.waypoints else {}
-    way |= {} if settings.preset is None else {"preset": settings.preset}
+    more: dict[str, Any] = {"waypoint_steps": settings.longest_way} if settings.learner.waypoints else {}
+    more |= {} if settings.preset is None else {"preset": settings.preset}
     return {
         "trained_steps": steps, "task": settings.task, "config": config, "deterministic": settings.deterministic,
-        **way, **(measures or {}),
+        **more, **(measures or {}),
     }  # fmt: skip
 
 

@@ -21,6 +21,9 @@ class SharedContext:
     Args:
         habitat_sim: The module habitat_sim.
         gpu: Number of the CUDA device that renders, -1 for none.
+
+    Attributes:
+        gpu: That number.
     """
 
     def __init__(self, habitat_sim: Any, gpu: int):
@@ -29,7 +32,7 @@ class SharedContext:
         agent, camera = habitat_sim.agent.AgentConfiguration(), habitat_sim.CameraSensorSpec()
         camera.uuid, camera.resolution = "none", [2, 2]
         agent.sensor_specifications = [camera]
-        self._thread = threading.get_ident()
+        self.gpu, self._thread = gpu, threading.get_ident()
         self._first = habitat_sim.Simulator(habitat_sim.Configuration(backend, [agent]))
         self._others: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()  # they have no hash
         atexit.register(self._close)
@@ -60,12 +63,22 @@ _contexts: list[SharedContext] = []
 
 
 def shared_context(habitat_sim: Any, gpu: int) -> SharedContext:
-    """Return this process's context, which is made when it is first asked for; then also the device is chosen.
+    """Return this process's context, which is made when it is first asked for.
+
+    Args:
+        habitat_sim: The module habitat_sim.
+        gpu: Number of the CUDA device that renders, -1 for none.
 
     Raises:
-        StateError: It was made in another thread.
+        StateError: It was made in another thread, or on another device.
     """
     if not _contexts:
         _contexts.append(SharedContext(habitat_sim, gpu))
-    _contexts[0].check_thread()
-    return _contexts[0]
+    [context] = _contexts
+    context.check_thread()
+    if context.gpu != gpu:
+        raise StateError(
+            f"gpu is {gpu}; the first simulator of this process in Habitat draws on {context.gpu}, and all others draw "
+            "where it does. Ask for the same, or begin another process."
+        )
+    return context
