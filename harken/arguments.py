@@ -73,7 +73,7 @@ class Eval:
     agent: tuple[str, ...] = ()
     """Agents: a name (an unknown one lists those of the task), module:Class of your own, the folder of a training or
     its .safetensors, or a Stable-Baselines3 zip (with --trust); several make one report. By default the oracle, and in
-    a suite oracle, goal-follower, follower and random."""
+    a suite oracle, goal-follower, follower, random and the trained models of each task."""
     split: str = "test"
     """Split of homes and sounds: train, val or test."""
     episodes: int | Path = 100

@@ -222,7 +222,18 @@ def _kept(command: Eval, run: Evaluation) -> tuple[list[EpisodeRecord], PartialR
 
 
 SUITE_AGENTS = ("oracle", "goal-follower", "follower", "random")
-"""Agents of a suite unless others are asked for."""
+"""Agents of a suite unless others are asked for, besides the models that were trained for a task."""
+
+
+def suite_agents(task: str, models: str | None = None) -> tuple[str, ...]:
+    """Return the agents of a task in a suite: `SUITE_AGENTS`, and the models that were trained for it.
+
+    Args:
+        task: Name of the task.
+        models: Where models are besides those that come with Harken; see `harken.agents.list_models`.
+    """
+    known = [*list_models(), *(list_models(models) if models is not None else ())]
+    return tuple(dict.fromkeys((*SUITE_AGENTS, *(model.name for model in known if model.card.task == task))))
 
 
 def _suite(command: Eval, line: str) -> None:
@@ -242,7 +253,7 @@ def _suite(command: Eval, line: str) -> None:
         arguments = _environment_arguments(replace(command, task=task))
         if "sound" not in inspect.signature(find_task(task)).parameters or "sound" in TASKS[task].options:
             arguments.pop("sound", None)
-        for agent in dict.fromkeys(command.agent or SUITE_AGENTS):
+        for agent in dict.fromkeys(command.agent) or suite_agents(task, command.models):
             evaluations.append(_evaluation(command, task, agent, arguments))
     rows = run_suite(evaluations, command.out, command=line)
     table, played = suite_table(rows), [row for row in rows if row.summary]

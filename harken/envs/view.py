@@ -18,7 +18,10 @@ HEIGHT = 320
 _FINE = 2
 # An arrow that points up, as in reports [pixels].
 _ARROW = np.array([(0.0, -11.0), (7.5, 8.5), (0.0, 4.5), (-7.5, 8.5)])
-_BLUE, _RED, _WHITE = (37, 99, 235), (220, 38, 38), (255, 255, 255)
+_BLUE, _RED, _ORANGE, _WHITE = (37, 99, 235), (220, 38, 38), (234, 120, 12), (255, 255, 255)
+
+SAME_PLACE = 0.3
+"""Horizontal distance from the goal below which a source is the goal's own [m]."""
 
 
 class View:
@@ -57,13 +60,13 @@ class View:
             self._trail = []
         self._trail.append(simulator.position.copy())
         image = simulator.see(("rgb",), camera=self._camera)["rgb"]
-        marks = self._marks(np.array(self._trail), simulator.heading, task.goal)
+        marks = self._marks(np.array(self._trail), simulator.heading, task.goal, _other_sources(simulator, task.goal))
         plan = Image.alpha_composite(self._ground, marks).convert("RGB")
         meter = _level_meter(loudness, HEIGHT)
         return np.ascontiguousarray(np.concatenate([image, meter, np.asarray(plan)], axis=1))
 
-    def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None) -> Any:
-        """Draw what lies over the plan: the path so far, the goal as rings and the body as an arrow."""
+    def _marks(self, trail: np.ndarray, heading: float, goal: np.ndarray | None, others: np.ndarray) -> Any:
+        """Draw what lies over the plan: the path so far, goal and other sources as rings, the body as an arrow."""
         from PIL import Image, ImageDraw
 
         layer = Image.new("RGBA", (self._ground.width * _FINE, self._ground.height * _FINE))
@@ -71,9 +74,10 @@ class View:
         way = self._pixels(trail)
         if len(way) > 1:
             pen.line([tuple(point) for point in way], fill=_BLUE, width=2 * _FINE, joint="curve")
-        for x, y in () if goal is None else self._pixels(goal[None]):
-            for radius in (_FINE * 6, _FINE * 3.5, _FINE):
-                pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=_RED, width=round(1.2 * _FINE))
+        for places, color in ((others, _ORANGE), (np.empty((0, 3)) if goal is None else goal[None], _RED)):
+            for x, y in self._pixels(places):
+                for radius in (_FINE * 6, _FINE * 3.5, _FINE):
+                    pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=round(1.2 * _FINE))
         cosine, sine = np.cos(heading), np.sin(heading)
         # Headings are counter-clockwise as seen from above, and rows of the image run downwards.
         arrow = way[-1] + _FINE * _ARROW @ np.array([[cosine, -sine], [sine, cosine]])
@@ -83,6 +87,14 @@ class View:
     def _pixels(self, points: np.ndarray) -> np.ndarray:
         """Places of points ``(n, 3)`` on the layer of marks."""
         return self._plan.to_pixels(points) * (self._scale * _FINE)
+
+
+def _other_sources(simulator: SimulatorProtocol, goal: np.ndarray | None) -> np.ndarray:
+    """Return where the sources are that are not the goal's: an attacker, a distractor, further goals, ``(n, 3)`` [m]."""
+    places = np.array([source.at(simulator.time).position for source in simulator.sources]).reshape(-1, 3)
+    if goal is None:
+        return places
+    return places[np.hypot(*(places - goal)[:, (0, 2)].T) > SAME_PLACE]
 
 
 def _level_meter(loudness: np.ndarray, height: int) -> np.ndarray:

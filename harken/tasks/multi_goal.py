@@ -167,8 +167,9 @@ class MultiGoalTask(NavigationTask):
             place = ground.random_point(rng)
             if self.simulator.is_inside_solid(place + self.lift):
                 continue
-            near = min(ground.distance(other, place) for other in places)
-            if not (settings.apart <= near < np.inf and ground.distance(start, place) >= settings.least_distance):
+            if not (self._is_reached(place, places[0]) and self._lies_apart(place, places, settings.apart)):
+                continue
+            if not self._lies_apart(place, [start], settings.least_distance):
                 continue
             if settings.difficulty == "any" or self._is_asked_for(
                 float(ground.distance(places[-1], place)), places[-1], place
@@ -180,6 +181,16 @@ class MultiGoalTask(NavigationTask):
             f"{settings.least_distance:g} m from the start; {ATTEMPTS} places were tried. Use fewer goals, lower apart "
             "or least_distance, or use a larger scene."
         )
+
+    def _is_reached(self, place: np.ndarray, first: np.ndarray) -> bool:
+        """Whether a way leads from a place to the first goal, and so to all that were chosen."""
+        return bool(self.walk.ground.distance(place, first) < np.inf)
+
+    def _lies_apart(self, place: np.ndarray, others: list[np.ndarray], least: float) -> bool:
+        """Whether the ways from a place to others, to which some way leads, have at least a length [m]."""
+        # No way is shorter than the straight line, which costs nothing.
+        near = [other for other in others if np.linalg.norm(other - place) < least + 1e-6]
+        return all(self.walk.ground.distance(other, place) >= least for other in near)
 
     def read_episodes(self, path: str | Path) -> Sequence[MultiGoalEpisode]:
         """Read episodes from a file that `harken episodes` wrote, or from JSON lines."""

@@ -3,7 +3,9 @@ import math
 
 import pytest
 
+from harken.agents import find_model
 from harken.cli import main
+from harken.commands import suite_agents
 from harken.errors import ConfigurationError
 from harken.eval import Evaluation, Interval, SuiteRow, run_suite, suite_table
 from harken.registration import tasks_of
@@ -75,6 +77,18 @@ def test_the_command_runs_all_tasks_of_navigation_into_one_table(tmp_path, capsy
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
     main(words)
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("metrics.json")}
+
+
+def test_a_suite_has_the_models_that_were_trained_for_a_task(tmp_path):
+    assert suite_agents("audiogoal")[:5] == ("oracle", "goal-follower", "follower", "random", "av-nav")
+    assert "av-nav-dynamic" in suite_agents("dynamic-audiogoal") and "av-nav" not in suite_agents("dynamic-audiogoal")
+    model = find_model("av-nav")
+    (tmp_path / "mine.safetensors").write_bytes(model.weights.read_bytes())
+    (tmp_path / "mine.yaml").write_text(
+        model.weights.with_suffix(".yaml").read_text().replace("task: audiogoal", "task: quietnav")
+    )
+    assert suite_agents("quietnav", str(tmp_path))[4:] == ("mine",)
+    assert "mine" not in suite_agents("quietnav")
 
 
 @pytest.mark.parametrize("words", [("--preset", "soundspaces1"), ("--checksum", "00"), ("--episodes", "list.json.gz")])
