@@ -77,7 +77,8 @@ class View:
         for places, color in ((others, _ORANGE), (np.empty((0, 3)) if goal is None else goal[None], _RED)):
             for x, y in self._pixels(places):
                 for radius in (_FINE * 6, _FINE * 3.5, _FINE):
-                    pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=round(1.2 * _FINE))
+                    ring = (x - radius, y - radius, x + radius, y + radius)
+                    pen.ellipse(ring, outline=color, width=round(1.2 * _FINE))
         cosine, sine = np.cos(heading), np.sin(heading)
         # Headings are counter-clockwise as seen from above, and rows of the image run downwards.
         arrow = way[-1] + _FINE * _ARROW @ np.array([[cosine, -sine], [sine, cosine]])
@@ -90,7 +91,7 @@ class View:
 
 
 def _other_sources(simulator: SimulatorProtocol, goal: np.ndarray | None) -> np.ndarray:
-    """Return where the sources are that are not the goal's: an attacker, a distractor, further goals, ``(n, 3)`` [m]."""
+    """Return places ``(n, 3)`` of sources other than the goal: an attacker, a distractor, further goals [m]."""
     places = np.array([source.at(simulator.time).position for source in simulator.sources]).reshape(-1, 3)
     if goal is None:
         return places
