@@ -16,8 +16,12 @@ from harken.envs import StableBaselinesAction, StableBaselinesObservation, Waypo
 from harken.envs.waypoints import ACTION_MASK, DETOURS, LONGEST_WAY
 from harken.errors import ConfigurationError, MissingDependencyError
 from harken.tasks import Task
+from harken.tasks.protocol import Choice
 
 __all__ = ["PolicyAgent", "policy_file"]
+
+REDRAWS = 20
+"""How often an action is drawn again in place of a stop, before the most likely one is taken."""
 
 _TRACES = {
     "RecurrentPPO": ("RecurrentPPO", "sb3_contrib"),
@@ -34,10 +38,13 @@ _TRACES = {
 class PolicyAgent:
     """Acts as a trained model does.
 
+    A model that draws its actions stops only where the stop is its most likely action. An agent in doubt gets on by
+    drawing, but a stop in doubt ends the episode at a wrong place.
+
     Args:
         model: An algorithm of Stable-Baselines3 or sb3-contrib, or anything with ``observation_space``,
             ``action_space`` and ``predict(observation, state, episode_start, deterministic)``.
-        deterministic: Whether it takes the most likely action; else it draws.
+        deterministic: Whether it takes the most likely action; else it draws, see above.
         config: Settings of the environments that it was trained in, where they differ from the task's own, such as
             ``{"body": {"camera": {"width": 64, "height": 64}}}``.
         waypoint_steps: Most steps of the body to a way point, if it acts in them; see `WaypointActions`.
@@ -62,6 +69,7 @@ class PolicyAgent:
         self.sensors: tuple[str, ...] = tuple(name for name in space.spaces if name not in (ACTION_MASK, DETOURS))
         self._state: Any = None
         self._starts = True
+        self._stop: int | None = None
 
     @staticmethod
     def load(path: str | Path, *, deterministic: bool | None = None, trust: bool = False) -> "PolicyAgent":
@@ -112,7 +120,7 @@ class PolicyAgent:
             )
 
     def fitted(self, env: gym.Env) -> gym.Env:
-        """Return an environment in the form in which the policy was trained.
+        """Return an environment in the form in which the policy was trained, and learn which action is its stop.
 
         A policy that observes "action_mask" acts in way points: the environment is put in `WaypointActions`, unless it
         shows the mask already. Where the spaces differ, `StableBaselinesObservation` and `StableBaselinesAction` are
@@ -142,6 +150,7 @@ class PolicyAgent:
                 f"The policy acts in {self.model.action_space}; the environment takes {env.action_space}. Give the "
                 "wrappers and settings that it was trained with."
             )
+        self._stop = _stop_of(wrapped)
         return wrapped
 
     def reset(self, seed: int) -> None:
@@ -154,13 +163,24 @@ class PolicyAgent:
 
     def act(self, observation: Mapping[str, Any]) -> Any:
         """Return the policy's action."""
-        start = np.array([self._starts])
+        before, start = self._state, np.array([self._starts])
+
+        def predict(deterministic: bool) -> tuple[Any, Any]:
+            return self.model.predict(dict(observation), state=before, episode_start=start, deterministic=deterministic)
+
         with _one_thread():
-            action, self._state = self.model.predict(
-                dict(observation), state=self._state, episode_start=start, deterministic=self.deterministic
-            )
+            action, self._state = predict(self.deterministic)
+            if not self.deterministic and self._stops(action):
+                likeliest, _ = predict(True)
+                draws = 0
+                while self._stops(action) and not self._stops(likeliest):
+                    draws += 1
+                    action = predict(False)[0] if draws <= REDRAWS else likeliest
         self._starts = False
         return action
+
+    def _stops(self, action: Any) -> bool:
+        return self._stop is not None and int(action) == self._stop
 
 
 @contextlib.contextmanager
@@ -221,6 +241,19 @@ def _load_zip(path: Path, deterministic: bool, trust: bool) -> PolicyAgent:
     except Exception as error:  # whatever a damaged pickle raises
         raise ConfigurationError(f"{path} cannot be read as a model of {name}: {error}.") from error
     return PolicyAgent(model, deterministic=deterministic)
+
+
+def _stop_of(env: gym.Env) -> int | None:
+    """Return which action of an environment stops; None where there is none."""
+    if not isinstance(env.action_space, gym.spaces.Discrete):
+        return None
+    inner = env
+    while isinstance(inner, gym.Wrapper):
+        if isinstance(inner, WaypointActions):
+            return inner.center
+        inner = inner.env
+    actions = getattr(getattr(env.unwrapped, "task", None), "actions", None)
+    return actions.names.index("stop") if isinstance(actions, Choice) and "stop" in actions.names else None
 
 
 def _sensors(env: gym.Env) -> tuple[str, ...]:

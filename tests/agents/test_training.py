@@ -27,7 +27,7 @@ from harken.agents.training.recurrent import EncoderPolicy, SequencePPO  # noqa:
 from harken.agents.training.replay import Replay  # noqa: E402
 from harken.agents.training.resuming import Resumable  # noqa: E402
 from harken.agents.training.settings import ImitationSettings, PPOSettings, TrainSettings  # noqa: E402
-from harken.envs import TaskEnv  # noqa: E402
+from harken.envs import TaskEnv, WaypointActions  # noqa: E402
 from harken.envs.drawing import HomePool  # noqa: E402
 from harken.errors import ConfigurationError, StateError  # noqa: E402
 from harken.eval import Evaluation, evaluate, judge_policy  # noqa: E402
@@ -427,3 +427,34 @@ def test_a_policy_acts_in_one_thread_and_gives_the_others_back():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+class Doubts:
+    """A model that stops with a probability, and else goes ahead or turns."""
+
+    def __init__(self, env, stop, probability):
+        self.observation_space, self.action_space = env.observation_space, env.action_space
+        self._probabilities = torch.full((int(env.action_space.n),), 0.0)
+        self._probabilities[[action for action in range(4) if action != stop]] = (1.0 - probability) / 3
+        self._probabilities[stop] = probability
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=False):
+        if deterministic:
+            return int(self._probabilities.argmax()), state
+        return int(torch.multinomial(self._probabilities, 1)), state
+
+
+@pytest.mark.parametrize("waypoints", [False, True], ids=["steps", "way points"])
+@pytest.mark.parametrize(("probability", "stops"), [(0.24, False), (0.9, True)])
+def test_an_agent_that_draws_stops_only_where_that_is_most_likely(waypoints, probability, stops):
+    sensors = ("collision", "geometric_map") if waypoints else ("collision",)
+    env = TaskEnv("pointgoal", split="val", sensors=sensors, config={"map": {"size": 16}} if waypoints else None)
+    if waypoints:
+        env = WaypointActions(env, shows_mask=True)
+    stop = env.center if waypoints else 0
+    agent = PolicyAgent(Doubts(env, stop, probability), deterministic=False)
+    agent.fitted(env)
+    agent.reset(0)
+    observation, _ = env.reset(seed=0)
+    drawn = [int(agent.act(observation)) for _ in range(200)]
+    assert (stop in drawn) == stops and len(set(drawn)) >= 3, "it still draws"
