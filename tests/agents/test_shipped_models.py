@@ -44,6 +44,16 @@ def test_av_nav_dynamic_catches_a_telephone_that_walks():
     assert np.mean([record.measures["dspl"] for record in records]) > 0.409  # the direction follower, in 200 episodes
 
 
+def test_savi_finds_objects_that_have_fallen_silent():
+    records = played(12, agent="savi", task="semantic-audiogoal")
+    assert sum(record.measures["success"] for record in records) >= 2  # neither follower nor random finds one
+
+
+def test_av_nav_attacked_finds_the_telephone_beside_a_decoy():
+    records = played(8, agent="av-nav-attacked", task="adversarial-audiogoal", attacker="decoy")
+    assert sum(record.measures["success"] for record in records) >= 4
+
+
 def test_av_nav_draws_the_same_actions_again():
     one, other = played(2), played(2)
     assert [record.measures for record in one] == [record.measures for record in other]
