@@ -230,10 +230,11 @@ def suite_agents(task: str, models: str | None = None) -> tuple[str, ...]:
 
     Args:
         task: Name of the task.
-        models: Where models are besides those that come with Harken; see `harken.agents.list_models`.
+        models: Where models are besides those that come with Harken, whose names they may take; see
+            `harken.agents.list_models`.
     """
-    known = [*list_models(), *(list_models(models) if models is not None else ())]
-    return tuple(dict.fromkeys((*SUITE_AGENTS, *(model.name for model in known if model.card.task == task))))
+    known = {model.name: model for source in dict.fromkeys((None, models)) for model in list_models(source)}
+    return (*SUITE_AGENTS, *(name for name, model in known.items() if model.card.task == task))
 
 
 def _suite(command: Eval, line: str) -> None:

@@ -247,13 +247,12 @@ def _stop_of(env: gym.Env) -> int | None:
     """Return which action of an environment stops; None where there is none."""
     if not isinstance(env.action_space, gym.spaces.Discrete):
         return None
-    inner = env
-    while isinstance(inner, gym.Wrapper):
-        if isinstance(inner, WaypointActions):
-            return inner.center
-        inner = inner.env
     actions = getattr(getattr(env.unwrapped, "task", None), "actions", None)
-    return actions.names.index("stop") if isinstance(actions, Choice) and "stop" in actions.names else None
+    if not isinstance(actions, Choice) or "stop" not in actions.names:
+        return None
+    while isinstance(env, gym.Wrapper) and not isinstance(env, WaypointActions):
+        env = env.env
+    return env.center if isinstance(env, WaypointActions) else actions.names.index("stop")
 
 
 def _sensors(env: gym.Env) -> tuple[str, ...]:

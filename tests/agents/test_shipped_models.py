@@ -44,14 +44,14 @@ def test_av_nav_dynamic_catches_a_telephone_that_walks():
     assert np.mean([record.measures["dspl"] for record in records]) > 0.409  # the direction follower, in 200 episodes
 
 
-def test_savi_finds_objects_that_have_fallen_silent():
+def test_savi_finds_objects_that_sounded_for_a_while():
     records = played(12, agent="savi", task="semantic-audiogoal")
-    assert sum(record.measures["success"] for record in records) >= 2  # neither follower nor random finds one
+    assert sum(record.measures["success"] for record in records) >= 4  # random finds one in 500
 
 
 def test_av_nav_attacked_finds_the_telephone_beside_a_decoy():
     records = played(8, agent="av-nav-attacked", task="adversarial-audiogoal", attacker="decoy")
-    assert sum(record.measures["success"] for record in records) >= 4
+    assert sum(record.measures["success"] for record in records) >= 7  # av-nav-unattacked finds half of 200
 
 
 def test_av_nav_draws_the_same_actions_again():

@@ -458,3 +458,12 @@ def test_an_agent_that_draws_stops_only_where_that_is_most_likely(waypoints, pro
     observation, _ = env.reset(seed=0)
     drawn = [int(agent.act(observation)) for _ in range(200)]
     assert (stop in drawn) == stops and len(set(drawn)) >= 3, "it still draws"
+
+
+def test_where_nothing_stops_every_action_is_drawn():
+    env = WaypointActions(TaskEnv("echo-explore", split="val", sensors=("geometric_map",)), shows_mask=True)
+    agent = PolicyAgent(Doubts(env, env.center, 0.24), deterministic=False)
+    agent.fitted(env)
+    agent.reset(0)
+    observation = env.observation_space.sample()
+    assert env.center in {int(agent.act(observation)) for _ in range(200)}, "a turn on the spot"

@@ -90,6 +90,10 @@ def test_a_suite_has_the_models_that_were_trained_for_a_task(tmp_path):
     )
     assert suite_agents("quietnav", str(tmp_path))[4:] == ("mine",)
     assert "mine" not in suite_agents("quietnav")
+    for file in sorted(tmp_path.iterdir()):
+        file.rename(file.with_stem("av-nav"))
+    assert "av-nav" in suite_agents("quietnav", str(tmp_path)), "a model of one's own takes the name"
+    assert "av-nav" not in suite_agents("audiogoal", str(tmp_path))
 
 
 @pytest.mark.parametrize("words", [("--preset", "soundspaces1"), ("--checksum", "00"), ("--episodes", "list.json.gz")])
